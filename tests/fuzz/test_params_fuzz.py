@@ -1,0 +1,83 @@
+"""Whatever stands in params.yaml, it becomes valid Settings or one line."""
+
+import io
+import string
+import tempfile
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from foldwise.errors import SettingsError
+from foldwise.settings import Settings, flattened, load_settings
+
+KEYS = [*flattened(Settings())]
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(-2, 120),
+    st.floats(),
+    st.floats(0, 1),
+    st.text(string.printable, max_size=12),
+    st.sampled_from(["1e-4", "../x", "/etc", "idx", "openml", "digits", "tpe", "ovr", "f1", "a/b"]),
+)
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=5), inner)
+)
+syntax = st.text(st.sampled_from("seedtun:prac{}[],&*!<|>-?#%@`'\"\n \t0123456789.e~\\\u2028é"))
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> str:
+    """Draw a YAML text: sections of known and unknown keys with any values, or mere syntax."""
+    if draw(st.booleans()):
+        return draw(st.text(max_size=80) | syntax)
+    tree: dict[str, Any] = {}
+    for key in draw(st.lists(st.sampled_from(KEYS), max_size=4)):
+        section, _, name = key.rpartition(".")
+        (tree.setdefault(section, {}) if section else tree)[name] = draw(scalars | values)
+    if draw(st.integers(0, 4)) == 0:
+        tree[draw(st.text(string.printable, max_size=8))] = draw(values)
+    text = io.StringIO()
+    YAML(typ="safe", pure=True).dump(tree, text)
+    return text.getvalue()
+
+
+def ends_well(text: str) -> None:
+    """Load the text: every value obeys its rule, or the error is one line."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "params.yaml"
+        path.write_text(text, encoding="utf-8", newline="")
+        said, loaded = "", Settings()
+        try:
+            loaded = load_settings(path)
+        except SettingsError as error:
+            said = str(error).replace(str(path), "params.yaml")
+    assert len(said.splitlines()) <= 1
+    assert len(said) < 700
+    flat = flattened(loaded)
+    for section in fields(Settings):
+        inner = fields(section.type) if is_dataclass(section.type) else [section]
+        prefix = f"{section.name}." if is_dataclass(section.type) else ""
+        assert all(field.metadata["rule"].holds(flat[prefix + field.name]) for field in inner)
+
+
+@settings(max_examples=60, deadline=None)
+@given(documents())
+def test_any_params_file_ends_in_settings_or_one_line(text: str) -> None:
+    """Known keys with any values, unknown keys, and texts that are hardly YAML."""
+    ends_well(text)
+
+
+@pytest.mark.soak
+@settings(max_examples=600, deadline=None)
+@given(documents())
+def test_any_params_file_ends_in_settings_or_one_line_at_length(text: str) -> None:
+    """The same, ten times as often."""
+    ends_well(text)

@@ -1,0 +1,179 @@
+"""params.yaml becomes Settings, or one line that says what to mend."""
+
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from foldwise.errors import SettingsError
+from foldwise.settings import (
+    Metric,
+    PrepareSettings,
+    Settings,
+    TuneSettings,
+    flattened,
+    load_settings,
+    parameters_digest,
+    reference_tables,
+)
+from foldwise.settings.rules import choice
+
+PROJECT = Path(__file__).parents[3]
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    """Write a params.yaml and give its path."""
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def line(tmp_path: Path, text: str) -> str:
+    """Say what is wrong with a params.yaml."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings(written(tmp_path, text))
+    return str(caught.value)
+
+
+def test_the_shipped_file_states_the_defaults() -> None:
+    """Whoever leaves a key out of params.yaml gets the value that stood there."""
+    assert load_settings(PROJECT / "params.yaml") == Settings()
+
+
+def test_the_shipped_file_states_every_parameter() -> None:
+    """DVC follows only keys that the file has."""
+    text = (PROJECT / "params.yaml").read_text(encoding="utf-8")
+    assert all(f"{key.split('.')[-1]}:" in text for key in flattened(Settings()))
+
+
+def test_a_key_left_out_takes_its_default(tmp_path: Path) -> None:
+    """One key given changes that one only."""
+    settings = load_settings(written(tmp_path, "tune: {folds: 5}"))
+    assert settings == replace(Settings(), tune=TuneSettings(folds=5))
+
+
+@pytest.mark.parametrize("form", ["1e-4", "1.0e-4", "0.0001", "1E-04"])
+def test_numbers_with_an_exponent_are_numbers(tmp_path: Path, form: str) -> None:
+    """YAML 1.1 takes 1e-4 for text; we read YAML 1.2, as DVC does."""
+    assert load_settings(written(tmp_path, f"tune: {{tol: {form}}}")).tune.tol == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("tune: {folds: 2}", "tune.folds must be an integer from 3 to 100, got 2: edit"),
+        ("tune: {folds: true}", "tune.folds must be an integer from 3 to 100, got true: edit"),
+        ("tune: {folds: 6.0}", "tune.folds must be an integer from 3 to 100, got 6.0: edit"),
+        ("tune: {tol: '1e-4'}", "tune.tol must be a number between 0 and 1 (both excluded), got"),
+        ("tune: {c_low: .nan}", "tune.c_low must be a number from 1e-10 to 1e+10, got nan: edit"),
+        ("tune: {c_low: 10}", "tune.c_low must be below tune.c_high, got 10 and 10: edit"),
+        ("tune: {metric: auc}", "got 'auc': edit"),
+        ("tune: {multiclass: auto}", "tune.multiclass must be multinomial or ovr, got 'auto'"),
+        ("evaluate: {confidence: 1}", "evaluate.confidence must be a number between 0 and 1"),
+        ("promotion: {alpha: 0}", "promotion.alpha must be a number between 0 and 1"),
+        ("seed: -1", "seed must be an integer from 0 to 4,294,967,295, got -1: edit"),
+        ("seed: null", "seed must be an integer from 0 to 4,294,967,295, got null: edit"),
+        ("prepare: {name: 7}", "prepare.name must be text of letters, digits"),
+        ("prepare: {name: ..}", "prepare.name must be text of letters, digits"),
+        ("prepare: {name: a/b}", "prepare.name must be text of letters, digits"),
+        ("prepare: {name: -rf}", "prepare.name must be text of letters, digits"),
+        ("prepare: {path: ../raw}", "make a symbolic link inside the project), got '../raw'"),
+        ("prepare: {augment: 25}", "prepare.augment must be an integer from 0 to 24, got 25"),
+        ("prepare: {limit: 11}", "prepare.limit must be at least 12, two classes in each of 6"),
+        ("prepare: {holdout: 9}", "prepare.holdout must be null when prepare.source is idx"),
+        ("prepare: {source: digits}", "prepare.name must not be mnist when prepare.source is"),
+        ("tune: {fold: 5}", "got tune.fold (did you mean tune.folds?): remove or rename it in"),
+        ("sede: 5", "got sede (did you mean seed?): remove or rename it in"),
+        ("tune: {? [folds] : 5}", "got a tuple: remove or rename it in"),
+        ("7: 5", "got 7: remove or rename it in"),
+        ("tune:", "tune must be a mapping of parameters, got null: edit"),
+        ("tune: [5]", "tune must be a mapping of parameters, got a list: edit"),
+        ("", "must be a mapping of parameters, got null: edit"),
+        ("5", "must be a mapping of parameters, got 5: edit"),
+        ("seed: 1\nseed: 2", "must be valid YAML"),
+        ("seed: !!python/object/apply:os.getcwd []", "must be valid YAML"),
+        ("a: &a [*a]", "got a: remove"),
+        ("seed: &a [*a, *a]", "seed must be an integer from 0 to 4,294,967,295, got a list"),
+        pytest.param("[" * 5000, "must be valid YAML", id="deep"),
+        pytest.param("seed: " + "9" * 9999, "must be valid YAML", id="long integer"),
+        pytest.param("seed: 0x" + "f" * 9999, "got an integer of 39996 bits", id="huge integer"),
+        ("seed: 1\n--- \nseed: 2", "must be valid YAML"),
+        pytest.param("#" * 1_000_001, "must be smaller than a megabyte", id="long"),
+    ],
+)
+def test_a_bad_file_is_one_line(tmp_path: Path, text: str, said: str) -> None:
+    """Full key, rule, value and remedy."""
+    message = line(tmp_path, text)
+    assert said in message
+    assert "\n" not in message
+    assert "params.yaml" in message
+
+
+def test_aliases_that_would_explode_are_refused_by_name(tmp_path: Path) -> None:
+    """Nine levels of nine aliases each are never walked."""
+    levels = [f"a{n}: &a{n} [{', '.join(f'*a{n - 1}' for _ in range(9))}]" for n in range(1, 9)]
+    assert "got a0: remove" in line(tmp_path, "\n".join(["a0: &a0 [x, x]", *levels]))
+
+
+def test_a_file_that_can_not_be_read_is_one_line(tmp_path: Path) -> None:
+    """A missing file, a folder, and bytes that are no UTF-8."""
+    with pytest.raises(SettingsError, match="must be a readable file, got 'No such file"):
+        load_settings(tmp_path / "params.yaml")
+    with pytest.raises(SettingsError, match="must be a readable file, got 'Is a directory"):
+        load_settings(tmp_path)
+    (tmp_path / "params.yaml").write_bytes(b"seed: \xff")
+    with pytest.raises(SettingsError, match="must be valid YAML"):
+        load_settings(tmp_path / "params.yaml")
+
+
+def test_the_digest_depends_on_values_and_not_on_their_spelling(tmp_path: Path) -> None:
+    """Order, defaults written out and 10 for 10.0 change nothing."""
+    given = written(tmp_path, "tune: {c_high: 10, folds: 6}\nseed: 1")
+    assert parameters_digest(load_settings(given)) == parameters_digest(Settings())
+    assert len(parameters_digest(Settings())) == 64
+
+
+def test_every_parameter_enters_the_digest() -> None:
+    """A changed parameter is another digest, section by section."""
+    base = Settings()
+    digests = {parameters_digest(base), parameters_digest(replace(base, seed=2))}
+    count = 2
+    for section in (field for field in fields(base) if is_dataclass(field.type)):
+        values = getattr(base, section.name)
+        for field in fields(values):
+            changed = replace(values, **{field.name: "changed"})
+            digests.add(parameters_digest(replace(base, **{section.name: changed})))
+            count += 1
+    assert len(digests) == count
+
+
+def test_a_digest_of_some_parameters_ignores_the_others() -> None:
+    """A search is identified by the seed and the tune section."""
+    base = Settings()
+    only = ("seed", "tune.")
+    other = replace(base, prepare=PrepareSettings(augment=3))
+    assert parameters_digest(base, only=only) == parameters_digest(other, only=only)
+    deeper = replace(base, tune=TuneSettings(trials=3))
+    assert parameters_digest(base, only=only) != parameters_digest(deeper, only=only)
+
+
+def test_each_default_obeys_its_own_rule() -> None:
+    """The schema can't contradict itself."""
+    for section in fields(Settings):
+        inner = fields(section.type) if is_dataclass(section.type) else [section]
+        assert all(field.metadata["rule"].holds(field.default) for field in inner)
+
+
+def test_the_metrics_that_can_be_chosen_are_the_typed_ones() -> None:
+    """The type and the rule of tune.metric name the same words."""
+    rule = {field.name: field for field in fields(TuneSettings)}["metric"].metadata["rule"]
+    assert rule.says == choice(*get_args(Metric)).says
+
+
+def test_the_reference_names_every_parameter_with_its_default() -> None:
+    """docs/reference.md is written from the schema."""
+    tables = reference_tables()
+    for key, value in flattened(Settings()).items():
+        shown = "null" if value is None else value
+        assert any(f"`{key}`" in row and f"`{shown}`" in row for row in tables.splitlines())
