@@ -1,0 +1,1 @@
+"""Where it is kept: the MLflow store, the run tree, the registry and its decisions."""

@@ -1,0 +1,95 @@
+"""Where the tracking store is: the project's root, and MLFLOW_TRACKING_URI without its secrets."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from foldwise.errors import StoreError
+
+_SQLITE = "sqlite:///"
+_USERINFO = re.compile(r"(?<=://)\S*@")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A tracking store's place: a SQLite file here, or a server's URL.
+
+    Attributes
+    ----------
+    uri : str
+        What MLflow is given; never with a user or password in it.
+    database : Path or None
+        The SQLite file; None for a server.
+    username, password : str or None
+        Taken out of a server's URL.
+    """
+
+    uri: str
+    database: Path | None = None
+    username: str | None = None
+    password: str | None = None
+
+
+def project_root() -> Path:
+    """Folder that holds ``mlruns/``: ``DVC_ROOT`` if set, else the nearest one with a dvc.yaml.
+
+    DVC names the main checkout in ``DVC_ROOT`` even while it runs a stage in a temporary copy.
+    """
+    if named := os.environ.get("DVC_ROOT"):
+        return Path(named).resolve()
+    here = Path.cwd().resolve()
+    for folder in (here, *here.parents):
+        if (folder / "dvc.yaml").is_file():
+            return folder
+    raise StoreError(f"no dvc.yaml in {here} or above it: run this inside the project")
+
+
+def tracking_address(root: Path) -> Address:
+    """The store named by ``MLFLOW_TRACKING_URI``, by default ``<root>/mlruns/mlflow.db``."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "").strip()
+    if not uri:
+        return _sqlite(root / "mlruns" / "mlflow.db")
+    if uri.startswith(_SQLITE):
+        return _sqlite(root / unquote(uri.removeprefix(_SQLITE)))
+    if uri.startswith(("http://", "https://")):
+        return _server(uri)
+    raise StoreError(
+        f"MLFLOW_TRACKING_URI must be sqlite:///PATH or http(s)://HOST, got '{redacted(uri)}': "
+        "put an MLflow server before any other store"
+    )
+
+
+def redacted(text: str) -> str:
+    """The text with the user and password of every URL in it taken out."""
+    return _USERINFO.sub("", text)
+
+
+def _sqlite(path: Path) -> Address:
+    path = path.resolve()
+    # SQLAlchemy reads both as parts of a URL, and MLflow does not undo the quoting everywhere.
+    if forbidden := {"?", "%"}.intersection(str(path)):
+        raise StoreError(
+            f"the tracking database's path may not contain '{min(forbidden)}', got '{path}': "
+            "rename the folder"
+        )
+    return Address(uri=f"{_SQLITE}{path}", database=path)
+
+
+def _server(uri: str) -> Address:
+    try:
+        parts = urlsplit(uri)
+        port = parts.port
+    except ValueError as error:
+        # The reason may quote a piece of the password.
+        raise StoreError(f"MLFLOW_TRACKING_URI is no URL, got '{redacted(uri)}'") from error
+    if not parts.hostname:
+        raise StoreError(f"MLFLOW_TRACKING_URI names no host, got '{redacted(uri)}'")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    place = host if port is None else f"{host}:{port}"
+    return Address(
+        uri=urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", "")),
+        username=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password) if parts.password else None,
+    )

@@ -1,0 +1,118 @@
+"""The SQLite file of the tracking store: created once, and looked at before MLflow touches it."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from foldwise.errors import StoreError
+from foldwise.tracking.faults import reason, store_faults
+from foldwise.tracking.quiet import import_mlflow
+
+LOCATION_TAG = "foldwise.artifacts"
+"""Experiment tag: the artifact folder's name under ``artifacts/``, by which a move is noticed."""
+
+_DEFAULT_EXPERIMENT = "0"
+_LOCK_SECONDS = 60
+_BUSY_SECONDS = 5
+
+
+def artifacts_of(database: Path) -> Path:
+    """Folder of a database's artifacts: ``artifacts`` beside it."""
+    return database.parent / "artifacts"
+
+
+@contextmanager
+def database_lock(database: Path) -> Iterator[None]:
+    """Keep other foldwise processes from creating or relocating this database meanwhile."""
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(f"{database}.lock", timeout=_LOCK_SECONDS)
+        lock.acquire()
+    except Timeout as error:
+        raise StoreError(
+            f"another process has held {database}.lock for {_LOCK_SECONDS} s: end it, or wait"
+        ) from error
+    except OSError as error:
+        raise StoreError(f"can't write beside {database}: {reason(error)}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def create_once(database: Path) -> None:
+    """Create the database unless it is there.
+
+    Several processes at once would break each other's schema, so one does it, beside and under
+    a lock; a killed one leaves no half database.
+    """
+    if database.exists():
+        return
+    with database_lock(database):
+        if not database.exists():
+            _create(database)
+
+
+def check_database(database: Path) -> None:
+    """Refuse a damaged, locked, read-only or foreign file before MLflow spends minutes on it."""
+    _check_writable(database)
+    if database.stat().st_size == 0:
+        raise StoreError(f"{database} is empty: put a backup in its place, or remove it")
+    try:
+        with closing(sqlite3.connect(database, timeout=_BUSY_SECONDS)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+            if not {"alembic_version", "experiments"} <= tables:
+                raise StoreError(f"{database} is no MLflow database: correct MLFLOW_TRACKING_URI")
+            version = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            connection.rollback()
+    except sqlite3.Error as error:
+        raise StoreError(f"the tracking database {database}: {reason(error)}") from error
+    _check_schema(database, version[0] if version else "none")
+
+
+def _create(database: Path) -> None:
+    import_mlflow()
+    from mlflow import MlflowClient
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    beside = database.with_name(f".{database.stem}.partial{database.suffix}")
+    beside.unlink(missing_ok=True)
+    with store_faults(f"creating {database}"):
+        # Given the root, MLflow's own default experiment lies here and not in the working folder.
+        store = SqlAlchemyStore(  # type: ignore[no-untyped-call]
+            f"sqlite:///{beside}", str(artifacts_of(database))
+        )
+        client = MlflowClient(tracking_uri=f"sqlite:///{beside}")
+        client.set_experiment_tag(_DEFAULT_EXPERIMENT, LOCATION_TAG, _DEFAULT_EXPERIMENT)
+        store.engine.dispose()
+        beside.replace(database)
+
+
+def _check_writable(database: Path) -> None:
+    for path in (database.parent, database):
+        if not os.access(path, os.W_OK):
+            raise StoreError(f"{path} is read-only: give this user write permission")
+
+
+def _check_schema(database: Path, version: str) -> None:
+    import_mlflow()
+    import mlflow
+    from mlflow.store.db.utils import _get_latest_schema_revision
+
+    if version == _get_latest_schema_revision():  # type: ignore[no-untyped-call]
+        return
+    migrations = Path(mlflow.__file__).parent / "store" / "db_migrations" / "versions"
+    if any(migrations.glob(f"{version}_*.py")):
+        raise StoreError(
+            f"{database} was written by an older MLflow: copy it, "
+            f"then run `mlflow db upgrade 'sqlite:///{database}'`"
+        )
+    raise StoreError(
+        f"{database} was written by another MLflow than {mlflow.__version__} "
+        f"(schema {version}): install the version that wrote it"
+    )

@@ -1,0 +1,151 @@
+"""Which MLflow: the store opened, checked and ready, or one line on what is wrong with it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from foldwise.errors import StoreError
+from foldwise.tracking.address import project_root, redacted, tracking_address
+from foldwise.tracking.database import LOCATION_TAG, artifacts_of, check_database, create_once
+from foldwise.tracking.faults import store_faults
+from foldwise.tracking.quiet import import_mlflow
+from foldwise.tracking.relocate import check_not_moved
+from foldwise.tracking.server import adopt_credentials, check_server
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment
+
+__all__ = ["Store", "open_store", "project_root", "redacted"]
+
+_MLFLOW_SETS = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An MLflow tracking store and registry that was found in order.
+
+    Attributes
+    ----------
+    root : Path
+        The project's folder.
+    tracking_uri : str
+        Without user and password, so that it may be shown.
+    artifacts : Path or None
+        Where this process writes artifacts itself; None if a server takes them.
+    """
+
+    root: Path
+    tracking_uri: str
+    artifacts: Path | None
+
+    @property
+    def client(self) -> "MlflowClient":
+        """MLflow's client for this store and its registry."""
+        return _client(self.tracking_uri)
+
+    @property
+    def is_server(self) -> bool:
+        """Whether the store is reached over HTTP."""
+        return self.artifacts is None
+
+    def check(self) -> None:
+        """Raise a StoreError quickly if a server doesn't answer; a file has its own time limit."""
+        if self.is_server:
+            check_server(self.tracking_uri, seconds=5.0)
+
+    def find_experiment(self, name: str) -> str | None:
+        """Id of the experiment, or None if there is none yet."""
+        with store_faults(f"looking for experiment '{name}'"):
+            found = self.client.get_experiment_by_name(name)
+            return None if found is None else self._checked(found)
+
+    def experiment(self, name: str) -> str:
+        """Id of the experiment of this name, created if need be."""
+        from mlflow.exceptions import MlflowException
+
+        if (known := self.find_experiment(name)) is not None:
+            return known
+        with store_faults(f"creating experiment '{name}'"):
+            try:
+                return self.client.create_experiment(
+                    name,
+                    artifact_location=str(self.artifacts / name) if self.artifacts else None,
+                    tags={LOCATION_TAG: name} if self.artifacts else None,
+                )
+            except MlflowException:
+                # Another process was faster, or the fault shows again in the look-up.
+                if (known := self.find_experiment(name)) is None:
+                    raise
+                return known
+
+    @contextmanager
+    def as_default(self) -> Iterator[None]:
+        """Let MLflow's module-level functions, such as ``log_model``, use this store meanwhile."""
+        import_mlflow()
+        import mlflow
+
+        before = {name: os.environ.get(name) for name in _MLFLOW_SETS}
+        mlflow.set_tracking_uri(self.tracking_uri)
+        mlflow.set_registry_uri(self.tracking_uri)
+        try:
+            yield
+        finally:
+            mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
+            mlflow.set_registry_uri(None)  # type: ignore[arg-type]
+            for name, value in before.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
+
+    def _checked(self, experiment: "Experiment") -> str:
+        if experiment.lifecycle_stage != "active":
+            raise StoreError(
+                f"experiment '{experiment.name}' was deleted in MLflow: "
+                f"run `mlflow experiments restore -x {experiment.experiment_id}`"
+            )
+        if self.artifacts and experiment.artifact_location.startswith("mlflow-artifacts:"):
+            raise StoreError(
+                f"experiment '{experiment.name}' keeps its artifacts behind a server: "
+                "set MLFLOW_TRACKING_URI to that server"
+            )
+        return str(experiment.experiment_id)
+
+
+def open_store(root: Path | None = None) -> Store:
+    """Open the store that ``MLFLOW_TRACKING_URI`` names, by default ``<root>/mlruns/mlflow.db``.
+
+    Parameters
+    ----------
+    root : Path, optional
+        The project's folder; by default found from ``DVC_ROOT`` or the working folder.
+
+    Raises
+    ------
+    StoreError
+        Within 15 seconds if a server doesn't answer; if the database is damaged, locked,
+        read-only, of another MLflow, or was moved. Nothing has been written then.
+    """
+    root = (root or project_root()).resolve()
+    address = tracking_address(root)
+    if address.database is None:
+        adopt_credentials(address)
+        check_server(address.uri)
+        return Store(root=root, tracking_uri=address.uri, artifacts=None)
+    with store_faults(f"opening {address.database}"):
+        create_once(address.database)
+        check_database(address.database)
+        check_not_moved(address.database)
+    return Store(root=root, tracking_uri=address.uri, artifacts=artifacts_of(address.database))
+
+
+@cache
+def _client(tracking_uri: str) -> "MlflowClient":
+    import_mlflow()
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
