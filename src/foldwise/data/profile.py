@@ -1,0 +1,81 @@
+"""The data profile: a few flat numbers, good for comparing two versions of the data."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foldwise.data.dataset import SplitInfo, load_development_info, load_holdout_info, load_split
+
+_BLOCK = 8192
+
+
+def data_profile(directory: Path) -> dict[str, int | float | str]:
+    """Describe both splits of prepared data.
+
+    Parameters
+    ----------
+    directory : Path
+        As `load_development` takes it; digests are checked.
+
+    Returns
+    -------
+    dict
+        ``name``, ``classes``, ``features``, ``image_shape``, and for each split
+        ``<split>_rows``, ``<split>_originals`` (rows that are no copies),
+        ``<split>_class_<class>`` (rows of the class), ``<split>_pixel_mean`` and
+        ``<split>_pixel_spread`` (standard deviation; both on the scale 0-255),
+        ``<split>_constant_pixels`` (features with one value throughout) and
+        ``<split>_digest``.
+    """
+    info = load_development_info(directory)
+    facts: dict[str, int | float | str] = {
+        "name": info.name,
+        "classes": len(info.classes),
+        "features": int(np.prod(info.image_shape)),
+        "image_shape": "x".join(str(side) for side in info.image_shape),
+    }
+    for name, split_info in {
+        "development": info,
+        "holdout": load_holdout_info(directory),
+    }.items():
+        for key, value in _split_profile(directory / name, split_info).items():
+            facts[f"{name}_{key}"] = value
+    return facts
+
+
+def profile_text(profile: Mapping[str, int | float | str]) -> str:
+    """Write a profile as reports/data.json has it."""
+    return json.dumps(profile, indent=2, ensure_ascii=False) + "\n"
+
+
+def _split_profile(folder: Path, info: SplitInfo) -> dict[str, int | float | str]:
+    split = load_split(folder)
+    counts = np.bincount(split.labels, minlength=len(info.classes))
+    mean, spread, constant = _pixel_profile(split.images)
+    return {
+        "rows": info.rows,
+        "originals": int(np.unique(split.origins).size),
+        **{f"class_{name}": int(count) for name, count in zip(info.classes, counts, strict=True)},
+        "pixel_mean": mean,
+        "pixel_spread": spread,
+        "constant_pixels": constant,
+        "digest": info.digest,
+    }
+
+
+def _pixel_profile(images: NDArray[np.uint8]) -> tuple[float, float, int]:
+    """Mean and spread of all pixels, and the count of constant ones; sums are exact integers."""
+    histogram = np.zeros(256, dtype=np.int64)
+    low, high = images[0].copy(), images[0].copy()
+    for start in range(0, len(images), _BLOCK):
+        block = images[start : start + _BLOCK]
+        histogram += np.bincount(block.reshape(-1), minlength=256)
+        np.minimum(low, block.min(axis=0), out=low)
+        np.maximum(high, block.max(axis=0), out=high)
+    values = np.arange(256)
+    mean = int(histogram @ values) / images.size
+    spread = (int(histogram @ values**2) / images.size - mean**2) ** 0.5
+    return round(mean, 6), round(spread, 6), int(np.sum(low == high))

@@ -1,0 +1,60 @@
+"""How every command starts and ends: an error is one line, a signal a clean stop."""
+
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+from foldwise.errors import FoldwiseError
+
+
+class Stopped(KeyboardInterrupt):
+    """SIGINT or SIGTERM asked us to stop; caught wherever KeyboardInterrupt is."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+def run(main: Callable[[], None], *, resume: str = "run the same command again") -> None:
+    """Run a command's main function and turn how it ends into words and an exit status.
+
+    Parameters
+    ----------
+    main : callable
+        The command. SIGINT and SIGTERM reach it as `Stopped`, so that ``finally`` blocks and
+        handlers of KeyboardInterrupt run. A second SIGINT ends the process at once.
+    resume : str
+        What to do after a stop or a fault of the system, as an imperative.
+
+    Raises
+    ------
+    SystemExit
+        1 for a FoldwiseError or an OSError (disk full, no permission, connection lost), 130 for
+        SIGINT, 143 for SIGTERM; each with one line on stderr. Any other exception is a bug of
+        ours and keeps its traceback.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    try:
+        main()
+    except FoldwiseError as error:
+        _end(str(error), status=1)
+    except OSError as error:
+        _end(f"the system refused: {error}: mend that, then {resume}", status=1)
+    except Stopped as stop:
+        _end(f"stopped by {stop}: to go on, {resume}", status=128 + stop.number)
+
+
+def _stop(number: int, _frame: FrameType | None) -> NoReturn:
+    # A process group may get SIGTERM twice; the second must not break into the clean-up.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    raise Stopped(number)
+
+
+def _end(words: str, *, status: int) -> NoReturn:
+    sys.stdout.flush()
+    sys.stderr.write(f"foldwise: {' '.join(words.split())}\n")
+    raise SystemExit(status)

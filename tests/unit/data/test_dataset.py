@@ -1,0 +1,246 @@
+"""What is saved is what is loaded, and nothing else is ever taken for it."""
+
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from foldwise.data.dataset import (
+    DataInfo,
+    load_development,
+    load_development_info,
+    load_holdout,
+    load_info,
+)
+from foldwise.data.saving import Draft, staged, write_split
+from foldwise.errors import DataError
+
+SHAPE = (2, 3)
+RNG = np.random.default_rng(7)
+IMAGES = RNG.integers(0, 256, (10, 6), dtype=np.uint8)
+LABELS = np.array([0, 1] * 5)
+ORIGINS = np.array([0, 1, 2, 3, 4] * 2)
+
+
+def draft(images: NDArray[np.uint8] = IMAGES, origins: NDArray[np.int64] | None = None) -> Draft:
+    """Make a draft that gives its pixels in uneven blocks."""
+    return Draft(lambda: iter([images[:7], images[7:]]), LABELS[: len(images)], origins, SHAPE)
+
+
+def save(directory: Path, development: Draft, *, classes: tuple[str, ...] = ("a", "b")) -> None:
+    """Write a whole prepared dataset."""
+    with staged(directory) as stage:
+        write_split(stage / "development", development, name="toy", classes=classes)
+        write_split(stage / "holdout", draft(IMAGES[:4]), name="toy", classes=classes)
+
+
+@pytest.fixture
+def prepared(tmp_path: Path) -> Path:
+    """A dataset whose development set has copies."""
+    directory = tmp_path / "data" / "prepared"
+    save(directory, draft(origins=ORIGINS))
+    return directory
+
+
+def test_what_is_saved_is_what_is_loaded(prepared: Path) -> None:
+    """Pixels, labels and origins, read-only and of the promised types."""
+    split = load_development(prepared)
+    assert np.array_equal(split.images, IMAGES)
+    assert np.array_equal(split.labels, LABELS)
+    assert np.array_equal(split.origins, ORIGINS)
+    types = [array.dtype for array in (split.images, split.labels, split.origins)]
+    assert types == [np.uint8, np.int64, np.int64]
+    assert not any(array.flags.writeable for array in (split.images, split.labels, split.origins))
+
+
+def test_pixels_stay_on_the_disk(prepared: Path) -> None:
+    """Loading maps the file instead of reading it."""
+    assert isinstance(load_development(prepared).images, np.memmap)
+
+
+def test_without_copies_each_row_is_its_own_origin(prepared: Path) -> None:
+    """The holdout is never augmented."""
+    assert load_holdout(prepared).origins.tolist() == [0, 1, 2, 3]
+
+
+def test_the_info_tells_both_splits_apart(prepared: Path) -> None:
+    """Names, shapes, rows and digests are read without any pixel."""
+    (prepared / "development" / "images.npy").unlink()
+    info = load_info(prepared)
+    digests = (info.development_digest, info.holdout_digest)
+    assert info == DataInfo("toy", ("a", "b"), SHAPE, 10, digests[0], 4, digests[1])
+    assert len(set(digests)) == 2
+
+
+def test_integer_classes_stay_integers(tmp_path: Path) -> None:
+    """The class 7 is not the class '7'."""
+    with staged(tmp_path / "prepared") as stage:
+        write_split(stage / "development", draft(), name="toy", classes=(3, 7))
+    assert load_development_info(tmp_path / "prepared").classes == (3, 7)
+
+
+def digest_of(folder: Path, one: Draft, classes: tuple[str, ...] = ("a", "b")) -> str:
+    """Digest of a draft once written."""
+    return write_split(folder, one, name="toy", classes=classes).digest
+
+
+def test_the_digest_sees_every_part_of_a_split(tmp_path: Path) -> None:
+    """A pixel, a label, an origin, a class and the image shape each change it; the name not."""
+    other_pixel = IMAGES.copy()
+    other_pixel[9, 5] ^= 1
+    base = draft()
+    others = [
+        draft(other_pixel),
+        draft(origins=ORIGINS),
+        draft(origins=ORIGINS[::-1].copy()),
+        Draft(base.blocks, LABELS[::-1].copy(), None, SHAPE),
+        Draft(base.blocks, LABELS, None, (3, 2)),
+    ]
+    digests = [digest_of(tmp_path / str(n), one) for n, one in enumerate([base, *others])]
+    digests.append(digest_of(tmp_path / "classes", base, ("a", "c")))
+    assert len(set(digests)) == len(digests)
+    other_name = write_split(tmp_path / "name", base, name="other", classes=("a", "b"))
+    assert other_name.digest == digests[0]
+
+
+def flip_a_byte(path: Path) -> None:
+    """Damage the last byte of a file."""
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def cut(path: Path) -> None:
+    """Lose the end of a file."""
+    path.write_bytes(path.read_bytes()[:-5])
+
+
+def empty(path: Path) -> None:
+    """Lose all of a file."""
+    path.write_bytes(b"")
+
+
+def pickle_it(path: Path) -> None:
+    """Put objects where numbers should be."""
+    np.save(path, np.array([{}], dtype=object), allow_pickle=True)
+
+
+def zip_it(path: Path) -> None:
+    """Put an archive of arrays where an array should be."""
+    with path.open("wb") as file:
+        np.savez(file, LABELS)
+
+
+def ask_for_a_petabyte(path: Path) -> None:
+    """Declare a shape that no memory holds."""
+    with path.open("wb") as file:
+        header = {"descr": "<i8", "fortran_order": False, "shape": (10**14,)}
+        np.lib.format.write_array_header_1_0(file, header)
+
+
+@pytest.mark.parametrize(
+    "damage", [flip_a_byte, cut, empty, pickle_it, zip_it, ask_for_a_petabyte, os.unlink]
+)
+@pytest.mark.parametrize("name", ["images.npy", "labels.npy", "origins.npy"])
+def test_a_damaged_array_is_refused(
+    prepared: Path, name: str, damage: Callable[[Path], None]
+) -> None:
+    """The error names the place and the remedy."""
+    damage(prepared / "development" / name)
+    with pytest.raises(DataError, match=r"must be as prepare wrote it.*run `dvc repro -f prepare`"):
+        load_development(prepared)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "{", '{"classes": 3}', "\x00", "null", "7"])
+def test_a_damaged_info_is_refused(prepared: Path, text: str) -> None:
+    """Half a file, or JSON of another shape."""
+    (prepared / "development" / "info.json").write_text(text)
+    with pytest.raises(DataError, match="must be as prepare wrote it"):
+        load_development(prepared)
+
+
+def test_a_wrong_count_of_rows_is_refused(prepared: Path) -> None:
+    """The info is no part of the digest, so its count is compared with the labels."""
+    path = prepared / "development" / "info.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "rows": 9}))
+    with pytest.raises(DataError, match="must be as prepare wrote it"):
+        load_development(prepared)
+
+
+def test_missing_data_says_how_to_get_it(tmp_path: Path) -> None:
+    """A fresh clone has no prepared data."""
+    with pytest.raises(DataError, match="must exist, and doesn't: run `dvc repro prepare`"):
+        load_development(tmp_path)
+
+
+def test_a_failing_writer_leaves_the_old_data(prepared: Path) -> None:
+    """And no file of its own."""
+    before = load_info(prepared)
+
+    def fail() -> None:
+        with staged(prepared) as stage:
+            write_split(stage / "development", draft(), name="toy", classes=("a", "b"))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert load_info(prepared) == before
+    assert np.array_equal(load_development(prepared).images, IMAGES)
+    assert list(prepared.parent.iterdir()) == [prepared]
+
+
+def test_new_data_leaves_nothing_of_the_old(prepared: Path) -> None:
+    """A development set without copies has no file of origins, also where one was."""
+    save(prepared, draft())
+    names = sorted(path.name for path in (prepared / "development").iterdir())
+    assert names == ["images.npy", "info.json", "labels.npy"]
+    assert load_development(prepared).origins.tolist() == list(range(10))
+
+
+def test_only_one_process_writes_at_a_time(prepared: Path) -> None:
+    """The second is told so, and the first is not disturbed."""
+    with staged(prepared) as stage:
+        (stage / "mine").mkdir()
+        with pytest.raises(DataError, match="written by one process at a time"), staged(prepared):
+            pass
+        assert (stage / "mine").exists()
+
+
+@pytest.mark.parametrize("after", range(5))
+def test_a_kill_while_files_move_in_is_noticed_and_mended(prepared: Path, after: int) -> None:
+    """Whatever the kill leaves is either whole or refused, and the next run puts it right."""
+    changed = IMAGES[::-1].copy()
+    fork = multiprocessing.get_context("fork")
+    process = fork.Process(target=_save_and_die, args=(prepared, changed, after))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    try:
+        seen = load_development(prepared).images
+        assert np.array_equal(seen, IMAGES) or np.array_equal(seen, changed)
+    except DataError:
+        pass
+    save(prepared, draft(changed))
+    assert np.array_equal(load_development(prepared).images, changed)
+    assert list(prepared.parent.iterdir()) == [prepared]
+
+
+def _save_and_die(directory: Path, images: NDArray[np.uint8], after: int) -> None:
+    done = 0
+    rename = Path.replace
+
+    def die_in_time(source: Path, target: Path) -> Path:
+        nonlocal done
+        if done == after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        done += 1
+        return rename(source, target)
+
+    Path.replace = die_in_time  # type: ignore[method-assign, assignment]
+    save(directory, draft(images))
