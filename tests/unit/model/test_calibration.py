@@ -35,6 +35,8 @@ def test_confidence_that_comes_true_is_calibrated() -> None:
 
 
 def test_a_confidence_on_an_edge_belongs_to_the_slice_below() -> None:
-    """Slices are open below and closed above, so that certainty has a slice."""
-    table = reliability(np.array([[0.5, 0.5], [1.0, 0.0]]), np.array([0, 0]), bins=2)
-    assert [(each.high, each.rows) for each in table] == [(0.5, 1), (1.0, 1)]
+    """Slices are open below and closed above, so that certainty has a slice, rounded up or not."""
+    beyond = np.nextafter(1.0, 2.0)
+    stated = np.array([[0.5, 0.5], [0.75, 0.25], [1.0, 0.0], [beyond, 0.0]])
+    table = reliability(stated, np.zeros(4, dtype=np.int64), bins=2)
+    assert [(each.high, each.rows) for each in table] == [(0.5, 1), (1.0, 3)]

@@ -43,6 +43,15 @@ def test_a_hundred_points_keep_the_area_to_a_thousandth() -> None:
         assert np.trapezoid(true, false) == pytest.approx(scores.roc_auc, abs=1e-3)
 
 
+def test_a_good_curve_keeps_more_points_where_it_bends() -> None:
+    """The corner in which both rates of error are below 0.1 keeps over a fifth of the points."""
+    labels = np.repeat([0, 1], 5000)
+    draws = np.random.default_rng(4).normal(size=10_000) + 4 * labels
+    positive = 1 / (1 + np.exp(2 - draws))
+    false, true = roc_curve_points(np.column_stack([1 - positive, positive]), labels, 100)[1]
+    assert ((false < 0.1) & (true > 0.9)).mean() > 0.2
+
+
 def test_a_class_without_rows_has_the_diagonal() -> None:
     """A curve can be drawn, and claims nothing."""
     probabilities, labels = draw_predictions(2, rows=30, classes=3)
