@@ -1,0 +1,157 @@
+"""What a run came from: commit, parameters, data and library versions, as params and tags."""
+
+import getpass
+import math
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from platform import python_version
+
+from foldwise.data.dataset import DataInfo
+from foldwise.settings import Settings, flattened, parameters_digest
+
+_LIBRARIES = ("foldwise", "numpy", "scipy", "scikit-learn", "optuna", "mlflow", "dvc", "skops")
+
+# What the pipeline itself writes into the working tree is no change of its sources.
+_SOURCES = ("--", ".", ":(exclude)reports", ":(exclude)dvc.lock")
+
+
+@dataclass(frozen=True, slots=True)
+class SplitFacts:
+    """One split of the data, as MLflow shows it: metadata only, no copy."""
+
+    context: str
+    digest: str
+    rows: int
+    features: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """All that a pipeline run is known by before it starts.
+
+    Attributes
+    ----------
+    experiment : str
+        The data's name.
+    search_key, attempt
+        Which search this is, and the how-manieth time it was begun anew.
+    params : mapping
+        Every setting by its full key, and the data's shape.
+    tags : mapping
+        Commit, digests, DVC experiment, library versions.
+    splits : tuple of SplitFacts
+        Development set and holdout.
+    """
+
+    experiment: str
+    search_key: str
+    attempt: int
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+    splits: tuple[SplitFacts, ...]
+
+    @property
+    def key(self) -> str:
+        """The pipeline run's idempotency key, from which its studies and trials derive theirs."""
+        return f"{self.search_key}:{self.attempt}"
+
+
+def lineage(
+    settings: Settings, data: DataInfo, *, search_key: str, attempt: int, folder: Path | None = None
+) -> Lineage:
+    """Gather what a pipeline run came from; ``folder`` is the checkout it runs in."""
+    features = math.prod(data.image_shape)
+    return Lineage(
+        experiment=data.name,
+        search_key=search_key,
+        attempt=attempt,
+        params=_params(settings, data),
+        tags={
+            "search_key": search_key,
+            "attempt": str(attempt),
+            "development_digest": data.development_digest,
+            "holdout_digest": data.holdout_digest,
+            "parameters_digest": parameters_digest(settings),
+            "mlflow.user": _user(),
+            "mlflow.source.name": "foldwise",
+            "mlflow.source.type": "LOCAL",
+            **git_state(folder or Path.cwd()),
+            **dvc_experiment(),
+            **library_versions(),
+        },
+        splits=(
+            SplitFacts("development", data.development_digest, data.development_rows, features),
+            SplitFacts("holdout", data.holdout_digest, data.holdout_rows, features),
+        ),
+    )
+
+
+def git_state(folder: Path) -> dict[str, str]:
+    """Commit and dirt of a checkout as tags; empty outside of git.
+
+    Changes in ``reports/`` and ``dvc.lock`` don't count: the pipeline makes them itself.
+    """
+    commit = _git(folder, "rev-parse", "HEAD")
+    if commit is None:
+        return {}
+    changes = _git(folder, "status", "--porcelain", *_SOURCES)
+    return {
+        "git.commit": commit,
+        "git.dirty": "unknown" if changes is None else str(bool(changes)).lower(),
+        "mlflow.source.git.commit": commit,
+    }
+
+
+def dvc_experiment() -> dict[str, str]:
+    """Name and baseline of the DVC experiment this process runs in, if any."""
+    named = {"dvc.experiment": "DVC_EXP_NAME", "dvc.baseline": "DVC_EXP_BASELINE_REV"}
+    return {tag: os.environ[name] for tag, name in named.items() if os.environ.get(name)}
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that results depend on."""
+    return {"library.python": python_version()} | {
+        f"library.{name}": found for name in _LIBRARIES if (found := _version(name))
+    }
+
+
+def _params(settings: Settings, data: DataInfo) -> dict[str, str]:
+    return {key: str(value) for key, value in flattened(settings).items()} | {
+        "data.classes": str(len(data.classes)),
+        "data.image_shape": "x".join(str(side) for side in data.image_shape),
+        "data.development_rows": str(data.development_rows),
+        "data.holdout_rows": str(data.holdout_rows),
+    }
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        answer = subprocess.run(
+            ["git", *arguments],  # noqa: S607 - whichever git the user works with
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
+
+
+def _version(library: str) -> str | None:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,201 @@
+"""What is written down of each event: run records as plain data, before any store is touched."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from foldwise.model.scores import METRICS
+from foldwise.palette import fold_colour
+from foldwise.search.results import (
+    FINAL_STUDY,
+    FinalModel,
+    OuterFold,
+    SearchResult,
+    Trial,
+)
+from foldwise.tracking.notes import (
+    pipeline_note,
+    study_begun_note,
+    study_note,
+    trial_note,
+)
+
+Level = Literal["pipeline", "study", "trial"]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One value of one metric."""
+
+    key: str
+    value: float
+    step: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """All that one telling says of one run.
+
+    Attributes
+    ----------
+    key : str
+        Its identity: told again, it is the same run.
+    parent : str or None
+        The key of the run above it.
+    done : bool
+        Whether the run has ended with this.
+    """
+
+    key: str
+    parent: str | None
+    level: Level
+    name: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+    points: tuple[Point, ...] = ()
+    done: bool = False
+
+
+def study_key(pipeline: str, study: str) -> str:
+    """Idempotency key of a study's run."""
+    return f"{pipeline}/{study}"
+
+
+def study_name(study: str) -> str:
+    """Name of a study's run: the final study's is ``refit``."""
+    return "refit" if study == FINAL_STUDY else study
+
+
+def study_begun(pipeline: str, study: str) -> RunRecord:
+    """A study's run before its outcome is known."""
+    return RunRecord(
+        key=study_key(pipeline, study),
+        parent=pipeline,
+        level="study",
+        name=study_name(study),
+        tags={**_study_tags(study), "mlflow.note.content": study_begun_note(study)},
+    )
+
+
+def trial_record(pipeline: str, trial: Trial) -> RunRecord:
+    """A finished trial: C, its mean scores, and the score of each inner fold, by part."""
+    short = study_name(trial.study)[0] + trial.study.removeprefix("outer-").removeprefix("final")
+    return RunRecord(
+        key=f"{study_key(pipeline, trial.study)}/{trial.number}",
+        parent=study_key(pipeline, trial.study),
+        level="trial",
+        name=f"{short}·t{trial.number:02d} C={trial.C:.3g}",
+        tags={
+            **_study_tags(trial.study),
+            "trial": str(trial.number),
+            "mlflow.note.content": trial_note(trial),
+        },
+        params={"C": repr(trial.C)},
+        points=(
+            *_strength(trial.C),
+            *_inner_means(trial),
+            *(
+                Point(f"inner_{metric}", _rounded(fold.scores.value(metric)), fold.part)
+                for metric in METRICS
+                for fold in trial.inner
+            ),
+            Point("iterations_max", max(fold.outcome.iterations for fold in trial.inner)),
+            Point(
+                "fits_not_converged",
+                sum(fold.outcome.status != "converged" for fold in trial.inner),
+            ),
+        ),
+        done=True,
+    )
+
+
+def study_record(
+    pipeline: str, ended: OuterFold | FinalModel, trials: Sequence[Trial], metric: str
+) -> RunRecord:
+    """A finished study: its best C, the estimate if it has one, and the search as a curve.
+
+    The curve is two series whose step is the trial's rank by C, so that MLflow draws one as a
+    line over the other.
+    """
+    scores = ended.scores if isinstance(ended, OuterFold) else None
+    outer = (
+        ()
+        if scores is None
+        else tuple(Point(f"outer_{name}", _rounded(scores.value(name))) for name in METRICS)
+    )
+    best = ended.best
+    return RunRecord(
+        key=study_key(pipeline, best.study),
+        parent=pipeline,
+        level="study",
+        name=study_name(best.study),
+        tags={
+            **_study_tags(best.study),
+            "best_trial": str(best.number),
+            "fit": ended.fit.outcome.status,
+            "mlflow.note.content": study_note(best, scores, metric, len(trials)),
+        },
+        params={"C": repr(best.C)},
+        points=(
+            *_strength(best.C),
+            *_inner_means(best),
+            *outer,
+            Point("iterations", ended.fit.outcome.iterations),
+            Point("trials", len(trials)),
+            *_curve(trials, metric),
+        ),
+        done=True,
+    )
+
+
+def pipeline_outcome(pipeline: str, result: SearchResult) -> RunRecord:
+    """What the whole search adds to the pipeline's run: the final C and how the fits ended."""
+    fits = result.fits
+    return RunRecord(
+        key=pipeline,
+        parent=None,
+        level="pipeline",
+        name="",
+        tags={"mlflow.note.content": pipeline_note(result)},
+        points=(
+            *_strength(result.final.best.C),
+            Point(f"inner_{result.metric}", _rounded(result.final.best.mean(result.metric))),
+            Point("trials", len(result.trials)),
+            Point("fits_logical", fits.logical),
+            Point("fits_distinct", fits.distinct),
+            Point("fits_converged", fits.converged),
+            Point("fits_stalled", fits.stalled),
+            Point("fits_exhausted", fits.exhausted),
+        ),
+    )
+
+
+def _study_tags(study: str) -> dict[str, str]:
+    fold = None if study == FINAL_STUDY else int(study.removeprefix("outer-"))
+    return {"study": study, "mlflow.runColor": fold_colour(fold)}
+
+
+def _strength(C: float) -> tuple[Point, Point]:
+    # MLflow's charts have no logarithmic axis.
+    return Point("C", float(f"{C:.6g}")), Point("log10_C", round(math.log10(C), 4))
+
+
+def _inner_means(trial: Trial) -> tuple[Point, ...]:
+    return tuple(Point(f"inner_{metric}_mean", _rounded(trial.mean(metric))) for metric in METRICS)
+
+
+def _curve(trials: Sequence[Trial], metric: str) -> tuple[Point, ...]:
+    ranked = sorted(trials, key=lambda trial: trial.C)
+    return tuple(
+        point
+        for rank, trial in enumerate(ranked)
+        for point in (
+            Point("search_log10_C", round(math.log10(trial.C), 4), rank),
+            Point(f"search_inner_{metric}", _rounded(trial.mean(metric)), rank),
+        )
+    )
+
+
+def _rounded(score: float) -> float:
+    return round(score, 6)

@@ -1,0 +1,233 @@
+"""The recorder: tells MLflow a search event by event, and may tell it again at any time."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import partial
+from types import TracebackType
+from typing import Literal, Self
+
+from foldwise.errors import StoreError
+from foldwise.search.results import Event, FinalModel, OuterFold, SearchResult, Trial
+from foldwise.tracking.faults import StoreRefused, store_faults
+from foldwise.tracking.leftovers import end_abandoned
+from foldwise.tracking.ledger import Ledger
+from foldwise.tracking.lineage import Lineage
+from foldwise.tracking.outage import Patience
+from foldwise.tracking.pipeline_run import begin_pipeline
+from foldwise.tracking.records import (
+    Point,
+    RunRecord,
+    pipeline_outcome,
+    study_begun,
+    study_key,
+    study_record,
+    trial_record,
+)
+from foldwise.tracking.store import Store
+
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    what: str
+    write: Callable[[], None]
+
+
+class Recorder:
+    """Records one pipeline run; open it by `Recorder.open`, best in a ``with`` statement.
+
+    What the store can't take is kept and tried again later: a failing store slows the search
+    by seconds and never stops it. What is missing at the end makes `end` raise.
+
+    Attributes
+    ----------
+    run_id, experiment_id : str
+        The pipeline's run in MLflow.
+    """
+
+    def __init__(self, store: Store, ledger: Ledger, lineage: Lineage, *ids: str) -> None:
+        self.experiment_id, self.run_id = ids
+        self._store = store
+        self._ledger = ledger
+        self._key = lineage.key
+        self._metric = lineage.params["tune.metric"]
+        self._trials: dict[str, dict[int, Trial]] = {}
+        self._waiting: list[_Telling] = []
+        self._patience = Patience()
+        self._fault = ""
+        self._in_doubt = False
+
+    @classmethod
+    def open(cls, store: Store, lineage: Lineage, *, today: date | None = None) -> Self:
+        """Find or create the pipeline's run, and end what killed processes left running.
+
+        Parameters
+        ----------
+        store : Store
+        lineage : Lineage
+            Its key makes the run the same however often it is opened.
+        today : date, optional
+            Names a new run, such as ``cv-2026-01-15a``.
+
+        Raises
+        ------
+        StoreError
+            The store can't be used: said before any work is done.
+        """
+        experiment_id = store.experiment(lineage.experiment)
+        with store_faults("opening the pipeline's run"):
+            end_abandoned(store.client, experiment_id)
+            ledger = Ledger(store.client, experiment_id, lineage.key)
+            ledger.load()
+            ledger.sweep()
+            run_id = begin_pipeline(
+                store.client,
+                experiment_id,
+                ledger,
+                lineage,
+                today=today or datetime.now().astimezone().date(),
+            )
+        return cls(store, ledger, lineage, experiment_id, run_id)
+
+    @property
+    def unrecorded(self) -> tuple[str, ...]:
+        """What the store has not taken yet, in the order it was told."""
+        return tuple(telling.what for telling in self._waiting)
+
+    def record(self, event: Event) -> None:
+        """Write one event of the search; told again, it changes nothing."""
+        match event:
+            case Trial():
+                self._trials.setdefault(event.study, {})[event.number] = event
+                self._tell(
+                    f"trial {event.number} of {event.study}",
+                    study_begun(self._key, event.study),
+                    trial_record(self._key, event),
+                )
+            case OuterFold() | FinalModel():
+                study = event.best.study
+                trials = tuple(self._trials.get(study, {}).values())
+                self._tell(study, study_record(self._key, event, trials, self._metric))
+            case SearchResult():
+                self._tell("the search's outcome", pipeline_outcome(self._key, event))
+
+    def record_all(self, result: SearchResult) -> None:
+        """Tell a whole search at once, as when its results came from elsewhere."""
+        told: tuple[Event, ...] = (*result.trials, *result.outer, result.final, result)
+        for event in told:
+            self.record(event)
+
+    def record_artifacts(self, study: str | None, files: Mapping[str, bytes]) -> None:
+        """Write files beside a study's run, or the pipeline's if ``study`` is None.
+
+        Parameters
+        ----------
+        study : str or None
+        files : mapping
+            Content by path, such as ``figures/roc.png``. A file of that name is replaced.
+        """
+        key = self._key if study is None else study_key(self._key, study)
+        what = f"{len(files)} files of {study or 'the pipeline'}"
+        self._keep(what, partial(self._ledger.add_artifacts, key, dict(files)))
+
+    def log_metrics(self, metrics: Mapping[str, float]) -> None:
+        """Log metrics of the pipeline; the last value told is the one shown."""
+        points = tuple(Point(name, float(value)) for name, value in metrics.items())
+        self._tell(f"{len(points)} metrics", self._of_pipeline(points=points))
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags of the pipeline; ``mlflow.note.content`` is its note."""
+        self._tell(f"{len(tags)} tags", self._of_pipeline(tags=dict(tags)))
+
+    def end(self, status: Status = "FINISHED") -> None:
+        """End the pipeline's run after a last try at what is still unrecorded.
+
+        Raises
+        ------
+        StoreError
+            If the work finished but something is not in the store: run the same command again.
+        """
+        self._work_off()
+        closing = "FAILED" if self._waiting and status == "FINISHED" else status
+        try:
+            with store_faults("ending the pipeline's run"):
+                self._settle()
+                self._ledger.close(closing)
+        except StoreError as error:
+            self._fault = str(error)
+            self._waiting.append(_Telling("the pipeline's end", lambda: None))
+        if self._waiting and status == "FINISHED":
+            raise StoreError(self._what_is_missing())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Finished, or killed by a signal (KeyboardInterrupt, SystemExit), or failed."""
+        stopped = isinstance(error, KeyboardInterrupt | SystemExit)
+        self.end("FINISHED" if error is None else "KILLED" if stopped else "FAILED")
+
+    def _of_pipeline(
+        self, *, points: tuple[Point, ...] = (), tags: Mapping[str, str] | None = None
+    ) -> RunRecord:
+        return RunRecord(
+            key=self._key, parent=None, level="pipeline", name="", tags=tags or {}, points=points
+        )
+
+    def _tell(self, what: str, *records: RunRecord) -> None:
+        def write() -> None:
+            for record in records:
+                self._ledger.write(record)
+
+        self._keep(what, write)
+
+    def _keep(self, what: str, write: Callable[[], None]) -> None:
+        self._waiting.append(_Telling(what, write))
+        if self._patience.is_over:
+            self._work_off()
+
+    def _work_off(self) -> None:
+        """Write what waits, in order; stop at an outage, step over what alone is refused."""
+        refused: list[_Telling] = []
+        while self._waiting:
+            telling = self._waiting[0]
+            try:
+                with store_faults(f"recording {telling.what}"):
+                    self._settle()
+                    self._in_doubt = True
+                    telling.write()
+                    self._in_doubt = False
+            except StoreRefused as error:
+                self._fault = str(error)
+                refused.append(telling)
+            except StoreError as error:
+                self._fault = str(error)
+                self._patience.failed()
+                break
+            del self._waiting[0]
+        else:
+            self._patience.succeeded()
+        self._waiting[:0] = refused
+
+    def _settle(self) -> None:
+        # After a fault or an interrupt the store may have taken more than it said.
+        if self._in_doubt:
+            self._store.check()
+            self._ledger.load()
+            self._in_doubt = False
+
+    def _what_is_missing(self) -> str:
+        names = self.unrecorded
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        return (
+            f"not everything is in MLflow ({', '.join(names[:_NAMED])}{more} missing; "
+            f"{self._fault}): the results are kept, run the same command again to record them"
+        )
