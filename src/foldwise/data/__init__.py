@@ -1,0 +1,1 @@
+"""What we learn from: sources, checks, and the prepared dataset."""

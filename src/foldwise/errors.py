@@ -1,0 +1,21 @@
+"""What can go wrong in a way the user can mend: one line with rule, value and remedy."""
+
+
+class FoldwiseError(Exception):
+    """Base of all errors that are shown as one line, without a traceback (exit status 1)."""
+
+
+class SettingsError(FoldwiseError):
+    """A parameter is unknown, of the wrong type or impossible."""
+
+
+class DataError(FoldwiseError):
+    """A data file or answer breaks the format, or the data can't be learned from."""
+
+
+class SearchError(FoldwiseError):
+    """The search can't run or go on: it is taken, or its storage is damaged."""
+
+
+class StoreError(FoldwiseError):
+    """The tracking store or registry can't be reached, read or written."""

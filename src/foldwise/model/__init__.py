@@ -1,0 +1,1 @@
+"""What we learn: the batched solver, the linear model as numbers, its scores."""

@@ -1,0 +1,176 @@
+"""Pixels arranged so that a product touches only what is lit.
+
+Most images leave most border pixels dark, and a dark pixel adds nothing to a product (it is
+standardised algebraically, not in the data). So the columns are ranked from the commonest to the
+rarest lit pixel, the rows of a part are sorted by the rarest pixel they light, and a block of
+neighbouring rows needs only a *prefix* of the columns: on MNIST 396 of 717 on average.
+Column 0 holds ones, for the intercept.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+BLOCK_ROWS = 512
+LANES = 4
+"""Blocks of a part are dealt to this many lanes, each summed by itself, whatever the threads."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Rows of one part: ``pixels`` uint8 (rows, prefix) with ones in column 0, ``labels`` (rows,)."""
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PartMoments:
+    """Of one part: the number of rows, and the sums of pixels and of their squares (features,)."""
+
+    rows: int
+    total: NDArray[np.float64]
+    squares: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """The development set, ready for the solver.
+
+    Attributes
+    ----------
+    lanes : per part, per lane, the blocks
+    moments : one per part
+    columns : int array (width - 1,)
+        The pixel behind each column but the first; pixels dark in every row have none.
+    features, classes : int
+        Sizes of the original problem.
+    """
+
+    lanes: tuple[tuple[tuple[Block, ...], ...], ...]
+    moments: tuple[PartMoments, ...]
+    columns: NDArray[np.int64]
+    features: int
+    classes: int
+
+    @property
+    def parts(self) -> int:
+        """Number of parts."""
+        return len(self.lanes)
+
+    @property
+    def width(self) -> int:
+        """Columns in all: the ones and every pixel lit anywhere."""
+        return len(self.columns) + 1
+
+    @property
+    def smallest_block(self) -> int:
+        """Entries of the smallest block."""
+        return min(block.pixels.size for part in self.lanes for lane in part for block in lane)
+
+    @classmethod
+    def build(
+        cls,
+        images: NDArray[np.uint8],
+        labels: NDArray[np.int64],
+        parts: Sequence[NDArray[np.int64]],
+        *,
+        classes: int,
+    ) -> "Layout":
+        """Arrange ``images`` (rows, features) by ``parts``, each an array of row numbers."""
+        moments = tuple(_moments(images, rows) for rows in parts)
+        columns = rank_by_peeling(images)
+        position = np.zeros(images.shape[1], dtype=np.int64)
+        position[columns] = np.arange(1, len(columns) + 1)
+        lanes = tuple(_lanes(images, labels, rows, columns, position) for rows in parts)
+        return cls(lanes, moments, columns, images.shape[1], classes)
+
+    def standardisation(
+        self, left_out: frozenset[int]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+        """Mean (features,), standard deviation (features,) and count of the rows not left out.
+
+        Constant pixels have standard deviation 0. From exact integer sums, so that the order
+        of the rows doesn't matter.
+        """
+        used = [self.moments[part] for part in range(self.parts) if part not in left_out]
+        rows = sum(moments.rows for moments in used)
+        mean = np.sum([moments.total for moments in used], axis=0) / rows
+        variance = np.sum([moments.squares for moments in used], axis=0) / rows - mean**2
+        constant = variance <= 1e-9 * np.maximum(mean, 1.0) ** 2
+        return mean, np.sqrt(np.where(constant, 0.0, variance)), rows
+
+
+def rank_by_peeling(images: NDArray[np.uint8], *, sample: int = 20_000) -> NDArray[np.int64]:
+    """Order the lit pixels so that rows sorted by their last pixel need short prefixes.
+
+    From behind: take the pixel that the fewest remaining rows light, set those rows aside, go on.
+    Judged on at most ``sample`` evenly spaced rows; pixels dark in those keep a place at the end
+    unless they are dark in all rows.
+
+    Returns
+    -------
+    int array (lit pixels,), commonest first.
+    """
+    lit = np.asarray(images[:: max(1, len(images) // sample)]) != 0
+    remaining = np.ones(len(lit), dtype=bool)
+    counts = lit.sum(axis=0)
+    peeled = np.zeros(images.shape[1], dtype=bool)
+    backwards = []
+    for _ in range(images.shape[1]):
+        pixel = int(np.argmin(np.where(peeled, len(lit) + 1, counts)))
+        peeled[pixel] = True
+        backwards.append(pixel)
+        aside = remaining & lit[:, pixel]
+        counts = counts - lit[aside].sum(axis=0)
+        remaining &= ~aside
+    dark = _dark_pixels(images)
+    return np.array([pixel for pixel in reversed(backwards) if not dark[pixel]], dtype=np.int64)
+
+
+def _dark_pixels(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    dark = np.ones(images.shape[1], dtype=bool)
+    for start in range(0, len(images), 8 * BLOCK_ROWS):
+        dark &= ~np.any(images[start : start + 8 * BLOCK_ROWS], axis=0)
+    return dark
+
+
+def _moments(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> PartMoments:
+    total = np.zeros(images.shape[1])
+    squares = np.zeros(images.shape[1])
+    for start in range(0, len(rows), 4 * BLOCK_ROWS):
+        pixels = images[rows[start : start + 4 * BLOCK_ROWS]].astype(np.float64)
+        total += pixels.sum(axis=0)
+        squares += np.einsum("ij,ij->j", pixels, pixels)
+    return PartMoments(len(rows), total, squares)
+
+
+def _lanes(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    position: NDArray[np.int64],
+) -> tuple[tuple[Block, ...], ...]:
+    prefix = _prefixes(images, rows, position)
+    order = np.argsort(prefix, kind="stable")
+    lanes: list[list[Block]] = [[] for _ in range(LANES)]
+    for index, chosen in enumerate(np.array_split(order, -(-len(rows) // BLOCK_ROWS))):
+        width = int(prefix[chosen[-1]]) + 1
+        pixels = np.ones((len(chosen), width), dtype=np.uint8)
+        pixels[:, 1:] = images[rows[chosen]][:, columns[: width - 1]]
+        lanes[index % LANES].append(Block(pixels, labels[rows[chosen]]))
+    return tuple(tuple(lane) for lane in lanes)
+
+
+def _prefixes(
+    images: NDArray[np.uint8], rows: NDArray[np.int64], position: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Position of the last pixel that each row lights; 0 for a dark row."""
+    prefix = np.empty(len(rows), dtype=np.int64)
+    for start in range(0, len(rows), BLOCK_ROWS):
+        lit = images[rows[start : start + BLOCK_ROWS]] != 0
+        prefix[start : start + BLOCK_ROWS] = np.where(lit, position, 0).max(axis=1)
+    return prefix

@@ -1,0 +1,107 @@
+"""A fitted linear classifier as plain numbers: what the solver gives and everything else uses."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Multiclass = Literal["multinomial", "ovr"]
+Status = Literal["converged", "stalled", "exhausted"]
+
+_BLOCK_ROWS = 2048
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LinearModel:
+    """Standardisation and coefficients of one fit, for raw pixels 0-255.
+
+    ``decision = ((x - mean) / scale) @ coefficients.T + intercepts``; probabilities are the
+    softmax of it (multinomial) or normalised sigmoids (one-vs-rest). Two classes: one row of
+    coefficients and the sigmoid, as scikit-learn has it.
+
+    Attributes
+    ----------
+    C : float
+        Inverse regularisation strength, in scikit-learn's sense.
+    mean, scale : float64 arrays (features,)
+        Of the fit's own training rows; a constant pixel has scale 1.
+    coefficients : float64 array (classes, features), or (1, features) for two classes
+        For standardised pixels.
+    intercepts : float64 array (classes,), or (1,)
+    """
+
+    C: float
+    multiclass: Multiclass
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    coefficients: NDArray[np.float64]
+    intercepts: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class FitOutcome:
+    """How one fit ended.
+
+    Attributes
+    ----------
+    status : converged, stalled (line search at the limit of the precision) or exhausted (max_iter)
+    iterations : int
+    evaluations : float
+        Passes over the fit's training rows, partial passes counted by their share.
+    objective : float
+        Mean loss plus penalty at the end.
+    gradient : float
+        Largest absolute entry of the gradient at the end.
+    """
+
+    status: Status
+    iterations: int
+    evaluations: float
+    objective: float
+    gradient: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fit:
+    """One finished fit: which parts it left out, the model, and how it ended."""
+
+    left_out: frozenset[int]
+    model: LinearModel
+    outcome: FitOutcome
+
+
+def decision_scores(model: LinearModel, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Linear scores (rows, classes or 1) of raw images (rows, features), in float64.
+
+    Images are converted a block at a time, so that memory-mapped ones need not fit in memory.
+    """
+    weights = model.coefficients / model.scale
+    offset = model.intercepts - weights @ model.mean
+    scores = np.empty((len(images), len(weights)))
+    for start in range(0, len(images), _BLOCK_ROWS):
+        block = images[start : start + _BLOCK_ROWS].astype(np.float64)
+        scores[start : start + _BLOCK_ROWS] = block @ weights.T + offset
+    return scores
+
+
+def probabilities(model: LinearModel, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Class probabilities (rows, classes) of raw images (rows, features), in float64.
+
+    As scikit-learn's ``predict_proba``: softmax, or for one-vs-rest sigmoids divided by their
+    sum, or for two classes the sigmoid and its complement.
+    """
+    scores = decision_scores(model, images)
+    if scores.shape[1] == 1:
+        positive = _sigmoid(scores[:, 0])
+        return np.column_stack([1.0 - positive, positive])
+    if model.multiclass == "ovr":
+        sigmoids = _sigmoid(scores)
+        return np.asarray(sigmoids / sigmoids.sum(axis=1, keepdims=True))
+    scores -= scores.max(axis=1, keepdims=True)
+    np.exp(scores, out=scores)
+    return np.asarray(scores / scores.sum(axis=1, keepdims=True))
+
+
+def _sigmoid(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.exp(-np.logaddexp(0.0, -scores)))

@@ -1,0 +1,144 @@
+"""The hot loop: loss and gradient of many fits in one pass over the pixels.
+
+For raw pixels ``x`` a fit with standardised coefficients ``w`` and intercept ``b`` scores
+
+    z = w . (x - mean) / scale + b  =  u . x + c,   u = w / scale,  c = b - u . mean
+
+so the data need no standardised copy. With ``r`` the residual (probability minus indicator), the
+gradient of the summed loss is ``dL/dc = sum r`` and ``dL/du = sum r x``, and by the chain rule
+``dL/dw = (dL/du - mean * dL/dc) / scale``, ``dL/db = dL/dc``. Column 0 of the pixels is one, so
+``c`` is row 0 of the matrix of all fits, and one product gives both.
+
+The scores of a block are (fits, outputs, rows): a fit's rows are contiguous, and the softmax runs
+over the axis before them.
+
+L-BFGS turns a difference in the last bit into one in the fourth digit of the predictions at the
+usual tolerance, so a fit's sums must not depend, to the bit, on which fits share the product.
+OpenBLAS's kernels sum differently at different columns of a tile, at ragged edges, and in small
+products. Hence each fit gets whole tiles of 12 columns, and a product is never small.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foldwise.model.layout import Block, Layout
+
+Real = NDArray[np.floating]
+Link = Callable[[Real, NDArray[np.int64]], NDArray[np.float64]]
+"""Turns scores (fits, outputs, rows) into residuals in place; returns summed losses (fits, n)."""
+
+TILE = 12
+SMALL_PRODUCT = 1_100_000
+_LOG_CHUNK = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """The fits of one evaluation.
+
+    Attributes
+    ----------
+    weights : (width, fits, outputs)
+        ``u`` of all fits side by side, with ``c`` in row 0.
+    trains_on : bool array (parts, fits)
+    """
+
+    weights: Real
+    trains_on: NDArray[np.bool_]
+
+
+def evaluate(
+    layout: Layout, batch: Batch, link: Link, pool: Executor
+) -> tuple[NDArray[np.float64], Real]:
+    """Summed losses (fits, n) and their gradient in the weights (width, fits, outputs).
+
+    ``n`` is 1 for the softmax, and the number of outputs where each is a problem of its own.
+    Every (part, lane) is summed by itself and the sums are added in a fixed order, so that the
+    answer is the same to the bit for any number of threads.
+    """
+    chosen = [np.flatnonzero(fits) for fits in batch.trains_on]
+    weights = [_in_tiles(batch.weights[:, fits], layout.smallest_block) for fits in chosen]
+    tasks = [
+        (part, lane)
+        for part, lanes in enumerate(layout.lanes)
+        for lane in lanes
+        if lane and len(chosen[part])
+    ]
+    outputs = batch.weights.shape[2]
+
+    def task(item: tuple[int, tuple[Block, ...]]) -> tuple[NDArray[np.float64], Real]:
+        part, blocks = item
+        return _sum_blocks(blocks, weights[part], (len(chosen[part]), outputs), link)
+
+    gradient = np.zeros_like(batch.weights)
+    losses: NDArray[np.float64] | float = 0.0
+    for (part, _), (lane_losses, lane_gradient) in zip(tasks, pool.map(task, tasks), strict=True):
+        spread = np.zeros((gradient.shape[1], lane_losses.shape[1]))
+        spread[chosen[part]] = lane_losses
+        losses = losses + spread
+        gradient[:, chosen[part]] += lane_gradient
+    return np.asarray(losses), gradient
+
+
+def _in_tiles(weights: Real, smallest_block: int) -> Real:
+    """The fits' columns side by side, each fit's filled up with zeros to whole tiles."""
+    width, fits, outputs = weights.shape
+    tiles = -(-outputs // TILE) * TILE
+    enough = -(-SMALL_PRODUCT // (smallest_block * tiles))
+    padded = np.zeros((width, max(fits, enough), tiles), dtype=weights.dtype)
+    padded[:, :fits, :outputs] = weights
+    return padded.reshape(width, -1)
+
+
+def _sum_blocks(
+    blocks: tuple[Block, ...], weights: Real, shape: tuple[int, int], link: Link
+) -> tuple[NDArray[np.float64], Real]:
+    """Losses (fits, n) and gradient (width, fits, outputs) of one lane, shape = (fits, outputs)."""
+    fits, outputs = shape
+    tiles = -(-outputs // TILE) * TILE
+    losses: NDArray[np.float64] | float = 0.0
+    gradient = np.zeros_like(weights)
+    for block in blocks:
+        pixels = block.pixels.astype(weights.dtype)
+        prefix = pixels.shape[1]
+        scores = weights[:prefix].T @ pixels.T
+        by_fit = scores[: fits * tiles].reshape(fits, tiles, len(pixels))
+        losses = losses + link(by_fit[:, :outputs], block.labels)
+        gradient[:prefix] += (scores @ pixels).T
+    by_fit = gradient[:, : fits * tiles].reshape(len(weights), fits, tiles)
+    return np.asarray(losses), by_fit[:, :, :outputs]
+
+
+def softmax_link(scores: Real, labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Cross-entropy: loss ``logsumexp(z) - z_label``, residual ``softmax(z) - [label]``."""
+    rows = np.arange(len(labels))
+    scores -= scores.max(axis=1, keepdims=True)
+    of_label = scores[:, labels, rows].sum(axis=1, dtype=np.float64)
+    np.exp(scores, out=scores)
+    total = scores.sum(axis=1)
+    losses = np.log(total).sum(axis=1, dtype=np.float64) - of_label
+    scores /= total[:, np.newaxis]
+    scores[:, labels, rows] -= 1
+    return np.asarray(losses[:, np.newaxis])
+
+
+def sigmoid_link(scores: Real, labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Each output against the rest: loss ``log(1 + e^z) - t z``, residual ``sigmoid(z) - t``.
+
+    Output ``k`` has ``t = 1`` for label ``k``; a single output (two classes) for label 1.
+    ``log(1 + e^-|z|)`` is summed as the logarithm of products of 64 factors in (1, 2]: one
+    logarithm where there would be 64, and no overflow.
+    """
+    targets = np.array([1]) if scores.shape[1] == 1 else np.arange(scores.shape[1])
+    indicator = (labels == targets[:, np.newaxis]).astype(scores.dtype)
+    linear = (np.maximum(scores, 0) - scores * indicator).sum(axis=2, dtype=np.float64)
+    tail = np.exp(-np.abs(scores))
+    factors = 1 + tail
+    products = np.multiply.reduceat(factors, np.arange(0, len(labels), _LOG_CHUNK), axis=2)
+    np.divide(np.where(scores >= 0, 1, tail), factors, out=scores)
+    scores -= indicator
+    return np.asarray(linear + np.log(products).sum(axis=2, dtype=np.float64))

@@ -1,0 +1,1 @@
+"""How we choose: folds, studies, and the nested search over them."""

@@ -1,0 +1,159 @@
+"""The nested search as a generator of results: no store, no file, no screen, no clock."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foldwise.model.linear import Fit, probabilities
+from foldwise.model.scores import Scores, score
+from foldwise.model.solver import FitRequest
+from foldwise.search.engine import Engine
+from foldwise.search.folds import FoldPlan, InnerPlan, StudyPlan
+from foldwise.search.results import Event, FinalModel, InnerFold, OuterFold, Progress, Trial
+from foldwise.search.selection import best_trial, summarise
+from foldwise.search.study.sampling import SearchSpace
+
+Done = dict[str, list[Trial]]
+
+
+class Book(Protocol):
+    """Where completed trials are kept."""
+
+    def completed(self, study: str) -> tuple[Trial, ...]:
+        """The study's completed trials, by number."""
+        ...
+
+    def add(self, trial: Trial) -> None:
+        """Keep a completed trial."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A trial to be made."""
+
+    study: StudyPlan
+    number: int
+    C: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NestedSearch:
+    """Nested cross-validation of C: K outer studies and the final one.
+
+    Attributes
+    ----------
+    images : uint8 array (rows, features)
+    labels : int array (rows,)
+        Class codes.
+    plan, space, trials
+        The folds, how C is drawn, and how many trials a study gets.
+    engine : Engine
+        Solves the fits.
+    book : Book
+        Completed trials in it are replayed; new ones go in before they are told.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    plan: FoldPlan
+    space: SearchSpace
+    trials: int
+    engine: Engine
+    book: Book
+
+    def run(self) -> Iterator[Event]:
+        """Replay what is complete, do the rest, and tell all of it.
+
+        A round solves the next trials of all studies side by side: first those that depend on
+        no result, then one a study.
+        """
+        done: Done = {study.name: list(self.book.completed(study.name)) for study in self._studies}
+        for trials in done.values():
+            yield from trials
+        while candidates := [c for study in self._studies for c in self._next(study, done)]:
+            for event in self._round(candidates, done):
+                if isinstance(event, Trial):
+                    self.book.add(event)
+                    done[event.study].append(event)
+                yield event
+        yield from self._conclude(done)
+
+    @property
+    def _studies(self) -> tuple[StudyPlan, ...]:
+        return self.plan.studies
+
+    def _next(self, study: StudyPlan, done: Done) -> list[Candidate]:
+        """The study's trials that can be made now."""
+        completed = sorted(done[study.name], key=lambda trial: trial.number)
+        numbers = {trial.number for trial in completed}
+        missing = [number for number in range(self.trials) if number not in numbers]
+        ready = [number for number in missing if self.space.is_drawn(number)] or missing[:1]
+        return [
+            Candidate(study, number, self.space.propose(study.name, number, completed))
+            for number in ready
+        ]
+
+    def _round(self, candidates: Sequence[Candidate], done: Done) -> Iterator[Progress | Trial]:
+        """Make each distinct fit once, score it wherever it is wanted, and complete the trials."""
+        wanted: dict[FitRequest, list[tuple[Candidate, InnerPlan]]] = {}
+        for candidate in candidates:
+            for inner in candidate.study.inner:
+                request = FitRequest(inner.left_out, candidate.C)
+                wanted.setdefault(request, []).append((candidate, inner))
+        folds: dict[Candidate, dict[int, InnerFold]] = {c: {} for c in candidates}
+        for fit in self.engine.solve(tuple(wanted)):
+            scores: dict[int, Scores] = {}
+            for candidate, inner in wanted[FitRequest(fit.left_out, fit.model.C)]:
+                if inner.scored not in scores:
+                    scores[inner.scored] = self._score(fit, inner.scored)[0]
+                scored = InnerFold(inner.scored, scores[inner.scored], fit.outcome)
+                folds[candidate][inner.scored] = scored
+                if len(folds[candidate]) == len(candidate.study.inner):
+                    yield _complete(candidate, folds.pop(candidate))
+            yield self._progress(done, sum(map(len, folds.values())))
+
+    def _score(self, fit: Fit, part: int) -> tuple[Scores, NDArray[np.float64]]:
+        rows = self.plan.scored_rows(part)
+        predicted = probabilities(fit.model, self.images[rows])
+        return score(predicted, self.labels[rows]), predicted
+
+    def _progress(self, done: Done, partial: int) -> Progress:
+        inner = {study.name: len(study.inner) for study in self._studies}
+        complete = sum(len(trials) * inner[name] for name, trials in done.items())
+        refits = len(self._studies)
+        return Progress(complete + partial, sum(inner.values()) * self.trials + refits)
+
+    def _conclude(self, done: Done) -> Iterator[Event]:
+        """Fit every study's model at its best C; estimate the outer ones."""
+        best = {name: best_trial(trials, self.space.metric) for name, trials in done.items()}
+        requests = {s.name: FitRequest(s.refit, best[s.name].C) for s in self._studies}
+        fits = {fit.left_out: fit for fit in self.engine.solve(tuple(requests.values()))}
+        outer = []
+        for study in self._studies:
+            fit = fits[study.refit]
+            if study.outer is None:
+                final = FinalModel(best[study.name], fit)
+                yield final
+            else:
+                outer.append(self._outer(study.outer, best[study.name], fit))
+                yield outer[-1]
+        trials = tuple(t for s in self._studies for t in sorted(done[s.name], key=_number))
+        yield summarise(self.space.metric, self._studies, trials, tuple(outer), final)
+
+    def _outer(self, fold: int, best: Trial, fit: Fit) -> OuterFold:
+        scores, predicted = self._score(fit, fold)
+        rows = self.plan.scored_rows(fold)
+        return OuterFold(fold, best, fit, scores, rows, self.labels[rows], predicted)
+
+
+def _complete(candidate: Candidate, folds: dict[int, InnerFold]) -> Trial:
+    inner = tuple(folds[part] for part in sorted(folds))
+    return Trial(candidate.study.name, candidate.number, candidate.C, inner)
+
+
+def _number(trial: Trial) -> int:
+    return trial.number

@@ -1,0 +1,62 @@
+"""What follows from the trials: the best one of a study, and the count of fits."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from foldwise.model.linear import Status
+from foldwise.model.scores import is_loss
+from foldwise.search.folds import StudyPlan
+from foldwise.search.results import FinalModel, FitCounts, OuterFold, SearchResult, Trial
+
+
+def best_trial(trials: Sequence[Trial], metric: str) -> Trial:
+    """The trial with the best mean score; of equals the first."""
+    sign = 1 if is_loss(metric) else -1
+    return min(trials, key=lambda trial: (sign * trial.mean(metric), trial.number))
+
+
+def at_edge(C: float, low: float, high: float, *, share: float = 0.02) -> bool:
+    """Whether C lies within ``share`` of an end of [low, high], on the logarithmic scale."""
+    margin = (high / low) ** share
+    return low * margin > C or high / margin < C
+
+
+def summarise(
+    metric: str,
+    studies: Sequence[StudyPlan],
+    trials: tuple[Trial, ...],
+    outer: tuple[OuterFold, ...],
+    final: FinalModel,
+) -> SearchResult:
+    """The whole result, its fits counted."""
+    return SearchResult(metric, trials, outer, final, count_fits(studies, trials, outer, final))
+
+
+def count_fits(
+    studies: Sequence[StudyPlan],
+    trials: Sequence[Trial],
+    outer: Sequence[OuterFold],
+    final: FinalModel,
+) -> FitCounts:
+    """Count from the results alone, so that a resumed search counts as an uninterrupted one.
+
+    A fit is determined by the parts it leaves out and its C; asked for twice, it counts once
+    among the distinct.
+    """
+    left_out = {
+        (study.name, inner.scored): inner.left_out for study in studies for inner in study.inner
+    }
+    ended: dict[tuple[frozenset[int], float], Status] = {}
+    for trial in trials:
+        for fold in trial.inner:
+            ended[left_out[trial.study, fold.part], trial.C] = fold.outcome.status
+    for fit in (*(fold.fit for fold in outer), final.fit):
+        ended[fit.left_out, fit.model.C] = fit.outcome.status
+    statuses = Counter(ended.values())
+    return FitCounts(
+        logical=sum(len(trial.inner) for trial in trials) + len(outer) + 1,
+        distinct=len(ended),
+        converged=statuses["converged"],
+        stalled=statuses["stalled"],
+        exhausted=statuses["exhausted"],
+    )

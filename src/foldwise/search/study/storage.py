@@ -1,0 +1,172 @@
+"""Completed trials, kept in Optuna's storage: what a killed search goes on from.
+
+Storage gets complete trials only, so that a kill leaves nothing RUNNING. The attempts at one
+search key are numbered; an attempt is open until :meth:`TrialBook.close`.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+
+import optuna
+from filelock import FileLock
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from foldwise.errors import SearchError
+from foldwise.search.encoding import trial_from_json, trial_to_json
+from foldwise.search.results import FINAL_STUDY, Trial
+from foldwise.search.study.sampling import SearchSpace, direction
+
+_TRIAL = "foldwise"
+_CLOSED = "closed"
+_BUSY_SECONDS = 60
+
+
+class TrialBook:
+    """The completed trials of one attempt at one search.
+
+    Attributes
+    ----------
+    attempt : int
+        From 1.
+    """
+
+    def __init__(self, url: str, key: str, attempt: int, space: SearchSpace) -> None:
+        self.attempt = attempt
+        self._url, self._key, self._space = url, key, space
+        with _speaking(url):
+            self._storage = _connect(url)
+
+    def completed(self, study: str) -> tuple[Trial, ...]:
+        """The study's completed trials, by number, without gaps or repeats closed up."""
+        with _speaking(self._url):
+            stored = self._study(study).get_trials(deepcopy=False)
+        trials = {}
+        for frozen in stored:
+            trial = trial_from_json(json.loads(frozen.user_attrs[_TRIAL]))
+            trials.setdefault(trial.number, trial)
+        return tuple(trials[number] for number in sorted(trials))
+
+    def add(self, trial: Trial) -> None:
+        """Keep a completed trial."""
+        attrs = {_TRIAL: json.dumps(trial_to_json(trial))}
+        with _speaking(self._url):
+            self._study(trial.study).add_trial(self._space.frozen(trial, attrs))
+
+    def close(self, how: str) -> None:
+        """End the attempt ("registered", "abandoned"): the same key then starts a new one."""
+        with _speaking(self._url):
+            self._study(FINAL_STUDY).set_user_attr(_CLOSED, how)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the attempt has been ended."""
+        with _speaking(self._url):
+            return _CLOSED in self._study(FINAL_STUDY).user_attrs
+
+    def _study(self, study: str) -> optuna.Study:
+        return optuna.create_study(
+            storage=self._storage,
+            study_name=_name(self._key, self.attempt, study),
+            direction=direction(self._space.metric),
+            load_if_exists=True,
+        )
+
+
+def open_book(url: str, key: str, space: SearchSpace, *, fresh: bool = False) -> TrialBook:
+    """The key's open attempt, or its next one; ``fresh`` abandons an open one first.
+
+    Raises
+    ------
+    SearchError
+        If the storage can't be reached, read or written, or is damaged.
+    """
+    last = max(attempts(url, key), default=0)
+    if last:
+        book = TrialBook(url, key, last, space)
+        if fresh and not book.is_closed:
+            book.close("abandoned")
+        if not book.is_closed:
+            return book
+    return TrialBook(url, key, last + 1, space)
+
+
+def attempts(url: str, key: str) -> Sequence[int]:
+    """Numbers of the attempts made at a key so far."""
+    prefix = f"{key}."
+    with _speaking(url):
+        names = optuna.get_all_study_names(_connect(url))
+    return sorted({int(name.split(".")[1]) for name in names if name.startswith(prefix)})
+
+
+def _name(key: str, attempt: int, study: str) -> str:
+    return f"{key}.{attempt}.{study}"
+
+
+def _connect(url: str) -> optuna.storages.BaseStorage:
+    path = _sqlite_path(url)
+    options = {"connect_args": {"timeout": _BUSY_SECONDS}} if path else {}
+    with _alone(path):
+        if path is not None and path.exists():
+            _check(path)
+        return optuna.storages.RDBStorage(url, engine_kwargs=options)
+
+
+def _alone(path: Path | None) -> AbstractContextManager[object]:
+    """Processes that create one SQLite file at the same moment collide: one at a time."""
+    if path is None:
+        return nullcontext()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path.with_name(f".{path.name}.lock"))
+
+
+def _check(path: Path) -> None:
+    """Refuse a damaged file, and keep it aside so that the next run can begin a new one."""
+    try:
+        with sqlite3.connect(path, timeout=_BUSY_SECONDS) as connection:
+            (verdict,) = connection.execute("PRAGMA quick_check").fetchone()
+        connection.close()
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+        verdict = str(error)
+    if verdict != "ok":
+        aside = _unused(path)
+        path.rename(aside)
+        raise SearchError(
+            f"the study storage {path} must be a sound SQLite database, it is damaged "
+            f"({verdict.splitlines()[0]}): it is kept as {aside.name}; run again to start the "
+            "search anew, finished searches are in MLflow"
+        )
+
+
+def _unused(path: Path) -> Path:
+    number = 1
+    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    return aside
+
+
+def _sqlite_path(url: str) -> Path | None:
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        return None
+    return Path(parsed.database)
+
+
+@contextmanager
+def _speaking(url: str) -> Iterator[None]:
+    """Turn the database's complaints into one line, without the password in the address."""
+    try:
+        yield
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError, sqlite3.Error, OSError) as e:
+        cause = e.__cause__ or e
+        address = make_url(url).render_as_string(hide_password=True)
+        reason = str(cause).strip().splitlines()[0]
+        raise SearchError(
+            f"the study storage {address} must be readable and writable, it says: {reason}: "
+            "mend it or point FOLDWISE_STUDY_STORAGE elsewhere, completed trials are kept"
+        ) from e

@@ -1,0 +1,1 @@
+"""What DVC calls: each stage reads settings, loads, computes, saves, tracks."""
