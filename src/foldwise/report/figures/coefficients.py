@@ -1,0 +1,49 @@
+"""Coefficients as images: which pixels speak for a class, and which against it."""
+
+from collections.abc import Sequence
+from math import ceil
+
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from foldwise.model.linear import LinearModel
+from foldwise.report.figures.pictures import Shape, draw_signed
+from foldwise.report.figures.style import SIGNED, canvas, styled
+
+_COLUMNS = 5
+
+
+@styled
+def coefficient_images(model: LinearModel, classes: Sequence[str], shape: Shape) -> Figure:
+    """One image of the coefficients for each class, all on one scale.
+
+    The coefficients are for standardised pixels: the change in the class's score when a pixel
+    grows by one standard deviation. The scale ends at the 99.5th percentile of the magnitudes.
+    Two classes have one image, of the second against the first.
+    """
+    titles = list(classes) if len(classes) > 2 else [f"{classes[1]} against {classes[0]}"]
+    columns = min(_COLUMNS, len(titles))
+    rows = ceil(len(titles) / columns)
+    limit = float(np.quantile(np.abs(model.coefficients), 0.995)) or 1.0
+    figure = canvas(
+        "What the model looks for: light pixels for the class, dark against", 0.6 + 1.5 * rows
+    )
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in panels[len(titles) :]:
+        axes.remove()
+    for axes, title, weights in zip(panels, titles, model.coefficients, strict=False):
+        draw_signed(axes, weights, shape, limit)
+        axes.set_title(title, loc="center")
+    scale = ScalarMappable(Normalize(-limit, limit), SIGNED)
+    figure.colorbar(
+        scale,
+        ax=list(panels[: len(titles)]),
+        location="right",
+        shrink=0.9,
+        aspect=30,
+        extend="both",
+        label="Coefficient (score per standard deviation)",
+    )
+    return figure

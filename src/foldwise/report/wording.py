@@ -1,0 +1,37 @@
+"""How metrics and numbers are worded, the same in figures, card and page."""
+
+_METRICS = {
+    "accuracy": "accuracy",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "roc_auc": "ROC AUC",
+    "log_loss": "log-loss",
+}
+_UNITS = {"log_loss": "nats per image"}
+
+
+def metric_label(metric: str) -> str:
+    """Name the metric as people write it: ``log-loss``, ``ROC AUC``."""
+    return _METRICS.get(metric, metric)
+
+
+def axis_label(prefix: str, metric: str) -> str:
+    """Give an axis title with the unit where there is one: ``Inner log-loss (nats per image)``."""
+    unit = _UNITS.get(metric)
+    return f"{prefix} {metric_label(metric)}" + (f" ({unit})" if unit else "")
+
+
+def strength(C: float) -> str:
+    """Write ``C`` to three significant digits, without exponent from 1e-4 up: ``0.0112``."""
+    return f"{C:.3g}"
+
+
+def percent(share: float, *, digits: int = 1) -> str:
+    """Write a share as a percentage: ``0.9263`` is ``92.6 %``."""
+    return f"{100 * share:.{digits}f} %"
+
+
+def listing(items: list[str]) -> str:
+    """Join items as in a sentence: ``a, b and c``."""
+    return " and ".join([", ".join(items[:-1]), items[-1]]) if len(items) > 1 else "".join(items)
