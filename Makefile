@@ -1,0 +1,109 @@
+# The commands of the project; `make` lists them. Needs python3 (3.11 to 3.13), git and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# DVC's stages say `python`: they must find this environment's first.
+RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+SOURCES := $(wildcard src tests benchmarks)
+UV_VERSION := 0.13.9
+
+# Stamps, so that a second `make` has nothing to do.
+MADE := $(VENV)/made
+RUNTIME := $(VENV)/runtime.stamp
+DEV := $(VENV)/dev.stamp
+BENCH := $(VENV)/bench.stamp
+PACKAGE := $(VENV)/package.stamp
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+# Two installs at once into one environment spoil it.
+.NOTPARALLEL:
+.PHONY: help install dev repro compare ui test check format soak bench calibrate screenshots lock hook clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+install: $(RUNTIME) $(PACKAGE) ## the environment in .venv, as locked: what a run needs
+dev: $(DEV) $(PACKAGE) ## the same, and what development needs
+
+repro: install ## reproduce the pipeline: prepare, tune, evaluate
+	$(RUN) dvc repro
+
+compare: install ## reproduce the comparison with other classifiers
+	$(RUN) dvc repro comparison/dvc.yaml
+
+ui: install ## show the runs in the browser
+	$(RUN) foldwise ui
+
+test: check ## check, then every test but the soak
+	$(RUN) python -m pytest
+
+check: dev ## format, lint, types and import contracts
+	$(RUN) ruff format --check $(SOURCES)
+	$(RUN) ruff check $(SOURCES)
+	$(RUN) mypy $(SOURCES)
+	$(RUN) lint-imports --no-logo
+
+format: dev ## put the code in form, mend what ruff can mend
+	$(RUN) ruff check --fix $(SOURCES)
+	$(RUN) ruff format $(SOURCES)
+
+soak: dev ## the long tests: load, kills, full disks
+	$(RUN) python -m pytest -m soak
+
+bench: $(BENCH) $(PACKAGE) ## time the nested search against scikit-learn's
+	$(RUN) python -m benchmarks.nested
+
+calibrate: $(BENCH) $(PACKAGE) ## measure what the documented figures rest on
+	$(RUN) python -m benchmarks.calibrate
+
+screenshots: dev ## take the documentation's pictures anew; needs Chromium
+	$(RUN) python -m benchmarks.screenshots
+
+hook: dev ## check before each commit
+	@hook="$$(git rev-parse --git-path hooks)/pre-commit"; \
+	test ! -e "$$hook" || { echo "$$hook exists: add the line 'make check' to it" >&2; exit 1; }; \
+	printf '#!/bin/sh\nexec make check\n' > "$$hook" && chmod +x "$$hook"
+
+clean: ## remove the environment and the tools' caches; results and stores stay
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache src/*.egg-info
+
+$(MADE):
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+	    echo "foldwise needs Python 3.11 to 3.13; $(PYTHON) is $$($(PYTHON) --version 2>&1):" \
+	         "name another, as in make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(RUNTIME): requirements.lock | $(MADE)
+	$(PIP) install --quiet --require-hashes --requirement $<
+	touch $@
+
+# Holds the runtime lock's versions too, so either order of installing ends in the same place.
+$(DEV): requirements-dev.lock requirements.lock | $(MADE)
+	$(PIP) install --quiet --require-hashes --requirement $<
+	touch $@ $(RUNTIME)
+
+$(BENCH): requirements-bench.lock requirements.lock | $(MADE)
+	$(PIP) install --quiet --require-hashes --requirement $<
+	touch $@ $(RUNTIME)
+
+# Built with the locked setuptools: nothing is fetched that has no hash.
+$(PACKAGE): pyproject.toml src/foldwise/__init__.py | $(RUNTIME)
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+# One resolution for all Pythons and platforms. Versions stay unless pyproject.toml rules them out;
+# UPGRADE=1 takes the newest. No index is named: a lock holds on any mirror.
+COMPILE = $(VENV)/lock/bin/uv pip compile --quiet --no-config --universal --python-version 3.11 \
+    --fork-strategy fewest --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
+    --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade) --group build pyproject.toml
+
+lock: $(MADE) ## resolve the locks anew after editing pyproject.toml; UPGRADE=1 for newer versions
+	$(PYTHON) -m venv $(VENV)/lock
+	$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(COMPILE) --output-file requirements.lock
+	$(COMPILE) --constraint requirements.lock --extra dev --extra dask --extra postgres --output-file requirements-dev.lock
+	$(COMPILE) --constraint requirements.lock --extra bench --output-file requirements-bench.lock
