@@ -1,0 +1,52 @@
+"""A small nested search on digits, and a book that forgets."""
+
+import os
+
+from foldwise.model.layout import Layout
+from foldwise.model.solver import SolverOptions
+from foldwise.search.engine import LocalEngine
+from foldwise.search.folds import FoldPlan
+from foldwise.search.nested import Book, NestedSearch
+from foldwise.search.results import Event, Progress, Trial
+from foldwise.search.study.sampling import SearchSpace
+from tests.unit.model.solver_cases import digits
+
+SPACE = SearchSpace(low=1e-4, high=10.0, sampler="tpe", startup=3, seed=5, metric="log_loss")
+
+
+class Memory:
+    """A book in memory."""
+
+    def __init__(self, trials: tuple[Trial, ...] = ()) -> None:
+        self.trials = list(trials)
+        self.added = 0
+
+    def completed(self, study: str) -> tuple[Trial, ...]:
+        found = [trial for trial in self.trials if trial.study == study]
+        return tuple(sorted(found, key=lambda trial: trial.number))
+
+    def add(self, trial: Trial) -> None:
+        self.added += 1
+        self.trials.append(trial)
+
+
+def nested_search(
+    book: Book,
+    *,
+    rows: int = 300,
+    folds: int = 3,
+    trials: int = 5,
+    space: SearchSpace = SPACE,
+    seed: int = 5,
+) -> NestedSearch:
+    """A search of seconds."""
+    case = digits(rows)
+    plan = FoldPlan.stratified(case.labels, folds=folds, seed=seed)
+    layout = Layout.build(case.images, case.labels, plan.parts, classes=case.classes)
+    engine = LocalEngine(layout, SolverOptions(threads=os.cpu_count() or 1))
+    return NestedSearch(case.images, case.labels, plan, space, trials, engine, book)
+
+
+def told(search: NestedSearch) -> list[Event]:
+    """All that a search says but its progress."""
+    return [event for event in search.run() if not isinstance(event, Progress)]

@@ -1,0 +1,60 @@
+"""The folds: a stratified partition, copies with their originals, a nesting without leaks."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foldwise.errors import DataError
+from foldwise.search.folds import FoldPlan
+
+
+@given(seed=st.integers(0, 10_000), folds=st.integers(3, 8), rows=st.integers(80, 300))
+def test_every_row_is_scored_in_exactly_one_part(seed: int, folds: int, rows: int) -> None:
+    """Whatever the seed, the parts partition the rows, evenly in size and in every class."""
+    labels = np.sort(np.random.default_rng(seed).integers(0, 3, rows))
+    plan = FoldPlan.stratified(labels, folds=folds, seed=seed)
+    seen = np.concatenate([plan.scored_rows(part) for part in range(folds)])
+    assert sorted(seen) == list(range(rows))
+    sizes = np.array([[np.sum(labels[p] == c) for c in range(3)] for p in plan.parts])
+    assert np.ptp(sizes, axis=0).max() <= 1
+    assert np.ptp(sizes.sum(axis=1)) <= 1
+
+
+def test_the_seed_decides_the_parts() -> None:
+    """One seed gives one partition, another another."""
+    labels = np.arange(100) % 5
+    one, same, other = (FoldPlan.stratified(labels, folds=4, seed=s).part_of for s in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert (one != other).any()
+
+
+@given(seed=st.integers(0, 1000))
+def test_copies_share_their_originals_part(seed: int) -> None:
+    """An augmented copy never lands where its original is not."""
+    generator = np.random.default_rng(seed)
+    originals = np.arange(60)
+    origins = np.concatenate([originals, generator.integers(0, 60, 90)])
+    labels = (originals % 3)[origins]
+    plan = FoldPlan.stratified(labels, folds=4, seed=seed, origins=origins)
+    np.testing.assert_array_equal(plan.part_of, plan.part_of[origins])
+
+
+def test_a_class_smaller_than_the_folds_is_refused() -> None:
+    """The message names rule, value and remedy."""
+    labels = np.array([0] * 10 + [1] * 3)
+    with pytest.raises(DataError, match=r"tune.folds = 4 images, class number 1 has 3: lower"):
+        FoldPlan.stratified(labels, folds=4, seed=0)
+
+
+def test_the_nesting_leaves_out_outer_and_inner_part() -> None:
+    """Study o's inner fold i leaves out {o, i} and scores i; the final study leaves out {i}."""
+    plan = FoldPlan.stratified(np.arange(60) % 3, folds=4, seed=0)
+    *outer, final = plan.studies
+    for o, study in enumerate(outer):
+        assert study.refit == frozenset({o})
+        assert {(p.left_out, p.scored) for p in study.inner} == {
+            (frozenset({o, i}), i) for i in range(4) if i != o
+        }
+    assert final.refit == frozenset()
+    assert {(p.left_out, p.scored) for p in final.inner} == {(frozenset({i}), i) for i in range(4)}
