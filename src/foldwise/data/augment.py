@@ -1,0 +1,98 @@
+"""Copies of images shifted by a pixel or two, as the classic infinite MNIST had them."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foldwise.errors import DataError
+
+_NEAR = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
+_FAR = [(y, x) for y in range(-2, 3) for x in range(-2, 3) if max(abs(y), abs(x)) == 2]
+SHIFTS = (*_NEAR, *_FAR)
+"""Downwards and rightwards, in pixels: the 8 neighbours, then the 16 next."""
+_BLOCK = 8192
+
+
+def check_augmentable(image_shape: tuple[int, ...], *, copies: int) -> None:
+    """Refuse images that can't be shifted by the pixels that so many copies need.
+
+    Raises
+    ------
+    DataError
+        An image has one dimension only, or a side no longer than the shift.
+    """
+    reach = 1 if copies <= len(_NEAR) else 2
+    if len(image_shape) < 2 or min(image_shape[:2]) <= reach:
+        raise DataError(
+            f"prepare.augment must be 0 for images that can't be shifted by {reach},"
+            f" got {copies} and images of shape {image_shape}: set it to 0"
+        )
+
+
+def draw_shifts(rows: int, *, copies: int, seed: int) -> NDArray[np.uint8]:
+    """Draw for each row which shifts its copies get, none twice.
+
+    Returns
+    -------
+    uint8 array (rows, copies)
+        Positions in `SHIFTS`; the first 8 copies are near ones, in any order.
+    """
+    generator = np.random.default_rng((seed, 2))
+    near = np.tile(np.arange(len(_NEAR), dtype=np.uint8), (rows, 1))
+    generator.permuted(near, axis=1, out=near)
+    if copies <= len(_NEAR):
+        return near[:, :copies]
+    far = np.tile(np.arange(len(_NEAR), len(SHIFTS), dtype=np.uint8), (rows, 1))
+    generator.permuted(far, axis=1, out=far)
+    return np.hstack([near, far[:, : copies - len(_NEAR)]])
+
+
+def shifted(images: NDArray[np.uint8], down: int, right: int) -> NDArray[np.uint8]:
+    """Shift images (rows, height, width, ...); what moves out is lost, what comes in is 0."""
+    height, width = images.shape[1:3]
+    result = np.zeros_like(images)
+    result[:, max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)] = images[
+        :, max(-down, 0) : height - max(down, 0), max(-right, 0) : width - max(right, 0)
+    ]
+    return result
+
+
+def blocks_with_copies(
+    images: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    shifts: NDArray[np.uint8],
+    *,
+    image_shape: tuple[int, ...],
+) -> Iterator[NDArray[np.uint8]]:
+    """Give chosen rows by the block, then the first copy of each, then the second, and so on.
+
+    Parameters
+    ----------
+    images : uint8 array (all rows, features)
+    rows : int64 array (n,)
+        Which rows to take.
+    shifts : uint8 array (n, copies)
+        As `draw_shifts` gives them.
+    image_shape : tuple of int
+
+    Yields
+    ------
+    uint8 array (at most 8,192, features)
+        n * (1 + copies) rows in all; never more than one block in memory.
+    """
+    for copy in range(shifts.shape[1] + 1):
+        for start in range(0, len(rows), _BLOCK):
+            block = images[rows[start : start + _BLOCK]]
+            if copy:
+                choice = shifts[start : start + _BLOCK, copy - 1]
+                block = _shift_each(block.reshape(-1, *image_shape), choice)
+            yield block.reshape(len(block), -1)
+
+
+def _shift_each(images: NDArray[np.uint8], choice: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    result = np.empty_like(images)
+    for position in np.unique(choice):
+        chosen = choice == position
+        result[chosen] = shifted(images[chosen], *SHIFTS[position])
+    return result

@@ -1,0 +1,136 @@
+"""One IDX file, the format of MNIST: a header of big-endian sizes, then unsigned bytes.
+
+Bytes 0 and 1 are zero, byte 2 is the type (0x08: unsigned bytes), byte 3 the number of dimensions;
+then one 32-bit size for each dimension, then the values, last dimension fastest.
+"""
+
+import gzip
+import hashlib
+import math
+import zlib
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foldwise.errors import DataError
+
+Kind = Literal["images", "labels"]
+Stream = BinaryIO | gzip.GzipFile
+
+_DIMENSIONS: dict[Kind, range] = {"images": range(2, 5), "labels": range(1, 2)}
+_UNSIGNED_BYTES = 0x08
+_CHUNK = 1 << 20
+# A gzip stream may grow a thousandfold. Images shrink to a half or a twentieth, so more than this
+# is no data, and is refused before memory is taken.
+_LARGEST_GROWTH = 100
+_ALWAYS_ALLOWED = 256 << 20
+
+
+def read_idx(path: Path, kind: Kind) -> tuple[NDArray[np.uint8], str]:
+    """Read a file of images or labels, gzip-compressed if its name ends in ``.gz``.
+
+    Parameters
+    ----------
+    path : Path
+    kind : images or labels
+        Images have 2 to 4 dimensions, the first one counting them; labels have one.
+
+    Returns
+    -------
+    array : uint8 array, read-only
+        Of the header's shape. An uncompressed file is mapped from the disk, not read.
+    digest : str
+        SHA-256 (hexadecimal) of the uncompressed content, header included.
+
+    Raises
+    ------
+    DataError
+        The file can't be read, isn't IDX, holds the other kind, or isn't of the declared size.
+    """
+    if not path.is_file():
+        raise DataError(f"{path} must be a file: put the four IDX files there")
+    try:
+        if path.suffix == ".gz":
+            with gzip.open(path, "rb") as stream:
+                return _read_compressed(path, stream, kind)
+        with path.open("rb") as file:
+            return _read_plain(path, file, kind)
+    except (EOFError, zlib.error) as error:
+        raise _broken(path, f"its gzip stream is damaged: {error}") from error
+    except OSError as error:  # gzip.BadGzipFile too
+        raise _broken(path, f"reading gave '{error}'") from error
+    except MemoryError as error:
+        raise _broken(path, "its content is larger than the memory: uncompress it") from error
+
+
+def _read_compressed(path: Path, stream: Stream, kind: Kind) -> tuple[NDArray[np.uint8], str]:
+    header, shape = _read_header(path, stream, kind)
+    declared = math.prod(shape)
+    allowed = max(_ALWAYS_ALLOWED, _LARGEST_GROWTH * path.stat().st_size)
+    if declared > allowed:
+        raise _broken(
+            path, f"it declares {declared:,} bytes, more than the {allowed:,} it can hold"
+        )
+    array = np.empty(declared, dtype=np.uint8)
+    digest = hashlib.sha256(header)
+    done = 0
+    for start in range(0, declared, _CHUNK):
+        chunk = stream.read(min(_CHUNK, declared - start))
+        digest.update(chunk)
+        array[start : start + len(chunk)] = np.frombuffer(chunk, dtype=np.uint8)
+        done += len(chunk)
+        if not chunk:
+            break
+    _check_size(path, declared, done + len(stream.read(1)))
+    array.setflags(write=False)
+    return array.reshape(shape), digest.hexdigest()
+
+
+def _read_plain(path: Path, file: BinaryIO, kind: Kind) -> tuple[NDArray[np.uint8], str]:
+    header, shape = _read_header(path, file, kind)
+    _check_size(path, math.prod(shape), path.stat().st_size - len(header))
+    array = np.memmap(path, dtype=np.uint8, mode="r", offset=len(header), shape=shape)
+    digest = hashlib.sha256(header)
+    digest.update(array.reshape(-1).data)
+    return array, digest.hexdigest()
+
+
+def _read_header(path: Path, stream: Stream, kind: Kind) -> tuple[bytes, tuple[int, ...]]:
+    magic = stream.read(4)
+    if magic[:2] == b"\x1f\x8b":
+        raise _broken(path, "it is gzip-compressed without saying so: give it the ending .gz")
+    if len(magic) < 4 or magic[:2] != b"\0\0":
+        raise _broken(path, f"it begins with the bytes '{magic.hex(' ')}' instead of '00 00 08'")
+    if magic[2] != _UNSIGNED_BYTES:
+        raise _broken(path, f"its values have the type 0x{magic[2]:02x}, not 0x08, unsigned bytes")
+    if magic[3] not in _DIMENSIONS[kind]:
+        raise _broken(path, _wrong_dimensions(kind, magic[3]))
+    sizes = stream.read(4 * magic[3])
+    if len(sizes) < 4 * magic[3]:
+        raise _broken(path, "it ends within its header: fetch it again")
+    shape = tuple(int(size) for size in np.frombuffer(sizes, dtype=">u4"))
+    if 0 in shape:
+        raise _broken(path, f"it declares the sizes {shape}: there must be at least one value")
+    return magic + sizes, shape
+
+
+def _wrong_dimensions(kind: Kind, dimensions: int) -> str:
+    other = next((name for name, allowed in _DIMENSIONS.items() if dimensions in allowed), None)
+    if other is None:
+        return f"it declares {dimensions} dimensions"
+    return f"it holds {other} where {kind} belong: have files been mixed up?"
+
+
+def _check_size(path: Path, declared: int, present: int) -> None:
+    if present < declared:
+        raise _broken(
+            path, f"it declares {declared:,} values and ends after {present:,}: fetch it again"
+        )
+    if present > declared:
+        raise _broken(path, f"it goes on after the {declared:,} values it declares: fetch it again")
+
+
+def _broken(path: Path, got: str) -> DataError:
+    return DataError(f"{path} must be an IDX file, but {got}")
