@@ -1,5 +1,7 @@
 """The reliability table counts every row once, and its summary is the calibration error."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,7 +17,7 @@ def test_every_row_lies_in_one_slice(given_predictions: Predictions, bins: int) 
     table = reliability(*given_predictions, bins)
     assert sum(each.rows for each in table) == len(given_predictions[1])
     assert all(each.low < each.confidence <= each.high + 1e-12 for each in table)
-    assert all(low.high <= high.low for low, high in zip(table, table[1:], strict=False))
+    assert all(low.high <= high.low for low, high in pairwise(table))
 
 
 @given(predictions())

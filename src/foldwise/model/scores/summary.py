@@ -67,7 +67,7 @@ def score(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> Scor
 
 
 def row_losses(
-    probabilities: NDArray[np.float64], labels: NDArray[np.int64]
+    probabilities: NDArray[np.floating], labels: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Each row's log-loss: minus the natural logarithm of its true class's probability (rows,).
 
