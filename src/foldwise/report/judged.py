@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.model.scores import confusion, predicted_codes
-from foldwise.report.wording import percent
+from foldwise.report.wording import brief, percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,13 @@ class Judged:
         )
 
     def verdict(self, row: int) -> str:
-        """Actual class, predicted class and its probability: ``4 → 9 (98.1 %)``."""
+        """Actual class, predicted class and its probability: ``4 → 9 (98.1 %)``.
+
+        Names too long for one line are put on lines of their own.
+        """
         code = int(self.probabilities[row].argmax())
+        actual, predicted = brief(self.classes[self.labels[row]]), brief(self.classes[code])
         sure = percent(float(self.probabilities[row, code]))
-        return f"{self.classes[self.labels[row]]} → {self.classes[code]} ({sure})"
+        if max(map(len, self.classes)) > 3:
+            return f"{actual}\n→ {predicted}\n{sure}"
+        return f"{actual} → {predicted} ({sure})"

@@ -32,6 +32,16 @@ def percent(share: float, *, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
+def brief(name: str, length: int = 16) -> str:
+    """Cut a long name, with an ellipsis for what is lost."""
+    return name if len(name) <= length else name[: length - 1] + "…"
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number of things: ``1 image``, ``1,200 images``."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
 def listing(items: list[str]) -> str:
     """Join items as in a sentence: ``a, b and c``."""
     return " and ".join([", ".join(items[:-1]), items[-1]]) if len(items) > 1 else "".join(items)

@@ -55,7 +55,7 @@ def _draw_bins(axes: Axes, bins: Sequence[ReliabilityBin]) -> None:
     low, high = _wilson(accuracy, np.array([each.rows for each in bins]))
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":")
     corner: dict[str, Any] = {"transform": axes.transAxes, "color": MUTED, "fontstyle": "italic"}
-    axes.text(0.02, 0.93, "too careful", **corner)
+    axes.text(0.02, 0.82, "too careful", **corner)
     axes.text(0.98, 0.05, "too sure of itself", ha="right", **corner)
     axes.vlines(confidence, low, high, color=BLUE, linewidth=3, alpha=0.4)
     axes.plot(confidence, accuracy, "o", color=BLUE, markersize=6)

@@ -9,7 +9,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from foldwise.model.linear import LinearModel
-from foldwise.report.figures.pictures import Shape, draw_signed
+from foldwise.report.figures.pictures import Shape, draw_signed, tallness
 from foldwise.report.figures.style import SIGNED, canvas, styled
 
 _COLUMNS = 5
@@ -28,22 +28,24 @@ def coefficient_images(model: LinearModel, classes: Sequence[str], shape: Shape)
     rows = ceil(len(titles) / columns)
     limit = float(np.quantile(np.abs(model.coefficients), 0.995)) or 1.0
     figure = canvas(
-        "What the model looks for: light pixels for the class, dark against", 0.6 + 1.5 * rows
+        "What the model looks for: light pixels for the class, dark against",
+        max(2.8, 0.6 + (0.3 + 1.2 * tallness(shape)) * rows),
     )
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in panels[len(titles) :]:
-        axes.remove()
+        axes.set_axis_off()
     for axes, title, weights in zip(panels, titles, model.coefficients, strict=False):
         draw_signed(axes, weights, shape, limit)
         axes.set_title(title, loc="center")
     scale = ScalarMappable(Normalize(-limit, limit), SIGNED)
     figure.colorbar(
         scale,
-        ax=list(panels[: len(titles)]),
+        ax=list(panels),
         location="right",
-        shrink=0.9,
+        shrink=0.95,
         aspect=30,
+        panchor=False,
         extend="both",
-        label="Coefficient (score per standard deviation)",
+        label="Coefficient",
     )
     return figure

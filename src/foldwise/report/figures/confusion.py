@@ -1,20 +1,24 @@
 """Confusion matrix: counts and row shares, with the mistakes on a colour scale of their own."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from foldwise.report.figures.style import INK, WIDTH, canvas, fit_labels, styled
-from foldwise.report.wording import percent
+from foldwise.report.figures.style import INK, canvas, fit_labels, styled
+from foldwise.report.wording import counted, percent
 
 _DETAILED = 12
-"""Up to this many classes a cell holds count and share; beyond it only the count."""
+"""Up to this many classes a cell holds count and share, beyond it the count alone."""
+_WRITTEN = 30
+"""Beyond this many classes nothing fits into a cell."""
 
 
 @styled
-def confusion_matrix(counts: NDArray[np.int64], classes: tuple[str, ...]) -> Figure:
+def confusion_matrix(counts: NDArray[np.int64], classes: Sequence[str]) -> Figure:
     """Show counts (actual, predicted), with each cell's share of its row.
 
     The diagonal would drown the rest on a common scale: correct predictions are blue, mistakes
@@ -22,13 +26,11 @@ def confusion_matrix(counts: NDArray[np.int64], classes: tuple[str, ...]) -> Fig
     """
     totals = counts.sum(axis=1, keepdims=True)
     shares = counts / np.maximum(totals, 1)
-    side = max(WIDTH, 0.42 * len(classes) + 1.5)
-    correct = np.trace(counts) / counts.sum()
-    wrong = counts.sum() - np.trace(counts)
+    wrong = int(counts.sum() - np.trace(counts))
+    correct = percent(1 - wrong / counts.sum())
     figure = canvas(
-        f"{percent(correct)} correct, {wrong:,} mistakes of {counts.sum():,}",
-        side * 0.8,
-        width=side,
+        f"{correct} correct, {counted(wrong, 'mistake')} of {counts.sum():,}",
+        min(6.6, 1.6 + 0.9 * len(classes)),
     )
     axes = figure.subplots()
     _draw_cells(axes, shares)
@@ -37,8 +39,8 @@ def confusion_matrix(counts: NDArray[np.int64], classes: tuple[str, ...]) -> Fig
     axes.set_yticks(range(len(classes)), classes)
     fit_labels(axes, classes)
     axes.grid(visible=False)
-    axes.set_xlabel("Predicted class (blue: correct, orange: mistakes)")
-    axes.set_ylabel("Actual class (each row adds up to 100 %)")
+    axes.set_xlabel("Predicted class (blue: correct, orange: mistakes; each row adds up to 100 %)")
+    axes.set_ylabel("Actual class")
     return figure
 
 
@@ -58,17 +60,16 @@ def _draw_cells(axes: Axes, shares: NDArray[np.float64]) -> None:
 
 def _write_cells(axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
     diagonal, detailed = np.eye(len(shares), dtype=bool), len(shares) <= _DETAILED
-    worst = max(float(shares[~diagonal].max()), 1e-9)
-    for row, column in np.argwhere(counts > 0):
-        share, depth = shares[row, column], shares[row, column] / (1 if row == column else worst)
-        text = f"{counts[row, column]}" + (f"\n{percent(share)}" if detailed else "")
+    darkest = np.where(diagonal, 1.0, max(float(shares[~diagonal].max()), 1e-9))
+    for row, column in np.argwhere(counts > 0) if len(shares) <= _WRITTEN else ():
+        share = f"\n{percent(shares[row, column])}" if detailed else ""
+        is_dark = shares[row, column] > 0.75 * darkest[row, column]
         axes.text(
             column,
             row,
-            text,
+            f"{counts[row, column]}{share}",
             ha="center",
             va="center",
-            linespacing=1.1,
-            fontsize=8.5 if detailed else 7.5,
-            color="white" if depth > 0.75 else INK,
+            fontsize=8.5 if detailed else 7,
+            color="white" if is_dark else INK,
         )

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from foldwise.report.figures.pictures import draw_image
 from foldwise.report.figures.style import canvas, styled
 from foldwise.report.judged import Judged
-from foldwise.report.wording import percent
+from foldwise.report.wording import brief, counted, percent
 
 
 @styled
@@ -16,13 +16,15 @@ def confident_mistakes(judged: Judged, *, columns: int = 6, rows: int = 4) -> Fi
     shown = judged.mistakes()[: columns * rows]
     rows = max(1, ceil(len(shown) / columns))
     title = "Surest mistakes: actual → predicted (probability)" if len(shown) else "No mistakes"
-    figure = canvas(title, 0.6 + 1.55 * rows)
+    verdicts = [judged.verdict(int(row)) for row in shown]
+    lines = max((verdict.count("\n") for verdict in verdicts), default=0)
+    figure = canvas(title, 0.6 + (1.55 + 0.17 * lines) * rows)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in panels[len(shown) :]:
         axes.set_axis_off()
-    for axes, row in zip(panels, shown, strict=False):
+    for axes, row, verdict in zip(panels, shown, verdicts, strict=False):
         draw_image(axes, judged.images[row], judged.shape)
-        axes.set_title(judged.verdict(int(row)), loc="center", fontsize=9.5)
+        axes.set_title(verdict, loc="center", fontsize=9.5)
     return figure
 
 
@@ -37,8 +39,8 @@ def confused_pairs(judged: Judged, *, pairs: int = 6, examples: int = 8) -> Figu
     for axes in grid.ravel():
         axes.set_axis_off()
     for line, pair in zip(grid, common, strict=False):
-        names = f"{judged.classes[pair.actual]} → {judged.classes[pair.predicted]}"
-        text = f"{names}\n{pair.rows} images\n{percent(pair.share)}"
+        actual, predicted = (brief(judged.classes[c]) for c in (pair.actual, pair.predicted))
+        text = f"{actual} → {predicted}\n{counted(pair.rows, 'image')}\n{percent(pair.share)}"
         line[0].text(0, 0.5, text, va="center", transform=line[0].transAxes)
         for axes, row in zip(line[1:], judged.mistakes_of(pair), strict=False):
             draw_image(axes, judged.images[row], judged.shape)

@@ -44,6 +44,11 @@ def draw_signed(axes: Axes, values: NDArray[np.float64], shape: Shape, limit: fl
         axes.set_ylim(-limit, limit)
 
 
+def tallness(shape: Shape) -> float:
+    """Height of an image over its width, within [1/3, 3]; 1 for shapes that are no picture."""
+    return min(max(shape[0] / shape[1], 1 / 3), 3.0) if _is_picture(shape) else 1.0
+
+
 def _is_picture(shape: Shape) -> bool:
     flat = len(shape) == 2 or (len(shape) == 3 and shape[2] in {1, 3, 4})
     return flat and min(shape[:2]) > 1

@@ -5,12 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from foldwise.model.scores.ranking import Rates
 from foldwise.palette import FOLD_COLOURS
 from foldwise.report.figures.style import FAINT, MUTED, canvas, styled
-
-Rates = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 _NAMED = 10
 """Classes drawn in colour: the hardest. More can't be told apart, the others are grey."""
@@ -30,7 +28,7 @@ def roc_curves(curves: Sequence[Rates], areas: Sequence[float], classes: Sequenc
     """
     hardest = np.argsort(areas, kind="stable")
     figure = canvas(
-        f"ROC AUC {np.mean(areas):.4f} (macro); hardest class: {classes[hardest[0]]}", 4.6
+        f"ROC AUC {np.nanmean(areas):.4f} (macro); hardest class: {classes[hardest[0]]}", 4.6
     )
     whole, corner = figure.subplots(1, 2)
     for rank, code in reversed(list(enumerate(hardest))):

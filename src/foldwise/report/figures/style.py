@@ -1,7 +1,7 @@
 """One look for all figures, and how a figure becomes bytes; nothing here depends on the clock."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, ParamSpec
 
@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.typing import RcKeyType
+
+from foldwise.report.picture import Picture
 
 P = ParamSpec("P")
 
@@ -82,6 +84,16 @@ def svg(figure: Figure) -> bytes:
     return _saved(figure, "svg", {"Date": None, "Creator": None})
 
 
+def drawn(name: str, alt: str, figure: Figure, *, is_raster: bool = False) -> Picture:
+    """Save a figure as a picture; its headline is added to ``alt``, which must end in a stop."""
+    return Picture(
+        name=name,
+        alt=f"{alt} {figure.get_suptitle()}.",
+        png=png(figure),
+        svg=None if is_raster else svg(figure),
+    )
+
+
 def _saved(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
     stream = io.BytesIO()
     with mpl.rc_context(_STYLE):
@@ -98,7 +110,7 @@ def bare(axes: Axes) -> None:
         spine.set_visible(False)
 
 
-def fit_labels(axes: Axes, classes: tuple[str, ...]) -> None:
+def fit_labels(axes: Axes, classes: Sequence[str]) -> None:
     """Turn the class names on the x axis where they would run into each other."""
     if max(map(len, classes)) * len(classes) > 60:
         axes.tick_params(axis="x", labelrotation=90)
