@@ -1,0 +1,123 @@
+"""The registry's versions and aliases: finding, listing and fetching them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from foldwise.errors import StoreError
+from foldwise.tracking.faults import store_faults
+from foldwise.tracking.store import Store
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous_champion"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A registered version as the registry shows it."""
+
+    name: str
+    number: int
+    run_id: str
+    aliases: tuple[str, ...]
+    tags: Mapping[str, str]
+
+    @property
+    def content(self) -> str:
+        """Digest of the model's numbers; empty if foldwise didn't register it."""
+        return self.tags.get("content_digest", "")
+
+
+def model_name(data_name: str) -> str:
+    """Name of the registered model: ``mnist-classifier`` for the data ``mnist``."""
+    return f"{data_name}-classifier"
+
+
+def find_version(store: Store, name: str, which: str) -> Version:
+    """Look a version up by its alias or number.
+
+    Raises
+    ------
+    StoreError
+        There is none.
+    """
+    from mlflow.exceptions import MlflowException
+
+    with store_faults(f"looking for {which} of {name}"):
+        try:
+            if which.isdecimal():
+                return to_version(store.client.get_model_version(name, which))
+            return to_version(store.client.get_model_version_by_alias(name, which))
+        except MlflowException as error:
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise
+            raise StoreError(
+                f"a version or alias of {name} must exist, got '{which}': see `foldwise history`,"
+                " or register one with `dvc repro`"
+            ) from error
+
+
+def alias_holder(store: Store, name: str, alias: str) -> int | None:
+    """Number of the version that an alias points to, or None."""
+    with store_faults(f"reading the aliases of {name}"):
+        number = store.client.get_registered_model(name).aliases.get(alias)
+    return None if number is None else int(number)
+
+
+def all_versions(store: Store, name: str) -> tuple[Version, ...]:
+    """All versions of a registered model, oldest first; none if the model isn't there."""
+    found: list[Version] = []
+    token: str | None = None
+    with store_faults(f"listing the versions of {name}"):
+        aliases = _aliases(store.client, name)
+        while True:
+            page = store.client.search_model_versions(f"name = '{name}'", page_token=token)
+            # A search leaves the aliases out.
+            found.extend(
+                replace(version, aliases=aliases.get(version.number, ()))
+                for version in map(to_version, page)
+            )
+            token = page.token
+            if not token:
+                return tuple(sorted(found, key=lambda version: version.number))
+
+
+def fetch_files(store: Store, version: Version, folder: Path) -> Path:
+    """Fetch what the registry serves for a version; a local store's files are read in place.
+
+    Parameters
+    ----------
+    store, version
+    folder : Path
+        Takes the files of a store that is a server.
+    """
+    import mlflow.artifacts
+
+    with store.as_default(), store_faults(f"fetching version {version.number} of {version.name}"):
+        place = store.client.get_model_version_download_uri(version.name, str(version.number))
+        return Path(
+            mlflow.artifacts.download_artifacts(
+                artifact_uri=place, dst_path=str(folder) if store.is_server else None
+            )
+        )
+
+
+def _aliases(client: "MlflowClient", name: str) -> dict[int, tuple[str, ...]]:
+    models = client.search_registered_models(f"name = '{name}'")
+    pairs = [(int(held), alias) for model in models for alias, held in model.aliases.items()]
+    return {held: tuple(alias for of, alias in pairs if of == held) for held, _ in pairs}
+
+
+def to_version(found: "ModelVersion") -> Version:
+    """MLflow's version as ours."""
+    return Version(
+        name=found.name,
+        number=int(found.version),
+        run_id=found.run_id or "",
+        aliases=tuple(found.aliases),
+        tags=dict(found.tags),
+    )

@@ -1,0 +1,36 @@
+"""One process of this machine at a time changes the registry."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from filelock import FileLock, Timeout
+
+from foldwise.errors import StoreError
+from foldwise.tracking.faults import reason
+from foldwise.tracking.store import Store
+
+_SECONDS = 600
+
+
+@contextmanager
+def registry_lock(store: Store) -> Iterator[None]:
+    """Wait for, then hold ``mlruns/registry.lock``; the system frees it if the process is killed.
+
+    On a server, other machines don't see it: who moves an alias there looks again before and
+    after the move.
+    """
+    path = store.root / "mlruns" / "registry.lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, timeout=_SECONDS)
+        lock.acquire()
+    except Timeout as error:
+        raise StoreError(
+            f"another process has held {path} for {_SECONDS} s: end it, or wait, then run again"
+        ) from error
+    except OSError as error:
+        raise StoreError(f"{path} can't be locked: {reason(error)}") from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,119 @@
+"""A small world with a known truth: models of any quality, evaluated and ready to be registered."""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from multiprocessing.context import ForkServerContext
+
+import numpy as np
+
+from foldwise.data.dataset import DataInfo, Split
+from foldwise.data.digest import content_digest as data_digest
+from foldwise.model.linear import LinearModel, probabilities
+from foldwise.settings import Settings
+from foldwise.tracking.evidence import Evidence, gather_evidence
+from foldwise.tracking.registration import Submission
+from foldwise.tracking.store import Store
+from tests.factories import make_result
+
+NAME = "blobs-classifier"
+CLASSES = (0, 1, 2)
+SHAPE = (4, 4)
+SETTINGS = Settings()
+
+
+def make_holdout(rows: int = 1500, seed: int = 7) -> Split:
+    """Images whose labels are drawn from the probabilities of `model_of(0)`."""
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (rows, 16)).astype(np.uint8)
+    chances = probabilities(model_of(0.0), images)
+    labels = (chances.cumsum(axis=1) > rng.random((rows, 1))).argmax(axis=1).astype(np.int64)
+    return Split(images, labels, np.arange(rows))
+
+
+def model_of(error: float, seed: int = 0) -> LinearModel:
+    """The true model with so much noise on its coefficients: 0 is best, 1 is poor."""
+    truth, noise = np.random.default_rng(5), np.random.default_rng(seed)
+    return LinearModel(
+        C=0.01,
+        multiclass="multinomial",
+        mean=np.full(16, 127.5),
+        scale=np.full(16, 74.0),
+        coefficients=truth.normal(0, 4, (3, 16)) + error * noise.normal(0, 4, (3, 16)),
+        intercepts=np.zeros(3),
+    )
+
+
+def evaluated(model: LinearModel, holdout: Split) -> Evidence:
+    """The evidence that an evaluation of the model would gather, its outer scores fitting."""
+    result = make_result()
+    data = DataInfo(
+        name="blobs",
+        classes=CLASSES,
+        image_shape=SHAPE,
+        development_rows=36,
+        development_digest="d" * 64,
+        holdout_rows=len(holdout.labels),
+        holdout_digest=data_digest(
+            holdout.images, holdout.labels, None, classes=CLASSES, image_shape=SHAPE
+        ),
+    )
+    evidence = gather_evidence(
+        result,
+        SETTINGS,
+        data,
+        probabilities=probabilities(model, holdout.images),
+        labels=holdout.labels,
+        shared_rows=0,
+    )
+    outer = tuple(
+        replace(evidence.holdout, log_loss=evidence.holdout.log_loss + shift)
+        for shift in (-0.02, 0.0, 0.02)
+    )
+    return replace(evidence, outer=outer)
+
+
+def start_run(store: Store) -> str:
+    """A pipeline run to register from."""
+    run = store.client.create_run(store.experiment("blobs"), run_name="cv-2026-11-24a")
+    return str(run.info.run_id)
+
+
+def submission(
+    model: LinearModel, holdout: Split, run_id: str, *, card: str = "A model of blobs."
+) -> Submission:
+    """The model as `evaluate` would hand it in."""
+    return Submission(
+        run_id=run_id,
+        tags={"git.commit": "0" * 40, "git.dirty": "false", "search_key": "k", "attempt": "1"},
+        model=model,
+        evidence=evaluated(model, holdout),
+        card=card,
+        example=holdout.images[:2],
+    )
+
+
+def kill_after(last: str, step: str) -> None:
+    """A watcher that ends this process as ``kill -9`` does, after the step ``last``."""
+    if step == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def in_process(work: Callable[..., object], *args: object) -> int:
+    """Run ``work`` in a process of its own; returns the exit status, negative for a signal."""
+    process = _context().Process(target=work, args=args)
+    process.start()
+    process.join(120)
+    assert process.exitcode is not None
+    return process.exitcode
+
+
+@cache
+def _context() -> ForkServerContext:
+    # Its children start with MLflow imported, which takes seconds otherwise, and nothing open.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["mlflow.sklearn", "mlflow.artifacts", "skops.io", __name__])
+    return context

@@ -1,0 +1,169 @@
+"""A pipeline run's model becomes one version, whole, however often and badly it is tried."""
+
+import signal
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from foldwise.data.dataset import Split
+from foldwise.errors import StoreError
+from foldwise.model.linear import probabilities
+from foldwise.model.pipeline import content_digest
+from foldwise.tracking.model_files import files_digest, read_model
+from foldwise.tracking.registration import register
+from foldwise.tracking.registry import alias_holder, all_versions, fetch_files, find_version
+from foldwise.tracking.store import Store, open_store
+from tests.integration.registry_cases import (
+    CLASSES,
+    NAME,
+    in_process,
+    kill_after,
+    make_holdout,
+    model_of,
+    start_run,
+    submission,
+)
+
+STEPS = ("logged", "written", "ready", "versioned", "aliased")
+
+
+def register_and_die(root: Path, run_id: str, last: str) -> None:
+    register(
+        open_store(root),
+        submission(model_of(0.0), make_holdout(), run_id),
+        after=partial(kill_after, last),
+    )
+
+
+@pytest.fixture(scope="module")
+def holdout() -> Split:
+    return make_holdout()
+
+
+def test_a_version_is_registered_whole(store: Store, holdout: Split, tmp_path: Path) -> None:
+    """Digests, evidence, card and alias are there, and the stored model predicts the same."""
+    handed_in = submission(model_of(0.0), holdout, start_run(store))
+    version = register(store, handed_in)
+    assert (version.name, version.number, version.aliases) == (NAME, 1, ("challenger",))
+    assert version.content == content_digest(handed_in.model, CLASSES)
+    assert version.tags["git.commit"] == "0" * 40
+    assert version.tags["holdout_digest"] == handed_in.evidence.data.holdout_digest
+    assert store.client.get_model_version(NAME, "1").description == "A model of blobs."
+    folder = fetch_files(store, version, tmp_path)
+    assert version.tags["bytes_digest"] == files_digest(folder)
+    stored = read_model(folder)
+    assert stored.evidence == handed_in.evidence
+    np.testing.assert_allclose(
+        stored.pipeline.predict_proba(holdout.images),
+        probabilities(handed_in.model, holdout.images),
+        rtol=0,
+        atol=1e-12,
+    )
+
+
+def test_registering_again_gives_the_same_version(store: Store, holdout: Split) -> None:
+    """A second evaluation of the same run adds nothing to the store."""
+    run_id = start_run(store)
+    first = register(store, submission(model_of(0.0), holdout, run_id))
+    again = register(store, submission(model_of(0.0), holdout, run_id, card="Another wording."))
+    assert again == first
+    assert len(all_versions(store, NAME)) == 1
+    experiment = store.experiment("blobs")
+    assert len(store.client.search_logged_models([experiment])) == 1
+
+
+def test_other_content_evidence_or_run_is_another_version(store: Store, holdout: Split) -> None:
+    """Versions never change, so what differs gets a number of its own."""
+    handed_in = submission(model_of(0.0), holdout, start_run(store))
+    other_content = submission(model_of(0.1), holdout, handed_in.run_id)
+    other_evidence = replace(
+        handed_in, evidence=replace(handed_in.evidence, parameters_digest="1" * 64)
+    )
+    other_run = replace(handed_in, run_id=start_run(store))
+    versions = [
+        register(store, each)
+        for each in (handed_in, other_content, other_evidence, other_run, handed_in)
+    ]
+    assert [version.number for version in versions] == [1, 2, 3, 4, 1]
+    assert alias_holder(store, NAME, "challenger") == 4
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_killed_registration_is_completed(root: Path, holdout: Split, step: str) -> None:
+    """Killed after any step, the same call ends with one whole version and one logged model."""
+    store = open_store(root)
+    run_id = start_run(store)
+    assert in_process(register_and_die, root, run_id, step) == -signal.SIGKILL
+    assert [v.tags.keys() >= {"bytes_digest"} for v in all_versions(store, NAME)] == (
+        [True] if step in ("versioned", "aliased") else []
+    )
+    version = register(store, submission(model_of(0.0), holdout, run_id))
+    assert (version.number, version.aliases) == (1, ("challenger",))
+    assert len(all_versions(store, NAME)) == 1
+    (logged,) = store.client.search_logged_models([store.experiment("blobs")])
+    assert logged.status.value == "READY"
+    folder = fetch_files(store, version, root)
+    assert files_digest(folder) == version.tags["bytes_digest"]
+    outputs = store.client.get_run(run_id).outputs
+    assert outputs is not None
+    assert [output.model_id for output in outputs.model_outputs] == [logged.model_id]
+
+
+def test_files_cut_short_by_a_kill_are_written_again(root: Path, holdout: Split) -> None:
+    """What a kill leaves half written is never taken for the model."""
+    store = open_store(root)
+    run_id = start_run(store)
+    assert in_process(register_and_die, root, run_id, "written") == -signal.SIGKILL
+    (stored,) = root.rglob("model.skops")
+    stored.write_bytes(stored.read_bytes()[:100])
+    version = register(store, submission(model_of(0.0), holdout, run_id))
+    assert files_digest(stored.parent) == version.tags["bytes_digest"]
+    read_model(stored.parent)
+
+
+def test_loading_a_version_by_its_name_leaves_its_digest_alone(
+    store: Store, holdout: Split, tmp_path: Path
+) -> None:
+    """MLflow writes a file of its own into the stored folder whenever a version is loaded."""
+    import mlflow.pyfunc
+
+    version = register(store, submission(model_of(0.0), holdout, start_run(store)))
+    with store.as_default():
+        mlflow.pyfunc.load_model(f"models:/{NAME}@challenger")
+    folder = fetch_files(store, version, tmp_path)
+    assert (folder / "registered_model_meta").exists()
+    assert files_digest(folder) == version.tags["bytes_digest"]
+
+
+def test_a_long_card_is_shortened_in_the_registry_and_whole_among_the_files(
+    store: Store, holdout: Split, tmp_path: Path
+) -> None:
+    """A description of over 5,000 characters would break registration on PostgreSQL."""
+    card = "A model of blobs.\n" + "| a | b |\n" * 800
+    version = register(store, submission(model_of(0.0), holdout, start_run(store), card=card))
+    shown = store.client.get_model_version(NAME, "1").description or ""
+    assert len(shown) <= 5000
+    assert shown.startswith("A model of blobs.\n| a | b |\n")
+    assert "card.md" in shown
+    assert (fetch_files(store, version, tmp_path) / "card.md").read_text() == card
+
+
+@pytest.mark.parametrize("which", ["champion", "7", "v9", "no such!"])
+def test_a_version_that_is_not_there_is_named(store: Store, holdout: Split, which: str) -> None:
+    """Alias, number or nonsense: one line with the remedy."""
+    register(store, submission(model_of(0.0), holdout, start_run(store)))
+    with pytest.raises(StoreError, match=f"{NAME} must exist, got '{which}'"):
+        find_version(store, NAME, which)
+
+
+def test_versions_are_listed_with_their_aliases_oldest_first(store: Store, holdout: Split) -> None:
+    """MLflow's own search leaves the aliases out."""
+    for error in (0.0, 0.1, 0.2):
+        register(store, submission(model_of(error), holdout, start_run(store)))
+    store.client.set_registered_model_alias(NAME, "champion", "1")
+    listed = [(version.number, version.aliases) for version in all_versions(store, NAME)]
+    assert listed == [(1, ("champion",)), (2, ()), (3, ("challenger",))]
+    assert all_versions(store, "nothing-classifier") == ()
