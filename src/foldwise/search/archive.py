@@ -1,5 +1,6 @@
 """The whole search in a folder, to be read back without searching: search.json and arrays.npz."""
 
+import hashlib
 import io
 import json
 import zipfile
@@ -46,7 +47,8 @@ def archive(result: SearchResult) -> dict[str, bytes]:
     }
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)  # fixed dates inside: equal bytes
-    return {"search.json": json.dumps(story, indent=1).encode(), "arrays.npz": buffer.getvalue()}
+    story["arrays"] = hashlib.sha256(buffer.getvalue()).hexdigest()
+    return {"arrays.npz": buffer.getvalue(), "search.json": json.dumps(story, indent=1).encode()}
 
 
 def restore(folder: Path) -> SearchResult:
@@ -59,7 +61,10 @@ def restore(folder: Path) -> SearchResult:
     """
     try:
         story = json.loads((folder / "search.json").read_text())
-        with np.load(folder / "arrays.npz", allow_pickle=False) as stored:
+        content = (folder / "arrays.npz").read_bytes()
+        if hashlib.sha256(content).hexdigest() != story["arrays"]:
+            raise ValueError("arrays.npz is not the one that search.json was written with")
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             arrays = dict(stored)
         return _restore(story, arrays)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:

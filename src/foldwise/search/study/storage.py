@@ -94,6 +94,12 @@ def open_book(url: str, key: str, space: SearchSpace, *, fresh: bool = False) ->
     return TrialBook(url, key, last + 1, space)
 
 
+def close_attempt(url: str, key: str, attempt: int, space: SearchSpace) -> None:
+    """Close an attempt as registered, if this storage knows it."""
+    if attempt in attempts(url, key):
+        TrialBook(url, key, attempt, space).close("registered")
+
+
 def attempts(url: str, key: str) -> Sequence[int]:
     """Numbers of the attempts made at a key so far."""
     prefix = f"{key}."

@@ -1,0 +1,123 @@
+"""What tune shows while it works: bars on a terminal, now and then a line in a log."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from foldwise.model.scores import is_loss
+from foldwise.search import results
+from foldwise.search.results import Event, FinalModel, OuterFold, Trial
+
+LINE_SECONDS = 15.0
+
+
+class Display:
+    """Follows the events of a search; a context manager.
+
+    On a terminal a bar per study with its best C so far, and one for the whole with the time
+    left; otherwise a line at most every 15 seconds and at each study's end.
+    """
+
+    def __init__(self, studies: tuple[str, ...], trials: int, metric: str, *, quiet: bool) -> None:
+        self._metric, self._trials = metric, trials
+        self._best: dict[str, Trial] = {}
+        self._began = self._spoke = time.monotonic()
+        self._first: int | None = None
+        self._quiet = quiet
+        self._bars: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        if not quiet and sys.stderr.isatty():
+            self._bars = _bars()
+            self._whole = self._bars.add_task("fits", total=None, best="")
+            self._tasks = {
+                study: self._bars.add_task(study, total=trials, best="") for study in studies
+            }
+
+    def show(self, event: Event) -> None:
+        """Take notice of an event."""
+        match event:
+            case Trial():
+                self._trial(event)
+            case results.Progress():
+                self._progress(event)
+            case OuterFold():
+                score = event.scores.value(self._metric)
+                self._say(f"{event.study}: C {event.best.C:.4g}, outer {self._metric} {score:.4f}")
+            case FinalModel():
+                self._say(f"final: C {event.best.C:.4g}")
+
+    def _trial(self, trial: Trial) -> None:
+        sign = 1 if is_loss(self._metric) else -1
+        best = self._best.get(trial.study, trial)
+        self._best[trial.study] = min(best, trial, key=lambda t: sign * t.mean(self._metric))
+        if self._bars:
+            best = self._best[trial.study]
+            words = f"C {best.C:.4g}  {self._metric} {best.mean(self._metric):.4f}"
+            self._bars.update(self._tasks[trial.study], advance=1, best=words)
+
+    def _progress(self, progress: results.Progress) -> None:
+        if self._bars:
+            self._bars.update(self._whole, completed=progress.done, total=progress.total)
+        elif not self._quiet and time.monotonic() - self._spoke > LINE_SECONDS:
+            self._say(self._line(progress))
+
+    def _line(self, progress: results.Progress) -> str:
+        now = time.monotonic()
+        self._first = progress.done if self._first is None else self._first
+        made = progress.done - self._first
+        left = f", about {_minutes((progress.total - progress.done) * (now - self._began) / made)} left" if made else ""
+        best = self._best.get(results.FINAL_STUDY)
+        found = f"; final study: C {best.C:.4g}" if best else ""
+        return f"{progress.done} of {progress.total} fits{left}{found}"
+
+    def _say(self, line: str) -> None:
+        if self._quiet:
+            return
+        self._spoke = time.monotonic()
+        if self._bars:
+            self._bars.console.print(line)
+        else:
+            sys.stderr.write(f"tune: {line}\n")
+            sys.stderr.flush()
+
+    def __enter__(self) -> Self:
+        if self._bars:
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bars:
+            self._bars.stop()
+
+
+def _bars() -> Progress:
+    return Progress(
+        TextColumn("{task.description:<8}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[best]}"),
+        console=Console(stderr=True),
+    )
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"

@@ -1,0 +1,43 @@
+"""What the environment says of where and how to run: never of what the result is."""
+
+import os
+from pathlib import Path
+
+from foldwise.errors import SettingsError
+
+
+def study_storage(root: Path) -> str:
+    """Optuna's storage: ``FOLDWISE_STUDY_STORAGE``, by default ``<root>/mlruns/optuna.db``."""
+    return os.environ.get("FOLDWISE_STUDY_STORAGE") or f"sqlite:///{root}/mlruns/optuna.db"
+
+
+def threads() -> int:
+    """``FOLDWISE_THREADS``, by default one per core this process may use.
+
+    Raises
+    ------
+    SettingsError
+        If it isn't a positive whole number.
+    """
+    told = os.environ.get("FOLDWISE_THREADS")
+    if not told:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else _cores()
+    if not told.isdecimal() or int(told) < 1:
+        raise SettingsError(
+            f"FOLDWISE_THREADS must be a positive whole number, got {told!r}: correct or unset it"
+        )
+    return int(told)
+
+
+def is_fresh() -> bool:
+    """Whether ``FOLDWISE_FRESH=1`` asks to abandon an open search."""
+    return os.environ.get("FOLDWISE_FRESH") == "1"
+
+
+def is_quiet() -> bool:
+    """Whether ``FOLDWISE_QUIET=1`` asks for no progress display."""
+    return os.environ.get("FOLDWISE_QUIET") == "1"
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1

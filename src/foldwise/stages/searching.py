@@ -1,0 +1,80 @@
+"""A nested search put together from settings and data, and held by one process at a time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from foldwise.data.dataset import Split
+from foldwise.errors import SearchError
+from foldwise.model.layout import Layout
+from foldwise.model.solver import SolverOptions
+from foldwise.search.engine import Engine, LocalEngine
+from foldwise.search.folds import FoldPlan
+from foldwise.search.nested import Book, NestedSearch
+from foldwise.search.study.sampling import SearchSpace
+from foldwise.settings import Settings
+
+
+def search_space(settings: Settings) -> SearchSpace:
+    """How the settings say that C is drawn."""
+    tune = settings.tune
+    return SearchSpace(
+        tune.c_low, tune.c_high, tune.search, tune.startup_trials, settings.seed, tune.metric
+    )
+
+
+def nested_search(
+    settings: Settings, development: Split, classes: int, book: Book, *, threads: int
+) -> NestedSearch:
+    """The search that the settings describe, on the development set."""
+    plan = FoldPlan.stratified(
+        development.labels,
+        folds=settings.tune.folds,
+        seed=settings.seed,
+        origins=development.origins,
+    )
+    return NestedSearch(
+        images=development.images,
+        labels=development.labels,
+        plan=plan,
+        space=search_space(settings),
+        trials=settings.tune.trials,
+        engine=_engine(settings, development, plan, classes, threads),
+        book=book,
+    )
+
+
+def _engine(
+    settings: Settings, development: Split, plan: FoldPlan, classes: int, threads: int
+) -> Engine:
+    options = SolverOptions(
+        multiclass=settings.tune.multiclass,
+        tol=settings.tune.tol,
+        max_iter=settings.tune.max_iter,
+        threads=threads,
+    )
+    layout = Layout.build(development.images, development.labels, plan.parts, classes=classes)
+    return LocalEngine(layout, options)
+
+
+@contextmanager
+def only_searcher(root: Path, key: str) -> Iterator[None]:
+    """Hold a search key; two processes at one search would make every trial twice.
+
+    Raises
+    ------
+    SearchError
+        If another process holds it.
+    """
+    path = root / "mlruns" / "locks" / f"{key}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(path, timeout=0):
+            yield
+    except Timeout as error:
+        raise SearchError(
+            f"one process at a time may run the search {key[:12]}, another is at it: "
+            "wait for it to end, or stop it and run this again"
+        ) from error

@@ -1,0 +1,97 @@
+"""``python -m foldwise.stages.tune``: the nested search, told to MLflow as it goes."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from foldwise.atomic import write_bytes
+from foldwise.data.dataset import DataInfo, load_development, load_info
+from foldwise.report.figures import fold_figures, rendered, search_figures
+from foldwise.report.summary import SearchSummary, summarise_search
+from foldwise.report.tables import curve_csv, json_text, trials_csv, tuning
+from foldwise.search.archive import archive
+from foldwise.search.identity import search_key
+from foldwise.search.nested import NestedSearch
+from foldwise.search.results import OuterFold, SearchResult
+from foldwise.search.study.storage import open_book
+from foldwise.settings import Settings, load_settings
+from foldwise.stages.display import Display
+from foldwise.stages.entry import run
+from foldwise.stages.environment import is_fresh, is_quiet, study_storage, threads
+from foldwise.stages.searching import nested_search, only_searcher, search_space
+from foldwise.tracking.address import project_root
+from foldwise.tracking.lineage import lineage
+from foldwise.tracking.runs import Recorder
+from foldwise.tracking.store import open_store
+
+TUNED = Path("models/tuned")
+RUN = Path("models/run.json")
+REPORTS = Path("reports")
+
+
+def main() -> None:
+    """Search, or go on with an open search, as params.yaml says."""
+    settings, info = load_settings(), load_info()
+    root = project_root()
+    store = open_store(root)
+    development = load_development()
+    key = search_key(info.development_digest, settings.tune, settings.seed)
+    with only_searcher(root, key):
+        book = open_book(study_storage(root), key, search_space(settings), fresh=is_fresh())
+        search = nested_search(
+            settings, development, len(info.classes), book, threads=threads()
+        )
+        described = lineage(settings, info, search_key=key, attempt=book.attempt)
+        with Recorder.open(store, described) as recorder:
+            result = _follow(search, recorder, settings, info)
+            summary = summarise_search(
+                result,
+                low=settings.tune.c_low,
+                high=settings.tune.c_high,
+                confidence=settings.evaluate.confidence,
+            )
+            _save(TUNED, archive(result))
+            _save(REPORTS, _tables(result, summary))
+            pictures = search_figures(result, summary, startup=settings.tune.startup_trials)
+            figures = rendered(pictures, kinds=("png", "svg"))
+            _save(REPORTS / "figures" / "tune", figures)
+            place = {"run_id": recorder.run_id, "search_key": key, "attempt": book.attempt}
+            _save(RUN.parent, {RUN.name: json.dumps(place, indent=1).encode()})
+            recorder.record_artifacts(None, {f"figures/{n}": f for n, f in figures.items()})
+            recorder.record_artifacts(None, _tables(result, summary))
+
+
+def _follow(
+    search: NestedSearch, recorder: Recorder, settings: Settings, info: DataInfo
+) -> SearchResult:
+    """Show and record every event; the last is the result."""
+    studies = tuple(study.name for study in search.plan.studies)
+    classes = tuple(map(str, info.classes))
+    with Display(studies, search.trials, settings.tune.metric, quiet=is_quiet()) as display:
+        for event in search.run():
+            display.show(event)
+            recorder.record(event)
+            if isinstance(event, OuterFold):
+                pictures = rendered(fold_figures(event, classes))
+                named = {f"figures/{name}": picture for name, picture in pictures.items()}
+                recorder.record_artifacts(event.study, named)
+            elif isinstance(event, SearchResult):
+                return event
+    raise AssertionError("a search ends with its result")
+
+
+def _tables(result: SearchResult, summary: SearchSummary) -> dict[str, bytes]:
+    return {
+        "tuning.json": json_text(tuning(summary)).encode(),
+        "trials.csv": trials_csv(result).encode(),
+        "curve.csv": curve_csv(result).encode(),
+    }
+
+
+def _save(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        write_bytes(folder / name, content)
+
+
+if __name__ == "__main__":
+    run(main, resume="run `dvc repro` again, completed trials are kept")
