@@ -21,7 +21,7 @@ from foldwise.model.scores.ranking import Rates
 from foldwise.report.judged import Judged
 from foldwise.search.intervals import Interval, bootstrap_intervals, class_f1_intervals
 
-_POINTS = 150
+ROC_POINTS = 150
 """Points of a ROC curve: more can't be seen, and would make roc.csv and the plots heavy."""
 
 
@@ -73,5 +73,5 @@ def summarise_holdout(
         f1_intervals=class_f1_intervals(
             probabilities, labels, draws=draws, confidence=confidence, seed=seed
         ),
-        curves=roc_curve_points(probabilities, labels, _POINTS),
+        curves=roc_curve_points(probabilities, labels, ROC_POINTS),
     )
