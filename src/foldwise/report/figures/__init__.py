@@ -8,14 +8,6 @@ from foldwise.report.figures.curve import inner_curves
 from foldwise.report.figures.mistakes import confident_mistakes, confused_pairs
 from foldwise.report.figures.outer import outer_folds
 from foldwise.report.figures.roc import roc_curves
-from foldwise.report.figures.sets import (
-    data_figures,
-    fold_figures,
-    headlines,
-    holdout_figures,
-    rendered,
-    search_figures,
-)
 from foldwise.report.figures.style import png, svg
 from foldwise.report.figures.trials import trial_order
 

@@ -11,6 +11,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.typing import RcKeyType
 
+
 P = ParamSpec("P")
 
 WIDTH = 8.0
@@ -58,7 +59,31 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     """Draw in the house style."""
 
     @wraps(draw)
-    def _saved(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with mpl.rc_context(_STYLE):
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+def canvas(title: str, height: float, *, width: float = WIDTH) -> Figure:
+    """Empty figure (inches) with its message as title, top left."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", color=INK)
+    return figure
+
+
+def png(figure: Figure) -> bytes:
+    """PNG at 150 dots per inch; the same figure gives the same bytes."""
+    return _saved(figure, "png", {"Software": None})
+
+
+def svg(figure: Figure) -> bytes:
+    """SVG with text as outlines; the same figure gives the same bytes."""
+    return _saved(figure, "svg", {"Date": None, "Creator": None})
+
+
+def _saved(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
     stream = io.BytesIO()
     with mpl.rc_context(_STYLE):
         figure.savefig(stream, format=kind, metadata=metadata)
