@@ -8,7 +8,7 @@ from foldwise.report.figures.curve import inner_curves
 from foldwise.report.figures.mistakes import confident_mistakes, confused_pairs
 from foldwise.report.figures.outer import outer_folds
 from foldwise.report.figures.roc import roc_curves
-from foldwise.report.figures.style import png, svg
+from foldwise.report.figures.style import drawn, png, svg
 from foldwise.report.figures.trials import trial_order
 
 __all__ = [
@@ -18,17 +18,12 @@ __all__ = [
     "confident_mistakes",
     "confused_pairs",
     "confusion_matrix",
-    "data_figures",
-    "fold_figures",
-    "headlines",
-    "holdout_figures",
+    "drawn",
     "inner_curves",
     "outer_folds",
     "png",
     "reliability_diagram",
-    "rendered",
     "roc_curves",
-    "search_figures",
     "svg",
     "trial_order",
 ]

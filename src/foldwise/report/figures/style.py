@@ -11,6 +11,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.typing import RcKeyType
 
+from foldwise.report.picture import Picture
 
 P = ParamSpec("P")
 
@@ -81,6 +82,16 @@ def png(figure: Figure) -> bytes:
 def svg(figure: Figure) -> bytes:
     """SVG with text as outlines; the same figure gives the same bytes."""
     return _saved(figure, "svg", {"Date": None, "Creator": None})
+
+
+def drawn(name: str, alt: str, figure: Figure, *, with_svg: bool = True) -> Picture:
+    """Save a figure as a picture; its headline is added to ``alt``, which must end in a stop."""
+    return Picture(
+        name=name,
+        alt=f"{alt} {figure.get_suptitle()}.",
+        png=png(figure),
+        svg=svg(figure) if with_svg else None,
+    )
 
 
 def _saved(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
