@@ -33,16 +33,35 @@ values = st.recursive(
 syntax = st.text(st.sampled_from("seedtun:prac{}[],&*!<|>-?#%@`'\"\n \t0123456789.e~\\\u2028é"))
 
 
+GOOD: dict[str, st.SearchStrategy[Any]] = {
+    "seed": st.integers(0, 2**32 - 1),
+    "prepare.name": st.text("abz.09_-", min_size=1),
+    "prepare.path": st.text("ab./ ", min_size=1),
+    "prepare.limit": st.none() | st.integers(10, 300),
+    "prepare.augment": st.integers(0, 24),
+    "tune.folds": st.integers(3, 100),
+    "tune.c_low": st.floats(1e-10, 1e10),
+    "tune.c_high": st.floats(1e-10, 1e10) | st.integers(1, 10**10),
+    "tune.tol": st.floats(1e-12, 0.5),
+    "evaluate.confidence": st.floats(0, 1),
+    "promotion.max_log_loss": st.floats(0, 1000),
+}
+
+
 @st.composite
 def documents(draw: st.DrawFn) -> str:
-    """Draw a YAML text: sections of known and unknown keys with any values, or mere syntax."""
-    if draw(st.booleans()):
+    """Draw a YAML text: mostly good values, sometimes any value or key; or mere syntax."""
+    what = draw(st.sampled_from(["good"] * 4 + ["any value"] * 4 + ["any key", "syntax"]))
+    if what == "syntax":
         return draw(st.text(max_size=80) | syntax)
-    tree: dict[str, Any] = {}
-    for key in draw(st.lists(st.sampled_from(KEYS), max_size=4)):
+    drawn = {key: draw(GOOD[key]) for key in draw(st.lists(st.sampled_from([*GOOD]), max_size=4))}
+    if what == "any value":
+        drawn[draw(st.sampled_from(KEYS))] = draw(scalars | values)
+    tree: dict[str, Any] = {"seed": 1}
+    for key, value in drawn.items():
         section, _, name = key.rpartition(".")
-        (tree.setdefault(section, {}) if section else tree)[name] = draw(scalars | values)
-    if draw(st.integers(0, 4)) == 0:
+        (tree.setdefault(section, {}) if section else tree)[name] = value
+    if what == "any key":
         tree[draw(st.text(string.printable, max_size=8))] = draw(values)
     text = io.StringIO()
     YAML(typ="safe", pure=True).dump(tree, text)

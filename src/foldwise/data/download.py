@@ -16,6 +16,7 @@ from foldwise.errors import DataError
 
 _TIMEOUT = 20.0
 _ATTEMPTS = 3
+_PAUSE = 1.0  # seconds before the second attempt, twice as many before the third
 _ABSENT = {404, 412}  # 412 is OpenML's own
 _CHUNK = 1 << 20
 # Not OSError as such: a full disk is no fault of the network.
@@ -40,7 +41,7 @@ class UnreachableError(DataError):
     """The server or the way to it failed; another attempt may go well."""
 
 
-def fetch(url: str, path: Path, *, largest: int, pause: float = 1.0) -> None:
+def fetch(url: str, path: Path, *, largest: int) -> None:
     """Download to a gzip-compressed file, whole or not at all.
 
     Parameters
@@ -51,8 +52,6 @@ def fetch(url: str, path: Path, *, largest: int, pause: float = 1.0) -> None:
         Takes the content, compressed whether or not it came so.
     largest : int
         Bytes of uncompressed content after which the download is given up.
-    pause : float
-        Seconds before the second attempt; twice as many before the third.
 
     Raises
     ------
@@ -68,7 +67,7 @@ def fetch(url: str, path: Path, *, largest: int, pause: float = 1.0) -> None:
         try:
             return _fetch_once(url, path, largest)
         except UnreachableError:
-            time.sleep(pause * 2**attempt)
+            time.sleep(_PAUSE * 2**attempt)
     return _fetch_once(url, path, largest)
 
 
@@ -87,7 +86,11 @@ def _fetch_once(url: str, path: Path, largest: int) -> None:
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310
             packed = answer.headers.get("Content-Encoding", "") == "gzip"
-            _store(gzip.GzipFile(fileobj=answer) if packed else answer, path, url, largest)
+            with replacing(path) as partial:
+                content = gzip.GzipFile(fileobj=answer) if packed else answer
+                _copy(content, partial, url, largest)
+                if answer.length:  # what is still to come, after the end
+                    raise http.client.IncompleteRead(b"", answer.length)
     except urllib.error.HTTPError as error:
         error.close()
         raise _refused(url, error.code, error.reason) from error
@@ -105,13 +108,9 @@ def _refused(url: str, code: int, reason: str) -> DataError:
     return kind(f"{url} must be given out, got '{code} {reason}': try again later")
 
 
-def _store(content: IO[bytes] | gzip.GzipFile, path: Path, url: str, largest: int) -> None:
+def _copy(content: IO[bytes] | gzip.GzipFile, path: Path, url: str, largest: int) -> None:
     done = 0
-    with (
-        replacing(path) as partial,
-        partial.open("wb") as file,
-        gzip.GzipFile("", "wb", 1, file, mtime=0) as target,
-    ):
+    with path.open("wb") as file, gzip.GzipFile("", "wb", 1, file, mtime=0) as target:
         while chunk := content.read(_CHUNK):
             done += len(chunk)
             if done > largest:

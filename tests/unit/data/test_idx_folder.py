@@ -1,0 +1,84 @@
+"""Four files make two splits, or one line says which of them is wrong."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from foldwise.data.idx_folder import read_idx_folder
+from foldwise.errors import DataError
+from tests.idx_files import STEMS, idx_bytes, toy_images, write_idx_folder
+
+RAW = Path(__file__).parents[3] / "data" / "raw"
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_train_is_development_and_t10k_the_holdout(tmp_path: Path, *, packed: bool) -> None:
+    """Images become rows of features; labels integers."""
+    raw = read_idx_folder(write_idx_folder(tmp_path, packed=packed), name="toy")
+    assert raw.image_shape == (5, 4)
+    assert np.array_equal(raw.development.images, toy_images(60, seed=60).reshape(60, 20))
+    assert np.array_equal(raw.holdout.images, toy_images(30, seed=30).reshape(30, 20))
+    assert raw.holdout.labels.dtype == np.int64
+    assert raw.holdout.labels.tolist() == [0, 1, 2] * 10
+
+
+def test_the_embedded_files_are_mnist() -> None:
+    """What the repository carries has the checksums that are known."""
+    raw = read_idx_folder(RAW, name="mnist")
+    assert raw.development.images.shape == (60_000, 784)
+    assert raw.holdout.images.shape == (10_000, 784)
+
+
+@pytest.mark.parametrize("stem", STEMS.values())
+def test_other_bytes_under_the_name_mnist_are_refused(tmp_path: Path, stem: str) -> None:
+    """One pixel or label changed in any of the four files; another name takes it."""
+    for path in RAW.glob("*.gz"):
+        shutil.copy(path, tmp_path)
+    source = read_idx_folder(RAW, name="mnist")
+    split = source.development if stem.startswith("train") else source.holdout
+    array = split.images.reshape(-1, 28, 28) if "images" in stem else split.labels
+    changed = array.astype(np.uint8)
+    changed.flat[-1] ^= 1
+    (tmp_path / f"{stem}.gz").unlink()
+    (tmp_path / stem).write_bytes(idx_bytes(changed))
+    with pytest.raises(DataError, match=rf"{stem} must hold mnist's own bytes, SHA-256"):
+        read_idx_folder(tmp_path, name="mnist")
+    read_idx_folder(tmp_path, name="nearly-mnist")
+
+
+@pytest.mark.parametrize("stem", STEMS.values())
+def test_a_missing_or_doubled_file_is_named(tmp_path: Path, stem: str) -> None:
+    """Both spellings at once could differ, so neither is chosen silently."""
+    write_idx_folder(tmp_path)
+    shutil.copy(tmp_path / stem, tmp_path / f"{stem}.gz")
+    with pytest.raises(DataError, match=rf"either {stem} or {stem}.gz, got both"):
+        read_idx_folder(tmp_path, name="toy")
+    (tmp_path / stem).unlink()
+    (tmp_path / f"{stem}.gz").unlink()
+    with pytest.raises(DataError, match=rf"either {stem} or {stem}.gz, got neither"):
+        read_idx_folder(tmp_path, name="toy")
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    """A typing error in prepare.path."""
+    with pytest.raises(DataError, match="must be a folder of four IDX files"):
+        read_idx_folder(tmp_path / "nowhere", name="toy")
+
+
+def test_each_image_has_one_label(tmp_path: Path) -> None:
+    """Files of two data sets don't mix."""
+    write_idx_folder(tmp_path)
+    (tmp_path / STEMS["train", "labels"]).write_bytes(idx_bytes(np.zeros(59, np.uint8)))
+    with pytest.raises(DataError, match=r"got 60 images in .* and 59 labels"):
+        read_idx_folder(tmp_path, name="toy")
+
+
+def test_both_splits_have_one_shape(tmp_path: Path) -> None:
+    """20 features may be 5x4 pixels or 4x5."""
+    write_idx_folder(tmp_path)
+    path = tmp_path / STEMS["t10k", "images"]
+    path.write_bytes(idx_bytes(toy_images(30, shape=(4, 5))))
+    with pytest.raises(DataError, match=r"one shape, got \(5, 4\) in train and \(4, 5\) in t10k"):
+        read_idx_folder(tmp_path, name="toy")

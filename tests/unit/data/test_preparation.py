@@ -1,0 +1,205 @@
+"""From any source to prepared data: what the parameters ask for, or the old data left alone."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from foldwise.data.augment import SHIFTS, shifted
+from foldwise.data.dataset import load_development, load_holdout, load_info
+from foldwise.data.preparation import PROFILE, prepare_data
+from foldwise.errors import DataError, FoldwiseError
+from foldwise.settings import PrepareSettings, Settings
+from tests.idx_files import STEMS, idx_bytes, toy_images, write_idx_folder
+from tests.openml_server import fake_openml, serve_toy, toy_arff
+
+DIGITS = PrepareSettings(source="digits", name="digits")
+TOY = PrepareSettings(name="toy", path="toy")
+
+
+def asked(prepare: PrepareSettings, *, seed: int = 1) -> Settings:
+    """Settings with this prepare section."""
+    return Settings(seed=seed, prepare=prepare)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project's folder with toy IDX files."""
+    write_idx_folder(tmp_path / "toy", packed=True)
+    return tmp_path
+
+
+def content(root: Path) -> dict[str, bytes]:
+    """Every file that prepare writes, by its path."""
+    places = [root / PROFILE, *(root / "data").rglob("*")]
+    return {str(path): path.read_bytes() for path in places if path.is_file()}
+
+
+def test_idx_files_become_two_splits(project: Path) -> None:
+    """All rows, in their order, with the classes' codes."""
+    info = prepare_data(asked(TOY), root=project)
+    assert (info.name, info.classes, info.image_shape) == ("toy", (0, 1, 2), (5, 4))
+    directory = project / "data" / "prepared"
+    assert np.array_equal(
+        load_development(directory).images, toy_images(60, seed=60).reshape(60, 20)
+    )
+    assert np.array_equal(load_holdout(directory).images, toy_images(30, seed=30).reshape(30, 20))
+    assert load_holdout(directory).labels.tolist() == [0, 1, 2] * 10
+
+
+def test_digits_need_no_file(tmp_path: Path) -> None:
+    """1,500 to learn from and the last 297 as the holdout."""
+    info = prepare_data(asked(DIGITS), root=tmp_path)
+    assert (info.development_rows, info.holdout_rows) == (1500, 297)
+    assert (info.classes, info.image_shape) == (tuple(range(10)), (8, 8))
+    assert load_holdout(tmp_path / "data/prepared").images.max() == 16
+
+
+def test_the_holdout_of_digits_can_be_chosen(tmp_path: Path) -> None:
+    """So many of the last rows."""
+    info = prepare_data(asked(replace(DIGITS, holdout=97)), root=tmp_path)
+    assert (info.development_rows, info.holdout_rows) == (1700, 97)
+
+
+@pytest.fixture
+def openml(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """OpenML's place is taken by a server on this machine."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    with fake_openml() as server:
+        serve_toy(server, toy_arff())
+        monkeypatch.setenv("FOLDWISE_OPENML_SERVER", server.address)
+        yield
+
+
+@pytest.mark.usefixtures("openml")
+def test_openml_is_a_source_with_text_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answers are cached in the project, or in the main checkout of an experiment."""
+    settings = asked(PrepareSettings(source="openml", name="toy", version=2, holdout=30))
+    assert prepare_data(settings, root=tmp_path / "one").classes == ("a", "b", "c")
+    assert (tmp_path / "one/data/openml/toy-2/data.arff.gz").exists()
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "main"))
+    prepare_data(settings, root=tmp_path / "copy")
+    assert (tmp_path / "main/data/openml/toy-2/data.arff.gz").exists()
+    assert not (tmp_path / "copy/data/openml").exists()
+
+
+@pytest.mark.usefixtures("openml")
+def test_openml_leaves_ten_thousand_rows_to_the_holdout(tmp_path: Path) -> None:
+    """As MNIST's 70,000 are split."""
+    settings = asked(PrepareSettings(source="openml", name="toy", version=2))
+    with pytest.raises(DataError, match="more rows than the holdout's 10,000, got 90"):
+        prepare_data(settings, root=tmp_path)
+
+
+def test_a_limit_thins_out_the_development_set_alone(tmp_path: Path) -> None:
+    """Every class keeps its share, the holdout is the same."""
+    whole = prepare_data(asked(DIGITS), root=tmp_path)
+    images = np.array(load_development(tmp_path / "data/prepared").images)
+    part = prepare_data(asked(replace(DIGITS, limit=300)), root=tmp_path)
+    split = load_development(tmp_path / "data/prepared")
+    assert part.holdout_digest == whole.holdout_digest
+    assert len(split.labels) == 300
+    assert np.bincount(split.labels).min() >= 29
+    known = {row.tobytes() for row in images}
+    assert all(row.tobytes() in known for row in split.images)
+
+
+@pytest.mark.parametrize("limit", [None, 60])
+def test_each_copy_is_its_origin_shifted(tmp_path: Path, limit: int | None) -> None:
+    """Labels and origins follow the copies, and no two copies of a row are the same shift."""
+    settings = asked(replace(DIGITS, limit=limit, augment=3))
+    info = prepare_data(settings, root=tmp_path)
+    split = load_development(tmp_path / "data/prepared")
+    rows = limit or 1500
+    assert info.development_rows == len(split.images) == 4 * rows
+    assert np.array_equal(split.origins, np.tile(np.arange(rows), 4))
+    assert np.array_equal(split.labels, split.labels[split.origins])
+    originals = split.images[:rows].reshape(-1, 8, 8)
+    for row in range(0, rows, 7):
+        by_shift = [shifted(originals[row : row + 1], *shift).tobytes() for shift in SHIFTS[:8]]
+        copies = [split.images[row + rows * copy].tobytes() for copy in (1, 2, 3)]
+        assert len({by_shift.index(copy) for copy in copies}) == 3
+
+
+def test_the_holdout_is_never_augmented(project: Path) -> None:
+    """It must measure the same for every model."""
+    plain = prepare_data(asked(TOY), root=project)
+    copied = prepare_data(asked(replace(TOY, augment=2)), root=project)
+    assert plain.holdout_digest == copied.holdout_digest
+    assert plain.development_digest != copied.development_digest
+
+
+def test_a_second_run_writes_the_same_bytes(tmp_path: Path) -> None:
+    """Also with a drawn part and drawn shifts; another seed writes others."""
+    prepare = replace(DIGITS, limit=100, augment=2)
+    prepare_data(asked(prepare), root=tmp_path)
+    first = content(tmp_path)
+    prepare_data(asked(prepare), root=tmp_path)
+    assert content(tmp_path) == first
+    prepare_data(asked(prepare, seed=2), root=tmp_path)
+    assert content(tmp_path) != first
+
+
+def test_data_can_lie_behind_a_link(project: Path, tmp_path: Path) -> None:
+    """Large data stays where it is, as the error about paths says."""
+    (tmp_path / "elsewhere").mkdir()
+    (project / "toy").rename(tmp_path / "elsewhere" / "toy")
+    (project / "toy").symlink_to(tmp_path / "elsewhere" / "toy")
+    assert prepare_data(asked(TOY), root=project).development_rows == 60
+
+
+def one_class(folder: Path) -> None:
+    """Give all images one label."""
+    for prefix, rows in (("train", 60), ("t10k", 30)):
+        path = folder / f"{STEMS[prefix, 'labels']}.gz"
+        path.unlink()
+        path.with_suffix("").write_bytes(idx_bytes(np.ones(rows, np.uint8)))
+
+
+def missing_file(folder: Path) -> None:
+    """Lose the last file that is read."""
+    (folder / f"{STEMS['t10k', 'labels']}.gz").unlink()
+
+
+@pytest.mark.parametrize(
+    ("prepare", "damage"),
+    [
+        (TOY, one_class),
+        (TOY, missing_file),
+        (replace(TOY, limit=61), None),
+        (replace(TOY, limit=2), None),
+        (replace(TOY, name="mnist"), None),
+        (replace(DIGITS, holdout=1797), None),
+    ],
+)
+def test_a_failing_run_leaves_the_old_data(
+    project: Path, prepare: PrepareSettings, damage: object
+) -> None:
+    """Byte for byte, and no file beside it."""
+    prepare_data(asked(TOY), root=project)
+    before = content(project)
+    if callable(damage):
+        damage(project / "toy")
+    with pytest.raises(FoldwiseError):
+        prepare_data(asked(prepare), root=project)
+    assert content(project) == before
+
+
+def test_a_full_disk_leaves_the_old_data(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here the profile's folder refuses, after all arrays are written."""
+    info = prepare_data(asked(TOY), root=project)
+    before = content(project)
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("foldwise.atomic.flush", refuse)
+    with pytest.raises(OSError, match="No space left"):
+        prepare_data(asked(replace(TOY, augment=1)), root=project)
+    assert content(project) == before
+    assert load_info(project / "data/prepared") == info
