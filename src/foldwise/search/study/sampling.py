@@ -18,6 +18,7 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import create_trial
 
 from foldwise.model.scores import is_loss
+from foldwise.search.encoding import Json, trial_from_json, trial_to_json
 from foldwise.search.results import Trial
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -46,7 +47,7 @@ class SearchSpace:
     def propose(self, study: str, number: int, completed: Sequence[Trial]) -> float:
         """C for the study's trial ``number``, after the completed ones (all lower numbers)."""
         drawn = self.is_drawn(number)
-        seed = _seed(self.seed, "startup" if drawn else study, number)
+        seed = sampler_seed(self.seed, "startup" if drawn else study, number)
         memory = optuna.create_study(
             sampler=self._sampler(seed, drawn), direction=direction(self.metric)
         )
@@ -59,7 +60,9 @@ class SearchSpace:
         """Optuna's description of the range."""
         return FloatDistribution(self.low, self.high, log=self.sampler == "tpe")
 
-    def frozen(self, trial: Trial, user_attrs: Mapping[str, object] | None = None) -> optuna.trial.FrozenTrial:
+    def frozen(
+        self, trial: Trial, user_attrs: Mapping[str, object] | None = None
+    ) -> optuna.trial.FrozenTrial:
         """The trial as Optuna stores it."""
         return create_trial(
             params={"C": trial.C},
@@ -67,6 +70,14 @@ class SearchSpace:
             value=trial.mean(self.metric),
             user_attrs=dict(user_attrs or {}),
         )
+
+    def encoded(self, trial: Trial) -> Json:
+        """The trial as JSON values, for storage."""
+        return trial_to_json(trial)
+
+    def decoded(self, encoded: Json) -> Trial:
+        """The inverse of :meth:`encoded`."""
+        return trial_from_json(encoded)
 
     def _sampler(self, seed: int, drawn: bool) -> BaseSampler:
         if drawn:
@@ -79,6 +90,7 @@ def direction(metric: str) -> Literal["minimize", "maximize"]:
     return "minimize" if is_loss(metric) else "maximize"
 
 
-def _seed(*parts: object) -> int:
+def sampler_seed(*parts: object) -> int:
+    """A seed that follows from its parts alone."""
     digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
     return int.from_bytes(digest[:4], "big")

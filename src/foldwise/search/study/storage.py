@@ -6,9 +6,10 @@ search key are numbered; an attempt is open until :meth:`TrialBook.close`.
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 import optuna
 from filelock import FileLock
@@ -16,16 +17,54 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from foldwise.errors import SearchError
-from foldwise.search.encoding import trial_from_json, trial_to_json
-from foldwise.search.results import FINAL_STUDY, Trial
-from foldwise.search.study.sampling import SearchSpace, direction
+from foldwise.search.encoding import Json
+from foldwise.search.results import FINAL_STUDY
+from foldwise.search.study.sampling import direction
 
 _TRIAL = "foldwise"
 _CLOSED = "closed"
 _BUSY_SECONDS = 60
 
 
-class TrialBook:
+class Kept(Protocol):
+    """A trial as storage knows it: which of which study."""
+
+    @property
+    def study(self) -> str:
+        """Name of its study."""
+        ...
+
+    @property
+    def number(self) -> int:
+        """Completed trials of the study before it."""
+        ...
+
+
+K = TypeVar("K", bound=Kept)
+
+
+class Space(Protocol[K]):
+    """How trials of a kind are stored."""
+
+    @property
+    def metric(self) -> str:
+        """What the study optimises."""
+        ...
+
+    def frozen(self, trial: K, user_attrs: Mapping[str, object]) -> optuna.trial.FrozenTrial:
+        """The trial as Optuna stores it."""
+        ...
+
+    def encoded(self, trial: K) -> Json:
+        """The trial as JSON values."""
+        ...
+
+    def decoded(self, encoded: Json) -> K:
+        """The inverse of `encoded`."""
+        ...
+
+
+class TrialBook(Generic[K]):
     """The completed trials of one attempt at one search.
 
     Attributes
@@ -34,25 +73,25 @@ class TrialBook:
         From 1.
     """
 
-    def __init__(self, url: str, key: str, attempt: int, space: SearchSpace) -> None:
+    def __init__(self, url: str, key: str, attempt: int, space: Space[K]) -> None:
         self.attempt = attempt
         self._url, self._key, self._space = url, key, space
         with _speaking(url):
             self._storage = _connect(url)
 
-    def completed(self, study: str) -> tuple[Trial, ...]:
+    def completed(self, study: str) -> tuple[K, ...]:
         """The study's completed trials, by number, without gaps or repeats closed up."""
         with _speaking(self._url):
             stored = self._study(study).get_trials(deepcopy=False)
-        trials = {}
+        trials: dict[int, K] = {}
         for frozen in stored:
-            trial = trial_from_json(json.loads(frozen.user_attrs[_TRIAL]))
+            trial = self._space.decoded(json.loads(frozen.user_attrs[_TRIAL]))
             trials.setdefault(trial.number, trial)
         return tuple(trials[number] for number in sorted(trials))
 
-    def add(self, trial: Trial) -> None:
+    def add(self, trial: K) -> None:
         """Keep a completed trial."""
-        attrs = {_TRIAL: json.dumps(trial_to_json(trial))}
+        attrs = {_TRIAL: json.dumps(self._space.encoded(trial))}
         with _speaking(self._url):
             self._study(trial.study).add_trial(self._space.frozen(trial, attrs))
 
@@ -76,7 +115,7 @@ class TrialBook:
         )
 
 
-def open_book(url: str, key: str, space: SearchSpace, *, fresh: bool = False) -> TrialBook:
+def open_book(url: str, key: str, space: Space[K], *, fresh: bool = False) -> TrialBook[K]:
     """The key's open attempt, or its next one; ``fresh`` abandons an open one first.
 
     Raises
@@ -94,7 +133,7 @@ def open_book(url: str, key: str, space: SearchSpace, *, fresh: bool = False) ->
     return TrialBook(url, key, last + 1, space)
 
 
-def close_attempt(url: str, key: str, attempt: int, space: SearchSpace) -> None:
+def close_attempt(url: str, key: str, attempt: int, space: Space[K]) -> None:
     """Close an attempt as registered, if this storage knows it."""
     if attempt in attempts(url, key):
         TrialBook(url, key, attempt, space).close("registered")

@@ -1,0 +1,104 @@
+"""Spaces of several parameters: what each may be, and a trial's values by Optuna's samplers.
+
+A proposal is a function of (seed, study, completed trials) alone, as with C.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, create_trial
+
+from foldwise.search.encoding import Json
+from foldwise.search.study.sampling import direction, sampler_seed
+from foldwise.search.values import (
+    Value,
+    Values,
+    ValuesTrial,
+    values_trial_from_json,
+    values_trial_to_json,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A number from low to high, both included; whole if they are integers."""
+
+    low: float
+    high: float
+    is_log: bool
+
+    @property
+    def distribution(self) -> BaseDistribution:
+        """Optuna's description of the range."""
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return IntDistribution(self.low, self.high, log=self.is_log)
+        return FloatDistribution(self.low, self.high, log=self.is_log)
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """One of the values given."""
+
+    options: tuple[Value, ...]
+
+    @property
+    def distribution(self) -> BaseDistribution:
+        """Optuna's description of the options."""
+        return CategoricalDistribution(self.options)
+
+
+Dimension = Between | OneOf
+
+
+@dataclass(frozen=True, slots=True)
+class ValuesSpace:
+    """What a study draws from: dimensions by parameter.
+
+    The first ``startup`` trials are drawn at random, the others by the tree-structured Parzen
+    estimator.
+    """
+
+    study: str
+    dimensions: Mapping[str, Dimension]
+    startup: int
+    seed: int
+    metric: str
+
+    def propose(self, number: int, completed: Sequence[ValuesTrial]) -> Values:
+        """Values for trial ``number``, after the completed ones (all lower numbers)."""
+        seed = sampler_seed(self.seed, self.study, number)
+        sampler: BaseSampler = TPESampler(seed=seed, n_startup_trials=self.startup)
+        if number < self.startup:
+            sampler = RandomSampler(seed=seed)
+        memory = optuna.create_study(sampler=sampler, direction=direction(self.metric))
+        memory.add_trials([self.frozen(trial, {}) for trial in completed])
+        return dict(memory.ask(self._distributions).params)
+
+    def frozen(self, trial: ValuesTrial, user_attrs: Mapping[str, object]) -> FrozenTrial:
+        """The trial as Optuna stores it."""
+        return create_trial(
+            params=dict(trial.values),
+            distributions=self._distributions,
+            value=trial.mean(self.metric),
+            user_attrs=dict(user_attrs),
+        )
+
+    def encoded(self, trial: ValuesTrial) -> Json:
+        """The trial as JSON values, for storage."""
+        return values_trial_to_json(trial)
+
+    def decoded(self, encoded: Json) -> ValuesTrial:
+        """The inverse of :meth:`encoded`."""
+        return values_trial_from_json(encoded)
+
+    @property
+    def _distributions(self) -> dict[str, BaseDistribution]:
+        return {name: dimension.distribution for name, dimension in self.dimensions.items()}
