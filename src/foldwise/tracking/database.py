@@ -64,7 +64,10 @@ def check_database(database: Path) -> None:
         raise StoreError(f"{database} is empty: put a backup in its place, or remove it")
     try:
         with closing(sqlite3.connect(database, timeout=_BUSY_SECONDS)) as connection:
+            # Takes back first what a killed process left half written.
             connection.execute("BEGIN IMMEDIATE")
+            if _is_cut_short(database):
+                raise StoreError(f"{database} is damaged, cut short: put a backup in its place")
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
             if not {"alembic_version", "experiments"} <= tables:
                 raise StoreError(f"{database} is no MLflow database: correct MLFLOW_TRACKING_URI")
@@ -97,6 +100,21 @@ def _check_writable(database: Path) -> None:
     for path in (database.parent, database):
         if not os.access(path, os.W_OK):
             raise StoreError(f"{path} is read-only: give this user write permission")
+
+
+def _is_cut_short(database: Path) -> bool:
+    """Whether pages are missing that SQLite would miss only when it reads them.
+
+    The header holds the page size at byte 16 (1 means 65,536) and, at byte 28, the number of
+    pages, which counts if the change counters at 24 and 92 agree.
+    """
+    with database.open("rb") as file:
+        header = file.read(100)
+    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
+        return False
+    page_size = int.from_bytes(header[16:18]) if header[16:18] != b"\0\1" else 65_536
+    pages = int.from_bytes(header[28:32])
+    return header[24:28] == header[92:96] and database.stat().st_size < pages * page_size
 
 
 def _check_schema(database: Path, version: str) -> None:

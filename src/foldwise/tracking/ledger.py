@@ -112,9 +112,10 @@ class Ledger:
                 self._end(run, "KILLED")
 
     def close(self, status: str) -> None:
-        """End the pipeline, if it runs, and what still runs below it."""
+        """End the pipeline and what still runs below it; if it ended before, only as finished."""
         self.sweep()
-        if (pipeline := self.pipeline) is not None and pipeline.status == "RUNNING":
+        pipeline = self._runs[self._key]
+        if pipeline.status == "RUNNING" or (status == "FINISHED" != pipeline.status):
             self._end(pipeline, status)
 
     def _create(self, record: RunRecord) -> KnownRun:

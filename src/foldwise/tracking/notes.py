@@ -1,4 +1,4 @@
-"""The notes people read in MLflow beside a run: the headline first, for it is cut to three lines."""
+"""The notes people read in MLflow beside a run: headline first, for they are cut short."""
 
 import numpy as np
 

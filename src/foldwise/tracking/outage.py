@@ -26,11 +26,6 @@ class Patience:
         """Whether the store may be tried."""
         return self._clock() >= self._until
 
-    @property
-    def is_strained(self) -> bool:
-        """Whether the last try failed."""
-        return self._rest > 0.0
-
     def failed(self) -> None:
         """Rest from now on, longer than the last time."""
         self._rest = min(max(2 * self._rest, _FIRST_REST), _LONGEST_REST)

@@ -5,8 +5,8 @@ from datetime import date
 from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
-from foldwise.tracking.leftovers import PROCESS_TAG, this_process
 from foldwise.tracking.ledger import Ledger
+from foldwise.tracking.leftovers import PROCESS_TAG, this_process
 from foldwise.tracking.lineage import Lineage, SplitFacts
 from foldwise.tracking.notes import pipeline_begun_note
 from foldwise.tracking.querying import search_runs

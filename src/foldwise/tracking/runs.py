@@ -10,8 +10,8 @@ from typing import Literal, Self
 from foldwise.errors import StoreError
 from foldwise.search.results import Event, FinalModel, OuterFold, SearchResult, Trial
 from foldwise.tracking.faults import StoreRefused, store_faults
-from foldwise.tracking.leftovers import end_abandoned
 from foldwise.tracking.ledger import Ledger
+from foldwise.tracking.leftovers import end_abandoned
 from foldwise.tracking.lineage import Lineage
 from foldwise.tracking.outage import Patience
 from foldwise.tracking.pipeline_run import begin_pipeline
@@ -56,6 +56,7 @@ class Recorder:
         self._metric = lineage.params["tune.metric"]
         self._trials: dict[str, dict[int, Trial]] = {}
         self._waiting: list[_Telling] = []
+        self._refused: list[_Telling] = []
         self._patience = Patience()
         self._fault = ""
         self._in_doubt = False
@@ -94,8 +95,8 @@ class Recorder:
 
     @property
     def unrecorded(self) -> tuple[str, ...]:
-        """What the store has not taken yet, in the order it was told."""
-        return tuple(telling.what for telling in self._waiting)
+        """What the store has not taken yet."""
+        return tuple(telling.what for telling in (*self._refused, *self._waiting))
 
     def record(self, event: Event) -> None:
         """Write one event of the search; told again, it changes nothing."""
@@ -150,8 +151,10 @@ class Recorder:
         StoreError
             If the work finished but something is not in the store: run the same command again.
         """
+        self._waiting = [*self._refused, *self._waiting]
+        self._refused = []
         self._work_off()
-        closing = "FAILED" if self._waiting and status == "FINISHED" else status
+        closing = "FAILED" if self.unrecorded and status == "FINISHED" else status
         try:
             with store_faults("ending the pipeline's run"):
                 self._settle()
@@ -159,7 +162,7 @@ class Recorder:
         except StoreError as error:
             self._fault = str(error)
             self._waiting.append(_Telling("the pipeline's end", lambda: None))
-        if self._waiting and status == "FINISHED":
+        if self.unrecorded and status == "FINISHED":
             raise StoreError(self._what_is_missing())
 
     def __enter__(self) -> Self:
@@ -195,8 +198,7 @@ class Recorder:
             self._work_off()
 
     def _work_off(self) -> None:
-        """Write what waits, in order; stop at an outage, step over what alone is refused."""
-        refused: list[_Telling] = []
+        """Write what waits, in order; stop at an outage, set aside what alone is refused."""
         while self._waiting:
             telling = self._waiting[0]
             try:
@@ -207,15 +209,13 @@ class Recorder:
                     self._in_doubt = False
             except StoreRefused as error:
                 self._fault = str(error)
-                refused.append(telling)
+                self._refused.append(telling)
             except StoreError as error:
                 self._fault = str(error)
                 self._patience.failed()
-                break
+                return
             del self._waiting[0]
-        else:
-            self._patience.succeeded()
-        self._waiting[:0] = refused
+        self._patience.succeeded()
 
     def _settle(self) -> None:
         # After a fault or an interrupt the store may have taken more than it said.

@@ -1,0 +1,237 @@
+"""What goes wrong while a search is recorded, in a real SQLite store."""
+
+import errno
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
+
+from foldwise.errors import StoreError
+from foldwise.search.results import Event
+from foldwise.tracking.lineage import Lineage
+from foldwise.tracking.runs import Recorder
+from foldwise.tracking.store import Store
+from tests.factories import make_events, make_outer_fold, make_result, make_trial
+from tests.run_tree import FIGURE, make_lineage, record_search, run_tree, statuses
+
+RESULT = make_result()
+LINEAGE = make_lineage()
+KEY = LINEAGE.key
+
+_CHILD = """
+import sys
+from pathlib import Path
+from foldwise.tracking.runs import Recorder
+from foldwise.tracking.store import open_store
+from tests.factories import make_events, make_result
+from tests.run_tree import make_lineage
+
+with Recorder.open(open_store(Path(sys.argv[1])), make_lineage()) as recorder:
+    print("open", flush=True)
+    for event in make_events(make_result()):
+        recorder.record(event)
+"""
+
+
+def _tell(
+    store: Store,
+    events: Sequence[Event],
+    *,
+    lineage: Lineage = LINEAGE,
+    then: BaseException | None = None,
+) -> None:
+    with Recorder.open(store, lineage) as recorder:
+        for event in events:
+            recorder.record(event)
+        if then is not None:
+            raise then
+
+
+def _record_and_be_killed(store: Store, *, after: float) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _CHILD, str(store.root)],
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        time.sleep(after)
+        child.kill()
+
+
+def _down(*_: object, **__: object) -> None:
+    raise MlflowException("gone", TEMPORARILY_UNAVAILABLE)
+
+
+@pytest.mark.parametrize(
+    ("stop", "status"),
+    [(KeyboardInterrupt(), "KILLED"), (SystemExit(143), "KILLED"), (ValueError(), "FAILED")],
+)
+def test_a_search_that_is_stopped_leaves_no_run_running(
+    store: Store, stop: BaseException, status: str
+) -> None:
+    """Ctrl-C and SIGTERM show as killed, an error as failed, in the whole tree."""
+    with pytest.raises(type(stop)):
+        _tell(store, [make_trial("outer-0")], then=stop)
+    tree = run_tree(store.root)
+    assert tree[KEY].status == status
+    assert tree[f"{KEY}/outer-0"].status == "KILLED"
+    assert tree[f"{KEY}/outer-0/0"].status == "FINISHED"
+
+
+def test_a_stopped_search_goes_on_to_the_same_tree(store: Store) -> None:
+    """Wherever it stopped, the tree at the end is that of a search that never did."""
+    events = make_events(make_result(trials=2))
+    stops = range(0, len(events), 3)
+    for stop in stops:
+        lineage = replace(LINEAGE, attempt=stop + 10)
+        with pytest.raises(KeyboardInterrupt):
+            _tell(store, events[:stop], lineage=lineage, then=KeyboardInterrupt())
+        _tell(store, events, lineage=lineage)
+    trees: dict[str, dict[str, object]] = {}
+    for key, run in run_tree(store.root).items():
+        pipeline, _, rest = key.partition("/")
+        trees.setdefault(pipeline, {})[rest] = (run.status, run.rows, run.params)
+    assert len(trees) == len(stops)
+    first = next(iter(trees.values()))
+    assert len(first) == 13
+    assert all(tree == first for tree in trees.values())
+
+
+def test_a_recorder_killed_at_any_moment_is_made_good_by_the_next(store: Store) -> None:
+    """SIGKILL in the middle of a write leaves no duplicate, gap or run that runs for ever."""
+    for after in (0.05, 0.2):
+        _record_and_be_killed(store, after=after)
+    _tell(store, make_events(RESULT))
+    _tell(store, make_events(RESULT), lineage=replace(LINEAGE, attempt=2))
+    tree = run_tree(store.root)
+    assert len(tree) == 2 * 17
+    assert statuses(tree) == {"FINISHED"}
+    for key, run in tree.items():
+        if key.startswith(f"{KEY}/"):
+            assert run.rows == tree[key.replace(":1/", ":2/")].rows
+
+
+def test_a_run_whose_process_died_is_ended_by_another_search(store: Store) -> None:
+    """A search that nobody resumes must not run for ever; one that is alive is left alone."""
+    _record_and_be_killed(store, after=0.0)
+    alive = Recorder.open(store, make_lineage(search_key="a11e"))
+    alive.record(make_trial("outer-0"))
+    assert "RUNNING" not in {
+        run.status for key, run in run_tree(store.root).items() if key.startswith(KEY)
+    }
+    with Recorder.open(store, make_lineage(search_key="07e4")):
+        tree = run_tree(store.root)
+    assert tree["a11e:1"].status == "RUNNING"
+    assert tree["a11e:1/outer-0"].status == "RUNNING"
+    alive.end()
+
+
+def test_a_full_disk_costs_the_files_not_the_search(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Metrics are still recorded; the end says which files are missing; the next run has all."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mlflow.MlflowClient.log_artifacts", full)
+        with pytest.raises(StoreError, match=r"files of outer-0.*the disk is full.*same command"):
+            record_search(store, LINEAGE, RESULT)
+    tree = run_tree(store.root)
+    assert len(tree) == 17
+    assert tree[KEY].status == "FAILED"
+    assert ("outer_log_loss", 0, 0.28) in tree[KEY].rows
+    record_search(store, LINEAGE, RESULT)
+    tree = run_tree(store.root)
+    assert statuses(tree) == {"FINISHED"}
+    assert tree[f"{KEY}/outer-0"].files == (("figures/curve.png", len(FIGURE)),)
+
+
+def test_an_outage_in_the_middle_is_made_good_when_the_store_is_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store is left alone after one failure, and what was kept is written at the end."""
+    tries: list[int] = []
+
+    def down(*_: object, **__: object) -> None:
+        tries.append(1)
+        _down()
+
+    events = make_events(RESULT)
+    with Recorder.open(store, LINEAGE) as recorder:
+        for event in events[:5]:
+            recorder.record(event)
+        with monkeypatch.context() as patch:
+            patch.setattr("mlflow.MlflowClient.create_run", down)
+            for event in events[5:]:
+                recorder.record(event)
+        assert len(recorder.unrecorded) == len(events) - 5
+        assert len(tries) == 1
+    assert recorder.unrecorded == ()
+    assert statuses(run_tree(store.root)) == {"FINISHED"}
+    assert len(run_tree(store.root)) == 17
+
+
+def test_a_write_whose_answer_was_lost_is_not_repeated(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server may create a run and die before saying so: the next try finds it."""
+    create = MlflowClient.create_run
+
+    def lost(*arguments: object, **named: object) -> None:
+        create(*arguments, **named)  # type: ignore[arg-type]
+        _down()
+
+    with Recorder.open(store, LINEAGE) as recorder:
+        with monkeypatch.context() as patch:
+            patch.setattr("mlflow.MlflowClient.create_run", lost)
+            recorder.record(make_trial("outer-0"))
+        assert recorder.unrecorded == ("trial 0 of outer-0",)
+    assert set(run_tree(store.root)) == {KEY, f"{KEY}/outer-0", f"{KEY}/outer-0/0"}
+
+
+def test_what_stays_missing_is_named_and_the_run_shown_as_failed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stage must exit 1, so that the next `dvc repro` tells it again."""
+    recorder = Recorder.open(store, LINEAGE)
+    monkeypatch.setattr("mlflow.MlflowClient.log_batch", _down)
+    recorder.record(make_trial("outer-0"))
+    recorder.record(make_outer_fold(0))
+    with pytest.raises(StoreError, match=r"trial 0 of outer-0, outer-0 missing.*same command"):
+        recorder.end()
+    assert recorder.unrecorded == ("trial 0 of outer-0", "outer-0")
+    assert run_tree(store.root)[KEY].status == "FAILED"
+
+
+def test_a_refused_write_does_not_hold_up_the_others(store: Store) -> None:
+    """A figure with a name that can't be written costs that figure."""
+    recorder = Recorder.open(store, LINEAGE)
+    recorder.record_artifacts(None, {"figures": b"a file where a folder is needed"})
+    recorder.record_artifacts(None, {"figures/a.png": FIGURE})
+    recorder.record(make_trial("outer-0"))
+    assert len(run_tree(store.root)) == 3
+    assert len(recorder.unrecorded) == 1
+    with pytest.raises(StoreError, match="1 files of the pipeline missing"):
+        recorder.end()
+
+
+def test_an_error_of_the_search_is_not_hidden_by_one_of_the_store(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever debugs needs the first fault, not the last."""
+    recorder = Recorder.open(store, LINEAGE)
+    monkeypatch.setattr("mlflow.MlflowClient.log_batch", _down)
+    monkeypatch.setattr("mlflow.MlflowClient.set_terminated", _down)
+    with pytest.raises(ZeroDivisionError), recorder:
+        recorder.log_metrics({"x": 1 / 0})

@@ -1,0 +1,243 @@
+"""Opening the SQLite store: created once, and refused in one line when something is wrong."""
+
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from foldwise.errors import StoreError
+from foldwise.tracking.store import Store, open_store
+
+_REPOSITORY = Path(__file__).parents[2]
+_OPEN = """
+import sys
+from pathlib import Path
+from foldwise.tracking.store import open_store
+
+store = open_store(Path(sys.argv[1]))
+print(store.experiment("blobs"))
+"""
+
+
+def _opening(root: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", _OPEN, str(root)],
+        cwd=_REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _database(root: Path) -> Path:
+    return root / "mlruns" / "mlflow.db"
+
+
+def test_processes_that_create_the_store_at_once_do_not_collide(tmp_path: Path) -> None:
+    """Each of three gets the one experiment of the one store, and nothing is printed beside."""
+    openings = [_opening(tmp_path) for _ in range(3)]
+    told = [opening.communicate(timeout=120) for opening in openings]
+    assert told == [("1\n", "")] * 3
+    with closing(sqlite3.connect(_database(tmp_path))) as connection:
+        names = [row[0] for row in connection.execute("SELECT name FROM experiments")]
+    assert sorted(names) == ["Default", "blobs"]
+
+
+def test_a_creation_killed_at_any_moment_leaves_no_half_store(tmp_path: Path) -> None:
+    """The database appears whole or not at all, and the next process goes on."""
+    opening = _opening(tmp_path)
+    partial = tmp_path / "mlruns" / ".mlflow.partial.db"
+    deadline = time.monotonic() + 60
+    while not (partial.exists() and partial.stat().st_size > 0):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    opening.kill()
+    opening.communicate()
+    assert not _database(tmp_path).exists()
+    assert open_store(tmp_path).experiment("blobs") == "1"
+    assert not partial.exists()
+
+
+def test_opening_again_changes_nothing(store: Store) -> None:
+    """Every command opens the store; none may touch what it finds."""
+    store.experiment("blobs")
+    before = _database(store.root).read_bytes()
+    open_store(store.root).experiment("blobs")
+    assert _database(store.root).read_bytes() == before
+
+
+def test_all_artifacts_lie_under_mlruns(store: Store) -> None:
+    """MLflow's own default experiment, too, which it would put into the working folder."""
+    store.experiment("blobs")
+    places = {each.name: each.artifact_location for each in store.client.search_experiments()}
+    inside = store.root / "mlruns" / "artifacts"
+    assert places == {"blobs": str(inside / "blobs"), "Default": str(inside / "0")}
+
+
+def test_two_projects_in_one_process_have_two_stores(store: Store, store_template: Path) -> None:
+    """MLflow's global address is left alone, so no store gets another's runs."""
+    other = open_store(store_template)
+    assert store.experiment("here")
+    assert other.find_experiment("here") is None
+
+
+def test_a_folder_with_blanks_and_umlauts_works(tmp_path: Path) -> None:
+    """Paths go into URLs, where such names need care."""
+    root = tmp_path / "Söhne & Töchter #1"
+    store = open_store(root)
+    run = store.client.create_run(store.experiment("blobs"))
+    store.client.log_text(run.info.run_id, "x", "a.txt")
+    assert (root / "mlruns/artifacts/blobs" / run.info.run_id / "artifacts/a.txt").exists()
+
+
+def test_module_level_functions_use_the_store_only_while_told_to(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`log_model` needs the global address; afterwards it is what the user had set."""
+    import os
+
+    import mlflow
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://users-own:5000")
+    with store.as_default():
+        assert mlflow.get_tracking_uri() == store.tracking_uri
+        assert mlflow.get_registry_uri() == store.tracking_uri
+    assert os.environ["MLFLOW_TRACKING_URI"] == "http://users-own:5000"
+    assert mlflow.get_tracking_uri() == "http://users-own:5000"
+    assert "MLFLOW_REGISTRY_URI" not in os.environ
+
+
+def test_an_empty_database_file_is_refused(root: Path) -> None:
+    """MLflow would fill it anew, and all that was recorded would seem never to have been."""
+    _database(root).write_bytes(b"")
+    with pytest.raises(StoreError, match=r"mlflow\.db is empty: put a backup in its place"):
+        open_store(root)
+    assert _database(root).read_bytes() == b""
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.999])
+def test_a_truncated_database_is_refused_at_once(root: Path, share: float) -> None:
+    """MLflow alone tries for a hundred seconds; the file is left as it is."""
+    whole = _database(root).read_bytes()
+    damaged = whole[: int(len(whole) * share)]
+    _database(root).write_bytes(damaged)
+    began = time.monotonic()
+    with pytest.raises(StoreError, match=r"damaged.*: put a backup in its place"):
+        open_store(root)
+    assert time.monotonic() - began < 10
+    assert _database(root).read_bytes() == damaged
+
+
+_WRITE_HALF = """
+import os, sqlite3, sys
+
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA cache_size = 1")
+connection.execute("PRAGMA cache_spill = 1")
+connection.execute("BEGIN")
+connection.execute("CREATE TABLE filler (x)")
+for _ in range(2000):
+    connection.execute("INSERT INTO filler VALUES (randomblob(3000))")
+os._exit(9)
+"""
+
+
+def test_a_write_that_was_killed_is_taken_back_not_called_damage(root: Path) -> None:
+    """SQLite's journal makes the half-written file whole again."""
+    before = _database(root).read_bytes()
+    subprocess.run([sys.executable, "-c", _WRITE_HALF, str(_database(root))], check=False)
+    assert _database(root).with_name("mlflow.db-journal").stat().st_size > 0
+    assert _database(root).read_bytes() != before
+    open_store(root)
+    assert _database(root).read_bytes() == before
+
+
+def test_a_file_that_is_no_database_is_refused(root: Path) -> None:
+    """Someone may have put anything there."""
+    _database(root).write_bytes(b"version https://git-lfs.github.com/spec/v1\n" * 40)
+    with pytest.raises(StoreError, match="no SQLite database: put a backup in its place"):
+        open_store(root)
+
+
+def test_another_programs_database_is_refused(root: Path) -> None:
+    """Optuna's database would be filled with MLflow's tables."""
+    _database(root).unlink()
+    with closing(sqlite3.connect(_database(root))) as connection:
+        connection.execute("CREATE TABLE studies (study_id INTEGER)")
+    with pytest.raises(StoreError, match="is no MLflow database: correct MLFLOW_TRACKING_URI"):
+        open_store(root)
+
+
+def test_a_locked_database_is_told_within_seconds(root: Path) -> None:
+    """Another program may hold it; the line says what to do, and nothing is waited for long."""
+    with closing(sqlite3.connect(_database(root), isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        began = time.monotonic()
+        with pytest.raises(StoreError, match="another process holds the database: end it"):
+            open_store(root)
+        assert time.monotonic() - began < 15
+
+
+@pytest.mark.parametrize(
+    ("version", "remedy"),
+    [
+        ("ffffffffffff", "install the version that wrote it"),
+        ("451aebb31d03", "mlflow db upgrade 'sqlite:///"),
+    ],
+)
+def test_a_database_of_another_mlflow_is_refused(root: Path, version: str, remedy: str) -> None:
+    """A newer schema can't be read; an older one is not changed without a word."""
+    with closing(sqlite3.connect(_database(root))) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
+    with pytest.raises(StoreError, match=remedy):
+        open_store(root)
+
+
+_LOOK_AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from foldwise.errors import StoreError
+from foldwise.tracking.database import check_database
+
+os.chdir(sys.argv[1])
+if os.geteuid() == 0:  # root may write anywhere
+    os.setuid(65534)
+try:
+    check_database(Path("mlruns/mlflow.db"))
+except StoreError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("locked", ["mlruns", "mlruns/mlflow.db"])
+def test_a_read_only_store_is_told_before_any_work(root: Path, locked: str) -> None:
+    """A read-only folder lets SQLite read, and fails at the first write."""
+    for path in (root, *root.rglob("*")):
+        path.chmod(0o777)
+    (root / locked).chmod(0o555)
+    told = subprocess.run(
+        [sys.executable, "-c", _LOOK_AS_NOBODY, str(root)],
+        cwd=_REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout == f"{locked} is read-only: give this user write permission\n"
+
+
+def test_a_deleted_experiment_is_named_with_the_way_back(store: Store) -> None:
+    """MLflow keeps the name of a deleted experiment taken."""
+    store.client.delete_experiment(store.experiment("blobs"))
+    with pytest.raises(StoreError, match="was deleted in MLflow: run `mlflow experiments restore"):
+        store.experiment("blobs")
+
+
+def test_an_experiment_made_by_a_server_is_not_written_to_from_here(store: Store) -> None:
+    """Its artifacts are behind that server's address, which a file store can't reach."""
+    store.client.create_experiment("blobs", artifact_location="mlflow-artifacts:/7")
+    with pytest.raises(StoreError, match="behind a server: set MLFLOW_TRACKING_URI"):
+        store.experiment("blobs")
