@@ -1,14 +1,15 @@
 """What a run came from: commit, parameters, data and library versions, as params and tags."""
 
 import getpass
+import hashlib
 import math
 import os
+import platform
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from platform import python_version
 
 from foldwise.data.dataset import DataInfo
 from foldwise.settings import Settings, flattened, parameters_digest
@@ -106,6 +107,16 @@ def git_state(folder: Path) -> dict[str, str]:
     }
 
 
+def git_knows(folder: Path, commit: str) -> bool:
+    """Whether a commit is in the repository that ``folder`` lies in."""
+    return commit.isalnum() and _git(folder, "cat-file", "-e", f"{commit}^{{commit}}") is not None
+
+
+def machine() -> str:
+    """A digest that tells machines apart without naming them."""
+    return hashlib.sha256(f"{platform.node()}/{platform.machine()}".encode()).hexdigest()[:16]
+
+
 def dvc_experiment() -> dict[str, str]:
     """Name and baseline of the DVC experiment this process runs in, if any."""
     named = {"dvc.experiment": "DVC_EXP_NAME", "dvc.baseline": "DVC_EXP_BASELINE_REV"}
@@ -114,7 +125,7 @@ def dvc_experiment() -> dict[str, str]:
 
 def library_versions() -> dict[str, str]:
     """Versions of Python and of the libraries that results depend on."""
-    return {"library.python": python_version()} | {
+    return {"library.python": platform.python_version()} | {
         f"library.{name}": found for name in _LIBRARIES if (found := _version(name))
     }
 

@@ -17,13 +17,16 @@ from foldwise.tracking.evidence import Evidence
 from foldwise.tracking.faults import store_faults
 
 EVIDENCE, CARD = "evidence.json", "card.md"
+AUDIT = "audit"
+"""Folder beside the model's files for copies of audit records, written after registration."""
+
 _SKOPS = "model.skops"
 _SERVED_WITH = ("scikit-learn", "skops", "numpy")  # MLflow adds itself
 
 _MALFORMED = (ValueError, TypeError, KeyError, AttributeError, EOFError, BadZipFile)
 
-# MLflow writes this into the stored folder whenever somebody loads the version by its name.
-_LEFT_BY_LOADING = {"registered_model_meta"}
+# MLflow writes the latter into the stored folder whenever somebody loads the version by its name.
+_ADDED_LATER = {AUDIT, "registered_model_meta"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +95,12 @@ def write_model(
 
 
 def files_digest(folder: Path) -> str:
-    """SHA-256 (hexadecimal) over the names and contents of a model's files."""
+    """SHA-256 (hexadecimal) over the names and contents of a model's files as registered."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name not in _LEFT_BY_LOADING:
-            digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        name = path.relative_to(folder)
+        if path.is_file() and name.parts[0] not in _ADDED_LATER:
+            digest.update(name.as_posix().encode() + b"\0")
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 

@@ -14,6 +14,7 @@ from foldwise.model.pipeline import content_digest
 from foldwise.tracking.evidence import Evidence
 from foldwise.tracking.faults import store_faults
 from foldwise.tracking.holdout_budget import ensure_registered_model
+from foldwise.tracking.lineage import machine
 from foldwise.tracking.model_files import files_digest, write_model
 from foldwise.tracking.registry import (
     CHALLENGER,
@@ -44,7 +45,8 @@ class Submission:
     run_id : str
         The pipeline's run.
     tags : mapping
-        Commit, search key, library versions and the like: shown on the version.
+        Commit, search key, library versions and the like, as on the pipeline's run: shown on
+        the version, but for MLflow's own.
     model : LinearModel
         The final model.
     evidence : Evidence
@@ -76,7 +78,8 @@ class Submission:
     def version_tags(self) -> dict[str, str]:
         """All tags of the version but the digest of its bytes."""
         return {
-            **self.tags,
+            **{name: tag for name, tag in self.tags.items() if not name.startswith("mlflow.")},
+            "machine": machine(),
             "pipeline": self.run_id,
             "development_digest": self.evidence.data.development_digest,
             "holdout_digest": self.evidence.data.holdout_digest,

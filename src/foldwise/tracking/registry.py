@@ -23,6 +23,7 @@ class Version:
     name: str
     number: int
     run_id: str
+    model_id: str
     aliases: tuple[str, ...]
     tags: Mapping[str, str]
 
@@ -118,6 +119,7 @@ def to_version(found: "ModelVersion") -> Version:
         name=found.name,
         number=int(found.version),
         run_id=found.run_id or "",
+        model_id=(found.source or "").removeprefix("models:/"),
         aliases=tuple(found.aliases),
         tags=dict(found.tags),
     )

@@ -1,0 +1,271 @@
+"""A version that isn't what was evaluated is found out, and nothing of it is run."""
+
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import skops.io
+from sklearn.preprocessing import FunctionTransformer
+
+from foldwise.errors import StoreError
+from foldwise.tracking.lineage import git_state, library_versions
+from foldwise.tracking.model_files import files_digest, read_model
+from foldwise.tracking.registration import register
+from foldwise.tracking.registry import Version, fetch_files, find_version
+from foldwise.tracking.store import Store
+from foldwise.tracking.verify import Holdout, Verification, verify
+from tests.integration.registry_cases import (
+    NAME,
+    SETTINGS,
+    evaluated,
+    make_holdout,
+    model_of,
+    start_run,
+    submission,
+)
+
+SPLIT = make_holdout()
+HOLDOUT = Holdout(
+    digest=evaluated(model_of(0.0), SPLIT).data.holdout_digest,
+    images=SPLIT.images,
+    labels=SPLIT.labels,
+)
+
+
+@pytest.fixture
+def version(store: Store) -> Version:
+    """A version registered here, with the libraries of here."""
+    handed_in = submission(model_of(0.0), SPLIT, start_run(store))
+    tags = {**handed_in.tags, **library_versions()}
+    return register(store, replace(handed_in, tags=tags))
+
+
+def verdicts(verification: Verification) -> dict[str, str]:
+    return {check.name: check.verdict for check in verification.checks}
+
+
+def stored_folder(store: Store, version: Version) -> Path:
+    return fetch_files(store, version, Path("unused"))
+
+
+def retag(store: Store, version: Version, tag: str, value: str) -> Version:
+    store.client.set_model_version_tag(NAME, str(version.number), tag, value)
+    return find_version(store, NAME, str(version.number))
+
+
+def test_what_was_registered_verifies(store: Store, version: Version) -> None:
+    """Every check but the commit, which no repository knows, passes."""
+    verification = verify(store, version, HOLDOUT, SETTINGS)
+    assert verification.holds
+    assert verdicts(verification) == {
+        "stored files": "pass",
+        "model's numbers": "pass",
+        "evidence": "pass",
+        "holdout": "pass",
+        "predicted labels": "pass",
+        "scores": "pass",
+        "git commit": "warning",
+        "parameters": "pass",
+        "libraries": "pass",
+    }
+    (scores,) = (check for check in verification.checks if check.name == "scores")
+    assert scores.bound == "<= 1e-09 (same machine)"
+    assert verification.probabilities is not None
+    assert verification.probabilities.shape == (len(SPLIT.labels), 3)
+
+
+@pytest.mark.parametrize("name", ["MLmodel", "model.skops", "evidence.json", "requirements.txt"])
+def test_a_changed_file_is_found_and_the_model_is_not_opened(
+    store: Store, version: Version, name: str
+) -> None:
+    """One byte more is enough; files that aren't ours are never parsed."""
+    path = stored_folder(store, version) / name
+    path.write_bytes(path.read_bytes() + b"\n")
+    verification = verify(store, version, HOLDOUT, SETTINGS)
+    assert not verification.holds
+    assert verdicts(verification) == {"stored files": "fail", "model": "fail"}
+    assert verification.evidence is None
+    assert verification.probabilities is None
+
+
+@pytest.mark.parametrize("change", [Path.unlink, lambda path: path.rename(path.parent / "x")])
+def test_a_missing_or_renamed_file_is_found(
+    store: Store, version: Version, change: Callable[[Path], object]
+) -> None:
+    """The digest covers the names too."""
+    change(stored_folder(store, version) / "card.md")
+    assert verdicts(verify(store, version, HOLDOUT, SETTINGS))["stored files"] == "fail"
+
+
+def test_a_version_whose_files_are_gone_is_one_clear_error(store: Store, version: Version) -> None:
+    """There is nothing to verify then."""
+    folder = stored_folder(store, version)
+    folder.rename(folder.with_name("elsewhere"))
+    with pytest.raises(StoreError, match="fetching version 1 of blobs-classifier"):
+        verify(store, version, HOLDOUT, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("tag", "check"),
+    [
+        ("content_digest", "model's numbers"),
+        ("evidence_digest", "evidence"),
+        ("holdout_digest", "holdout"),
+        ("bytes_digest", "stored files"),
+    ],
+)
+def test_a_tag_that_says_otherwise_fails_its_check(
+    store: Store, version: Version, tag: str, check: str
+) -> None:
+    """Each digest is compared with what is there."""
+    changed = retag(store, version, tag, "f" * 64)
+    verification = verify(store, changed, HOLDOUT, SETTINGS)
+    assert verdicts(verification)[check] == "fail"
+    assert not verification.holds
+
+
+def test_another_holdout_is_not_predicted_on(store: Store, version: Version) -> None:
+    """Scores on other images would say nothing."""
+    verification = verify(store, version, replace(HOLDOUT, digest="e" * 64), SETTINGS)
+    assert verdicts(verification)["holdout"] == "fail"
+    assert verdicts(verification)["labels, scores"] == "fail"
+    assert verification.probabilities is None
+
+
+def test_figures_that_the_model_does_not_give_fail(store: Store) -> None:
+    """Evidence of a better model beside a worse one is found by predicting again."""
+    handed_in = submission(model_of(0.1), SPLIT, start_run(store))
+    version = register(store, replace(handed_in, evidence=evaluated(model_of(0.0), SPLIT)))
+    found = verdicts(verify(store, version, HOLDOUT, SETTINGS))
+    assert (found["predicted labels"], found["scores"]) == ("fail", "fail")
+    assert (found["stored files"], found["evidence"]) == ("pass", "pass")
+
+
+@pytest.mark.parametrize(("shift", "verdict"), [(5e-10, "pass"), (5e-9, "fail")])
+def test_scores_may_differ_by_a_billionth_at_home(store: Store, shift: float, verdict: str) -> None:
+    """The bound is 1e-9 where nothing but chance in the last bits can differ."""
+    assert score_verdict(store, shift, library_versions()) == verdict
+
+
+@pytest.mark.parametrize(("shift", "verdict"), [(5e-7, "pass"), (5e-6, "fail")])
+def test_scores_may_differ_by_a_millionth_with_another_library(
+    store: Store, shift: float, verdict: str
+) -> None:
+    """Another numpy sums in another order."""
+    assert score_verdict(store, shift, library_versions() | {"library.numpy": "0"}) == verdict
+
+
+def score_verdict(store: Store, shift: float, libraries: dict[str, str]) -> str:
+    handed_in = submission(model_of(0.0), SPLIT, start_run(store))
+    holdout = handed_in.evidence.holdout
+    evidence = replace(
+        handed_in.evidence, holdout=replace(holdout, log_loss=holdout.log_loss + shift)
+    )
+    tags = {**handed_in.tags, **libraries}
+    version = register(store, replace(handed_in, evidence=evidence, tags=tags))
+    return verdicts(verify(store, version, HOLDOUT, SETTINGS))["scores"]
+
+
+def test_what_changed_around_the_model_warns(store: Store, version: Version) -> None:
+    """Other libraries and parameters are told, and don't fail."""
+    changed = retag(store, version, "library.numpy", "0.1")
+    verification = verify(store, changed, HOLDOUT, replace(SETTINGS, seed=2))
+    found = {check.name: check for check in verification.checks}
+    assert found["libraries"].verdict == "warning"
+    assert found["libraries"].figure == "numpy 0.1"
+    assert found["parameters"].verdict == "warning"
+    assert verification.holds
+
+
+def test_parameters_that_the_run_contradicts_fail(store: Store, version: Version) -> None:
+    """The run recorded its parameters' digest on its own, before there was a model."""
+    store.client.set_tag(version.run_id, "parameters_digest", "a" * 64)
+    assert verdicts(verify(store, version, HOLDOUT, SETTINGS))["parameters"] == "fail"
+
+
+def test_a_commit_of_this_repository_passes_unless_it_was_dirty(store: Store) -> None:
+    """Only a clean, known commit can be gone back to."""
+    here = Path(__file__).parent
+    commit = git_state(here)["git.commit"]
+    handed_in = submission(model_of(0.0), SPLIT, start_run(store))
+    store = replace(store, root=here)
+    for dirty, verdict in (("false", "pass"), ("true", "warning")):
+        tags = {"git.commit": commit, "git.dirty": dirty}
+        run_id = start_run(store)
+        version = register(store, replace(handed_in, tags=tags, run_id=run_id))
+        assert verdicts(verify(store, version, HOLDOUT, SETTINGS))["git commit"] == verdict
+
+
+def reseal(store: Store, version: Version) -> Version:
+    """What a forger with access to the store would do: make the digest fit."""
+    return retag(store, version, "bytes_digest", files_digest(stored_folder(store, version)))
+
+
+def test_an_untrusted_type_is_never_constructed(store: Store, version: Version) -> None:
+    """Even with a fitting digest, a foreign function in the file stops everything."""
+    path = stored_folder(store, version) / "model.skops"
+    path.write_bytes(skops.io.dumps(FunctionTransformer(json.dumps)))
+    with pytest.raises(StoreError, match=r"types alone, got json\.dumps"):
+        verify(store, reseal(store, version), HOLDOUT, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("serialization_format: skops", "serialization_format: pickle"),
+        ("skops_trusted_types: null", "skops_trusted_types: [os.system]"),
+        ("loader_module: mlflow.sklearn", "loader_module: mlflow.pyfunc.model"),
+        ("model_path: model.skops", "model_path: other.skops"),
+        ("    code: null", "    code: code"),
+        ("flavors:", "flavors: 3\nother:"),
+        ("flavors:", "flavors: {"),
+    ],
+)
+def test_a_description_that_would_load_something_else_is_refused(
+    store: Store, version: Version, old: str, new: str
+) -> None:
+    """MLmodel decides what a server runs, so it must name the skops file and nothing else."""
+    path = stored_folder(store, version) / "MLmodel"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(StoreError, match="don't load or serve this version"):
+        verify(store, reseal(store, version), HOLDOUT, SETTINGS)
+
+
+@pytest.mark.parametrize("damage", ["cut", "schema", "evidence"])
+def test_a_damaged_model_with_a_fitting_digest_is_one_clear_error(
+    store: Store, version: Version, damage: str
+) -> None:
+    """Whatever is wrong inside, it ends in a StoreError."""
+    folder = stored_folder(store, version)
+    path = folder / "model.skops"
+    match damage:
+        case "cut":
+            path.write_bytes(path.read_bytes()[:200])
+        case "schema":
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("schema.json", "{}")
+        case "evidence":
+            (folder / "evidence.json").write_text("{}")
+    with pytest.raises(StoreError):
+        verify(store, reseal(store, version), HOLDOUT, SETTINGS)
+
+
+def test_a_model_of_another_kind_is_refused(store: Store, version: Version) -> None:
+    """A trusted type that isn't our pipeline has no numbers to compare."""
+    folder = stored_folder(store, version)
+    (folder / "model.skops").write_bytes(skops.io.dumps(FunctionTransformer()))
+    with pytest.raises(StoreError, match="as foldwise wrote it"):
+        read_model(folder)
+
+
+def test_a_version_that_others_registered_does_not_verify(store: Store, version: Version) -> None:
+    """Without our tags there is nothing to compare with: it fails, and isn't opened."""
+    with store.as_default():
+        store.client.create_model_version(NAME, f"models:/{version.model_id}", run_id=None)
+    verification = verify(store, find_version(store, NAME, "2"), HOLDOUT, SETTINGS)
+    assert verdicts(verification) == {"stored files": "fail", "model": "fail"}
