@@ -9,7 +9,7 @@ import pytest
 from foldwise.errors import SearchError
 from foldwise.search.results import SearchResult
 from foldwise.search.study.storage import attempts, open_book
-from tests.unit.search.search_cases import SPACE, Memory, nested_search, told
+from tests.unit.search.search_cases import SPACE, a_trial, nested_search, told
 
 KEY = "0123abcd"
 
@@ -35,7 +35,7 @@ def test_trials_survive_the_database_to_the_bit(url: str) -> None:
 def test_a_closed_search_starts_anew(url: str) -> None:
     """The next attempt is empty; the old one's trials stay."""
     book = open_book(url, KEY, SPACE)
-    trial = told(nested_search(Memory()))[0]
+    trial = a_trial()
     book.add(trial)
     book.close("registered")
     new = open_book(url, KEY, SPACE)
@@ -46,21 +46,21 @@ def test_a_closed_search_starts_anew(url: str) -> None:
 def test_fresh_abandons_an_open_search(url: str) -> None:
     """With fresh, an open attempt is closed and the next one begins."""
     first = open_book(url, KEY, SPACE)
-    first.add(told(nested_search(Memory()))[0])
+    first.add(a_trial())
     assert open_book(url, KEY, SPACE, fresh=True).attempt == 2
     assert first.is_closed
 
 
 def test_keys_do_not_meet(url: str) -> None:
     """Another key's attempts and trials are not seen."""
-    open_book(url, KEY, SPACE).add(told(nested_search(Memory()))[0])
+    open_book(url, KEY, SPACE).add(a_trial())
     assert list(attempts(url, "ffff")) == []
     assert open_book(url, "ffff", SPACE).completed("outer-0") == ()
 
 
 def test_a_damaged_database_is_kept_aside_and_named(url: str, tmp_path: Path) -> None:
     """A truncated file gives one clear error; the next run starts anew."""
-    open_book(url, KEY, SPACE).add(told(nested_search(Memory()))[0])
+    open_book(url, KEY, SPACE).add(a_trial())
     path = tmp_path / "stores" / "optuna.db"
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])

@@ -1,4 +1,4 @@
-"""One minimisation as a state machine: where it wants the function evaluated, and what it makes of it."""
+"""One minimisation as a state machine: where it wants an evaluation, and what it makes of it."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,7 @@ class Descent:
         self._search: LineSearch | None = None
 
     def receive(self, value: float, gradient: Real) -> None:
-        """Take value and gradient (size,) at ``point``; afterwards ``point`` or ``status`` is new."""
+        """Take value and gradient (size,) at ``point``; then ``point`` or ``status`` is new."""
         self.evaluations += 1
         if self._search is None:
             self._arrive(value, gradient)
@@ -57,7 +57,7 @@ class Descent:
             self.iterations += 1
             self._arrive(value, gradient)
         elif verdict == "again":
-            self._try_step()
+            self._try_step(self._search.step)
         elif len(self._history):
             self._restart()
         else:
@@ -90,7 +90,9 @@ class Descent:
     def _remember(self, gradient: Real) -> None:
         step, change = self.point - self._origin, gradient - self._gradient
         curvature = float(step @ change)
-        if curvature > np.finfo(step.dtype).eps * float(np.linalg.norm(step) * np.linalg.norm(change)):
+        if curvature > np.finfo(step.dtype).eps * float(
+            np.linalg.norm(step) * np.linalg.norm(change)
+        ):
             self._history.push(step, change)
 
     def _restart(self) -> None:
@@ -106,11 +108,10 @@ class Descent:
             return
         first = 1.0 if len(self._history) else 1 / float(np.linalg.norm(self._gradient))
         self._search = LineSearch(self.value, slope, first, self._rounding())
-        self._try_step()
+        self._try_step(first)
 
-    def _try_step(self) -> None:
-        assert self._search is not None
-        self.point = self._origin + self.point.dtype.type(self._search.step) * self._direction
+    def _try_step(self, step: float) -> None:
+        self.point = self._origin + self.point.dtype.type(step) * self._direction
 
     def _end(self, status: Status) -> None:
         self.status = status

@@ -20,7 +20,7 @@ LANES = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """Rows of one part: ``pixels`` uint8 (rows, prefix) with ones in column 0, ``labels`` (rows,)."""
+    """Rows of one part: ``pixels`` uint8 (rows, prefix), ones in column 0; ``labels`` (rows,)."""
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
@@ -82,9 +82,7 @@ class Layout:
         """Arrange ``images`` (rows, features) by ``parts``, each an array of row numbers."""
         moments = tuple(_moments(images, rows) for rows in parts)
         columns = rank_by_peeling(images)
-        position = np.zeros(images.shape[1], dtype=np.int64)
-        position[columns] = np.arange(1, len(columns) + 1)
-        lanes = tuple(_lanes(images, labels, rows, columns, position) for rows in parts)
+        lanes = tuple(_lanes(images, labels, rows, columns) for rows in parts)
         return cls(lanes, moments, columns, images.shape[1], classes)
 
     def standardisation(
@@ -152,9 +150,8 @@ def _lanes(
     labels: NDArray[np.int64],
     rows: NDArray[np.int64],
     columns: NDArray[np.int64],
-    position: NDArray[np.int64],
 ) -> tuple[tuple[Block, ...], ...]:
-    prefix = _prefixes(images, rows, position)
+    prefix = _prefixes(images, rows, columns)
     order = np.argsort(prefix, kind="stable")
     lanes: list[list[Block]] = [[] for _ in range(LANES)]
     for index, chosen in enumerate(np.array_split(order, -(-len(rows) // BLOCK_ROWS))):
@@ -166,9 +163,11 @@ def _lanes(
 
 
 def _prefixes(
-    images: NDArray[np.uint8], rows: NDArray[np.int64], position: NDArray[np.int64]
+    images: NDArray[np.uint8], rows: NDArray[np.int64], columns: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Position of the last pixel that each row lights; 0 for a dark row."""
+    """Column of the last pixel that each row lights; 0 for a dark row."""
+    position = np.zeros(images.shape[1], dtype=np.int64)
+    position[columns] = np.arange(1, len(columns) + 1)
     prefix = np.empty(len(rows), dtype=np.int64)
     for start in range(0, len(rows), BLOCK_ROWS):
         lit = images[rows[start : start + BLOCK_ROWS]] != 0

@@ -100,7 +100,7 @@ def _sum_blocks(
     """Losses (fits, n) and gradient (width, fits, outputs) of one lane, shape = (fits, outputs)."""
     fits, outputs = shape
     tiles = -(-outputs // TILE) * TILE
-    losses: NDArray[np.float64] | float = 0.0
+    losses = np.zeros(1)
     gradient = np.zeros_like(weights)
     for block in blocks:
         pixels = block.pixels.astype(weights.dtype)
@@ -109,8 +109,8 @@ def _sum_blocks(
         by_fit = scores[: fits * tiles].reshape(fits, tiles, len(pixels))
         losses = losses + link(by_fit[:, :outputs], block.labels)
         gradient[:prefix] += (scores @ pixels).T
-    by_fit = gradient[:, : fits * tiles].reshape(len(weights), fits, tiles)
-    return np.asarray(losses), by_fit[:, :, :outputs]
+    in_tiles = gradient[:, : fits * tiles].reshape(len(weights), fits, tiles)
+    return losses, in_tiles[:, :, :outputs]
 
 
 def softmax_link(scores: Real, labels: NDArray[np.int64]) -> NDArray[np.float64]:

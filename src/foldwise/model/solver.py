@@ -130,7 +130,7 @@ def _start(layout: Layout, request: FitRequest, options: SolverOptions) -> _Runn
     inverse = np.divide(1, lit, out=np.zeros_like(lit), where=lit > 0)
     outputs = _columns(layout)
     size, count = (outputs, 1) if _softmax(layout, options) else (1, outputs)
-    dtype = np.dtype(np.float64 if options.double else np.float32)
+    dtype: np.dtype[np.floating] = np.dtype(np.float64 if options.double else np.float32)
     descents = tuple(
         Descent(size * layout.width, tol=options.tol, max_iter=options.max_iter, dtype=dtype)
         for _ in range(count)

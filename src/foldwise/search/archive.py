@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from foldwise.errors import SearchError
 from foldwise.model.linear import Fit, FitOutcome, LinearModel
+from foldwise.model.scores import Scores
 from foldwise.search.encoding import trial_from_json, trial_to_json
 from foldwise.search.results import (
     FINAL_STUDY,
@@ -22,7 +23,6 @@ from foldwise.search.results import (
     SearchResult,
     Trial,
 )
-from foldwise.model.scores import Scores
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -21,7 +21,7 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LocalEngine:
-    """This machine's cores: threads take lanes of blocks, BLAS runs single-threaded in them."""
+    """The cores of this machine: threads take lanes of blocks, BLAS has one thread in each."""
 
     layout: Layout
     options: SolverOptions

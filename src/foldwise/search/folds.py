@@ -19,16 +19,11 @@ class InnerPlan:
 
 @dataclass(frozen=True, slots=True)
 class StudyPlan:
-    """A study and its inner folds. ``outer`` is the outer fold's number; the final study has none."""
+    """A study, its inner folds, and the parts that the model at its best C leaves out."""
 
     name: str
-    outer: int | None
+    refit: frozenset[int]
     inner: tuple[InnerPlan, ...]
-
-    @property
-    def refit(self) -> frozenset[int]:
-        """Parts that the model at the study's best C leaves out."""
-        return frozenset() if self.outer is None else frozenset({self.outer})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +50,7 @@ class FoldPlan:
         seed: int,
         origins: NDArray[np.int64] | None = None,
     ) -> "FoldPlan":
-        """Deal each class's shuffled rows to the parts in turn, going on where the last class ended.
+        """Deal each class's shuffled rows to the parts in turn, from where the last class ended.
 
         Parts differ by at most one row, and so do each class's shares of them. Copies share
         their original's part: only rows that are their own origin are dealt.
@@ -94,15 +89,15 @@ class FoldPlan:
 
     @property
     def studies(self) -> tuple[StudyPlan, ...]:
-        """One study per outer fold, then the final one."""
+        """One study per outer fold, by number, then the final one."""
         every = range(self.folds)
         outer = tuple(
             StudyPlan(
                 outer_study(o),
-                o,
+                frozenset({o}),
                 tuple(InnerPlan(frozenset({o, i}), i) for i in every if i != o),
             )
             for o in every
         )
         inner = tuple(InnerPlan(frozenset({i}), i) for i in every)
-        return (*outer, StudyPlan(FINAL_STUDY, None, inner))
+        return (*outer, StudyPlan(FINAL_STUDY, frozenset(), inner))

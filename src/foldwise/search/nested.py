@@ -12,8 +12,16 @@ from foldwise.model.scores import Scores, score
 from foldwise.model.solver import FitRequest
 from foldwise.search.engine import Engine
 from foldwise.search.folds import FoldPlan, InnerPlan, StudyPlan
-from foldwise.search.results import Event, FinalModel, InnerFold, OuterFold, Progress, Trial
-from foldwise.search.selection import best_trial, summarise
+from foldwise.search.results import (
+    Event,
+    FinalModel,
+    InnerFold,
+    OuterFold,
+    Progress,
+    SearchResult,
+    Trial,
+)
+from foldwise.search.selection import best_trial, count_fits
 from foldwise.search.study.sampling import SearchSpace
 
 Done = dict[str, list[Trial]]
@@ -132,17 +140,16 @@ class NestedSearch:
         best = {name: best_trial(trials, self.space.metric) for name, trials in done.items()}
         requests = {s.name: FitRequest(s.refit, best[s.name].C) for s in self._studies}
         fits = {fit.left_out: fit for fit in self.engine.solve(tuple(requests.values()))}
+        *outer_studies, final_study = self._studies
         outer = []
-        for study in self._studies:
-            fit = fits[study.refit]
-            if study.outer is None:
-                final = FinalModel(best[study.name], fit)
-                yield final
-            else:
-                outer.append(self._outer(study.outer, best[study.name], fit))
-                yield outer[-1]
+        for fold, study in enumerate(outer_studies):
+            outer.append(self._outer(fold, best[study.name], fits[study.refit]))
+            yield outer[-1]
+        final = FinalModel(best[final_study.name], fits[final_study.refit])
+        yield final
         trials = tuple(t for s in self._studies for t in sorted(done[s.name], key=_number))
-        yield summarise(self.space.metric, self._studies, trials, tuple(outer), final)
+        counts = count_fits(trials, outer, final)
+        yield SearchResult(self.space.metric, trials, tuple(outer), final, counts)
 
     def _outer(self, fold: int, best: Trial, fit: Fit) -> OuterFold:
         scores, predicted = self._score(fit, fold)

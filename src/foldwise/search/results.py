@@ -9,11 +9,12 @@ from foldwise.model.linear import Fit, FitOutcome
 from foldwise.model.scores import Scores
 
 FINAL_STUDY = "final"
+_OUTER = "outer-"
 
 
 def outer_study(fold: int) -> str:
     """Name of outer fold ``fold``'s study: ``outer-0``, ``outer-1``, ..."""
-    return f"outer-{fold}"
+    return f"{_OUTER}{fold}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,12 @@ class Trial:
     number: int
     C: float
     inner: tuple[InnerFold, ...]
+
+    def left_out(self, part: int) -> frozenset[int]:
+        """The parts that the inner fold scoring ``part`` left out of its training rows."""
+        if self.study == FINAL_STUDY:
+            return frozenset({part})
+        return frozenset({part, int(self.study.removeprefix(_OUTER))})
 
     def mean(self, metric: str) -> float:
         """Mean of ``metric`` over the inner folds: what the study optimises."""

@@ -1,12 +1,11 @@
 """What follows from the trials: the best one of a study, and the count of fits."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
-from foldwise.model.linear import Status
 from foldwise.model.scores import is_loss
-from foldwise.search.folds import StudyPlan
-from foldwise.search.results import FinalModel, FitCounts, OuterFold, SearchResult, Trial
+from foldwise.search.results import FinalModel, FitCounts, OuterFold, Trial
 
 
 def best_trial(trials: Sequence[Trial], metric: str) -> Trial:
@@ -17,39 +16,21 @@ def best_trial(trials: Sequence[Trial], metric: str) -> Trial:
 
 def at_edge(C: float, low: float, high: float, *, share: float = 0.02) -> bool:
     """Whether C lies within ``share`` of an end of [low, high], on the logarithmic scale."""
-    margin = (high / low) ** share
-    return low * margin > C or high / margin < C
+    margin = math.log(high / low) * share
+    return math.log(C / low) < margin or math.log(high / C) < margin
 
 
-def summarise(
-    metric: str,
-    studies: Sequence[StudyPlan],
-    trials: tuple[Trial, ...],
-    outer: tuple[OuterFold, ...],
-    final: FinalModel,
-) -> SearchResult:
-    """The whole result, its fits counted."""
-    return SearchResult(metric, trials, outer, final, count_fits(studies, trials, outer, final))
-
-
-def count_fits(
-    studies: Sequence[StudyPlan],
-    trials: Sequence[Trial],
-    outer: Sequence[OuterFold],
-    final: FinalModel,
-) -> FitCounts:
+def count_fits(trials: Sequence[Trial], outer: Sequence[OuterFold], final: FinalModel) -> FitCounts:
     """Count from the results alone, so that a resumed search counts as an uninterrupted one.
 
     A fit is determined by the parts it leaves out and its C; asked for twice, it counts once
     among the distinct.
     """
-    left_out = {
-        (study.name, inner.scored): inner.left_out for study in studies for inner in study.inner
+    ended = {
+        (trial.left_out(fold.part), trial.C): fold.outcome.status
+        for trial in trials
+        for fold in trial.inner
     }
-    ended: dict[tuple[frozenset[int], float], Status] = {}
-    for trial in trials:
-        for fold in trial.inner:
-            ended[left_out[trial.study, fold.part], trial.C] = fold.outcome.status
     for fit in (*(fold.fit for fold in outer), final.fit):
         ended[fit.left_out, fit.model.C] = fit.outcome.status
     statuses = Counter(ended.values())

@@ -76,8 +76,8 @@ class Display:
     def _line(self, progress: results.Progress) -> str:
         now = time.monotonic()
         self._first = progress.done if self._first is None else self._first
-        made = progress.done - self._first
-        left = f", about {_minutes((progress.total - progress.done) * (now - self._began) / made)} left" if made else ""
+        made, wanted = progress.done - self._first, progress.total - progress.done
+        left = f", about {_span(wanted * (now - self._began) / made)} left" if made else ""
         best = self._best.get(results.FINAL_STUDY)
         found = f"; final study: C {best.C:.4g}" if best else ""
         return f"{progress.done} of {progress.total} fits{left}{found}"
@@ -119,5 +119,5 @@ def _bars() -> Progress:
     )
 
 
-def _minutes(seconds: float) -> str:
+def _span(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"

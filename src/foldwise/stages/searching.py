@@ -10,7 +10,7 @@ from foldwise.data.dataset import Split
 from foldwise.errors import SearchError
 from foldwise.model.layout import Layout
 from foldwise.model.solver import SolverOptions
-from foldwise.search.engine import Engine, LocalEngine
+from foldwise.search.engine import LocalEngine
 from foldwise.search.folds import FoldPlan
 from foldwise.search.nested import Book, NestedSearch
 from foldwise.search.study.sampling import SearchSpace
@@ -29,34 +29,24 @@ def nested_search(
     settings: Settings, development: Split, classes: int, book: Book, *, threads: int
 ) -> NestedSearch:
     """The search that the settings describe, on the development set."""
+    tune = settings.tune
     plan = FoldPlan.stratified(
         development.labels,
-        folds=settings.tune.folds,
+        folds=tune.folds,
         seed=settings.seed,
         origins=development.origins,
     )
+    options = SolverOptions(tune.multiclass, tune.tol, tune.max_iter, threads)
+    layout = Layout.build(development.images, development.labels, plan.parts, classes=classes)
     return NestedSearch(
         images=development.images,
         labels=development.labels,
         plan=plan,
         space=search_space(settings),
-        trials=settings.tune.trials,
-        engine=_engine(settings, development, plan, classes, threads),
+        trials=tune.trials,
+        engine=LocalEngine(layout, options),
         book=book,
     )
-
-
-def _engine(
-    settings: Settings, development: Split, plan: FoldPlan, classes: int, threads: int
-) -> Engine:
-    options = SolverOptions(
-        multiclass=settings.tune.multiclass,
-        tol=settings.tune.tol,
-        max_iter=settings.tune.max_iter,
-        threads=threads,
-    )
-    layout = Layout.build(development.images, development.labels, plan.parts, classes=classes)
-    return LocalEngine(layout, options)
 
 
 @contextmanager

@@ -1,12 +1,8 @@
 """``python -m foldwise.stages.tune``: the nested search, told to MLflow as it goes."""
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
-
-from foldwise.atomic import write_bytes
 from foldwise.data.dataset import DataInfo, load_development, load_info
-from foldwise.report.figures import fold_figures, rendered, search_figures
+from foldwise.report.album import fold_pictures, search_pictures
+from foldwise.report.picture import picture_files
 from foldwise.report.summary import SearchSummary, summarise_search
 from foldwise.report.tables import curve_csv, json_text, trials_csv, tuning
 from foldwise.search.archive import archive
@@ -18,15 +14,12 @@ from foldwise.settings import Settings, load_settings
 from foldwise.stages.display import Display
 from foldwise.stages.entry import run
 from foldwise.stages.environment import is_fresh, is_quiet, study_storage, threads
+from foldwise.stages.files import REPORTS, TUNED, SearchPlace, save, save_all, save_place
 from foldwise.stages.searching import nested_search, only_searcher, search_space
 from foldwise.tracking.address import project_root
 from foldwise.tracking.lineage import lineage
 from foldwise.tracking.runs import Recorder
 from foldwise.tracking.store import open_store
-
-TUNED = Path("models/tuned")
-RUN = Path("models/run.json")
-REPORTS = Path("reports")
 
 
 def main() -> None:
@@ -38,9 +31,7 @@ def main() -> None:
     key = search_key(info.development_digest, settings.tune, settings.seed)
     with only_searcher(root, key):
         book = open_book(study_storage(root), key, search_space(settings), fresh=is_fresh())
-        search = nested_search(
-            settings, development, len(info.classes), book, threads=threads()
-        )
+        search = nested_search(settings, development, len(info.classes), book, threads=threads())
         described = lineage(settings, info, search_key=key, attempt=book.attempt)
         with Recorder.open(store, described) as recorder:
             result = _follow(search, recorder, settings, info)
@@ -50,15 +41,14 @@ def main() -> None:
                 high=settings.tune.c_high,
                 confidence=settings.evaluate.confidence,
             )
-            _save(TUNED, archive(result))
-            _save(REPORTS, _tables(result, summary))
-            pictures = search_figures(result, summary, startup=settings.tune.startup_trials)
-            figures = rendered(pictures, kinds=("png", "svg"))
-            _save(REPORTS / "figures" / "tune", figures)
-            place = {"run_id": recorder.run_id, "search_key": key, "attempt": book.attempt}
-            _save(RUN.parent, {RUN.name: json.dumps(place, indent=1).encode()})
-            recorder.record_artifacts(None, {f"figures/{n}": f for n, f in figures.items()})
-            recorder.record_artifacts(None, _tables(result, summary))
+            pictures = search_pictures(result, summary, startup=settings.tune.startup_trials)
+            tables, figures = _tables(result, summary), picture_files(pictures)
+            save_all(TUNED, archive(result))
+            save(REPORTS, tables)
+            save_all(REPORTS / "figures" / "tune", figures)
+            save_place(SearchPlace(recorder.run_id, key, book.attempt))
+            recorder.record_artifacts(None, tables)
+            recorder.record_artifacts(None, {f"figures/{name}": f for name, f in figures.items()})
 
 
 def _follow(
@@ -72,7 +62,7 @@ def _follow(
             display.show(event)
             recorder.record(event)
             if isinstance(event, OuterFold):
-                pictures = rendered(fold_figures(event, classes))
+                pictures = picture_files(fold_pictures(event, classes))
                 named = {f"figures/{name}": picture for name, picture in pictures.items()}
                 recorder.record_artifacts(event.study, named)
             elif isinstance(event, SearchResult):
@@ -86,11 +76,6 @@ def _tables(result: SearchResult, summary: SearchSummary) -> dict[str, bytes]:
         "trials.csv": trials_csv(result).encode(),
         "curve.csv": curve_csv(result).encode(),
     }
-
-
-def _save(folder: Path, files: Mapping[str, bytes]) -> None:
-    for name, content in files.items():
-        write_bytes(folder / name, content)
 
 
 if __name__ == "__main__":

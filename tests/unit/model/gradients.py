@@ -12,7 +12,7 @@ from tests.unit.model.solver_cases import Case
 def objective_and_gradient(
     case: Case, point: NDArray[np.float64], *, C: float, sigmoids: bool = False
 ) -> tuple[float, NDArray[np.float64]]:
-    """Value and gradient at ``point`` (outputs, 1 + features), intercept first, all rows training."""
+    """Value and gradient at ``point`` (outputs, 1 + features), intercept first, of all rows."""
     layout = case.layout()
     mean, spread, rows = layout.standardisation(frozenset())
     mean, spread = mean[layout.columns], spread[layout.columns]

@@ -46,7 +46,9 @@ def digits(rows: int = 600) -> Case:
 def two_digits() -> Case:
     data = load_digits()
     chosen = data.target < 2
-    return Case("two digits", data.data[chosen].astype(np.uint8), data.target[chosen].astype(np.int64))
+    return Case(
+        "two digits", data.data[chosen].astype(np.uint8), data.target[chosen].astype(np.int64)
+    )
 
 
 def sparse_noise() -> Case:

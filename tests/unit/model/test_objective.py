@@ -11,7 +11,7 @@ from tests.unit.model.solver_cases import CASES
 
 
 @pytest.mark.parametrize("sigmoids", [False, True])
-def test_the_gradient_is_the_finite_difference(sigmoids: bool) -> None:
+def test_the_gradient_is_the_finite_difference(*, sigmoids: bool) -> None:
     """Along random directions the value changes by gradient times step."""
     case = CASES[2]
     generator = np.random.default_rng(1)

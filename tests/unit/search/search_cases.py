@@ -50,3 +50,8 @@ def nested_search(
 def told(search: NestedSearch) -> list[Event]:
     """All that a search says but its progress."""
     return [event for event in search.run() if not isinstance(event, Progress)]
+
+
+def a_trial() -> Trial:
+    """The first trial that a search tells."""
+    return next(event for event in nested_search(Memory()).run() if isinstance(event, Trial))

@@ -52,7 +52,7 @@ def test_the_nesting_leaves_out_outer_and_inner_part() -> None:
     plan = FoldPlan.stratified(np.arange(60) % 3, folds=4, seed=0)
     *outer, final = plan.studies
     for o, study in enumerate(outer):
-        assert study.refit == frozenset({o})
+        assert study.refit == {o}
         assert {(p.left_out, p.scored) for p in study.inner} == {
             (frozenset({o, i}), i) for i in range(4) if i != o
         }

@@ -92,7 +92,7 @@ def test_a_complete_search_is_only_replayed(whole: SearchResult) -> None:
     assert [type(e) for e in events[-5:]] == [OuterFold] * 3 + [FinalModel, SearchResult]
 
 
-def test_the_reports_search_draws_linearly(whole: SearchResult) -> None:
+def test_the_reports_search_draws_linearly() -> None:
     """random_uniform draws every value at once, the same in all studies, mostly large ones."""
     space = SearchSpace(0.01, 10.0, "random_uniform", 3, seed=5, metric="accuracy")
     result = told(nested_search(Memory(), space=space))[-1]

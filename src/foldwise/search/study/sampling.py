@@ -49,7 +49,7 @@ class SearchSpace:
         drawn = self.is_drawn(number)
         seed = sampler_seed(self.seed, "startup" if drawn else study, number)
         memory = optuna.create_study(
-            sampler=self._sampler(seed, drawn), direction=direction(self.metric)
+            sampler=self._sampler(seed, drawn=drawn), direction=direction(self.metric)
         )
         if not drawn:
             memory.add_trials([self.frozen(trial) for trial in completed])
@@ -79,7 +79,7 @@ class SearchSpace:
         """The inverse of :meth:`encoded`."""
         return trial_from_json(encoded)
 
-    def _sampler(self, seed: int, drawn: bool) -> BaseSampler:
+    def _sampler(self, seed: int, *, drawn: bool) -> BaseSampler:
         if drawn:
             return RandomSampler(seed=seed)
         return TPESampler(seed=seed, n_startup_trials=self.startup)

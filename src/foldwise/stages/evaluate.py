@@ -1,0 +1,175 @@
+"""``python -m foldwise.stages.evaluate``: score on the holdout, report, register."""
+
+import sys
+from dataclasses import dataclass
+
+from foldwise.data.dataset import DataInfo, Split, load_development, load_holdout, load_info
+from foldwise.model.linear import probabilities
+from foldwise.model.pipeline import content_digest
+from foldwise.report import card, page
+from foldwise.report.album import holdout_pictures, search_pictures
+from foldwise.report.findings import Findings
+from foldwise.report.holdout import summarise_holdout
+from foldwise.report.judged import Judged
+from foldwise.report.origin import origin
+from foldwise.report.picture import Picture, picture_files
+from foldwise.report.summary import summarise_search
+from foldwise.report.tables import (
+    calibration_csv,
+    confusion_csv,
+    evaluation,
+    json_text,
+    per_class_csv,
+    predictions_csv,
+    roc_csv,
+)
+from foldwise.search.archive import restore
+from foldwise.search.results import SearchResult
+from foldwise.search.study.storage import close_attempt
+from foldwise.settings import Settings, load_settings
+from foldwise.stages.entry import run
+from foldwise.stages.environment import is_quiet, study_storage
+from foldwise.stages.files import REPORTS, TUNED, SearchPlace, load_place, save, save_all
+from foldwise.stages.searching import search_space
+from foldwise.tracking.address import project_root
+from foldwise.tracking.evidence import gather_evidence, shared_rows
+from foldwise.tracking.holdout_budget import count_holdout_use
+from foldwise.tracking.lineage import Lineage, lineage
+from foldwise.tracking.registration import Submission, register
+from foldwise.tracking.registry import model_name
+from foldwise.tracking.runs import Recorder
+from foldwise.tracking.store import open_store
+
+EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """What the stage starts from."""
+
+    settings: Settings
+    info: DataInfo
+    result: SearchResult
+    place: SearchPlace
+    development: Split
+
+
+def main() -> None:
+    """Score the final model, write the reports, register the version, close the search."""
+    work = _Work(load_settings(), load_info(), restore(TUNED), load_place(), load_development())
+    root = project_root()
+    store = open_store(root)
+    key, attempt = work.place.search_key, work.place.attempt
+    described = lineage(work.settings, work.info, search_key=key, attempt=attempt)
+    model = work.result.final.fit.model
+    digest = content_digest(model, work.info.classes)
+    with Recorder.open(store, described) as recorder:
+        recorder.record_all(work.result)
+        count_holdout_use(
+            store,
+            model_name(work.info.name),
+            holdout_digest=work.info.holdout_digest,
+            content_digest=digest,
+            run_id=recorder.run_id,
+        )
+        judged = _judge(work)
+        findings = _findings(work, judged, described, run_id=recorder.run_id, digest=digest)
+        pictures = holdout_pictures(findings.holdout, judged, model)
+        reports = _tables(findings, judged) | {"report.html": _page(work, findings, pictures)}
+        figures = picture_files(pictures)
+        save(REPORTS, reports)
+        save_all(REPORTS / "figures" / "evaluate", figures)
+        recorder.log_metrics(_metrics(findings))
+        recorder.record_artifacts(None, reports)
+        recorder.record_artifacts(None, {f"figures/{name}": f for name, f in figures.items()})
+        evidence = gather_evidence(
+            work.result,
+            work.settings,
+            work.info,
+            probabilities=judged.probabilities,
+            labels=judged.labels,
+            shared_rows=shared_rows(work.development.images, judged.images),
+        )
+        version = register(
+            store,
+            Submission(
+                recorder.run_id,
+                described.tags,
+                model,
+                evidence,
+                card.render(findings),
+                work.development.images[:EXAMPLES],
+            ),
+        )
+    close_attempt(study_storage(root), key, attempt, search_space(work.settings))
+    if not is_quiet():
+        sys.stdout.write(f"{findings.headline()}\nregistered: version {version.number}\n")
+
+
+def _judge(work: _Work) -> Judged:
+    """Open the holdout and let the final model predict it."""
+    holdout = load_holdout()
+    return Judged(
+        holdout.images,
+        holdout.labels,
+        probabilities(work.result.final.fit.model, holdout.images),
+        tuple(map(str, work.info.classes)),
+        work.info.image_shape,
+    )
+
+
+def _findings(
+    work: _Work, judged: Judged, described: Lineage, *, run_id: str, digest: str
+) -> Findings:
+    evaluate, tune = work.settings.evaluate, work.settings.tune
+    commit = described.tags.get("git.commit", "")
+    commands = (f"git checkout {commit}", "make repro") if commit else ("make repro",)
+    return Findings(
+        data=work.info,
+        search=summarise_search(
+            work.result, low=tune.c_low, high=tune.c_high, confidence=evaluate.confidence
+        ),
+        holdout=summarise_holdout(
+            judged,
+            draws=evaluate.bootstrap,
+            confidence=evaluate.confidence,
+            seed=work.settings.seed,
+        ),
+        origin=origin(described.tags, run_id=run_id, model_digest=digest, commands=commands),
+    )
+
+
+def _tables(findings: Findings, judged: Judged) -> dict[str, bytes]:
+    holdout = findings.holdout
+    return {
+        "evaluation.json": json_text(evaluation(holdout)).encode(),
+        "predictions.csv": predictions_csv(judged).encode(),
+        "confusion.csv": confusion_csv(judged).encode(),
+        "per_class.csv": per_class_csv(holdout).encode(),
+        "roc.csv": roc_csv(holdout).encode(),
+        "calibration.csv": calibration_csv(holdout).encode(),
+    }
+
+
+def _page(work: _Work, findings: Findings, pictures: tuple[Picture, ...]) -> bytes:
+    startup = work.settings.tune.startup_trials
+    of_search = search_pictures(work.result, findings.search, startup=startup)
+    return page.render(page.PageContent(findings, (*of_search, *pictures))).encode()
+
+
+def _metrics(findings: Findings) -> dict[str, float]:
+    """The holdout's figures and the outer intervals as MLflow metrics."""
+    holdout = findings.holdout
+    metrics = {"holdout_calibration_error": holdout.calibration_error}
+    for metric, interval in holdout.intervals.items():
+        metrics[f"holdout_{metric}"] = holdout.scores.value(metric)
+        metrics[f"holdout_{metric}_low"] = interval.low
+        metrics[f"holdout_{metric}_high"] = interval.high
+    for metric, estimate in findings.search.outer.items():
+        metrics[f"outer_{metric}_low"] = estimate.corrected.low
+        metrics[f"outer_{metric}_high"] = estimate.corrected.high
+    return metrics
+
+
+if __name__ == "__main__":
+    run(main, resume="run `dvc repro` again")
