@@ -1,14 +1,13 @@
 """The pipeline's own run: named, described and given its datasets when it is first written."""
 
 import json
-from datetime import date
+from dataclasses import dataclass
 from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 from foldwise.tracking.ledger import Ledger
 from foldwise.tracking.leftovers import PROCESS_TAG, this_process
 from foldwise.tracking.lineage import Lineage, SplitFacts
-from foldwise.tracking.notes import pipeline_begun_note
 from foldwise.tracking.querying import search_runs
 from foldwise.tracking.records import RunRecord
 
@@ -19,8 +18,16 @@ if TYPE_CHECKING:
 _LONGEST_DIGEST = 36
 
 
+@dataclass(frozen=True, slots=True)
+class Title:
+    """What a new top run is called, letters after it until the name is free, and its note."""
+
+    stem: str
+    note: str
+
+
 def begin_pipeline(
-    client: "MlflowClient", experiment_id: str, ledger: Ledger, lineage: Lineage, *, today: date
+    client: "MlflowClient", experiment_id: str, ledger: Ledger, lineage: Lineage, *, title: Title
 ) -> str:
     """Find or create the pipeline's run, and return its id.
 
@@ -29,7 +36,7 @@ def begin_pipeline(
     """
     known = ledger.pipeline
     if known is None:
-        name = _free_name(client, experiment_id, today)
+        name = _free_name(client, experiment_id, title.stem)
         ledger.write(
             RunRecord(
                 key=lineage.key,
@@ -39,11 +46,7 @@ def begin_pipeline(
                 tags={
                     **lineage.tags,
                     PROCESS_TAG: this_process(),
-                    "mlflow.note.content": pipeline_begun_note(
-                        lineage.experiment,
-                        lineage.params["tune.folds"],
-                        lineage.params["tune.trials"],
-                    ),
+                    "mlflow.note.content": title.note,
                 },
                 params=lineage.params,
             )
@@ -71,8 +74,7 @@ def _continued(lineage: Lineage, before: dict[str, str]) -> RunRecord:
     )
 
 
-def _free_name(client: "MlflowClient", experiment_id: str, today: date) -> str:
-    stem = f"cv-{today.isoformat()}"
+def _free_name(client: "MlflowClient", experiment_id: str, stem: str) -> str:
     query = f"tags.level = 'pipeline' AND attributes.run_name LIKE '{stem}%'"
     taken = {run.info.run_name for run in search_runs(client, experiment_id, query)}
     number = 0
