@@ -7,7 +7,8 @@ The outer folds estimate the procedure trained on {outer} of the development row
 is trained on all of them and is usually a little better.
 
 The intervals are conditional on the partition that the seed gave. Folds are shuffled, so that
-images by one writer may stand on both sides of a fold: new writers can be harder.
+related images, those by one writer say, may stand on both sides of a fold: new writers can be
+harder.
 
 The best C depends on the number of training rows: the final C is chosen by fits on {outer} of
 them, each outer fold's C by fits on {inner}.

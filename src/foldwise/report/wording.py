@@ -1,5 +1,10 @@
 """How metrics and numbers are worded, the same in figures, card and page."""
 
+import math
+from collections.abc import Sequence
+
+from foldwise.search.intervals import Interval
+
 _METRICS = {
     "accuracy": "accuracy",
     "precision": "precision",
@@ -19,12 +24,28 @@ def metric_label(metric: str) -> str:
 def axis_label(prefix: str, metric: str) -> str:
     """Give an axis title with the unit where there is one: ``Inner log-loss (nats per image)``."""
     unit = _UNITS.get(metric)
-    return f"{prefix} {metric_label(metric)}" + (f" ({unit})" if unit else "")
+    return f"{prefix} {metric_label(metric)}".strip() + (f" ({unit})" if unit else "")
+
+
+def number(value: float, *, digits: int = 4) -> str:
+    """Write a score to four decimals; a dash where there is none."""
+    return "–" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def span(interval: Interval) -> str:
+    """Write an interval of scores: ``0.9212 to 0.9314``."""
+    return f"{number(interval.low)} to {number(interval.high)}"
 
 
 def strength(C: float) -> str:
     """Write ``C`` to three significant digits, without exponent from 1e-4 up: ``0.0112``."""
     return f"{C:.3g}"
+
+
+def chosen(strengths: Sequence[float]) -> str:
+    """Word the choices of several studies: ``C between 0.0096 and 0.0121``."""
+    first, last = strength(min(strengths)), strength(max(strengths))
+    return f"C = {first}" if first == last else f"C between {first} and {last}"
 
 
 def percent(share: float, *, digits: int = 1) -> str:
@@ -40,8 +61,3 @@ def brief(name: str, length: int = 16) -> str:
 def counted(number: int, noun: str) -> str:
     """Write a number of things: ``1 image``, ``1,200 images``."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
-
-
-def listing(items: list[str]) -> str:
-    """Join items as in a sentence: ``a, b and c``."""
-    return " and ".join([", ".join(items[:-1]), items[-1]]) if len(items) > 1 else "".join(items)

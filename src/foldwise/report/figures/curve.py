@@ -9,7 +9,7 @@ from foldwise.model.scores import is_loss
 from foldwise.palette import fold_colour, fold_marker
 from foldwise.report.curves import Curve, curves
 from foldwise.report.figures.style import FAINT, SAND, canvas, styled
-from foldwise.report.wording import axis_label, strength
+from foldwise.report.wording import axis_label, chosen, strength
 from foldwise.search.results import SearchResult
 
 
@@ -42,16 +42,15 @@ def inner_curves(result: SearchResult, *, low: float, high: float) -> Figure:
 
 
 def _headline(studies: tuple[Curve, ...]) -> str:
-    chosen = [curve.best.C for curve in studies if curve.fold is not None]
-    first, last = strength(min(chosen)), strength(max(chosen))
-    where = f"C = {first}" if first == last else f"C between {first} and {last}"
-    return f"All {len(chosen)} outer folds choose {where}; final C = {strength(studies[-1].best.C)}"
+    outer = [curve.best.C for curve in studies if curve.fold is not None]
+    final = strength(studies[-1].best.C)
+    return f"All {len(outer)} outer folds choose {chosen(outer)}; final C = {final}"
 
 
 def _draw_range(
     panels: tuple[Axes, Axes], studies: tuple[Curve, ...], low: float, high: float
 ) -> None:
-    chosen = [curve.best.C for curve in studies]
+    best = [curve.best.C for curve in studies]
     margin = (high / low) ** 0.02
     for axes in panels:
         axes.set_xscale("log")
@@ -59,7 +58,7 @@ def _draw_range(
         axes.axvspan(low / margin, low, color=FAINT, linewidth=0)
         axes.axvspan(high, high * margin, color=FAINT, linewidth=0)
         # Three per cent wider than the choices, so that equal ones can still be seen.
-        axes.axvspan(min(chosen) / 1.03, max(chosen) * 1.03, color=SAND, label="chosen C's")
+        axes.axvspan(min(best) / 1.03, max(best) * 1.03, color=SAND, label="chosen C's")
 
 
 def _draw_scores(axes: Axes, curve: Curve) -> None:

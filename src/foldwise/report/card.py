@@ -1,0 +1,126 @@
+"""The model card: a version's description in Markdown, as MLflow's registry shows it."""
+
+from collections.abc import Iterable, Sequence
+
+from foldwise.model.scores import METRICS
+from foldwise.report.findings import Findings
+from foldwise.report.limits import limits
+from foldwise.report.wording import metric_label, number, percent, span, strength
+
+
+def render(findings: Findings) -> str:
+    """Write the card.
+
+    The first line is plain text, because the list of versions shows it raw; headings begin at the
+    second level, because MLflow shows the first one huge.
+    """
+    sections = (
+        findings.headline(),
+        *(f"> **Caution.** {caution}" for caution in findings.cautions()),
+        f"## Data\n\n{_data(findings)}",
+        f"## Procedure\n\n{findings.procedure()}",
+        f"## Outer estimate\n\n{findings.answer()}\n\n{_outer(findings)}\n\n{_folds(findings)}",
+        f"## Holdout\n\n{_holdout(findings)}\n\n{_classes(findings)}",
+        f"## Origin\n\n{_origin(findings)}",
+        f"## Limits\n\n{_bullets(limits(len(findings.search.folds)))}",
+    )
+    return "\n\n".join(sections) + "\n"
+
+
+def _data(findings: Findings) -> str:
+    data = findings.data
+    shape = " × ".join(map(str, data.image_shape))
+    return (
+        f"{data.name}: {data.development_rows:,} development images, {data.holdout_rows:,} holdout "
+        f"images of {shape} pixels (0 to 255), {len(data.classes)} classes. No fit and no "
+        "choice used the holdout."
+    )
+
+
+def _outer(findings: Findings) -> str:
+    estimates = findings.search.outer
+    confidence = percent(next(iter(estimates.values())).corrected.confidence, digits=0)
+    header = ("metric", "mean", f"{confidence} corrected", f"{confidence} pooled")
+    rows = [
+        (
+            metric_label(metric),
+            number(each.mean),
+            span(each.corrected),
+            span(each.pooled) if each.pooled else "–",
+        )
+        for metric, each in estimates.items()
+    ]
+    return _table(header, rows)
+
+
+def _folds(findings: Findings) -> str:
+    metric = metric_label(findings.search.metric)
+    header = ("outer fold", "C", f"inner {metric}", f"outer {metric}", "outer accuracy")
+    rows = [
+        (
+            str(fold.fold),
+            strength(fold.C),
+            number(fold.inner),
+            number(fold.scores.value(findings.search.metric)),
+            number(fold.scores.accuracy),
+        )
+        for fold in findings.search.folds
+    ]
+    return _table(header, rows)
+
+
+def _holdout(findings: Findings) -> str:
+    holdout, reference = findings.holdout, findings.reference
+    confidence = percent(holdout.intervals["accuracy"].confidence, digits=0)
+    header = ["metric", "holdout", f"{confidence} bootstrap"]
+    rows = [
+        [
+            metric_label(metric),
+            number(holdout.scores.value(metric)),
+            span(holdout.intervals[metric]),
+        ]
+        for metric in METRICS
+    ]
+    if reference:
+        header.append(f"{reference.title}, C = {reference.C}")
+        for row, metric in zip(rows, METRICS, strict=True):
+            row.append(reference.scores[metric])
+    error = f"Calibration error: {number(holdout.calibration_error)}."
+    return f"{_table(header, rows)}\n\n{error}"
+
+
+def _classes(findings: Findings) -> str:
+    holdout = findings.holdout
+    each = zip(holdout.classes, holdout.by_class, holdout.f1_intervals, strict=True)
+    rows = [
+        (
+            name,
+            number(scores.precision),
+            number(scores.recall),
+            number(scores.f1),
+            span(interval),
+            f"{scores.support:,}",
+        )
+        for name, scores, interval in each
+    ]
+    return _table(("class", "precision", "recall", "F1", "F1 interval", "images"), rows)
+
+
+def _origin(findings: Findings) -> str:
+    facts = _bullets(f"{name}: {value}" for name, value in findings.origin.facts)
+    commands = "\n".join(findings.origin.commands)
+    return f"{facts}\n\n```\n{commands}\n```"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = (header, ["---"] * len(header), *rows)
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    # A class may be called anything; a bar would end the cell.
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _bullets(items: Iterable[str]) -> str:
+    return "\n".join(f"- {item}" for item in items)
