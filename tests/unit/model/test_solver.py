@@ -1,6 +1,8 @@
 """The batched solver: scikit-learn's answers, whatever the batch, the threads and the layout."""
 
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Generator, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from foldwise.model.layout import Layout
 from foldwise.model.linear import Fit, probabilities
 from foldwise.model.solver import FitRequest, SolverOptions, solve
+from tests.unit.model.gradients import objective_and_gradient
 from tests.unit.model.solver_cases import CASES, Case, digits, reference, two_digits
 
 STRENGTHS = (1e-3, 0.03, 1.0)
@@ -16,12 +19,12 @@ NOTHING = frozenset[int]()
 
 
 @pytest.fixture(autouse=True)
-def single_threaded_blas():
+def single_threaded_blas() -> Iterator[None]:
     with threadpool_limits(limits=1, user_api="blas"):
         yield
 
 
-def fits_of(case: Case, requests: list[FitRequest], **options: object) -> dict[FitRequest, Fit]:
+def fits_of(case: Case, requests: list[FitRequest], **options: Any) -> dict[FitRequest, Fit]:
     fits = solve(case.layout(), requests, SolverOptions(**options))
     return {FitRequest(fit.left_out, fit.model.C): fit for fit in fits}
 
@@ -128,8 +131,6 @@ def test_a_tolerance_beyond_single_precision_ends_as_stalled() -> None:
 
 def test_scikit_learns_solution_is_a_stationary_point_of_ours() -> None:
     """Our gradient at scikit-learn's coefficients is as small as its tolerance."""
-    from tests.unit.model.gradients import objective_and_gradient
-
     case = CASES[2]
     theirs = reference(case, NOTHING, C=0.3, multiclass="multinomial", tol=1e-10)[-1]
     point = np.column_stack([theirs.intercept_, theirs.coef_])
@@ -155,13 +156,11 @@ def test_layout_prefixes_hold_every_lit_pixel() -> None:
         assert sum(len(b.labels) for lane in lanes for b in lane) == len(part)
 
 
-def test_the_pool_is_only_a_pool() -> None:
-    """The solver leaves no thread behind when its caller stops half-way."""
-    import threading
-
+def test_a_caller_who_stops_half_way_leaves_no_thread_behind() -> None:
+    """Closing the solver ends its pool."""
     before = threading.active_count()
     fits = solve(digits().layout(), [FitRequest(NOTHING, C) for C in (1e-4, 1.0)], SolverOptions())
+    assert isinstance(fits, Generator)
     next(fits)
     fits.close()
     assert threading.active_count() == before
-    assert ThreadPoolExecutor is not None

@@ -1,5 +1,6 @@
 """The nested search: no leakage, each fit once, and the same story however often it is cut."""
 
+from collections.abc import Generator
 from itertools import islice
 
 import numpy as np
@@ -74,6 +75,7 @@ def test_a_cut_search_goes_on_as_if_it_had_never_stopped(cut: int, whole: Search
     events = nested_search(book).run()
     trials = (event for event in events if isinstance(event, Trial))
     kept = tuple(islice(trials, cut))
+    assert isinstance(events, Generator)
     events.close()
     resumed = Memory(kept)
     result = told(nested_search(resumed))[-1]
