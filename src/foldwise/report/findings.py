@@ -37,7 +37,7 @@ class Findings:
 
     def procedure(self) -> str:
         """How the model was chosen, in a few sentences."""
-        search, folds = self.search, len(self.search.folds)
+        search, folds, fits = self.search, len(self.search.folds), self.search.fits
         return (
             f"Logistic regression on standardised pixels. Nested cross-validation: {folds} outer "
             f"folds estimate; within each, {folds - 1} inner folds select C by mean "
@@ -45,9 +45,9 @@ class Findings:
             f"{strength(search.high)}] on a logarithmic scale. A final study over all {folds} "
             f"parts chose C = {strength(search.C)}, with which the final model was fitted on the "
             f"whole development set. {counted(search.trials, 'trial')}, "
-            f"{counted(search.fits.distinct, 'distinct fit')}: {search.fits.converged:,} converged, "
-            f"{search.fits.stalled:,} stalled at the limit of the precision, "
-            f"{search.fits.exhausted:,} exhausted."
+            f"{counted(fits.distinct, 'distinct fit')}: {fits.converged:,} converged, "
+            f"{fits.stalled:,} stalled at the limit of the precision, "
+            f"{fits.exhausted:,} exhausted."
         )
 
     def answer(self) -> str:
