@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Literal
 
 from foldwise.model.scores import METRICS
@@ -150,8 +151,12 @@ def study_record(
 
 
 def pipeline_outcome(pipeline: str, result: SearchResult) -> RunRecord:
-    """What the whole search adds to the pipeline's run: the final C and how the fits ended."""
+    """What the search adds to the pipeline's run: final C, mean outer scores, how fits ended."""
     fits = result.fits
+    outer = tuple(
+        Point(f"outer_{m}", _rounded(fmean(fold.scores.value(m) for fold in result.outer)))
+        for m in METRICS
+    )
     return RunRecord(
         key=pipeline,
         parent=None,
@@ -160,7 +165,7 @@ def pipeline_outcome(pipeline: str, result: SearchResult) -> RunRecord:
         tags={"mlflow.note.content": pipeline_note(result)},
         points=(
             *_strength(result.final.best.C),
-            Point(f"inner_{result.metric}", _rounded(result.final.best.mean(result.metric))),
+            *outer,
             Point("trials", len(result.trials)),
             Point("fits_logical", fits.logical),
             Point("fits_distinct", fits.distinct),

@@ -12,6 +12,7 @@ from foldwise.tracking.ledger import Ledger
 from foldwise.tracking.leftovers import end_abandoned
 from foldwise.tracking.lineage import Lineage
 from foldwise.tracking.outage import Patience
+from foldwise.tracking.page import refresh_page
 from foldwise.tracking.pipeline_run import Title, begin_pipeline
 from foldwise.tracking.records import Point, RunRecord
 from foldwise.tracking.store import Store
@@ -43,6 +44,7 @@ class Teller:
         self._store = store
         self._ledger = ledger
         self._key = lineage.key
+        self._data_name = lineage.experiment
         self._waiting: list[_Telling] = []
         self._refused: list[_Telling] = []
         self._patience = Patience()
@@ -96,6 +98,9 @@ class Teller:
         """
         self._waiting = [*self._refused, *self._waiting]
         self._refused = []
+        if status == "FINISHED":
+            refresh = partial(refresh_page, self._store, self._data_name)
+            self._waiting.append(_Telling("the views", refresh))
         self._work_off()
         closing = "FAILED" if self.unrecorded and status == "FINISHED" else status
         try:

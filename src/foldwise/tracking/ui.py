@@ -1,0 +1,159 @@
+"""`foldwise ui`: MLflow's server on this machine's store, and links that land where it pays."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from foldwise.errors import StoreError
+from foldwise.tracking.address import project_root, tracking_address
+from foldwise.tracking.page import page_links, recorded_data
+from foldwise.tracking.store import Store, open_store
+
+_STARTING_SECONDS = 90
+_ENDING_SECONDS = 10
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+# Jobs and their consumers are for language models; without them the server starts sooner.
+_SERVER_ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+
+
+def serve_ui(*, host: str = "127.0.0.1", port: int = 5000, root: Path | None = None) -> None:
+    """Serve the UI until interrupted, or only print the links if the store is a server already.
+
+    Parameters
+    ----------
+    host : str
+        Interface to listen on. Whoever reaches it may change and delete runs.
+    port : int
+    root : Path, optional
+        The project's folder.
+
+    Raises
+    ------
+    StoreError
+        Nothing was recorded yet, the port is taken, or the server ends by itself.
+    """
+    root = root or project_root()
+    database = tracking_address(root).database
+    if database is not None and not database.exists():
+        raise StoreError(f"there is no tracking database {database}: run `make repro` first")
+    store = open_store(root)
+    names = recorded_data(store)
+    if not names:
+        raise StoreError("nothing was recorded yet: run `make repro` first")
+    if store.is_server:
+        _say(_listing(store, names, store.tracking_uri))
+        return
+    _check_free(host, port)
+    base = f"http://{f'[{host}]' if ':' in host else host.replace('0.0.0.0', '127.0.0.1')}:{port}"
+    if host not in _LOOPBACK:
+        _say(f"Careful: whoever reaches {host}:{port} can change and delete runs.")
+    _say(f"Starting MLflow on {base} ...")
+    log = root / "mlruns" / "server.log"
+    with _interrupts(), _server(store, host, port, log) as server:
+        _wait_until_it_answers(server, host, port, log)
+        _say(f"{_listing(store, names, base)}\nCtrl-C ends it.")
+        with suppress(KeyboardInterrupt):
+            server.wait()
+            raise StoreError(f"the MLflow server ended: {_last_line(log)}")
+
+
+def _say(words: str) -> None:
+    sys.stdout.write(f"{words}\n")
+    sys.stdout.flush()
+
+
+def _listing(store: Store, names: tuple[str, ...], base: str) -> str:
+    lines: list[str] = []
+    for name in names:
+        lines.append(f"\n{name}")
+        links = page_links(store, name)
+        width = max(len(link.name) for link in links)
+        lines.extend(f"  {link.name:<{width}}  {base}/{link.path}" for link in links)
+    return "\n".join(lines)
+
+
+def _check_free(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise StoreError(
+                f"can't listen on {host}:{port} ({error}): "
+                f"end what runs there, or choose another, `foldwise ui --port {port % 65535 + 1}`"
+            ) from error
+
+
+@contextmanager
+def _interrupts() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal end the server as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = {
+        n: signal.signal(n, interrupt) for n in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _server(store: Store, host: str, port: int, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    command = [
+        *(sys.executable, "-m", "mlflow", "server"),
+        *("--backend-store-uri", store.tracking_uri),
+        *("--default-artifact-root", str(store.artifacts)),
+        *("--host", host, "--port", str(port), "--workers", "1"),
+    ]
+    environment = {**os.environ, **_SERVER_ENVIRONMENT}
+    with log.open("wb") as output:
+        # A session of its own: its helpers can then be ended with it, whatever became of it.
+        server = subprocess.Popen(
+            command, stdout=output, stderr=output, env=environment, start_new_session=True
+        )
+    try:
+        yield server
+    finally:
+        _end(server)
+
+
+def _end(server: "subprocess.Popen[bytes]") -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        server.wait(_ENDING_SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
+
+
+def _wait_until_it_answers(
+    server: "subprocess.Popen[bytes]", host: str, port: int, log: Path
+) -> None:
+    deadline = time.monotonic() + _STARTING_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise StoreError(f"the MLflow server didn't start: {_last_line(log)}")
+        with suppress(OSError), socket.create_connection((host, port), timeout=1):
+            return
+        time.sleep(0.2)
+    raise StoreError(f"the MLflow server didn't answer within {_STARTING_SECONDS} s: see {log}")
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return f"{lines[-1]} (see {log})" if lines else f"see {log}"
