@@ -54,7 +54,8 @@ def test_what_a_killed_writer_left_is_used_up_by_the_next(tmp_path: Path) -> Non
     assert process.exitcode == -signal.SIGKILL
     assert not path.exists()
     assert len(list(tmp_path.iterdir())) == 1
-    write_text(path, "short")
+    with replacing(path) as partial, partial.open("a") as file:
+        file.write("short")
     assert path.read_text() == "short"
     assert list(tmp_path.iterdir()) == [path]
 

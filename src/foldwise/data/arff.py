@@ -107,8 +107,8 @@ def _quoted_fields(line: bytes, row: int) -> list[bytes]:
     text = line.decode("utf-8", errors="replace").strip()
     first = min((text.find(mark), mark) for mark in "\"'" if mark in text)[1]
     try:
-        (fields,) = csv.reader([text], quotechar=first, escapechar="\\", skipinitialspace=True)
-    except (csv.Error, ValueError) as error:
+        fields = next(csv.reader([text], quotechar=first, escapechar="\\", skipinitialspace=True))
+    except csv.Error as error:
         raise DataError(
             f"row {row} must be one row of ARFF, got '{error}': choose other data"
         ) from error

@@ -54,6 +54,8 @@ def test_the_seed_decides_the_shifts() -> None:
     assert np.array_equal(first, draw_shifts(50, copies=3, seed=1))
     assert not np.array_equal(first, draw_shifts(50, copies=3, seed=2))
     assert len({tuple(row) for row in first.tolist()}) > 10
+    far = draw_shifts(50, copies=11, seed=1)[:, 8:]
+    assert len({tuple(row) for row in far.tolist()}) > 10
 
 
 def test_originals_come_first_then_one_copy_of_each() -> None:

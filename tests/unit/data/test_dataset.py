@@ -3,7 +3,9 @@
 import json
 import multiprocessing
 import os
+import pickle
 import signal
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -131,6 +133,22 @@ def pickle_it(path: Path) -> None:
     np.save(path, np.array([{}], dtype=object), allow_pickle=True)
 
 
+class Hostile:
+    """Leaves a trace when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
+        return os.mkdir, (str(Path(tempfile.gettempdir()) / "unpickled"),)
+
+
+def test_a_pickle_is_never_loaded(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could run any code."""
+    monkeypatch.setattr(tempfile, "tempdir", str(prepared))
+    (prepared / "development" / "labels.npy").write_bytes(pickle.dumps(Hostile()))
+    with pytest.raises(DataError, match="must be as prepare wrote it"):
+        load_development(prepared)
+    assert not (prepared / "unpickled").exists()
+
+
 def zip_it(path: Path) -> None:
     """Put an archive of arrays where an array should be."""
     with path.open("wb") as file:
@@ -221,12 +239,15 @@ def test_a_kill_while_files_move_in_is_noticed_and_mended(prepared: Path, after:
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
+    info_before_repair = load_development_info(prepared).digest
     try:
         seen = load_development(prepared).images
         assert np.array_equal(seen, IMAGES) or np.array_equal(seen, changed)
     except DataError:
-        pass
+        seen = None
     save(prepared, draft(changed))
+    is_new = info_before_repair == load_development_info(prepared).digest
+    assert is_new == (seen is not None and np.array_equal(seen, changed))
     assert np.array_equal(load_development(prepared).images, changed)
     assert list(prepared.parent.iterdir()) == [prepared]
 

@@ -120,12 +120,37 @@ def test_a_stream_that_grows_beyond_its_declared_size_is_not_unpacked(tmp_path: 
     tracemalloc.stop()
 
 
-@pytest.mark.parametrize("at", [0, 30, -6, -1])
-def test_a_damaged_gzip_stream_is_refused(tmp_path: Path, at: int) -> None:
-    """In its header, its data, its checksum or its length."""
-    content = bytearray(gzip.compress(idx_bytes(IMAGES), mtime=0))
-    content[at] ^= 0xFF
-    assert "must be an IDX file" in refused(tmp_path / "a.gz", bytes(content))
+STREAM = gzip.compress(idx_bytes(IMAGES), mtime=0)
+
+
+@pytest.mark.parametrize("length", range(len(STREAM)))
+def test_a_gzip_stream_cut_anywhere_is_refused(tmp_path: Path, length: int) -> None:
+    """In its header, its data, or the checksum at its end."""
+    assert "must be an IDX file" in refused(tmp_path / "a.gz", STREAM[:length])
+
+
+@pytest.mark.parametrize("place", range(len(STREAM)))
+def test_a_gzip_stream_changed_anywhere_is_refused_or_harmless(tmp_path: Path, place: int) -> None:
+    """Only a time stamp, a flag or the name of a system may change without being noticed."""
+    path = tmp_path / "a.gz"
+    path.write_bytes(STREAM[:place] + bytes([STREAM[place] ^ 0x41]) + STREAM[place + 1 :])
+    try:
+        assert np.array_equal(read_idx(path, "images")[0], IMAGES)
+    except DataError:
+        return
+    assert place < 10
+
+
+def test_content_larger_than_the_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line says what helps: an uncompressed file is mapped, not read."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("foldwise.data.idx.np.empty", refuse)
+    assert "larger than the memory: uncompress it" in refused(tmp_path / "a.gz", STREAM)
 
 
 def test_bytes_after_the_gzip_stream_are_refused(tmp_path: Path) -> None:

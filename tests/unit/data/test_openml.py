@@ -172,6 +172,32 @@ def test_there_must_be_one_label_column(server: FakeOpenml, tmp_path: Path, targ
     assert f"{targets} targets" in said(server, tmp_path)
 
 
+def test_there_must_be_pixels(server: FakeOpenml, tmp_path: Path) -> None:
+    """A label alone is nothing to learn from."""
+    answer = json.loads(server.answers[FEATURES])
+    del answer["data_features"]["feature"][:-1]
+    answer["data_features"]["feature"][0]["index"] = "0"
+    server.answers[FEATURES] = json.dumps(answer).encode()
+    assert "1 targets and 0 other columns" in said(server, tmp_path)
+
+
+def test_features_in_another_order_are_refused(server: FakeOpenml, tmp_path: Path) -> None:
+    """The columns of the data would be taken for others."""
+    answer = json.loads(server.answers[FEATURES])
+    answer["data_features"]["feature"].reverse()
+    server.answers[FEATURES] = json.dumps(answer).encode()
+    assert "the feature number '9' in place 0" in said(server, tmp_path)
+
+
+def test_a_line_without_end_is_not_read(
+    server: FakeOpenml, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would take all memory before it could be split."""
+    monkeypatch.setattr("foldwise.data.openml._LONGEST_LINE", 60)
+    server.answers[ARFF] += b"0," * 30
+    assert "a line of more than 60 bytes" in said(server, tmp_path)
+
+
 @pytest.mark.parametrize("flag", ["is_ignore", "is_row_identifier"])
 def test_columns_that_openml_ignores_are_no_pixels(
     server: FakeOpenml, tmp_path: Path, flag: str

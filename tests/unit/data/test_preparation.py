@@ -99,14 +99,16 @@ def test_openml_leaves_ten_thousand_rows_to_the_holdout(tmp_path: Path) -> None:
 def test_a_limit_thins_out_the_development_set_alone(tmp_path: Path) -> None:
     """Every class keeps its share, the holdout is the same."""
     whole = prepare_data(asked(DIGITS), root=tmp_path)
-    images = np.array(load_development(tmp_path / "data/prepared").images)
+    before = load_development(tmp_path / "data/prepared")
+    known = {
+        image.tobytes(): label for image, label in zip(before.images, before.labels, strict=True)
+    }
     part = prepare_data(asked(replace(DIGITS, limit=300)), root=tmp_path)
     split = load_development(tmp_path / "data/prepared")
     assert part.holdout_digest == whole.holdout_digest
     assert len(split.labels) == 300
     assert np.bincount(split.labels).min() >= 29
-    known = {row.tobytes() for row in images}
-    assert all(row.tobytes() in known for row in split.images)
+    assert [known[image.tobytes()] for image in split.images] == split.labels.tolist()
 
 
 @pytest.mark.parametrize("limit", [None, 60])
@@ -161,6 +163,14 @@ def one_class(folder: Path) -> None:
         path.with_suffix("").write_bytes(idx_bytes(np.ones(rows, np.uint8)))
 
 
+def one_dimension(folder: Path) -> None:
+    """Give images a single side."""
+    for prefix, rows in (("train", 60), ("t10k", 30)):
+        path = folder / f"{STEMS[prefix, 'images']}.gz"
+        path.unlink()
+        path.with_suffix("").write_bytes(idx_bytes(toy_images(rows, shape=(20,))))
+
+
 def missing_file(folder: Path) -> None:
     """Lose the last file that is read."""
     (folder / f"{STEMS['t10k', 'labels']}.gz").unlink()
@@ -171,6 +181,7 @@ def missing_file(folder: Path) -> None:
     [
         (TOY, one_class),
         (TOY, missing_file),
+        (replace(TOY, augment=1), one_dimension),
         (replace(TOY, limit=61), None),
         (replace(TOY, limit=2), None),
         (replace(TOY, name="mnist"), None),

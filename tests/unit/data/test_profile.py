@@ -9,7 +9,9 @@ from foldwise.data.profile import data_profile, profile_text
 from foldwise.data.saving import Draft, write_split
 
 IMAGES = np.random.default_rng(3).integers(0, 256, (9000, 4), dtype=np.uint8)
+IMAGES[:, 1] = np.arange(9000) // 8999
 IMAGES[:, 2] = 9
+IMAGES[:, 3] = 255 - IMAGES[:, 1]
 LABELS = np.arange(9000) % 3
 
 

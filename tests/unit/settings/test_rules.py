@@ -21,6 +21,7 @@ from foldwise.settings.rules import (
 def test_an_integer_rule_refuses_all_but_integers_of_its_range(value: object) -> None:
     """A bool, a whole float, a numeral in quotes and a neighbour of the range are no such."""
     assert not integer(3, 8).holds(value)
+    assert not integer(0, 1).holds(value)
 
 
 def test_an_integer_rule_takes_both_ends() -> None:
