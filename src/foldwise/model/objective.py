@@ -7,15 +7,16 @@ For raw pixels ``x`` a fit with standardised coefficients ``w`` and intercept ``
 so the data need no standardised copy. With ``r`` the residual (probability minus indicator), the
 gradient of the summed loss is ``dL/dc = sum r`` and ``dL/du = sum r x``, and by the chain rule
 ``dL/dw = (dL/du - mean * dL/dc) / scale``, ``dL/db = dL/dc``. Column 0 of the pixels is one, so
-``c`` is row 0 of the matrix of all fits, and one product gives both.
+``c`` is column 0 of the matrix of all fits, and one product gives both.
 
 The scores of a block are (fits, outputs, rows): a fit's rows are contiguous, and the softmax runs
 over the axis before them.
 
 L-BFGS turns a difference in the last bit into one in the fourth digit of the predictions at the
 usual tolerance, so a fit's sums must not depend, to the bit, on which fits share the product.
-OpenBLAS's kernels sum differently at different columns of a tile, at ragged edges, and in small
-products. Hence each fit gets whole tiles of 12 columns, and a product is never small.
+A BLAS library's kernels may sum differently at different places of a product, and in small
+products. Hence each fit gets whole tiles of outputs (:mod:`foldwise.model.tiles`), and a product
+is never small.
 """
 
 from collections.abc import Callable
@@ -26,13 +27,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.model.layout import Block, Layout
+from foldwise.model.tiles import SMALL_PRODUCT, tile_width
 
 Real = NDArray[np.floating]
 Link = Callable[[Real, NDArray[np.int64]], NDArray[np.float64]]
 """Turns scores (fits, outputs, rows) into residuals in place; returns summed losses (fits, n)."""
 
-TILE = 12
-SMALL_PRODUCT = 1_100_000
 _LOG_CHUNK = 64
 
 
@@ -42,8 +42,8 @@ class Batch:
 
     Attributes
     ----------
-    weights : (width, fits, outputs)
-        ``u`` of all fits side by side, with ``c`` in row 0.
+    weights : (fits, outputs, width)
+        ``u`` of all fits, with ``c`` in column 0.
     trains_on : bool array (parts, fits)
     """
 
@@ -54,21 +54,21 @@ class Batch:
 def evaluate(
     layout: Layout, batch: Batch, link: Link, pool: Executor
 ) -> tuple[NDArray[np.float64], Real]:
-    """Summed losses (fits, n) and their gradient in the weights (width, fits, outputs).
+    """Summed losses (fits, n) and their gradient in the weights (fits, outputs, width).
 
     ``n`` is 1 for the softmax, and the number of outputs where each is a problem of its own.
     Every (part, lane) is summed by itself and the sums are added in a fixed order, so that the
     answer is the same to the bit for any number of threads.
     """
     chosen = [np.flatnonzero(fits) for fits in batch.trains_on]
-    weights = [_in_tiles(batch.weights[:, fits], layout.smallest_block) for fits in chosen]
+    weights = [_in_tiles(batch.weights[fits], layout.smallest_block) for fits in chosen]
     tasks = [
         (part, lane)
         for part, lanes in enumerate(layout.lanes)
         for lane in lanes
         if lane and len(chosen[part])
     ]
-    outputs = batch.weights.shape[2]
+    outputs = batch.weights.shape[1]
 
     def task(item: tuple[int, tuple[Block, ...]]) -> tuple[NDArray[np.float64], Real]:
         part, blocks = item
@@ -77,40 +77,46 @@ def evaluate(
     gradient = np.zeros_like(batch.weights)
     losses: NDArray[np.float64] | float = 0.0
     for (part, _), (lane_losses, lane_gradient) in zip(tasks, pool.map(task, tasks), strict=True):
-        spread = np.zeros((gradient.shape[1], lane_losses.shape[1]))
+        spread = np.zeros((len(gradient), lane_losses.shape[1]))
         spread[chosen[part]] = lane_losses
         losses = losses + spread
-        gradient[:, chosen[part]] += lane_gradient
+        for fit, slope in zip(chosen[part], lane_gradient, strict=True):
+            gradient[fit] += slope
     return np.asarray(losses), gradient
 
 
 def _in_tiles(weights: Real, smallest_block: int) -> Real:
-    """The fits' columns side by side, each fit's filled up with zeros to whole tiles."""
-    width, fits, outputs = weights.shape
-    tiles = -(-outputs // TILE) * TILE
-    enough = -(-SMALL_PRODUCT // (smallest_block * tiles))
-    padded = np.zeros((width, max(fits, enough), tiles), dtype=weights.dtype)
-    padded[:, :fits, :outputs] = weights
-    return padded.reshape(width, -1)
+    """All fits' outputs as rows, each fit's filled up with zeros to whole tiles."""
+    fits, outputs, width = weights.shape
+    padded_outputs = _padded(outputs, weights.dtype)
+    enough = -(-SMALL_PRODUCT // (smallest_block * padded_outputs))
+    padded = np.zeros((max(fits, enough), padded_outputs, width), dtype=weights.dtype)
+    padded[:fits, :outputs] = weights
+    return padded.reshape(-1, width)
+
+
+def _padded(outputs: int, dtype: np.dtype[np.floating]) -> int:
+    tile = tile_width(dtype)
+    return -(-outputs // tile) * tile
 
 
 def _sum_blocks(
     blocks: tuple[Block, ...], weights: Real, shape: tuple[int, int], link: Link
 ) -> tuple[NDArray[np.float64], Real]:
-    """Losses (fits, n) and gradient (width, fits, outputs) of one lane, shape = (fits, outputs)."""
+    """Losses (fits, n) and gradient (fits, outputs, width) of one lane, shape = (fits, outputs)."""
     fits, outputs = shape
-    tiles = -(-outputs // TILE) * TILE
-    losses = np.zeros(1)
+    padded = _padded(outputs, weights.dtype)
+    losses: NDArray[np.float64] | float = 0.0
     gradient = np.zeros_like(weights)
     for block in blocks:
         pixels = block.pixels.astype(weights.dtype)
         prefix = pixels.shape[1]
-        scores = weights[:prefix].T @ pixels.T
-        by_fit = scores[: fits * tiles].reshape(fits, tiles, len(pixels))
+        scores = weights[:, :prefix] @ pixels.T
+        by_fit = scores[: fits * padded].reshape(fits, padded, len(pixels))
         losses = losses + link(by_fit[:, :outputs], block.labels)
-        gradient[:prefix] += (scores @ pixels).T
-    in_tiles = gradient[:, : fits * tiles].reshape(len(weights), fits, tiles)
-    return losses, in_tiles[:, :, :outputs]
+        gradient[:, :prefix] += scores @ pixels
+    slopes = gradient[: fits * padded].reshape(fits, padded, -1)
+    return np.asarray(losses), slopes[:, :outputs]
 
 
 def softmax_link(scores: Real, labels: NDArray[np.int64]) -> NDArray[np.float64]:

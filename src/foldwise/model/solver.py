@@ -146,11 +146,9 @@ def _advance(
     trains_on = np.array(
         [[part not in run.request.left_out for run in active] for part in range(layout.parts)]
     )
-    batch = Batch(np.ascontiguousarray(weights.transpose(2, 0, 1)), trains_on)
     link = softmax_link if _softmax(layout, options) else sigmoid_link
-    losses, gradient = evaluate(layout, batch, link, pool)
-    by_fit = np.ascontiguousarray(gradient.transpose(1, 2, 0))
-    list(pool.map(_Running.receive, active, losses, by_fit))
+    losses, gradients = evaluate(layout, Batch(weights, trains_on), link, pool)
+    list(pool.map(_Running.receive, active, losses, gradients))
 
 
 _WORST: tuple[Status, ...] = ("exhausted", "stalled", "converged")

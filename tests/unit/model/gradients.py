@@ -19,11 +19,11 @@ def objective_and_gradient(
     inverse = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)
     intercept, w = point[:, 0], point[:, 1:][:, layout.columns]
     u = w * inverse
-    weights = np.column_stack([intercept - u @ mean, u]).T[:, np.newaxis, :]
-    batch = Batch(np.ascontiguousarray(weights), np.ones((case.folds, 1), bool))
+    weights = np.column_stack([intercept - u @ mean, u])[np.newaxis]
+    batch = Batch(weights, np.ones((case.folds, 1), bool))
     with ThreadPoolExecutor(1) as pool:
         loss, summed = evaluate(layout, batch, sigmoid_link if sigmoids else softmax_link, pool)
-    raw = summed[:, 0, :].T
+    raw = summed[0]
     gradient = np.zeros_like(point)
     gradient[:, 0] = raw[:, 0] / rows
     lit = (raw[:, 1:] - np.outer(raw[:, 0], mean)) * inverse / rows
