@@ -20,7 +20,7 @@ PACKAGE := $(VENV)/package.stamp
 .DELETE_ON_ERROR:
 # Two installs at once into one environment spoil it.
 .NOTPARALLEL:
-.PHONY: help install dev repro compare ui test check format soak bench calibrate screenshots lock hook clean
+.PHONY: help install dev repro compare ui test check format soak bench calibrate docs screenshots lock hook clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -58,6 +58,9 @@ bench: $(BENCH) $(PACKAGE) ## time the nested search against scikit-learn's
 
 calibrate: $(BENCH) $(PACKAGE) ## measure what the documented figures rest on
 	$(RUN) python -m benchmarks.calibrate
+
+docs: dev ## write the generated sections of README and docs
+	$(RUN) python -m docs.fill
 
 screenshots: dev ## take the documentation's pictures anew; needs Chromium
 	$(RUN) python -m benchmarks.screenshots

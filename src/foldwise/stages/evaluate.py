@@ -7,7 +7,7 @@ from foldwise.data.dataset import DataInfo, Split, load_development, load_holdou
 from foldwise.model.linear import probabilities
 from foldwise.model.pipeline import content_digest
 from foldwise.report import card, page
-from foldwise.report.album import holdout_pictures, search_pictures
+from foldwise.report.album import data_pictures, holdout_pictures, search_pictures
 from foldwise.report.findings import Findings
 from foldwise.report.holdout import summarise_holdout
 from foldwise.report.judged import Judged
@@ -74,7 +74,10 @@ def main() -> None:
         )
         judged = _judge(work)
         findings = _findings(work, judged, described, run_id=recorder.run_id, digest=digest)
-        pictures = holdout_pictures(findings.holdout, judged, model)
+        pictures = (
+            *_data_pictures(work),
+            *holdout_pictures(findings.holdout, judged, model),
+        )
         reports = _tables(findings, judged) | {"report.html": _page(work, findings, pictures)}
         figures = picture_files(pictures)
         save(REPORTS, reports)
@@ -139,12 +142,17 @@ def _findings(
     )
 
 
+def _data_pictures(work: _Work) -> tuple[Picture, ...]:
+    images, labels = work.development.images, work.development.labels
+    return data_pictures(images, labels, tuple(map(str, work.info.classes)), work.info.image_shape)
+
+
 def _tables(findings: Findings, judged: Judged) -> dict[str, bytes]:
     holdout = findings.holdout
     return {
         "evaluation.json": json_text(evaluation(holdout)).encode(),
         "predictions.csv": predictions_csv(judged).encode(),
-        "confusion.csv": confusion_csv(judged).encode(),
+        "confusion.csv": confusion_csv(holdout).encode(),
         "per_class.csv": per_class_csv(holdout).encode(),
         "roc.csv": roc_csv(holdout).encode(),
         "calibration.csv": calibration_csv(holdout).encode(),

@@ -1,0 +1,68 @@
+"""``python -m docs.fill``: write the figures that stand in README and docs from the files they come from.
+
+A section between ``<!-- name -->`` and ``<!-- /name -->`` is written anew; a test holds what is
+committed to what this would write.
+"""
+
+import json
+import re
+from pathlib import Path
+
+from foldwise.report.reference import reference_for
+from foldwise.report.wording import metric_label
+from foldwise.settings.reference import reference_tables
+
+ROOT = Path(__file__).parent.parent
+METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss")
+
+
+def filled() -> dict[Path, str]:
+    """Every document with a generated section, as it should read."""
+    readme, reference = ROOT / "README.md", ROOT / "docs" / "reference.md"
+    return {
+        readme: _with_section(readme.read_text(), "results", _results(ROOT / "reports")),
+        reference: _with_section(reference.read_text(), "parameters", reference_tables()),
+    }
+
+
+def _results(reports: Path) -> str:
+    tuning = json.loads((reports / "tuning.json").read_text())
+    evaluation = json.loads((reports / "evaluation.json").read_text())
+    outer = {each["metric"]: each for each in tuning["intervals"]}
+    published = reference_for("mnist")
+    assert published is not None
+    lines = [
+        "| | outer folds, mean (95 % interval) | holdout (95 % interval) | reference report |",
+        "|---|---|---|---|",
+    ]
+    for metric in METRICS:
+        each = outer[metric]
+        lines.append(
+            f"| {metric_label(metric)} "
+            f"| {each['mean']:.4f} ({each['low']:.4f} to {each['high']:.4f}) "
+            f"| {evaluation[metric]:.4f} ({evaluation[f'{metric}_low']:.4f} to "
+            f"{evaluation[f'{metric}_high']:.4f}) | {published.scores[metric]} |"
+        )
+    chosen = sorted(fold["C"] for fold in tuning["folds"])
+    lines += [
+        f"| C | {chosen[0]:.3g} to {chosen[-1]:.3g} | {tuning['C']:.3g} | {published.C} |",
+        "",
+        f"{tuning['fits']['logical']} logical fits, {tuning['fits']['distinct']} distinct ones, "
+        f"{tuning['fits']['converged']} converged. The outer interval is Nadeau and Bengio's "
+        "corrected one, which is conservative; the holdout's is a bootstrap over its images. "
+        "`reports/tuning.json` and `reports/evaluation.json` hold all digits.",
+    ]
+    return "\n".join(lines)
+
+
+def _with_section(text: str, name: str, content: str) -> str:
+    section = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+    written, count = section.subn(lambda found: f"{found[1]}{content.strip()}\n{found[2]}", text)
+    if count != 1:
+        raise SystemExit(f"a document must have the section {name} once, it has it {count} times")
+    return written
+
+
+if __name__ == "__main__":
+    for path, text in filled().items():
+        path.write_text(text)
