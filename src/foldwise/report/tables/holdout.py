@@ -42,12 +42,17 @@ def predictions_csv(judged: Judged) -> str:
     )
 
 
-def confusion_csv(judged: Judged) -> str:
-    """List actual and predicted class a row: what DVC's confusion template counts."""
-    predicted = predicted_codes(judged.probabilities)
-    pairs = zip(judged.labels.tolist(), predicted.tolist(), strict=True)
-    names = judged.classes
-    return csv_text(("actual", "predicted"), ((names[a], names[p]) for a, p in pairs))
+def confusion_csv(holdout: HoldoutSummary) -> str:
+    """List the confusion matrix, a cell a row: its images and their share of the actual class."""
+    counts, names = holdout.confusion, holdout.classes
+    totals = np.maximum(counts.sum(axis=1), 1)
+    return csv_text(
+        ("actual", "predicted", "images", "share"),
+        (
+            (names[actual], names[predicted], images, rounded(float(images / totals[actual])))
+            for (actual, predicted), images in np.ndenumerate(counts)
+        ),
+    )
 
 
 def per_class_csv(holdout: HoldoutSummary) -> str:
