@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 
 from foldwise.errors import SettingsError
+from foldwise.model.scores import METRICS
 from foldwise.settings import (
     Metric,
     PrepareSettings,
@@ -169,6 +170,11 @@ def test_the_metrics_that_can_be_chosen_are_the_typed_ones() -> None:
     """The type and the rule of tune.metric name the same words."""
     rule = {field.name: field for field in fields(TuneSettings)}["metric"].metadata["rule"]
     assert rule.says == choice(*get_args(Metric)).says
+
+
+def test_every_metric_that_can_be_chosen_is_scored() -> None:
+    """The settings, below the model, repeat the names that the scores define."""
+    assert get_args(Metric) == METRICS
 
 
 def test_the_reference_names_every_parameter_with_its_default() -> None:
