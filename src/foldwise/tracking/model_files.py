@@ -60,7 +60,7 @@ def write_model(
 
     It needs scikit-learn, skops and mlflow to be served, and answers probabilities. The signature
     is one unnamed double column per pixel, which takes arrays of any usual type, DataFrames and
-    JSON, and refuses another width.
+    JSON, and refuses a smaller width; MLflow drops what a wider input has too many.
 
     Parameters
     ----------
