@@ -8,7 +8,7 @@ from pathlib import Path
 import foldwise
 from foldwise.settings import TuneSettings
 
-_ROOMS = ("data", "model", "search")
+SEARCH_ROOMS = ("data", "model", "search")
 
 
 def search_key(development_digest: str, tune: TuneSettings, seed: int) -> str:
@@ -22,11 +22,11 @@ def search_key(development_digest: str, tune: TuneSettings, seed: int) -> str:
     return hashlib.sha256(json.dumps(story, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def code_digest() -> str:
+def code_digest(rooms: tuple[str, ...] = SEARCH_ROOMS) -> str:
     """SHA-256 over the sources of the rooms that determine a result."""
     home = Path(foldwise.__file__).parent
     digest = hashlib.sha256()
-    for room in _ROOMS:
+    for room in rooms:
         for path in sorted((home / room).rglob("*.py")):
             digest.update(path.relative_to(home).as_posix().encode() + b"\0")
             digest.update(path.read_bytes() + b"\0")

@@ -3,12 +3,29 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
+from typing import Protocol, TypeVar
 
 from foldwise.model.scores import is_loss
 from foldwise.search.results import FinalModel, FitCounts, OuterFold, Trial
 
 
-def best_trial(trials: Sequence[Trial], metric: str) -> Trial:
+class Scored(Protocol):
+    """A trial of any kind: numbered, with a mean score."""
+
+    @property
+    def number(self) -> int:
+        """Completed trials of its study before it."""
+        ...
+
+    def mean(self, metric: str) -> float:
+        """Mean of ``metric`` over the inner folds."""
+        ...
+
+
+T = TypeVar("T", bound=Scored)
+
+
+def best_trial(trials: Sequence[T], metric: str) -> T:
     """The trial with the best mean score; of equals the first."""
     sign = 1 if is_loss(metric) else -1
     return min(trials, key=lambda trial: (sign * trial.mean(metric), trial.number))

@@ -36,7 +36,7 @@ def load_settings(path: Path = Path("params.yaml")) -> Settings:
         The file can't be read, a key is unknown, or a value breaks its rule: one line with the
         full key, the rule, the value and the remedy.
     """
-    settings = _section(Settings, _document(path), prefix="", file=path)
+    settings = read_section(Settings, read_yaml(path), prefix="", file=path)
     _check_together(settings, path)
     return settings
 
@@ -63,7 +63,8 @@ def parameters_digest(settings: Settings, *, only: tuple[str, ...] = ("",)) -> s
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _document(path: Path) -> object:
+def read_yaml(path: Path) -> object:
+    """Whatever a small YAML file holds, or a SettingsError of one line."""
     try:
         if path.stat().st_size > _LARGEST_FILE:
             raise SettingsError(
@@ -81,7 +82,8 @@ def _document(path: Path) -> object:
         raise SettingsError(f"{path} must be valid YAML, got: {words}: mend the file") from error
 
 
-def _section(kind: type[_Section], given: object, *, prefix: str, file: Path) -> _Section:
+def read_section(kind: type[_Section], given: object, *, prefix: str, file: Path) -> _Section:
+    """A mapping as a dataclass whose fields carry rules; ``prefix`` is the full key so far."""
     if not isinstance(given, dict):
         raise SettingsError(
             f"{prefix.rstrip('.') or file} must be a mapping of parameters, got {shown(given)}:"
@@ -99,7 +101,7 @@ def _section(kind: type[_Section], given: object, *, prefix: str, file: Path) ->
 def _read(field: Field[Any], value: object, *, prefix: str, file: Path) -> object:
     key = f"{prefix}{field.name}"
     if isinstance(field.type, type) and is_dataclass(field.type):
-        return _section(field.type, value, prefix=f"{key}.", file=file)
+        return read_section(field.type, value, prefix=f"{key}.", file=file)
     rule: Rule = field.metadata["rule"]
     if not rule.holds(value):
         raise SettingsError(f"{key} must be {rule.says}, got {shown(value)}: edit {file}")

@@ -39,7 +39,7 @@ class Display:
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         if not quiet and sys.stderr.isatty():
-            self._bars = _bars()
+            self._bars = progress_bars()
             self._whole = self._bars.add_task("fits", total=None, best="")
             self._tasks = {
                 study: self._bars.add_task(study, total=trials, best="") for study in studies
@@ -77,7 +77,7 @@ class Display:
         now = time.monotonic()
         self._first = progress.done if self._first is None else self._first
         made, wanted = progress.done - self._first, progress.total - progress.done
-        left = f", about {_span(wanted * (now - self._began) / made)} left" if made else ""
+        left = f", about {span(wanted * (now - self._began) / made)} left" if made else ""
         best = self._best.get(results.FINAL_STUDY)
         found = f"; final study: C {best.C:.4g}" if best else ""
         return f"{progress.done} of {progress.total} fits{left}{found}"
@@ -107,7 +107,8 @@ class Display:
             self._bars.stop()
 
 
-def _bars() -> Progress:
+def progress_bars() -> Progress:
+    """Bars on stderr, each with a field ``best`` for what was found so far."""
     return Progress(
         TextColumn("{task.description:<8}"),
         BarColumn(bar_width=30),
@@ -119,5 +120,6 @@ def _bars() -> Progress:
     )
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """A stretch of time as people say it."""
     return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
