@@ -19,3 +19,7 @@ class SearchError(FoldwiseError):
 
 class StoreError(FoldwiseError):
     """The tracking store or registry can't be reached, read or written."""
+
+
+class PromotionError(FoldwiseError):
+    """Two models can't be judged against each other."""

@@ -65,6 +65,13 @@ def bootstrap_class_f1(
     return np.concatenate([_class_counts(tally @ weights).f1 for weights in blocks], axis=0)
 
 
+def bootstrap_means(values: NDArray[np.float64], *, draws: int, seed: int) -> NDArray[np.float64]:
+    """Mean of ``values`` (rows,) in every draw, an array (draws,)."""
+    line = csr_array(values[np.newaxis])
+    blocks = row_counts(len(values), draws=draws, seed=seed)
+    return np.concatenate([(line @ counts)[0] for counts in blocks]) / len(values)
+
+
 def _tally(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> csr_array:
     """Matrix (3 classes, rows) that sums weights into each class's hits, labels, predictions."""
     rows, classes = probabilities.shape

@@ -1,0 +1,18 @@
+"""Whether a model may become champion: a pure function of figures, without store or clock."""
+
+from foldwise.tracking.promotion.comparison import Comparison, compare, comparison_level
+from foldwise.tracking.promotion.decision import Contender, Decision, decide
+from foldwise.tracking.promotion.paired import McNemar, PairedBound, mcnemar, paired_bound
+
+__all__ = [
+    "Comparison",
+    "Contender",
+    "Decision",
+    "McNemar",
+    "PairedBound",
+    "compare",
+    "comparison_level",
+    "decide",
+    "mcnemar",
+    "paired_bound",
+]
