@@ -9,7 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foldwise.model.scores import METRICS, per_class, score
-from foldwise.search.bootstrap import bootstrap_class_f1, bootstrap_scores, row_counts
+from foldwise.search.bootstrap import (
+    bootstrap_class_f1,
+    bootstrap_means,
+    bootstrap_scores,
+    row_counts,
+)
 from tests.unit.model.predictions import Predictions, draw_predictions, predictions
 
 
@@ -41,6 +46,14 @@ def test_class_f1_is_that_of_the_rows_drawn(given_predictions: Predictions, seed
     for draw, rows in enumerate(drawn_rows(len(labels), draws=3, seed=seed)):
         expected = [each.f1 for each in per_class(probabilities[rows], labels[rows])]
         np.testing.assert_allclose(found[draw], expected)
+
+
+def test_a_mean_is_that_of_the_rows_drawn() -> None:
+    """Any figure a row has can be redrawn, over block edges too."""
+    values = np.random.default_rng(1).normal(size=50)
+    found = bootstrap_means(values, draws=70, seed=2)
+    expected = [values[rows].mean() for rows in drawn_rows(50, draws=70, seed=2)]
+    np.testing.assert_allclose(found, expected)
 
 
 def test_a_draw_has_as_many_rows_as_the_data() -> None:

@@ -10,6 +10,7 @@ from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import ndtri
 
+from foldwise.search.bootstrap import bootstrap_means
 from foldwise.tracking.promotion.paired import (
     bootstrap_bound,
     likelihood_bound,
@@ -105,6 +106,15 @@ def test_for_many_calm_rows_both_bounds_are_students() -> None:
     assert likelihood_bound(differences, level=0.03) == pytest.approx(expected, abs=2e-4)
     drawn = bootstrap_bound(differences, level=0.03, draws=2000, seed=1)
     assert drawn == pytest.approx(expected, abs=2e-4)
+
+
+@pytest.mark.parametrize(("level", "beyond"), [(0.03, 29), (0.005, 4), (0.0019, 0), (1e-6, 0)])
+def test_the_bootstrap_bound_leaves_its_share_of_draws_beyond(level: float, beyond: int) -> None:
+    """Of 999 draws, level times 1000 reach it, itself among them; of a rarer kind there is none."""
+    differences = np.random.default_rng(5).normal(size=200)
+    means = bootstrap_means(differences, draws=999, seed=1)
+    bound = bootstrap_bound(differences, level=level, draws=999, seed=1)
+    assert (means > bound).sum() == beyond
 
 
 def test_with_fewer_draws_than_the_level_asks_for_the_largest_counts() -> None:
