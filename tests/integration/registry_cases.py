@@ -5,7 +5,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from multiprocessing.context import ForkServerContext
 
 import numpy as np
@@ -13,16 +13,22 @@ import numpy as np
 from foldwise.data.dataset import DataInfo, Split
 from foldwise.data.digest import content_digest as data_digest
 from foldwise.model.linear import LinearModel, probabilities
-from foldwise.settings import Settings
+from foldwise.search.results import FitCounts
+from foldwise.settings import PromotionSettings, Settings
 from foldwise.tracking.evidence import Evidence, gather_evidence
 from foldwise.tracking.registration import Submission
 from foldwise.tracking.store import Store
+from foldwise.tracking.verify import Holdout
 from tests.factories import make_result
 
 NAME = "blobs-classifier"
 CLASSES = (0, 1, 2)
 SHAPE = (4, 4)
-SETTINGS = Settings()
+SETTINGS = Settings(
+    promotion=PromotionSettings(
+        min_accuracy=0.5, max_log_loss=5.0, max_calibration_error=0.5, bootstrap=500
+    )
+)
 
 
 def make_holdout(rows: int = 1500, seed: int = 7) -> Split:
@@ -73,7 +79,14 @@ def evaluated(model: LinearModel, holdout: Split) -> Evidence:
         replace(evidence.holdout, log_loss=evidence.holdout.log_loss + shift)
         for shift in (-0.02, 0.0, 0.02)
     )
-    return replace(evidence, outer=outer)
+    healthy = FitCounts(logical=40, distinct=30, converged=30, stalled=0, exhausted=0)
+    return replace(evidence, outer=outer, fits=healthy, chosen=(0.01, 0.02, 0.01, 0.01))
+
+
+def as_found(holdout: Split) -> Holdout:
+    """The holdout as the command line hands it to verification."""
+    digest = evaluated(model_of(0.0), holdout).data.holdout_digest
+    return Holdout(digest, holdout.images, holdout.labels)
 
 
 def start_run(store: Store) -> str:
@@ -104,11 +117,18 @@ def kill_after(last: str, step: str) -> None:
 
 def in_process(work: Callable[..., object], *args: object) -> int:
     """Run ``work`` in a process of its own; returns the exit status, negative for a signal."""
-    process = _context().Process(target=work, args=args)
-    process.start()
-    process.join(120)
-    assert process.exitcode is not None
-    return process.exitcode
+    (status,) = start_together(partial(work, *args))
+    return status
+
+
+def start_together(*works: Callable[[], object]) -> list[int]:
+    """Run each work in a process of its own, at the same time; returns their exit statuses."""
+    processes = [_context().Process(target=work) for work in works]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    return [process.exitcode if process.exitcode is not None else 999 for process in processes]
 
 
 @cache

@@ -16,10 +16,11 @@ from foldwise.tracking.model_files import files_digest, read_model
 from foldwise.tracking.registration import register
 from foldwise.tracking.registry import Version, fetch_files, find_version
 from foldwise.tracking.store import Store
-from foldwise.tracking.verify import Holdout, Verification, verify
+from foldwise.tracking.verify import Verification, verify
 from tests.integration.registry_cases import (
     NAME,
     SETTINGS,
+    as_found,
     evaluated,
     make_holdout,
     model_of,
@@ -28,11 +29,7 @@ from tests.integration.registry_cases import (
 )
 
 SPLIT = make_holdout()
-HOLDOUT = Holdout(
-    digest=evaluated(model_of(0.0), SPLIT).data.holdout_digest,
-    images=SPLIT.images,
-    labels=SPLIT.labels,
-)
+HOLDOUT = as_found(SPLIT)
 
 
 @pytest.fixture
@@ -191,12 +188,12 @@ def test_a_commit_of_this_repository_passes_unless_it_was_dirty(store: Store) ->
     here = Path(__file__).parent
     commit = git_state(here)["git.commit"]
     handed_in = submission(model_of(0.0), SPLIT, start_run(store))
-    store = replace(store, root=here)
     for dirty, verdict in (("false", "pass"), ("true", "warning")):
         tags = {"git.commit": commit, "git.dirty": dirty}
         run_id = start_run(store)
         version = register(store, replace(handed_in, tags=tags, run_id=run_id))
-        assert verdicts(verify(store, version, HOLDOUT, SETTINGS))["git commit"] == verdict
+        found = verify(replace(store, root=here), version, HOLDOUT, SETTINGS)
+        assert verdicts(found)["git commit"] == verdict
 
 
 def reseal(store: Store, version: Version) -> Version:

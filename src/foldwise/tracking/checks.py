@@ -37,6 +37,11 @@ def advised(name: str, figure: str, bound: str, *, holds: bool) -> Check:
     return Check(name, figure, bound, "pass" if holds else "warning")
 
 
+def same_digest(name: str, found: str, told: str) -> Check:
+    """A check that what is there has the digest that was recorded."""
+    return judged(name, found[:12], told[:12] or "none recorded", holds=found == told)
+
+
 def all_hold(checks: Iterable[Check]) -> bool:
     """Whether none of the checks failed."""
     return all(check.verdict != "fail" for check in checks)

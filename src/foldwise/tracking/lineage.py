@@ -77,7 +77,7 @@ def lineage(
             "development_digest": data.development_digest,
             "holdout_digest": data.holdout_digest,
             "parameters_digest": parameters_digest(settings),
-            "mlflow.user": _user(),
+            "mlflow.user": user(),
             "mlflow.source.name": "foldwise",
             "mlflow.source.type": "LOCAL",
             **git_state(folder or Path.cwd()),
@@ -117,6 +117,14 @@ def machine() -> str:
     return hashlib.sha256(f"{platform.node()}/{platform.machine()}".encode()).hexdigest()[:16]
 
 
+def user() -> str:
+    """Name of the user who runs this."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
+
+
 def dvc_experiment() -> dict[str, str]:
     """Name and baseline of the DVC experiment this process runs in, if any."""
     named = {"dvc.experiment": "DVC_EXP_NAME", "dvc.baseline": "DVC_EXP_BASELINE_REV"}
@@ -152,13 +160,6 @@ def _git(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.strip()
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "unknown"
 
 
 def _version(library: str) -> str | None:

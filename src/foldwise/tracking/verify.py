@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from foldwise.model.pipeline import content_digest
 from foldwise.model.scores import METRICS, calibration_error, score
 from foldwise.settings import Settings, parameters_digest
-from foldwise.tracking.checks import Check, advised, all_hold, judged
+from foldwise.tracking.checks import Check, advised, all_hold, judged, same_digest
 from foldwise.tracking.evidence import Evidence, labels_digest
 from foldwise.tracking.faults import store_faults
 from foldwise.tracking.lineage import git_knows, library_versions, machine
@@ -83,7 +83,7 @@ def verify(store: Store, version: Version, holdout: Holdout, settings: Settings)
         files = fetch_files(store, version, Path(folder))
         found = files_digest(files)
         told = version.tags.get("bytes_digest", "")
-        unchanged = _same_digest("stored files", found, told)
+        unchanged = same_digest("stored files", found, told)
         if unchanged.verdict == "fail":
             closed = Check("model", "not opened", "files as registered", "fail")
             return Verification(version, (unchanged, closed), None, None)
@@ -94,7 +94,7 @@ def verify(store: Store, version: Version, holdout: Holdout, settings: Settings)
     checks = (
         unchanged,
         *_contents(version, stored),
-        _same_digest("holdout", holdout.digest, version.tags.get("holdout_digest", "")),
+        same_digest("holdout", holdout.digest, version.tags.get("holdout_digest", "")),
         *_figures(version, stored.evidence, probabilities, holdout.labels),
         *_origin(store, version, settings),
     )
@@ -104,8 +104,8 @@ def verify(store: Store, version: Version, holdout: Holdout, settings: Settings)
 def _contents(version: Version, stored: StoredModel) -> Iterator[Check]:
     tags, evidence = version.tags, stored.evidence
     found = content_digest(stored.model, evidence.classes)
-    yield _same_digest("model's numbers", found, tags.get("content_digest", ""))
-    yield _same_digest("evidence", evidence.digest, tags.get("evidence_digest", ""))
+    yield same_digest("model's numbers", found, tags.get("content_digest", ""))
+    yield same_digest("evidence", evidence.digest, tags.get("evidence_digest", ""))
 
 
 def _figures(
@@ -118,7 +118,7 @@ def _figures(
         yield Check("labels, scores", "not predicted", "the holdout evaluated on", "fail")
         return
     found = labels_digest(probabilities)
-    yield _same_digest("predicted labels", found, evidence.labels_digest)
+    yield same_digest("predicted labels", found, evidence.labels_digest)
     again = score(probabilities, labels)
     difference = max(
         abs(calibration_error(probabilities, labels) - evidence.calibration_error),
@@ -145,7 +145,7 @@ def _origin(store: Store, version: Version, settings: Settings) -> Iterator[Chec
     told = tags.get("parameters_digest", "")
     recorded = _run_tag(store, version, "parameters_digest")
     if recorded not in (None, told):
-        yield _same_digest("parameters", told, recorded or "")
+        yield same_digest("parameters", told, recorded or "")
     else:
         now = parameters_digest(settings)
         yield advised("parameters", told[:12], f"{now[:12]} (params.yaml)", holds=told == now)
@@ -175,10 +175,6 @@ def _is_at_home(tags: Mapping[str, str]) -> bool:
     return tags.get("machine") == machine() and all(
         tags.get(name) == here.get(name) for name in _RUNS_WITH
     )
-
-
-def _same_digest(name: str, found: str, told: str) -> Check:
-    return judged(name, found[:12], told[:12] or "none recorded", holds=found == told)
 
 
 def _predict(pipeline: Any, images: NDArray[np.uint8]) -> NDArray[np.float64]:

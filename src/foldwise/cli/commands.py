@@ -1,0 +1,167 @@
+"""What each command does: load, ask, print."""
+
+import sys
+from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
+
+from foldwise.cli.text import check_table, history_table
+from foldwise.data.dataset import PREPARED, load_holdout, load_holdout_info
+from foldwise.settings import Settings, load_settings
+from foldwise.tracking.address import project_root
+from foldwise.tracking.champion import Outcome
+from foldwise.tracking.champion import promote as promote_version
+from foldwise.tracking.champion import rollback as roll_back
+from foldwise.tracking.checks import Check
+from foldwise.tracking.history import read_history, unrecorded_now
+from foldwise.tracking.judgement import Request
+from foldwise.tracking.moving import reconcile
+from foldwise.tracking.registry import CHALLENGER, CHAMPION, alias_holder, find_version, model_name
+from foldwise.tracking.store import Store, open_store
+from foldwise.tracking.verify import Holdout
+from foldwise.tracking.verify import verify as verify_version
+
+_REFUSED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Project:
+    root: Path
+    settings: Settings
+    store: Store
+
+    @property
+    def name(self) -> str:
+        return model_name(self.settings.prepare.name)
+
+    def holdout(self) -> Holdout:
+        prepared = self.root / PREPARED
+        split = load_holdout(prepared)
+        return Holdout(load_holdout_info(prepared).digest, split.images, split.labels)
+
+
+def promote(given: Namespace) -> None:
+    """Judge a version; move the champion if it holds."""
+    request = Request(reason=given.reason, is_dry=given.dry_run, is_forced=given.force)
+    project = _open()
+    outcome = promote_version(
+        project.store,
+        project.name,
+        given.version,
+        holdout=project.holdout(),
+        settings=project.settings,
+        request=request,
+    )
+    _say(check_table(outcome.checks) + "\n" if outcome.checks else "")
+    _say(_promotion(outcome, project.name, is_dry=request.is_dry))
+    _exit(outcome)
+
+
+def rollback(given: Namespace) -> None:
+    """Return to the previous champion."""
+    project = _open()
+    outcome = roll_back(project.store, project.name, reason=given.reason)
+    number = outcome.version.number
+    if outcome.decision == "refused":
+        _say(check_table(outcome.checks) + "\n")
+        _say(f"refused: the files of version {number} aren't those that were registered\n")
+    else:
+        _say(f"rolled back: {_is_champion(outcome, project.name)}\n")
+    _exit(outcome)
+
+
+def history(_given: Namespace) -> None:
+    """Print all decisions."""
+    project = _open()
+    entries = read_history(project.store, project.name)
+    _say(history_table(entries) if entries else f"no decision on {project.name} yet\n")
+
+
+def verify(given: Namespace) -> None:
+    """Look at a version again."""
+    project = _open()
+    which = given.version or _in_use(project)
+    version = find_version(project.store, project.name, which)
+    verification = verify_version(project.store, version, project.holdout(), project.settings)
+    checks = verification.checks
+    if CHAMPION in version.aliases:
+        checks = (*checks, _recorded(project))
+    _say(f"{project.name} version {version.number} ({', '.join(version.aliases) or 'no alias'})\n")
+    _say(f"\n{check_table(checks)}\n")
+    _say("verified\n" if verification.holds else "not verified: don't serve this version\n")
+    if not verification.holds:
+        raise SystemExit(1)
+
+
+def ui(given: Namespace) -> None:
+    """Serve MLflow's pages."""
+    from foldwise.tracking.ui import serve_ui
+
+    serve_ui(host=given.host, port=given.port)
+
+
+def relocate(_given: Namespace) -> None:
+    """Mend the store's paths."""
+    from foldwise.tracking.relocate import relocate as mend
+
+    relocation = mend(project_root())
+    if not relocation.old:
+        _say(f"nothing to mend: the store already points to {relocation.new}\n")
+        return
+    rows = sum(relocation.changed.values())
+    _say(f"{rows} paths now point to {relocation.new}\nbefore: {', '.join(relocation.old)}\n")
+    _say(f"the database as it was: {relocation.backup}\n")
+
+
+def _open() -> _Project:
+    root = project_root()
+    settings = load_settings(root / "params.yaml")
+    store = open_store(root)
+    project = _Project(root, settings, store)
+    for record in reconcile(store, project.name):
+        _say(
+            f"the move to version {record.version}, decided {record.at} and cut short, is"
+            f" {record.state}\n"
+        )
+    return project
+
+
+def _in_use(project: _Project) -> str:
+    return CHALLENGER if alias_holder(project.store, project.name, CHAMPION) is None else CHAMPION
+
+
+def _recorded(project: _Project) -> Check:
+    change = unrecorded_now(project.store, project.name)
+    if change is None:
+        return Check("alias", "champion", "set by a recorded decision", "pass")
+    found = f"champion set outside foldwise (recorded: {change.recorded or 'none'})"
+    return Check("alias", found, "set by a recorded decision", "warning")
+
+
+def _promotion(outcome: Outcome, name: str, *, is_dry: bool) -> str:
+    number = outcome.version.number
+    match outcome.decision:
+        case "unchanged":
+            return f"nothing to do: the champion has the content of version {number} already\n"
+        case "refused":
+            failed = sum(check.verdict == "fail" for check in outcome.checks)
+            words = f"version {number} fails {failed} of {len(outcome.checks)} checks"
+            return f"{'dry run: would be refused' if is_dry else 'refused'}: {words}\n"
+        case decision if is_dry:
+            return f"dry run: version {number} would be {decision}\n"
+        case decision:
+            return f"{decision}: {_is_champion(outcome, name)}\n"
+
+
+def _is_champion(outcome: Outcome, name: str) -> str:
+    before = "none" if outcome.champion is None else f"version {outcome.champion}"
+    return f"version {outcome.version.number} of {name} is the champion (before: {before})"
+
+
+def _exit(outcome: Outcome) -> None:
+    if outcome.decision == "refused":
+        raise SystemExit(_REFUSED)
+
+
+def _say(words: str) -> None:
+    sys.stdout.write(words)

@@ -1,0 +1,116 @@
+"""What may be typed, with examples; the commands' own code is imported once one is chosen."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from foldwise import __version__
+from foldwise.stages.entry import run
+
+_ABOUT = "Judge, promote, verify and show the models that `dvc repro` has registered."
+_STATUS = "Exit status: 0 done, 1 error, 2 refused."
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line and exit status 1, because 2 means refused."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with one line on stderr."""
+        self.exit(1, f"foldwise: {message}: see `{self.prog} --help`\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command that was typed; ends with SystemExit where its status isn't 0."""
+    given = make_parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], None] = getattr(_commands(), given.command)
+    run(lambda: command(given))
+
+
+def make_parser() -> Parser:
+    """The parser of all commands."""
+    parser = Parser(prog="foldwise", description=_ABOUT, epilog=_STATUS)
+    parser.add_argument("--version", action="version", version=f"foldwise {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, summary: str, *examples: str) -> argparse.ArgumentParser:
+        lines = "".join(f"  {example}\n" for example in examples)
+        return commands.add_parser(
+            name,
+            help=summary[0].lower() + summary[1:].rstrip("."),
+            description=summary,
+            epilog=f"examples:\n{lines}\n{_STATUS}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    _add_ui(add("ui", "Show runs and models in the browser.", *_UI))
+    _add_promote(add("promote", "Judge a version and make it the champion.", *_PROMOTE))
+    _add_rollback(add("rollback", "Make the previous champion the champion again.", *_ROLLBACK))
+    add("history", "List the decisions on the model, and changes without one.", *_HISTORY)
+    _add_verify(add("verify", "See whether what serves is what was evaluated.", *_VERIFY))
+    add("relocate", "Mend the store's paths after its folder was moved.", *_RELOCATE)
+    return parser
+
+
+_UI = (
+    "foldwise ui                    on 127.0.0.1, port 5000",
+    "foldwise ui --port 5001",
+)
+_PROMOTE = (
+    "foldwise promote               the challenger, if every check holds",
+    "foldwise promote --dry-run     show the checks, change nothing",
+    "foldwise promote 3             version 3",
+    "foldwise promote --force --reason 'the holdout was relabelled'",
+)
+_ROLLBACK = ("foldwise rollback --reason 'errors on scanned forms'",)
+_HISTORY = ("foldwise history",)
+_VERIFY = (
+    "foldwise verify                the champion, or the challenger if there is none",
+    "foldwise verify challenger     whoever holds this alias",
+    "foldwise verify 3              version 3",
+)
+_RELOCATE = ("foldwise relocate",)
+
+
+def _add_ui(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--port", type=int, default=5000, help="port to listen on (default: %(default)s)"
+    )
+
+
+def _add_promote(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "version",
+        nargs="?",
+        default="challenger",
+        metavar="VERSION",
+        help="number or alias of the version to judge (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what would be decided; change nothing"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="promote although checks fail; needs --reason"
+    )
+    parser.add_argument("--reason", default="", metavar="TEXT", help="kept in the record")
+
+
+def _add_rollback(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="kept in the record")
+
+
+def _add_verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "version",
+        nargs="?",
+        metavar="ALIAS|VERSION",
+        help="alias or number (default: champion, or challenger if there is none)",
+    )
+
+
+def _commands() -> object:
+    from foldwise.cli import commands
+
+    return commands

@@ -1,0 +1,449 @@
+"""The champion changes by recorded decisions, one at a time, whatever is killed in between."""
+
+import signal
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from foldwise.errors import PromotionError, StoreError
+from foldwise.tracking.audit import Record, records_of
+from foldwise.tracking.champion import Outcome, promote, rollback
+from foldwise.tracking.checks import Check
+from foldwise.tracking.history import Unrecorded, read_history, unrecorded_now
+from foldwise.tracking.judgement import Request
+from foldwise.tracking.moving import reconcile
+from foldwise.tracking.registration import register
+from foldwise.tracking.registry import Version, all_versions, fetch_files, find_version
+from foldwise.tracking.store import Store, open_store
+from foldwise.tracking.watching import Watcher, unwatched
+from tests.integration.registry_cases import (
+    NAME,
+    SETTINGS,
+    as_found,
+    evaluated,
+    in_process,
+    kill_after,
+    make_holdout,
+    model_of,
+    start_run,
+    start_together,
+    submission,
+)
+
+SPLIT = make_holdout()
+HOLDOUT = as_found(SPLIT)
+GOOD, BETTER, WORSE, BEST = 0.1, 0.05, 0.2, 0.0
+JUST = Request()
+MOVING = ("recorded", "copied", "previous moved", "champion moved", "settled")
+
+
+@pytest.fixture
+def candidates(store: Store) -> Store:
+    """Versions 1 (good), 2 (better), 3 (worse) and 4 (best), none of them champion."""
+    for error in (GOOD, BETTER, WORSE, BEST):
+        register(store, submission(model_of(error), SPLIT, start_run(store)))
+    return store
+
+
+def decide(
+    store: Store, which: int | str, request: Request = JUST, *, after: Watcher = unwatched
+) -> Outcome:
+    return promote(
+        store,
+        NAME,
+        str(which),
+        holdout=HOLDOUT,
+        settings=SETTINGS,
+        request=request,
+        after=after,
+    )
+
+
+def aliases(store: Store) -> dict[str, int]:
+    held = store.client.get_registered_model(NAME).aliases
+    return {alias: int(number) for alias, number in held.items()}
+
+
+def records(store: Store) -> list[tuple[str, int, str]]:
+    found = records_of(all_versions(store, NAME))
+    return [(record.decision, record.version, record.state) for record in found]
+
+
+def content_of(store: Store) -> list[str]:
+    with closing(sqlite3.connect(store.root / "mlruns" / "mlflow.db")) as connection:
+        return list(connection.iterdump())
+
+
+def checks_of(outcome: Outcome) -> dict[str, Check]:
+    return {check.name: check for check in outcome.checks}
+
+
+def test_the_first_champion_needs_no_rival(candidates: Store) -> None:
+    """Without a champion the version is judged by itself."""
+    outcome = decide(candidates, "challenger")
+    assert (outcome.decision, outcome.version.number, outcome.champion) == ("promoted", 4, None)
+    assert aliases(candidates) == {"challenger": 4, "champion": 4}
+    assert records(candidates) == [("promoted", 4, "applied")]
+
+
+def test_a_better_model_takes_the_place_of_the_champion(candidates: Store) -> None:
+    """The old one stays at hand as the previous champion."""
+    decide(candidates, 1)
+    outcome = decide(candidates, 2)
+    assert (outcome.decision, outcome.champion) == ("promoted", 1)
+    assert aliases(candidates) == {"challenger": 4, "champion": 2, "previous_champion": 1}
+    assert checks_of(outcome)["log-loss against champion"].verdict == "pass"
+
+
+def test_a_worse_model_is_refused_and_nothing_is_moved(candidates: Store) -> None:
+    """The refusal is recorded all the same."""
+    decide(candidates, 2)
+    outcome = decide(candidates, 3, Request(reason="a try"))
+    assert outcome.decision == "refused"
+    assert checks_of(outcome)["log-loss against champion"].verdict == "fail"
+    assert aliases(candidates) == {"challenger": 4, "champion": 2}
+    assert records(candidates) == [("promoted", 2, "applied"), ("refused", 3, "none")]
+
+
+def test_the_record_tells_who_when_what_and_why(candidates: Store) -> None:
+    """It stands on the version as a tag, and as a file beside the model."""
+    decide(candidates, 1)
+    outcome = decide(candidates, 2, Request(reason="because"))
+    version = find_version(candidates, NAME, "2")
+    (record,) = records_of([version])
+    assert record.who.count("@") == 1
+    assert record.at.endswith("+00:00")
+    assert (record.champion, record.previous, record.version) == (1, None, 2)
+    assert record.reason == "because"
+    assert record.checks == outcome.checks
+    folder = fetch_files(candidates, version, Path("unused")) / "audit"
+    copy = Record.from_json((folder / f"{record.id}.json").read_text())
+    assert replace(copy, state="applied") == record
+    assert decide(candidates, 4).decision == "promoted"  # the copy left the digest alone
+
+
+def test_the_same_content_is_nothing_to_do(candidates: Store) -> None:
+    """Neither the champion itself nor another version with its numbers is decided on."""
+    decide(candidates, 4)
+    register(candidates, submission(model_of(BEST), SPLIT, start_run(candidates)))
+    before = content_of(candidates)
+    for which in (4, 5, "challenger"):
+        assert decide(candidates, which).decision == "unchanged"
+    assert content_of(candidates) == before
+
+
+@pytest.mark.parametrize("which", [1, 3, 4])
+def test_a_dry_run_changes_nothing(candidates: Store, which: int) -> None:
+    """It decides as the real one does, and the store stays as it is to the last row."""
+    decide(candidates, 2)
+    before = content_of(candidates)
+    files = sorted(candidates.root.rglob("*"))
+    dry = decide(candidates, which, Request(is_dry=True))
+    assert content_of(candidates) == before
+    assert sorted(candidates.root.rglob("*")) == files
+    assert decide(candidates, which) == replace(dry, version=find_version_again(candidates, which))
+
+
+def find_version_again(store: Store, which: int) -> Version:
+    """As it was when the decision looked at it: without the record that followed."""
+    version = find_version(store, NAME, str(which))
+    tags = {tag: value for tag, value in version.tags.items() if not tag.startswith("audit.")}
+    kept = tuple(a for a in version.aliases if a not in ("champion", "previous_champion"))
+    return replace(version, tags=tags, aliases=kept)
+
+
+def test_force_needs_a_reason_and_is_recorded(candidates: Store) -> None:
+    """A forced promotion is told apart from an earned one for ever."""
+    decide(candidates, 2)
+    with pytest.raises(PromotionError, match="--reason"):
+        Request(is_forced=True, reason="  ")
+    outcome = decide(candidates, 3, Request(is_forced=True, reason="they asked"))
+    assert outcome.decision == "forced"
+    assert aliases(candidates)["champion"] == 3
+    assert records(candidates)[-1] == ("forced", 3, "applied")
+
+
+def test_force_that_was_not_needed_is_a_promotion(candidates: Store) -> None:
+    """What the checks allow isn't called forced."""
+    assert decide(candidates, 1, Request(is_forced=True, reason="x")).decision == "promoted"
+
+
+def test_a_reason_too_long_for_a_record_is_refused() -> None:
+    """A tag holds so much and no more."""
+    with pytest.raises(PromotionError, match="at most 1000 characters, got 1001"):
+        Request(reason="x" * 1001)
+
+
+def damage(store: Store, number: int) -> None:
+    folder = fetch_files(store, find_version(store, NAME, str(number)), Path("unused"))
+    (folder / "model.skops").write_bytes(b"damaged")
+
+
+@pytest.mark.parametrize("request_", [Request(), Request(is_forced=True, reason="x")])
+def test_a_version_that_does_not_verify_is_refused_even_by_force(
+    candidates: Store, request_: Request
+) -> None:
+    """Nobody can want what was never evaluated to serve."""
+    damage(candidates, 4)
+    outcome = decide(candidates, 4, request_)
+    assert outcome.decision == "refused"
+    assert checks_of(outcome)["stored files"].verdict == "fail"
+    assert "champion" not in aliases(candidates)
+
+
+def test_a_damaged_champion_stops_the_comparison_unless_forced(candidates: Store) -> None:
+    """It can't be compared with; whoever wants to replace it all the same says why."""
+    decide(candidates, 1)
+    damage(candidates, 1)
+    with pytest.raises(PromotionError, match="the champion, version 1, must verify"):
+        decide(candidates, 2)
+    outcome = decide(candidates, 2, Request(is_forced=True, reason="disk fault"))
+    assert outcome.decision == "forced"
+    assert "must verify" in checks_of(outcome)["comparison with the champion"].figure
+
+
+def test_a_champion_of_another_holdout_stops_the_comparison_unless_forced(
+    candidates: Store,
+) -> None:
+    """Scores on different images don't compare."""
+    decide(candidates, 1)
+    fresh = make_holdout(seed=8)
+    register(candidates, submission(model_of(BEST), fresh, start_run(candidates)))
+    against = partial(promote, candidates, NAME, "5", holdout=as_found(fresh), settings=SETTINGS)
+    # Version 5 has the content of 4, so that 1 is the one to beat.
+    with pytest.raises(PromotionError, match="on one holdout"):
+        against(request=Request())
+    assert against(request=Request(is_forced=True, reason="new data")).decision == "forced"
+
+
+def test_a_champion_that_trained_on_this_holdout_stops_the_comparison(store: Store) -> None:
+    """Its score here would be flattery."""
+    first = submission(model_of(GOOD), SPLIT, start_run(store))
+    seen = replace(evaluated(model_of(GOOD), SPLIT), shared_rows=1)
+    seen = replace(seen, data=replace(seen.data, development_digest="c" * 64))
+    register(store, replace(first, evidence=seen))
+    register(store, submission(model_of(BEST), SPLIT, start_run(store)))
+    decide(store, 1)
+    with pytest.raises(PromotionError, match="must not have trained on the holdout"):
+        decide(store, 2)
+
+
+def test_each_distinct_model_that_is_judged_makes_the_next_comparison_stricter(
+    candidates: Store,
+) -> None:
+    """The table says which comparison on this holdout it is."""
+    for which in (2, 3, 3):
+        decide(candidates, which)
+    outcome = decide(candidates, 1)
+    assert "comparison 3 on" in checks_of(outcome)["log-loss against champion"].bound
+
+
+@pytest.mark.parametrize("step", MOVING)
+def test_a_promotion_killed_at_any_step_leaves_one_consistent_champion(
+    candidates: Store, step: str
+) -> None:
+    """The record and the aliases tell the same, and the same command then ends the same way."""
+    decide(candidates, 1)
+    decide(candidates, 2)
+    assert in_process(promote_and_die, candidates.root, "4", step) == -signal.SIGKILL
+    reconcile(candidates, NAME)
+    moved = step in ("champion moved", "settled")
+    assert records(candidates)[-1] == ("promoted", 4, "applied" if moved else "abandoned")
+    assert aliases(candidates) == {
+        "challenger": 4,
+        "champion": 4 if moved else 2,
+        "previous_champion": 2 if moved else 1,
+    }
+    assert unrecorded_now(candidates, NAME) is None
+    assert decide(candidates, 4).decision == ("unchanged" if moved else "promoted")
+    assert aliases(candidates) == {"challenger": 4, "champion": 4, "previous_champion": 2}
+
+
+@pytest.mark.parametrize("step", MOVING)
+def test_a_first_promotion_killed_at_any_step_leaves_a_champion_or_none(
+    candidates: Store, step: str
+) -> None:
+    """Where there was no champion, an abandoned promotion leaves none."""
+    assert in_process(promote_and_die, candidates.root, "4", step) == -signal.SIGKILL
+    reconcile(candidates, NAME)
+    moved = step in ("champion moved", "settled")
+    assert aliases(candidates) == {"challenger": 4} | ({"champion": 4} if moved else {})
+    assert unrecorded_now(candidates, NAME) is None
+
+
+@pytest.mark.parametrize("step", MOVING)
+def test_a_rollback_killed_at_any_step_leaves_one_consistent_champion(
+    candidates: Store, step: str
+) -> None:
+    """The same holds on the way back."""
+    decide(candidates, 1)
+    decide(candidates, 2)
+    assert in_process(roll_back_and_die, candidates.root, step) == -signal.SIGKILL
+    reconcile(candidates, NAME)
+    moved = step in ("champion moved", "settled")
+    assert aliases(candidates)["champion"] == (1 if moved else 2)
+    assert aliases(candidates)["previous_champion"] == (2 if moved else 1)
+    assert unrecorded_now(candidates, NAME) is None
+
+
+@pytest.mark.parametrize("step", ["recorded", "copied"])
+def test_a_refusal_killed_at_any_step_leaves_nothing_pending(candidates: Store, step: str) -> None:
+    """There is nothing to move, so there is nothing to settle."""
+    decide(candidates, 2)
+    assert in_process(promote_and_die, candidates.root, "3", step) == -signal.SIGKILL
+    assert reconcile(candidates, NAME) == ()
+    assert records(candidates)[-1] == ("refused", 3, "none")
+    assert aliases(candidates)["champion"] == 2
+
+
+def promote_and_die(root: Path, which: str, step: str) -> None:
+    decide(open_store(root), which, after=partial(kill_after, step))
+
+
+def roll_back_and_die(root: Path, step: str) -> None:
+    rollback(open_store(root), NAME, reason="x", after=partial(kill_after, step))
+
+
+def test_two_promotions_at_once_leave_one_consistent_champion(candidates: Store) -> None:
+    """One waits for the other and is judged against what that one left."""
+    decide(candidates, 1)
+    statuses = start_together(
+        *(partial(promote_alone, candidates.root, which) for which in ("2", "4"))
+    )
+    assert statuses == [0, 0]
+    entries = read_history(candidates, NAME)
+    assert not [entry for entry in entries if isinstance(entry, Unrecorded)]
+    assert {record.version for record in entries[1:] if isinstance(record, Record)} == {2, 4}
+    assert aliases(candidates)["champion"] == 4
+    assert aliases(candidates)["previous_champion"] in (1, 2)
+
+
+def promote_alone(root: Path, which: str) -> None:
+    decide(open_store(root), which)
+
+
+def test_a_champion_moved_meanwhile_stops_the_promotion(candidates: Store) -> None:
+    """On a server another machine may move it while we judge: ours is abandoned, theirs stays."""
+    decide(candidates, 1)
+    with pytest.raises(StoreError, match="must be version 1, got 3: somebody else moved it"):
+        decide(candidates, 2, after=once("copied", lambda: set_by_hand(candidates, 3)))
+    assert aliases(candidates) == {"challenger": 4, "champion": 3}
+    assert records(candidates)[-1] == ("promoted", 2, "abandoned")
+    assert unrecorded_now(candidates, NAME) == Unrecorded("now", recorded=1, found=3)
+
+
+def test_a_champion_moved_right_after_ours_is_noticed(candidates: Store) -> None:
+    """The alias is read again after the move."""
+    decide(candidates, 1)
+    with pytest.raises(StoreError, match="must be version 2, got 3"):
+        decide(candidates, 2, after=once("champion moved", lambda: set_by_hand(candidates, 3)))
+    assert aliases(candidates)["champion"] == 3
+    assert records(candidates)[-1] == ("promoted", 2, "abandoned")
+
+
+def test_a_store_that_fails_midway_leaves_no_pending_record(
+    candidates: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error is told, the record says abandoned, the aliases are as before."""
+    decide(candidates, 1)
+    decide(candidates, 2)
+    before = aliases(candidates)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    def fail() -> None:
+        monkeypatch.setattr("mlflow.MlflowClient.set_registered_model_alias", full)
+
+    def mend() -> None:
+        monkeypatch.undo()
+
+    with pytest.raises(StoreError, match=r"moving the alias champion.*the disk is full"):
+        decide(candidates, 4, after=once("previous moved", fail))
+    mend()
+    reconcile(candidates, NAME)
+    assert aliases(candidates) == before
+    assert records(candidates)[-1] == ("promoted", 4, "abandoned")
+
+
+def once(step: str, act: Callable[[], object]) -> Watcher:
+    """A watcher that acts after one step."""
+    return lambda done: act() if done == step else None
+
+
+def set_by_hand(store: Store, number: int) -> None:
+    store.client.set_registered_model_alias(NAME, "champion", str(number))
+
+
+def test_rolling_back_returns_to_the_previous_champion_and_twice_to_where_it_was(
+    candidates: Store,
+) -> None:
+    """The two aliases change places, each time recorded."""
+    decide(candidates, 1)
+    decide(candidates, 2)
+    outcome = rollback(candidates, NAME, reason="errors in use")
+    assert (outcome.decision, outcome.version.number, outcome.champion) == ("rolled back", 1, 2)
+    assert aliases(candidates) == {"challenger": 4, "champion": 1, "previous_champion": 2}
+    rollback(candidates, NAME, reason="it was the scanner")
+    assert aliases(candidates) == {"challenger": 4, "champion": 2, "previous_champion": 1}
+    decisions = [e.decision for e in read_history(candidates, NAME) if isinstance(e, Record)]
+    assert decisions == ["promoted", "promoted", "rolled back", "rolled back"]
+
+
+def test_there_may_be_nothing_to_roll_back_to(candidates: Store) -> None:
+    """Before the second promotion there is no previous champion."""
+    decide(candidates, 1)
+    with pytest.raises(StoreError, match="got 'previous_champion'"):
+        rollback(candidates, NAME, reason="x")
+    with pytest.raises(PromotionError, match="--reason must say why"):
+        rollback(candidates, NAME, reason=" ")
+
+
+def test_a_damaged_version_is_not_rolled_back_to(candidates: Store) -> None:
+    """Its files are looked at before it serves again."""
+    decide(candidates, 1)
+    decide(candidates, 2)
+    damage(candidates, 1)
+    assert rollback(candidates, NAME, reason="x").decision == "refused"
+    assert aliases(candidates)["champion"] == 2
+    assert records(candidates)[-1] == ("refused", 1, "none")
+
+
+def test_rolling_back_to_the_champion_itself_is_nothing_to_do(candidates: Store) -> None:
+    """As when both aliases were set to one version by hand."""
+    set_by_hand(candidates, 1)
+    candidates.client.set_registered_model_alias(NAME, "previous_champion", "1")
+    assert rollback(candidates, NAME, reason="x").decision == "unchanged"
+    assert records(candidates) == []
+
+
+def test_a_champion_set_by_hand_shows_as_an_unrecorded_change(candidates: Store) -> None:
+    """Between the records where it happened, or at the end if nothing followed."""
+    decide(candidates, 1)
+    set_by_hand(candidates, 3)
+    assert unrecorded_now(candidates, NAME) == Unrecorded("now", recorded=1, found=3)
+    decide(candidates, 2)
+    first, change, second = read_history(candidates, NAME)
+    assert isinstance(first, Record)
+    assert isinstance(second, Record)
+    assert change == Unrecorded(second.at, recorded=1, found=3)
+    assert unrecorded_now(candidates, NAME) is None
+
+
+def test_a_damaged_audit_tag_is_named(candidates: Store) -> None:
+    """It is never skipped in silence."""
+    decide(candidates, 1)
+    candidates.client.set_model_version_tag(NAME, "1", "audit.x", "{}")
+    with pytest.raises(StoreError, match="audit tag must be as foldwise wrote it"):
+        read_history(candidates, NAME)
+
+
+def test_a_model_nobody_registered_has_no_history(store: Store) -> None:
+    """Neither an error nor a champion."""
+    assert read_history(store, NAME) == ()
+    assert reconcile(store, NAME) == ()
