@@ -61,7 +61,7 @@ def search_pictures(
 def fold_pictures(fold: OuterFold, classes: Sequence[str]) -> tuple[Picture, ...]:
     """Draw one outer fold's own ``confusion`` matrix and ``roc`` curves; PNG alone, for speed."""
     probabilities, labels = fold.probabilities, fold.labels
-    return _confusion_and_roc(
+    return confusion_and_roc(
         confusion(probabilities, labels),
         roc_curve_points(probabilities, labels, ROC_POINTS),
         [each.roc_auc for each in per_class(probabilities, labels)],
@@ -80,7 +80,7 @@ def holdout_pictures(
     """
     areas = [each.roc_auc for each in holdout.by_class]
     return (
-        *_confusion_and_roc(holdout.confusion, holdout.curves, areas, holdout.classes),
+        *confusion_and_roc(holdout.confusion, holdout.curves, areas, holdout.classes),
         drawn(
             "class_f1",
             "F1 score of each class with its interval, the hardest class first.",
@@ -115,7 +115,7 @@ def holdout_pictures(
     )
 
 
-def _confusion_and_roc(
+def confusion_and_roc(
     counts: NDArray[np.int64],
     curves: Sequence[Rates],
     areas: Sequence[float],
@@ -123,6 +123,7 @@ def _confusion_and_roc(
     *,
     with_svg: bool = True,
 ) -> tuple[Picture, ...]:
+    """Draw who was taken for whom, and each class's curve: ``confusion`` and ``roc``."""
     return (
         drawn(
             "confusion",

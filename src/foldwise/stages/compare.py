@@ -1,0 +1,173 @@
+"""``python -m foldwise.stages.compare NAME``: one classifier tuned, fitted and measured."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from foldwise.compare.archive import EntryResult, archive
+from foldwise.compare.entries import ENTRIES, Entry, load_entries
+from foldwise.compare.estimators import check_buildable
+from foldwise.compare.identity import entry_key
+from foldwise.compare.measuring import Measured, measure
+from foldwise.compare.sample import draw_sample
+from foldwise.compare.tuning import Book, EntryStudy, values_space
+from foldwise.data.dataset import DataInfo, Split, load_development, load_holdout, load_info
+from foldwise.errors import SettingsError
+from foldwise.report.contest import ModelSummary, summarise_model
+from foldwise.report.contest_album import model_pictures
+from foldwise.report.picture import picture_files
+from foldwise.report.tables.contest import model_report
+from foldwise.report.tables.text import json_text
+from foldwise.search.folds import FoldPlan
+from foldwise.search.selection import best_trial
+from foldwise.search.study.storage import open_book
+from foldwise.search.values import ValuesTrial
+from foldwise.settings import Settings, load_settings
+from foldwise.stages.entry import run
+from foldwise.stages.entry_display import EntryDisplay
+from foldwise.stages.environment import is_fresh, is_quiet, study_storage, threads
+from foldwise.stages.files import REPORTS, save
+from foldwise.stages.searching import only_searcher
+from foldwise.tracking.address import project_root
+from foldwise.tracking.entry_runs import EntryRecorder, entry_lineage
+from foldwise.tracking.store import open_store
+
+RESULTS = Path("models/comparison")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """What the stage starts from."""
+
+    entry: Entry
+    settings: Settings
+    info: DataInfo
+    development: Split
+
+    @property
+    def key(self) -> str:
+        return entry_key(
+            self.info.development_digest,
+            self.entry,
+            folds=self.settings.tune.folds,
+            seed=self.settings.seed,
+        )
+
+
+def main() -> None:
+    """Tune an entry, or go on with it; fit it on all rows; ask it about the holdout.
+
+    Its search stays open: as long as data, entry and searching code are the same, trials are only
+    made anew with ``FOLDWISE_FRESH=1``.
+    """
+    work = _Work(_entry(sys.argv[1:]), load_settings(), load_info(), load_development())
+    check_buildable(work.entry)
+    root, key, entry = project_root(), work.key, work.entry
+    store = open_store(root)
+    space = values_space(entry, work.settings.seed)
+    with only_searcher(root, key):
+        book = open_book(study_storage(root), key, space, fresh=is_fresh())
+        described = entry_lineage(
+            entry, work.settings, work.info, search_key=key, attempt=book.attempt
+        )
+        with (
+            EntryRecorder.open(store, described, entry) as recorder,
+            EntryDisplay(entry, quiet=is_quiet()) as display,
+        ):
+            trials = _tune(work, book, recorder, display)
+            summary = _measure(work, trials, display)
+            report = json_text(model_report(summary)).encode()
+            figures = picture_files(model_pictures(summary, tuple(map(str, work.info.classes))))
+            save(RESULTS / entry.name, archive(summary.result))
+            save(REPORTS / "comparison", {f"{entry.name}.json": report})
+            files = {f"figures/{name}": figure for name, figure in figures.items()}
+            recorder.record_result(entry, summary.result, files | {f"{entry.name}.json": report})
+            recorder.log_metrics(_metrics(summary))
+            display.say(f"holdout accuracy {summary.scores.accuracy:.4f}")
+
+
+def _entry(arguments: list[str]) -> Entry:
+    entries = load_entries()
+    if len(arguments) != 1 or arguments[0] not in entries:
+        raise SettingsError(
+            f"compare takes one of {', '.join(entries)}, got {' '.join(arguments) or 'nothing'}:"
+            f" name an entry of {ENTRIES}"
+        )
+    return entries[arguments[0]]
+
+
+def _tune(
+    work: _Work, book: Book, recorder: EntryRecorder, display: EntryDisplay
+) -> tuple[ValuesTrial, ...]:
+    seed, development = work.settings.seed, work.development
+    plan = FoldPlan.stratified(
+        development.labels,
+        folds=work.settings.tune.folds,
+        seed=seed,
+        origins=development.origins,
+    )
+    sample = draw_sample(development, plan, work.entry, seed=seed)
+    trials = []
+    for event in EntryStudy(work.entry, sample, book, seed, threads()).run():
+        display.show(event)
+        if isinstance(event, ValuesTrial):
+            recorder.record_trial(work.entry, event)
+            trials.append(event)
+    return tuple(trials)
+
+
+def _measure(work: _Work, trials: tuple[ValuesTrial, ...], display: EntryDisplay) -> ModelSummary:
+    """Fit on all development rows, open the holdout, and score."""
+    entry, settings = work.entry, work.settings
+    best = best_trial(trials, entry.plan.metric)
+    display.turn_to(f"fitting {len(work.development.labels):,} rows with the best values")
+    holdout = load_holdout()
+    for event in measure(
+        entry, best.values, work.development, holdout.images, seed=settings.seed, threads=threads()
+    ):
+        if isinstance(event, Measured):
+            result = _result(work, trials, best, event)
+            evaluate = settings.evaluate
+            return summarise_model(
+                entry,
+                result,
+                holdout.labels,
+                draws=evaluate.bootstrap,
+                confidence=evaluate.confidence,
+                seed=settings.seed,
+            )
+        display.show(event)
+    raise AssertionError("measuring ends with what was measured")
+
+
+def _result(
+    work: _Work, trials: tuple[ValuesTrial, ...], best: ValuesTrial, measured: Measured
+) -> EntryResult:
+    return EntryResult(
+        name=work.entry.name,
+        digest=work.entry.digest,
+        development_digest=work.info.development_digest,
+        holdout_digest=work.info.holdout_digest,
+        trials=trials,
+        best=best.number,
+        predictions=measured.predictions,
+        fit_seconds=measured.fit_seconds,
+        predict_seconds=measured.predict_seconds,
+        threads=threads(),
+    )
+
+
+def _metrics(summary: ModelSummary) -> dict[str, float]:
+    """The holdout's figures as MLflow metrics; no log-loss where there is none."""
+    metrics = {}
+    for metric, interval in summary.intervals.items():
+        metrics[f"holdout_{metric}"] = summary.scores.value(metric)
+        metrics[f"holdout_{metric}_low"] = interval.low
+        metrics[f"holdout_{metric}_high"] = interval.high
+    if summary.calibration_error is not None:
+        metrics["holdout_calibration_error"] = summary.calibration_error
+    return metrics
+
+
+if __name__ == "__main__":
+    run(main, resume="run `dvc repro comparison/dvc.yaml` again, completed trials are kept")
