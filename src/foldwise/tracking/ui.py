@@ -20,6 +20,7 @@ from foldwise.tracking.store import Store, open_store
 _STARTING_SECONDS = 90
 _ENDING_SECONDS = 10
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 # Jobs and their consumers are for language models; without them the server starts sooner.
 _SERVER_ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
@@ -53,7 +54,7 @@ def serve_ui(*, host: str = "127.0.0.1", port: int = 5000, root: Path | None = N
         _say(_listing(store, names, store.tracking_uri))
         return
     _check_free(host, port)
-    base = f"http://{f'[{host}]' if ':' in host else host.replace('0.0.0.0', '127.0.0.1')}:{port}"
+    base = _base(host, port)
     if host not in _LOOPBACK:
         _say(f"Careful: whoever reaches {host}:{port} can change and delete runs.")
     _say(f"Starting MLflow on {base} ...")
@@ -64,6 +65,13 @@ def serve_ui(*, host: str = "127.0.0.1", port: int = 5000, root: Path | None = N
         with suppress(KeyboardInterrupt):
             server.wait()
             raise StoreError(f"the MLflow server ended: {_last_line(log)}")
+
+
+def _base(host: str, port: int) -> str:
+    """The server's address as a browser on this machine reaches it."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - asked for by the user, and warned about
+        host = "127.0.0.1"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _say(words: str) -> None:
@@ -101,9 +109,7 @@ def _interrupts() -> Iterator[None]:
     def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
 
-    before = {
-        n: signal.signal(n, interrupt) for n in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-    }
+    before = {number: signal.signal(number, interrupt) for number in _ENDING}
     try:
         yield
     finally:

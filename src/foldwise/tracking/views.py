@@ -76,22 +76,28 @@ def studies_view(pipeline: str, metric: str) -> View:
         lineSmoothness=0,
         runsCountToCompare=100,
     )
-    bars = [
-        _card(uuid=f"bar-{name}", type="BAR", metricKey=name, runsCountToCompare=100)
-        for name in (f"outer_{metric}", "log10_C")
+    # Bars begin at zero, where folds look alike; points are drawn on the scale of the scores.
+    points = [
+        _card(
+            uuid=f"by-{across}",
+            type="SCATTER",
+            xaxis={"key": across, "type": "METRIC"},
+            yaxis={"key": f"outer_{metric}", "type": "METRIC"},
+            runsCountToCompare=100,
+        )
+        for across in ("log10_C", f"inner_{metric}_mean")
     ]
-    hidden = [
-        name for name in _study_metrics(metric) if name not in (shown, f"outer_{metric}", "log10_C")
-    ]
+    hidden = [name for name in _study_metrics(metric) if name != shown]
     columns = ("metrics.`C`", f"metrics.`inner_{metric}_mean`", f"metrics.`outer_{metric}`")
     return View(
         "studies",
         "Studies of the newest pipeline",
         {
             **_table(_in_pipeline(pipeline, "study"), columns),
-            "orderByKey": "attributes.`Run Name`",
+            # Not by creation: the UI would fold the studies into their pipeline.
+            "orderByKey": "tags.`study`",
             "orderByAsc": True,
-            **_charts("Search for C", [line, *bars], hidden),
+            **_charts("Search for C", [line, *points], hidden),
         },
         is_chart=True,
     )
