@@ -41,8 +41,8 @@ class Findings:
         return (
             f"Logistic regression on standardised pixels. Nested cross-validation: {folds} outer "
             f"folds estimate; within each, {folds - 1} inner folds select C by mean "
-            f"{metric_label(search.metric)} over [{strength(search.low)}, "
-            f"{strength(search.high)}] on a logarithmic scale. A final study over all {folds} "
+            f"{metric_label(search.metric)} over [{search.low:g}, {search.high:g}] on a "
+            f"logarithmic scale. A final study over all {folds} "
             f"parts chose C = {strength(search.C)}, with which the final model was fitted on the "
             f"whole development set. {counted(search.trials, 'trial')}, "
             f"{counted(fits.distinct, 'distinct fit')}: {fits.converged:,} converged, "

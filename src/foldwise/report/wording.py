@@ -38,8 +38,8 @@ def span(interval: Interval) -> str:
 
 
 def strength(C: float) -> str:
-    """Write ``C`` to three significant digits, without exponent from 1e-4 up: ``0.0112``."""
-    return f"{C:.3g}"
+    """Write ``C`` to three significant digits, without exponent from 1e-4 up: ``0.0160``."""
+    return f"{C:#.3g}".removesuffix(".")
 
 
 def chosen(strengths: Sequence[float]) -> str:

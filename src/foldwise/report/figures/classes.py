@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from foldwise.report.figures.pictures import Shape, draw_strip
-from foldwise.report.figures.style import BLUE, INK, MUTED, canvas, styled
+from foldwise.report.figures.style import BLUE, INK, MUTED, canvas, shown, styled
 from foldwise.search.intervals import Interval
 
 
@@ -17,6 +17,7 @@ def class_f1(
     scores: Sequence[float], intervals: Sequence[Interval], classes: Sequence[str]
 ) -> Figure:
     """F1 of each class with its interval, the hardest class on top; dotted: their mean."""
+    classes = shown(classes)
     order = np.argsort(scores, kind="stable")
     confidence = intervals[0].confidence
     figure = canvas(
@@ -56,6 +57,7 @@ def class_samples(
     samples : one uint8 array (examples, features) a class
     """
     figure = canvas(f"{sum(counts):,} images of {len(classes)} classes", 1.0 + 0.5 * len(classes))
+    classes = shown(classes)
     grid = figure.add_gridspec(1, 2, width_ratios=[3, 5])
     _draw_counts(figure.add_subplot(grid[0]), counts, classes)
     strips = grid[1].subgridspec(len(classes), 1)

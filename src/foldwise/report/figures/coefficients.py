@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from foldwise.model.linear import LinearModel
 from foldwise.report.figures.pictures import Shape, draw_signed, tallness
-from foldwise.report.figures.style import SIGNED, canvas, styled
+from foldwise.report.figures.style import SIGNED, canvas, shown, styled
 
 _COLUMNS = 5
 
@@ -23,6 +23,7 @@ def coefficient_images(model: LinearModel, classes: Sequence[str], shape: Shape)
     grows by one standard deviation. The scale ends at the 99.5th percentile of the magnitudes.
     Two classes have one image, of the second against the first.
     """
+    classes = shown(classes)
     titles = list(classes) if len(classes) > 2 else [f"{classes[1]} against {classes[0]}"]
     columns = min(_COLUMNS, len(titles))
     rows = ceil(len(titles) / columns)

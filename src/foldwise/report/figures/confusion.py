@@ -8,7 +8,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from foldwise.report.figures.style import INK, canvas, fit_labels, styled
+from foldwise.report.figures.style import INK, canvas, fit_labels, shown, styled
 from foldwise.report.wording import counted, percent
 
 _DETAILED = 12
@@ -24,6 +24,7 @@ def confusion_matrix(counts: NDArray[np.int64], classes: Sequence[str]) -> Figur
     The diagonal would drown the rest on a common scale: correct predictions are blue, mistakes
     orange, each by its share of the row; both darken with the share, so grey prints work too.
     """
+    classes = shown(classes)
     totals = counts.sum(axis=1, keepdims=True)
     shares = counts / np.maximum(totals, 1)
     wrong = int(counts.sum() - np.trace(counts))

@@ -111,7 +111,7 @@ def _scale_excess(axes: Axes, studies: tuple[Curve, ...]) -> None:
     # On a square-root scale a parabola is a V: the point stands out, the slopes stay in sight.
     axes.set_yscale("function", functions=(lambda y: np.sqrt(np.maximum(y, 0)), np.square))
     excess = [point.excess for curve in studies for point in curve.points]
-    top = max(float(np.quantile(excess, 0.6)), 1e-6)
+    top = max(float(np.quantile(excess, 0.5)), 1e-6)
     steps = [factor * 10.0**power for power in range(-9, 6) for factor in (1, 3)]
     axes.set_yticks([0.0, *(step for step in steps if top / 150 < step <= top)])
     axes.yaxis.set_major_formatter("{x:g}")

@@ -5,7 +5,7 @@ from math import ceil
 from matplotlib.figure import Figure
 
 from foldwise.report.figures.pictures import draw_image
-from foldwise.report.figures.style import canvas, styled
+from foldwise.report.figures.style import canvas, literal, styled
 from foldwise.report.judged import Judged
 from foldwise.report.wording import brief, counted, percent
 
@@ -24,7 +24,7 @@ def confident_mistakes(judged: Judged, *, columns: int = 6, rows: int = 4) -> Fi
         axes.set_axis_off()
     for axes, row, verdict in zip(panels, shown, verdicts, strict=False):
         draw_image(axes, judged.images[row], judged.shape)
-        axes.set_title(verdict, loc="center", fontsize=9.5)
+        axes.set_title(literal(verdict), loc="center", fontsize=9.5)
     return figure
 
 
@@ -41,7 +41,7 @@ def confused_pairs(judged: Judged, *, pairs: int = 6, examples: int = 8) -> Figu
     for line, pair in zip(grid, common, strict=False):
         actual, predicted = (brief(judged.classes[c]) for c in (pair.actual, pair.predicted))
         text = f"{actual} → {predicted}\n{counted(pair.rows, 'image')}\n{percent(pair.share)}"
-        line[0].text(0, 0.5, text, va="center", transform=line[0].transAxes)
+        line[0].text(0, 0.5, literal(text), va="center", transform=line[0].transAxes)
         for axes, row in zip(line[1:], judged.mistakes_of(pair), strict=False):
             draw_image(axes, judged.images[row], judged.shape)
             sure = percent(float(judged.probabilities[row].max()), digits=0)

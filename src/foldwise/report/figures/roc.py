@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from foldwise.model.scores.ranking import Rates
 from foldwise.palette import FOLD_COLOURS
-from foldwise.report.figures.style import FAINT, MUTED, canvas, styled
+from foldwise.report.figures.style import FAINT, MUTED, canvas, shown, styled
 
 _NAMED = 10
 """Classes drawn in colour: the hardest. More can't be told apart, the others are grey."""
@@ -26,6 +26,7 @@ def roc_curves(curves: Sequence[Rates], areas: Sequence[float], classes: Sequenc
     areas : one a class
         Areas under the curves. Classes are listed from the smallest, the hardest.
     """
+    classes = shown(classes)
     hardest = np.argsort(areas, kind="stable")
     figure = canvas(
         f"ROC AUC {np.nanmean(areas):.4f} (macro); hardest class: {classes[hardest[0]]}", 4.6

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.typing import RcKeyType
 
 from foldwise.report.picture import Picture
+from foldwise.report.wording import brief
 
 P = ParamSpec("P")
 
@@ -88,7 +89,7 @@ def drawn(name: str, alt: str, figure: Figure, *, with_svg: bool = True) -> Pict
     """Save a figure as a picture; its headline is added to ``alt``, which must end in a stop."""
     return Picture(
         name=name,
-        alt=f"{alt} {figure.get_suptitle()}.",
+        alt=f"{alt} {figure.get_suptitle()}.".replace(r"\$", "$"),
         png=png(figure),
         svg=svg(figure) if with_svg else None,
     )
@@ -108,6 +109,16 @@ def bare(axes: Axes) -> None:
     axes.grid(visible=False)
     for spine in axes.spines.values():
         spine.set_visible(False)
+
+
+def literal(text: str) -> str:
+    """Text as it is: between two dollar signs matplotlib would read mathematics."""
+    return text.replace("$", r"\$")
+
+
+def shown(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of classes as figures show them: cut where they are long."""
+    return tuple(literal(brief(name, 24)) for name in names)
 
 
 def fit_labels(axes: Axes, classes: Sequence[str]) -> None:

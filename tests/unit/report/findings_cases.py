@@ -1,0 +1,89 @@
+"""Small findings of any shape, for tests of what is drawn and written about them."""
+
+import numpy as np
+
+from foldwise.data.dataset import DataInfo
+from foldwise.model.linear import LinearModel
+from foldwise.report.findings import Findings
+from foldwise.report.holdout import HoldoutSummary, summarise_holdout
+from foldwise.report.judged import Judged
+from foldwise.report.origin import origin
+from foldwise.report.summary import SearchSummary, summarise_search
+from foldwise.search.results import SearchResult
+from tests.factories import make_result
+
+LOW, HIGH = 1e-4, 10.0
+TAGS = {
+    "git.commit": "c0ffee" * 6 + "c0ff",
+    "git.dirty": "false",
+    "search_key": "5ea" * 21 + "5",
+    "attempt": "2",
+    "parameters_digest": "9a" * 32,
+    "development_digest": "de" * 32,
+    "holdout_digest": "40" * 32,
+    "library.numpy": "2.4.6",
+    "library.python": "3.11.7",
+}
+
+
+def make_judged(
+    classes: tuple[str, ...] = ("a", "b", "c"), *, shape: tuple[int, ...] = (4, 4), rows: int = 90
+) -> Judged:
+    """Random images; most predictions are right, and every class occurs."""
+    rng = np.random.default_rng(7)
+    labels = np.arange(rows, dtype=np.int64) % len(classes)
+    scores = rng.normal(0, 1, (rows, len(classes)))
+    scores[np.arange(rows), labels] += 2.0
+    exponentials = np.exp(scores)
+    return Judged(
+        images=rng.integers(0, 256, (rows, int(np.prod(shape))), dtype=np.uint8),
+        labels=labels,
+        probabilities=exponentials / exponentials.sum(axis=1, keepdims=True),
+        classes=classes,
+        shape=shape,
+    )
+
+
+def make_linear(judged: Judged) -> LinearModel:
+    """A model that fits the images' shape and classes; two classes have one row."""
+    features, classes = judged.images.shape[1], len(judged.classes)
+    rng = np.random.default_rng(8)
+    outputs = 1 if classes == 2 else classes
+    return LinearModel(
+        C=0.01,
+        multiclass="multinomial",
+        mean=np.zeros(features),
+        scale=np.ones(features),
+        coefficients=rng.normal(0, 0.3, (outputs, features)),
+        intercepts=np.zeros(outputs),
+    )
+
+
+def make_search_summary(result: SearchResult | None = None) -> SearchSummary:
+    """The summary of a small search."""
+    return summarise_search(result or make_result(), low=LOW, high=HIGH, confidence=0.95)
+
+
+def make_holdout_summary(judged: Judged) -> HoldoutSummary:
+    """The summary of predictions, with few draws."""
+    return summarise_holdout(judged, draws=30, confidence=0.95, seed=1)
+
+
+def make_findings(name: str = "toy", judged: Judged | None = None) -> Findings:
+    """Findings of a three-fold search and 90 held-out images."""
+    judged = judged or make_judged()
+    data = DataInfo(
+        name=name,
+        classes=tuple(judged.classes),
+        image_shape=judged.shape,
+        development_rows=36,
+        development_digest=TAGS["development_digest"],
+        holdout_rows=len(judged.labels),
+        holdout_digest=TAGS["holdout_digest"],
+    )
+    return Findings(
+        data=data,
+        search=make_search_summary(),
+        holdout=make_holdout_summary(judged),
+        origin=origin(TAGS, run_id="b0b" * 10, model_digest="4d" * 32, commands=("make repro",)),
+    )

@@ -1,0 +1,45 @@
+"""The model card reads well where MLflow shows it."""
+
+from foldwise.report import card
+from foldwise.report.limits import limits
+from tests.unit.report.findings_cases import TAGS, make_findings, make_judged
+
+
+def test_the_first_line_is_plain_text_and_no_heading_is_of_the_first_level() -> None:
+    """The list of versions shows the first line raw; a first-level heading is huge."""
+    lines = card.render(make_findings()).splitlines()
+    assert lines[0].startswith("toy: accuracy ")
+    assert not set(lines[0]) & set("#*|`_[")
+    assert not any(line.startswith("# ") for line in lines)
+
+
+def test_every_table_row_has_as_many_cells_as_its_header() -> None:
+    """A class name with a bar in it would break the table."""
+    judged = make_judged(("a|b", "c", "d"))
+    text = card.render(make_findings(judged=judged)).replace("\\|", "")
+    tables = [block for block in text.split("\n\n") if block.startswith("|")]
+    assert len(tables) == 4
+    for table in tables:
+        assert len({line.count("|") for line in table.splitlines()}) == 1
+
+
+def test_the_card_tells_origin_and_limits() -> None:
+    """Commit, digests and versions, what to type, and all the limits."""
+    text = card.render(make_findings())
+    facts = (TAGS["git.commit"], TAGS["holdout_digest"], "attempt 2", "numpy 2.4.6", "make repro")
+    assert all(fact in text for fact in facts)
+    assert all(limit in text for limit in limits(3))
+
+
+def test_published_numbers_stand_beside_ours_only_where_the_data_is_the_same() -> None:
+    """The reference report is about MNIST."""
+    digits = make_judged(tuple("0123456789"))
+    assert "reference report" in card.render(make_findings("mnist", digits))
+    assert "reference report" not in card.render(make_findings("toy", digits))
+
+
+def test_limits_tell_the_shares_of_the_rows() -> None:
+    """With six folds the procedure trains on 5/6, and outer folds choose C on 2/3."""
+    text = " ".join(limits(6))
+    assert "trained on 5/6 of the development rows" in text
+    assert "each outer fold's C by fits on 2/3" in text

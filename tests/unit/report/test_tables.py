@@ -1,0 +1,169 @@
+"""Tables say what the results say, no more, and the same way each time."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from foldwise.model.scores import METRICS
+from foldwise.report.tables import (
+    calibration_csv,
+    confusion_csv,
+    curve_csv,
+    evaluation,
+    json_text,
+    per_class_csv,
+    predictions_csv,
+    roc_csv,
+    trials_csv,
+    tuning,
+)
+from foldwise.report.tables.text import csv_text, rounded
+from tests.factories import make_result
+from tests.unit.report.findings_cases import (
+    make_holdout_summary,
+    make_judged,
+    make_search_summary,
+)
+
+AWKWARD = ('a,"b"', "c\nd", "é")
+"""Class names that a careless CSV would break on."""
+
+
+def test_trials_come_back_from_their_csv() -> None:
+    """Study, number, part and outcome are kept, C to the last digit, scores to six decimals."""
+    result = make_result(folds=4, trials=3)
+    rows = list(_rows(trials_csv(result)))
+    inner = [(trial, fold) for trial in result.trials for fold in trial.inner]
+    assert len(rows) == len(inner)
+    for row, (trial, fold) in zip(rows, inner, strict=True):
+        assert (row["study"], int(row["trial"]), int(row["part"])) == (
+            trial.study,
+            trial.number,
+            fold.part,
+        )
+        assert float(row["C"]) == trial.C
+        assert row["status"] == fold.outcome.status
+        for metric in METRICS:
+            assert float(row[metric]) == pytest.approx(fold.scores.value(metric), abs=5e-7)
+
+
+def test_the_curve_has_one_best_point_a_study() -> None:
+    """Nothing is worse than the best by less than nothing."""
+    excess: dict[str, list[float]] = {}
+    for row in _rows(curve_csv(make_result(folds=3, trials=5))):
+        excess.setdefault(row["study"], []).append(float(row["worse_than_best"]))
+    assert set(excess) == {"outer-0", "outer-1", "outer-2", "final"}
+    assert all(values.count(0.0) == 1 and min(values) == 0 for values in excess.values())
+
+
+def test_dvc_compares_the_headline_figures_alone() -> None:
+    """DVC passes over lists: what stands at the top is what `dvc metrics diff` shows."""
+    document = tuning(make_search_summary())
+    shown = {key for key, value in document.items() if not isinstance(value, list)}
+    assert {f"outer_{metric}" for metric in METRICS} <= shown
+    assert {"C", "inner_log_loss", "at_edge", "trials", "fits"} <= shown
+    assert not {"folds", "intervals"} & shown
+
+
+def test_tuning_tells_each_fold_and_both_intervals() -> None:
+    """One entry a fold and a metric; the corrected interval says that it is conservative."""
+    summary = make_search_summary()
+    document = json.loads(json_text(tuning(summary)))
+    assert [fold["fold"] for fold in document["folds"]] == [0, 1, 2]
+    assert [each["metric"] for each in document["intervals"]] == list(METRICS)
+    for each in document["intervals"]:
+        assert each["low"] <= each["mean"] <= each["high"]
+        assert "conservative" in each["method"]
+    pooled = {each["metric"] for each in document["intervals"] if each["pooled_low"] is not None}
+    assert pooled == {"accuracy", "log_loss"}
+
+
+def test_evaluation_is_flat_and_each_metric_has_its_interval_beside_it() -> None:
+    """Every value is a plain number, and lies between its low and high."""
+    document = evaluation(make_holdout_summary(make_judged()))
+    numbers = {key: value for key, value in document.items() if isinstance(value, int | float)}
+    assert len(numbers) == len(document)
+    for metric in METRICS:
+        low, value, high = (numbers[f"{metric}{end}"] for end in ("_low", "", "_high"))
+        assert low <= value <= high
+
+
+def test_predictions_come_back_from_their_csv() -> None:
+    """Labels and predictions by name, probabilities that add up to 1, whatever the names."""
+    judged = make_judged(AWKWARD)
+    rows = list(_rows(predictions_csv(judged)))
+    assert [row["label"] for row in rows] == [AWKWARD[label] for label in judged.labels]
+    for row, probabilities in zip(rows, judged.probabilities, strict=True):
+        told = np.array([float(row[f"p_{name}"]) for name in AWKWARD])
+        assert told == pytest.approx(probabilities, abs=5e-7)
+        assert told.sum() == pytest.approx(1, abs=1e-5)
+        assert row["predicted"] == AWKWARD[int(told.argmax())]
+
+
+def test_the_shares_of_each_actual_class_add_up_to_one() -> None:
+    """The cells are the whole matrix: all rows are in it once."""
+    judged = make_judged(AWKWARD, rows=91)
+    shares = dict.fromkeys(AWKWARD, 0.0)
+    images = 0
+    for row in _rows(confusion_csv(make_holdout_summary(judged))):
+        shares[row["actual"]] += float(row["share"])
+        images += int(row["images"])
+    assert images == 91
+    assert list(shares.values()) == pytest.approx([1, 1, 1], abs=1e-5)
+
+
+def test_roc_curves_go_from_nothing_to_everything() -> None:
+    """Each class's rates rise from 0 to 1."""
+    rates: dict[str, list[tuple[float, float]]] = {}
+    for row in _rows(roc_csv(make_holdout_summary(make_judged()))):
+        point = float(row["false_positive_rate"]), float(row["true_positive_rate"])
+        rates.setdefault(row["class"], []).append(point)
+    assert set(rates) == {"a", "b", "c"}
+    for points in rates.values():
+        assert [points[0], points[-1]] == [(0, 0), (1, 1)]
+        assert points == sorted(points)
+
+
+def test_classes_and_bins_hold_every_row_once() -> None:
+    """Support and bin counts each add up to the holdout."""
+    summary = make_holdout_summary(make_judged(rows=50))
+    classes = list(_rows(per_class_csv(summary)))
+    assert [row["class"] for row in classes] == ["a", "b", "c"]
+    assert sum(int(row["support"]) for row in classes) == 50
+    assert sum(int(row["rows"]) for row in _rows(calibration_csv(summary))) == 50
+    for row in classes:
+        assert float(row["f1_low"]) <= float(row["f1"]) <= float(row["f1_high"])
+
+
+def test_the_same_results_give_the_same_text() -> None:
+    """Re-runs must come out byte-identical, or every run would look like a change."""
+    first, second = (
+        (
+            json_text(tuning(make_search_summary())),
+            trials_csv(make_result()),
+            json_text(evaluation(make_holdout_summary(make_judged()))),
+            per_class_csv(make_holdout_summary(make_judged())),
+        )
+        for _ in range(2)
+    )
+    assert first == second
+
+
+def test_what_is_no_number_is_null_and_zero_has_no_sign() -> None:
+    """JSON has no NaN, and -0.0 would be a difference without a difference."""
+    assert rounded(float("nan")) is None
+    assert str(rounded(-1e-9)) == "0.0"
+    assert json_text({"area": rounded(float("nan"))}) == '{\n  "area": null\n}\n'
+
+
+def test_csv_lines_end_alike_everywhere() -> None:
+    """No carriage returns: they would make a difference between systems."""
+    assert csv_text(("a", "b"), [(1, "x")]) == "a,b\n1,x\n"
+
+
+def _rows(text: str) -> Iterator[dict[str, str]]:
+    return csv.DictReader(io.StringIO(text, newline=""))
