@@ -45,7 +45,7 @@ def _told(entry: Record | Unrecorded) -> tuple[str, ...]:
         f"{decision} {entry.version}",
         _move(entry.champion, entry.version if moved else entry.champion),
         failed or "-",
-        entry.reason or "-",
+        " ".join(entry.reason.split()) or "-",
     )
 
 

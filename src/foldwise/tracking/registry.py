@@ -63,10 +63,11 @@ def find_version(store: Store, name: str, which: str) -> Version:
 
 
 def alias_holder(store: Store, name: str, alias: str) -> int | None:
-    """Number of the version that an alias points to, or None."""
+    """Number of the version that an alias points to; None without alias or model."""
     with store_faults(f"reading the aliases of {name}"):
-        number = store.client.get_registered_model(name).aliases.get(alias)
-    return None if number is None else int(number)
+        models = store.client.search_registered_models(f"name = '{name}'")
+    held = [model.aliases[alias] for model in models if alias in model.aliases]
+    return int(held[0]) if held else None
 
 
 def all_versions(store: Store, name: str) -> tuple[Version, ...]:

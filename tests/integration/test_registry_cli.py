@@ -1,0 +1,220 @@
+"""The commands in a project folder: what they print, and with which status they end."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from foldwise.cli import main
+from foldwise.data.saving import Draft, write_split
+from foldwise.tracking.registration import register
+from foldwise.tracking.registry import alias_holder, fetch_files, find_version
+from foldwise.tracking.store import Store
+from tests.integration.registry_cases import (
+    CLASSES,
+    NAME,
+    SHAPE,
+    make_holdout,
+    model_of,
+    start_run,
+    submission,
+)
+
+PARAMS = """
+prepare: {source: digits, name: blobs}
+promotion: {min_accuracy: 0.5, max_log_loss: 5, max_calibration_error: 0.5, bootstrap: 500}
+"""
+SPLIT = make_holdout()
+
+
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    """Every command takes the signals over; give them back."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def project(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A project whose versions 1, 2 and 3 are good, better and worse; one works below its root."""
+    (store.root / "dvc.yaml").touch()
+    (store.root / "params.yaml").write_text(PARAMS)
+    draft = Draft(lambda: iter([SPLIT.images]), SPLIT.labels, None, SHAPE)
+    write_split(store.root / "data/prepared/holdout", draft, name="blobs", classes=CLASSES)
+    for error in (0.1, 0.0, 0.2):
+        register(store, submission(model_of(error), SPLIT, start_run(store)))
+    monkeypatch.chdir(store.root / "data")
+    return store
+
+
+@pytest.fixture
+def foldwise(capsys: pytest.CaptureFixture[str]) -> "Command":
+    return Command(capsys)
+
+
+class Command:
+    """Runs a command; keeps its status and what it printed."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self.out = self.err = ""
+
+    def __call__(self, *arguments: str) -> object:
+        try:
+            main(arguments)
+            status: object = 0
+        except SystemExit as ended:
+            status = ended.code
+        self.out, self.err = self._capsys.readouterr()
+        return status
+
+
+def test_a_model_s_life(project: Store, foldwise: Command) -> None:
+    """Promote, be refused, roll back, look at the history, verify: statuses 0, 2 and 0."""
+    assert foldwise("history") == 0
+    assert foldwise.out == f"no decision on {NAME} yet\n"
+
+    assert foldwise("promote", "1") == 0
+    assert foldwise.out.splitlines()[0].split() == ["check", "figure", "bound", "verdict"]
+    assert f"promoted: version 1 of {NAME} is the champion (before: none)\n" in foldwise.out
+
+    assert foldwise("promote", "3", "--dry-run") == 2
+    assert "dry run: would be refused: version 3 fails" in foldwise.out
+    assert foldwise("promote", "2", "--dry-run") == 0
+    assert "dry run: version 2 would be promoted" in foldwise.out
+
+    assert foldwise("promote") == 2
+    assert "\nrefused: version 3 fails " in foldwise.out
+    assert foldwise("promote", "2", "--reason", "better") == 0
+    assert foldwise("promote", "2") == 0
+    assert foldwise.out == ("nothing to do: the champion has the content of version 2 already\n")
+
+    assert foldwise("rollback", "--reason", "errors in use") == 0
+    assert f"rolled back: version 1 of {NAME} is the champion (before: version 2)" in foldwise.out
+
+    assert foldwise("history") == 0
+    decisions = [line.split("  ")[2].strip() for line in foldwise.out.splitlines()[2:]]
+    assert decisions == ["promoted 1", "refused 3", "promoted 2", "rolled back 1"]
+
+    assert foldwise("verify") == 0
+    assert foldwise.out.startswith(f"{NAME} version 1 (champion)\n")
+    assert foldwise.out.endswith("verified\n")
+    assert foldwise.err == ""
+    assert alias_holder(project, NAME, "champion") == 1
+
+
+def test_verify_takes_the_challenger_while_there_is_no_champion(
+    project: Store, foldwise: Command
+) -> None:
+    """An alias, a number, or the one in use."""
+    assert foldwise("verify") == 0
+    assert foldwise.out.startswith(f"{NAME} version 3 (challenger)\n")
+    assert foldwise("verify", "1") == 0
+    assert foldwise.out.startswith(f"{NAME} version 1 (no alias)\n")
+    assert project.is_server is False
+
+
+def test_a_version_that_does_not_verify_ends_with_status_1(
+    project: Store, foldwise: Command
+) -> None:
+    """The table says what isn't as it was."""
+    folder = fetch_files(project, find_version(project, NAME, "2"), Path("unused"))
+    (folder / "MLmodel").write_text("changed")
+    assert foldwise("verify", "2") == 1
+    assert "stored files" in foldwise.out
+    assert foldwise.out.endswith("not verified: don't serve this version\n")
+
+
+def test_a_champion_set_by_hand_is_told(project: Store, foldwise: Command) -> None:
+    """By verify as a warning, by history as a line."""
+    project.client.set_registered_model_alias(NAME, "champion", "2")
+    assert foldwise("verify") == 0
+    (line,) = [line for line in foldwise.out.splitlines() if line.startswith("alias")]
+    assert "set outside foldwise" in line
+    assert line.endswith("warning")
+    foldwise("history")
+    assert "none -> 2" in foldwise.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("promote", "9"), f"a version or alias of {NAME} must exist, got '9'"),
+        (("verify", "nobody"), f"a version or alias of {NAME} must exist, got 'nobody'"),
+        (("rollback", "--reason", "x"), "got 'previous_champion'"),
+        (("rollback", "--reason", ""), "--reason must say why"),
+        (("promote", "--force"), "--reason must say why"),
+        (("promote", "--reason", "x" * 1001), "at most 1000 characters"),
+    ],
+)
+def test_what_can_not_be_done_is_one_line_and_status_1(
+    project: Store, foldwise: Command, arguments: tuple[str, ...], complaint: str
+) -> None:
+    """Never a traceback."""
+    assert foldwise(*arguments) == 1
+    (line,) = foldwise.err.splitlines()
+    assert line.startswith("foldwise: ")
+    assert complaint in line
+    assert foldwise.out == ""
+    assert project.client.get_registered_model(NAME).aliases == {"challenger": 3}
+
+
+@pytest.mark.parametrize("command", ["history", "verify", "promote"])
+def test_before_anything_is_registered_a_command_says_so(
+    store: Store, foldwise: Command, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """A fresh clone has a store and no model."""
+    (store.root / "dvc.yaml").touch()
+    (store.root / "params.yaml").write_text(PARAMS)
+    monkeypatch.chdir(store.root)
+    status = foldwise(command)
+    if command == "history":
+        assert (status, foldwise.out) == (0, f"no decision on {NAME} yet\n")
+    else:
+        assert status == 1
+        (line,) = foldwise.err.splitlines()
+        assert f"a version or alias of {NAME} must exist" in line or "dvc repro prepare" in line
+
+
+def test_a_missing_holdout_is_one_line(project: Store, foldwise: Command) -> None:
+    """Verification needs the prepared data."""
+    (project.root / "data/prepared/holdout/info.json").unlink()
+    assert foldwise("verify") == 1
+    assert "dvc repro prepare" in foldwise.err
+
+
+def test_a_decision_cut_short_is_told_by_the_next_command(
+    project: Store, foldwise: Command
+) -> None:
+    """Whatever the command, the record is settled first."""
+    foldwise("promote", "1")
+    version = find_version(project, NAME, "1")
+    (tag,) = [tag for tag in version.tags if tag.startswith("audit.")]
+    pending = (
+        version.tags[tag].replace('"applied"', '"pending"').replace('"version": 1', '"version": 2')
+    )
+    project.client.set_model_version_tag(NAME, "2", tag, pending)
+    assert foldwise("history") == 0
+    assert "the move to version 2" in foldwise.out.splitlines()[0]
+    assert foldwise.out.splitlines()[0].endswith("cut short, is abandoned")
+    foldwise("history")
+    assert "cut short" not in foldwise.out
+
+
+def test_relocate_says_what_it_did(
+    project: Store, foldwise: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a store that lies where it was made there is nothing to do."""
+    assert foldwise("relocate") == 0
+    assert foldwise.out.startswith("nothing to mend")
+    moved = project.root.with_name("moved")
+    project.root.rename(moved)
+    monkeypatch.chdir(moved)
+    assert foldwise("history") == 1
+    assert "run `foldwise relocate`" in foldwise.err
+    assert foldwise("relocate") == 0
+    assert f"now point to {moved}/mlruns/artifacts" in foldwise.out
+    assert foldwise("verify") == 0
