@@ -1,0 +1,111 @@
+"""The benchmark runs, and its table says what was done."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks import limit, memory, nested, reference, report
+from benchmarks.measured import Line, Sample, SampledFit, extrapolated
+from benchmarks.workload import LogicalFit, Size, Workload, load, sampled_strengths
+
+FOLDS, TRIALS = 3, 2
+LOGICAL = TRIALS * (FOLDS * (FOLDS - 1) + FOLDS) + FOLDS + 1
+TINY = Size(
+    rows=600, folds=FOLDS, trials=TRIALS, startup=1, tol=1e-2, repeats=1, sampled=2, longest=600
+)
+
+
+@pytest.fixture(scope="module")
+def found() -> report.Findings:
+    return nested.measure(TINY, lambda _: None, gemm_edge=256)
+
+
+@pytest.fixture(scope="module")
+def workload() -> Workload:
+    return load(TINY)
+
+
+def test_every_contender_does_all_logical_fits(found: report.Findings) -> None:
+    """Each line stands for the same fits; only foldwise makes equal ones once."""
+    assert {line.logical for line in found.comparison.lines} == {LOGICAL}
+    own = [line for line in found.comparison.lines if "foldwise" in line.name]
+    others = [line for line in found.comparison.lines if "foldwise" not in line.name]
+    assert {line.fits for line in others} == {LOGICAL}
+    # The start-up trials: three pairs and three single parts, where there are nine inner folds.
+    assert own[0].fits <= LOGICAL - FOLDS
+    assert own[0].fits == own[1].fits
+    assert own[2].fits == LOGICAL
+
+
+def test_what_is_run_whole_is_said_to_be(found: report.Findings) -> None:
+    """With time enough, nothing is extrapolated."""
+    assert all(line.seconds > 0 for line in found.comparison.lines)
+    assert not [line for line in found.comparison.lines if "extrapolated" in line.note]
+
+
+def test_gaps_are_measured_from_below(found: report.Findings) -> None:
+    """Nobody beats the tight reference solution."""
+    assert all(line.gap > -1e-7 for line in found.comparison.lines)
+
+
+def test_the_page_has_every_line_and_the_machine(found: report.Findings, tmp_path: Path) -> None:
+    nested.write(found, tmp_path)
+    page = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
+    assert all(line.name in page for line in found.comparison.lines)
+    assert all(line in page for line in found.machine)
+    assert (tmp_path / report.PICTURE).read_bytes().startswith(b"<?xml")
+
+
+def test_a_sample_stands_for_the_whole_by_its_rows(workload: Workload) -> None:
+    """Ten fits as large as the sampled ones take ten times as long, on two workers half of it."""
+    wanted = LogicalFit(frozenset({0, 1}), 0.1, 1)
+    model = next(iter(reference.tight_models(workload, [wanted]).values()))
+    fit = SampledFit(wanted, model, evaluations=7, seconds=3.0)
+    sample = Sample((fit, fit), fit, workers=2)
+    assert extrapolated(sample, [wanted] * 10, workload) == pytest.approx(15.0)
+    twice_the_rows = replace(wanted, left_out=frozenset({0}))
+    assert extrapolated(sample, [twice_the_rows] * 10, workload) == pytest.approx(30.0)
+
+
+def test_the_tight_reference_has_no_gap(workload: Workload) -> None:
+    """A model's gap to itself is zero, and worse coefficients have one."""
+    wanted = LogicalFit(frozenset({0, 1}), 0.1, 1)
+    tight = reference.tight_models(workload, [wanted])[wanted]
+    worse = replace(tight, coefficients=0.9 * tight.coefficients)
+    assert reference.relative_gap(tight, tight, wanted, workload) == 0
+    assert reference.relative_gap(worse, tight, wanted, workload) > 0.001
+
+
+def test_less_converged_lines_are_marked() -> None:
+    """A gap over twice the first line's gets a dagger, a smaller one doesn't."""
+    lines = [
+        Line(name, 1.0, 1, 1, 1.0, gap, 0.3, "")
+        for name, gap in (("a", 1e-4), ("b", 1.9e-4), ("**foldwise**", 2.1e-4))
+    ]
+    marked = [line for line in report.contenders(lines).splitlines() if "†" in line]
+    assert len(marked) == 1
+    assert "foldwise" in marked[0]
+
+
+def test_needed_operations_are_counted_from_the_formula(workload: Workload) -> None:
+    """4 · rows · lit pixels · classes; what is multiplied is counted block by block."""
+    lit = int((workload.images != 0).any(axis=0).sum())
+    operations = limit.operations_of(workload.layout, frozenset({0}))
+    assert operations.needed == 4 * 400 * lit * 10
+    assert 0 < operations.performed < 1.3 * operations.needed
+
+
+def test_memory_is_measured_in_a_process_of_its_own(workload: Workload) -> None:
+    """The peak covers at least the fits' histories: 80 vectors each."""
+    few, more = (memory.measure(workload, fits).solver for fits in (2, 30))
+    vectors = 80 * 10 * workload.layout.width * 4
+    assert more - few > 0.5 * 28 * vectors
+
+
+def test_sampled_strengths_are_middles_of_equal_shares(found: report.Findings) -> None:
+    """Two shares: the quartiles of all inner fits by C."""
+    result = found.comparison.searched.result
+    every = sorted(trial.C for trial in result.trials for _ in trial.inner)
+    quarter = len(every) // 4
+    assert sampled_strengths(result, 2) == (every[quarter], every[3 * len(every) // 4])
