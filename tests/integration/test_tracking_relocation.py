@@ -1,0 +1,173 @@
+"""A store whose folder was moved or copied: noticed at once, mended by one command."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from foldwise.errors import StoreError
+from foldwise.tracking.relocate import relocate
+from foldwise.tracking.runs import Recorder
+from foldwise.tracking.store import Store, open_store
+from tests.factories import make_result
+from tests.run_tree import make_lineage, record_search, run_tree
+
+LINEAGE = make_lineage()
+X = np.arange(6.0).reshape(6, 1)
+Y = np.array([0, 0, 0, 1, 1, 1])
+
+
+def _register(store: Store) -> None:
+    """A model as the registry holds it: logged below a run, and named."""
+    import mlflow
+
+    with store.as_default(), Recorder.open(store, LINEAGE) as recorder:
+        with mlflow.start_run(run_id=recorder.run_id):
+            mlflow.sklearn.log_model(
+                LogisticRegression().fit(X, Y),
+                name="model",
+                registered_model_name="blobs-classifier",
+                pip_requirements=["scikit-learn"],
+            )
+        store.client.set_registered_model_alias("blobs-classifier", "champion", "1")
+
+
+def _mentions(database: Path, text: str) -> list[str]:
+    """Every column of the database that holds the text anywhere."""
+    found = []
+    with closing(sqlite3.connect(database)) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        for (table,) in tables.fetchall():
+            for column in connection.execute(f"PRAGMA table_info({table})").fetchall():
+                query = f"SELECT count(*) FROM {table} WHERE instr({column[1]}, ?)"
+                if connection.execute(query, (text,)).fetchone()[0]:
+                    found.append(f"{table}.{column[1]}")
+    return found
+
+
+@pytest.fixture
+def moved(store: Store) -> Path:
+    """A project with runs, figures and a model, after its folder was renamed."""
+    record_search(store, LINEAGE, make_result(trials=1))
+    _register(store)
+    new = store.root.parent / "renamed project"
+    store.root.rename(new)
+    return new
+
+
+def test_a_moved_store_is_refused_before_anything_is_written(moved: Path) -> None:
+    """MLflow would write new files to the old place without a word."""
+    old = moved.parent / "project"
+    before = (moved / "mlruns" / "mlflow.db").read_bytes()
+    with pytest.raises(StoreError, match=rf"moved or copied from {old}/mlruns: run `foldwise rel"):
+        open_store(moved)
+    assert (moved / "mlruns" / "mlflow.db").read_bytes() == before
+    assert not old.exists()
+
+
+def test_relocating_leaves_no_mention_of_the_old_place(moved: Path) -> None:
+    """Experiments, runs, models and versions all point to where the files are."""
+    old = str(moved.parent / "project")
+    database = moved / "mlruns" / "mlflow.db"
+    assert set(_mentions(database, old)) == {
+        "experiments.artifact_location",
+        "runs.artifact_uri",
+        "logged_models.artifact_location",
+        "model_versions.storage_location",
+    }
+    relocation = relocate(moved)
+    assert _mentions(database, old) == []
+    assert relocation.old == (f"{old}/mlruns/artifacts",)
+    assert relocation.changed == {
+        "experiments.artifact_location": 2,
+        "runs.artifact_uri": 9,
+        "logged_models.artifact_location": 1,
+        "model_versions.storage_location": 1,
+    }
+
+
+def test_a_relocated_store_reads_old_files_and_writes_new_ones_in_its_new_place(
+    moved: Path,
+) -> None:
+    """Figures open, the champion loads, and another search is recorded here."""
+    import mlflow
+
+    relocate(moved)
+    store = open_store(moved)
+    record_search(store, make_lineage(attempt=2), make_result(trials=1))
+    tree = run_tree(moved)
+    assert len(tree) == 2 * 9
+    assert all(run.files for key, run in tree.items() if key.count("/") < 2)
+    with store.as_default():
+        champion = mlflow.sklearn.load_model("models:/blobs-classifier@champion")
+    assert list(champion.predict(X)) == list(Y)
+    assert not (moved.parent / "project").exists()
+
+
+def test_the_database_before_relocation_is_kept(moved: Path) -> None:
+    """Whoever relocates by mistake can go back."""
+    before = _mentions(moved / "mlruns" / "mlflow.db", str(moved.parent / "project"))
+    backup = relocate(moved).backup
+    assert backup is not None
+    assert _mentions(backup, str(moved.parent / "project")) == before
+
+
+def test_a_copy_is_refused_though_the_old_place_is_still_there(
+    store: Store, tmp_path: Path
+) -> None:
+    """Both copies would write to one place, and neither would be whole."""
+    record_search(store, LINEAGE, make_result(trials=1))
+    copy = tmp_path / "copy"
+    shutil.copytree(store.root, copy)
+    with pytest.raises(StoreError, match="run `foldwise relocate`"):
+        open_store(copy)
+    relocate(copy)
+    record_search(open_store(copy), make_lineage(attempt=2), make_result(trials=1))
+    assert len(run_tree(store.root)) == 9
+    assert open_store(store.root).root == store.root
+
+
+def test_a_place_whose_name_begins_alike_is_left_alone(store: Store) -> None:
+    """`/a/artifacts` is no beginning of `/a/artifacts-of-others/x`."""
+    store.experiment("blobs")
+    beside = f"{store.artifacts}-of-others/x"
+    store.client.create_experiment("others", artifact_location=beside)
+    new = store.root.parent / "renamed"
+    store.root.rename(new)
+    relocate(new)
+    experiment = open_store(new).client.get_experiment_by_name("others")
+    assert experiment is not None
+    assert experiment.artifact_location == beside
+
+
+def test_relocating_in_place_changes_nothing(store: Store) -> None:
+    """The command may be run at any time."""
+    store.experiment("blobs")
+    before = (store.root / "mlruns" / "mlflow.db").read_bytes()
+    relocation = relocate(store.root)
+    assert relocation.old == ()
+    assert relocation.backup is None
+    assert (store.root / "mlruns" / "mlflow.db").read_bytes() == before
+
+
+def test_without_a_database_or_with_a_server_there_is_nothing_to_relocate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line says so."""
+    with pytest.raises(StoreError, match="no tracking database"):
+        relocate(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with pytest.raises(StoreError, match="names a server"):
+        relocate(tmp_path)
+
+
+def test_through_a_symbolic_link_the_store_is_the_same(store: Store) -> None:
+    """A link is no move."""
+    store.experiment("blobs")
+    link = store.root.parent / "link"
+    link.symlink_to(store.root)
+    assert open_store(link).find_experiment("blobs") == "1"

@@ -1,0 +1,269 @@
+"""The store behind a real MLflow server: recorded there, and what happens when it goes away."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from foldwise.errors import StoreError
+from foldwise.tracking.page import page_links, recorded_data
+from foldwise.tracking.runs import Recorder
+from foldwise.tracking.store import Store, open_store
+from foldwise.tracking.ui import serve_ui
+from tests.factories import make_events, make_result
+from tests.run_tree import FIGURE, make_lineage, record_search
+
+RESULT = make_result(trials=1)
+
+
+class _Server:
+    """A running `mlflow server`: its address and its process group."""
+
+    def __init__(self, folder: Path) -> None:
+        self.url = f"http://127.0.0.1:{free_port()}"
+        command = (
+            *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
+            *("--backend-store-uri", f"sqlite:///{folder}/team.db"),
+            *("--artifacts-destination", str(folder / "team-artifacts")),
+            *("--port", self.url.rpartition(":")[2]),
+        )
+        self.process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def wait(self) -> None:
+        """Until it answers."""
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline:
+            with suppress(OSError), urllib.request.urlopen(f"{self.url}/health", timeout=2):  # noqa: S310
+                return
+            time.sleep(0.2)
+        raise AssertionError("the server didn't start")
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the server and its workers."""
+        os.killpg(self.process.pid, number)
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Server]:
+    """One server for all tests of this file; it takes seconds to start."""
+    running = _Server(tmp_path_factory.mktemp("server"))
+    try:
+        running.wait()
+        yield running
+    finally:
+        with suppress(ProcessLookupError):
+            running.signal(signal.SIGKILL)
+        running.process.wait()
+
+
+@pytest.fixture
+def team_store(server: _Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The server's store, opened as a member of the team does, password in the URL."""
+    address = server.url.replace("//", "//ann:s3cr3t@")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    return open_store(tmp_path)
+
+
+@contextmanager
+def _hanging(server: _Server) -> Iterator[None]:
+    server.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.signal(signal.SIGCONT)
+
+
+def _statuses(store: Store, recorder: Recorder) -> list[str]:
+    tree = f"tags.pipeline = '{recorder.run_id}'"
+    runs = store.client.search_runs([store.experiment("blobs")], tree)
+    return [run.info.status for run in runs]
+
+
+@contextmanager
+def _answering(status: int, body: str, *, after: float = 0.0) -> Iterator[str]:
+    """A server that gives one answer to everything."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            time.sleep(after)
+            with suppress(OSError):
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+@pytest.mark.e2e
+def test_a_search_is_recorded_through_a_server(team_store: Store) -> None:
+    """Runs, figures, views and links, without a file of ours on this machine."""
+    lineage = make_lineage(search_key="through")
+    record_search(team_store, lineage, RESULT)
+    record_search(team_store, lineage, RESULT)
+    experiment_id = team_store.experiment("blobs")
+    query = "tags.search_key = 'through'"
+    [pipeline] = team_store.client.search_runs([experiment_id], query)
+    tree = f"tags.pipeline = '{pipeline.info.run_id}'"
+    runs = team_store.client.search_runs([experiment_id], tree)
+    assert len(runs) == 1 + 4 + 4
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    files = team_store.client.list_artifacts(pipeline.info.run_id)
+    assert [file.path for file in files] == ["report.html"]
+    assert recorded_data(team_store) == ("blobs",)
+    assert [link.name for link in page_links(team_store, "blobs")] == [
+        "Pipelines",
+        "Studies of the newest pipeline",
+        "Trials of the newest pipeline",
+        "Report",
+    ]
+    assert not (team_store.root / "mlruns").exists()
+
+
+@pytest.mark.e2e
+def test_a_password_in_the_address_reaches_no_run_and_no_message(
+    team_store: Store, server: _Server
+) -> None:
+    """Tags and params are read by the whole team."""
+    lineage = make_lineage(search_key="secret")
+    record_search(team_store, lineage, RESULT)
+    assert team_store.tracking_uri == server.url
+    runs = team_store.client.search_runs([team_store.experiment("blobs")])
+    told = repr([run.to_dictionary() for run in runs]) + repr(team_store)
+    assert "s3cr3t" not in told
+    assert os.environ["MLFLOW_TRACKING_PASSWORD"] == "s3cr3t"  # noqa: S105
+
+
+@pytest.mark.e2e
+def test_a_server_that_hangs_in_the_middle_costs_seconds_and_nothing_is_lost(
+    team_store: Store, server: _Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is left alone after one failure; when it is back, the rest is written."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    events = make_events(RESULT)
+    with Recorder.open(team_store, make_lineage(search_key="hang")) as recorder:
+        recorder.record(events[0])
+        with _hanging(server):
+            began = time.monotonic()
+            for event in events[1:]:
+                recorder.record(event)
+            recorder.record_artifacts("outer-0", {"figures/a.png": FIGURE})
+            assert time.monotonic() - began < 15
+        assert len(recorder.unrecorded) == len(events)
+    assert recorder.unrecorded == ()
+    assert _statuses(team_store, recorder) == ["FINISHED"] * 9
+
+
+@pytest.mark.e2e
+def test_a_server_that_stays_away_is_told_at_the_end_and_the_next_run_replays(
+    team_store: Store, server: _Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The results are kept, the stage fails, and the same command records what is missing."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    lineage = make_lineage(search_key="away")
+    first = Recorder.open(team_store, lineage)
+    with _hanging(server):
+        began = time.monotonic()
+        first.record_all(RESULT)
+        with pytest.raises(StoreError, match=r"trial 0 of outer-1.* more missing; .*same command"):
+            first.end()
+        assert time.monotonic() - began < 40
+    with Recorder.open(team_store, lineage) as second:
+        second.record_all(RESULT)
+    assert second.run_id == first.run_id
+    assert _statuses(team_store, second) == ["FINISHED"] * 9
+
+
+def test_a_dead_server_is_told_within_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow alone tries for two minutes; the line holds no password."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://ann:s3cr3t@127.0.0.1:{free_port()}")
+    began = time.monotonic()
+    told = r"can't be reached, http://127\.0\.0\.1:\d+ \(connection refused\): start it"
+    with pytest.raises(StoreError, match=told) as caught:
+        open_store(tmp_path)
+    assert time.monotonic() - began < 15
+    assert "s3cr3t" not in str(caught.value)
+    assert not (tmp_path / "mlruns").exists()
+
+
+def test_a_server_that_never_answers_is_told_within_fifteen_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the connection and then says nothing."""
+    with _answering(200, "{}", after=60) as url:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
+        began = time.monotonic()
+        with pytest.raises(StoreError, match="no answer"):
+            open_store(tmp_path)
+    assert time.monotonic() - began < 15
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_login_names_the_variables_to_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """Another fault than a dead server, with another remedy."""
+    with _answering(status, "You are not authenticated") as url:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
+        with pytest.raises(StoreError, match=r"refuses the login .*MLFLOW_TRACKING_USERNAME"):
+            open_store(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(200, "<html>"), (404, "not here"), (502, "bad gateway"), (200, "{}")]
+)
+def test_what_is_no_mlflow_server_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, body: str
+) -> None:
+    """A wrong port often has another program behind it."""
+    with _answering(status, body) as url:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
+        with pytest.raises(
+            StoreError, match=rf"doesn't answer as an MLflow server \(HTTP {status}"
+        ):
+            open_store(tmp_path)
+
+
+@pytest.mark.e2e
+def test_with_a_team_server_the_ui_only_prints_its_links(
+    team_store: Store, server: _Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There is nothing to start; the address is printed without the password."""
+    record_search(team_store, make_lineage(search_key="links"), RESULT)
+    serve_ui(root=team_store.root)
+    printed = capsys.readouterr().out
+    assert f"Pipelines                       {server.url}/#/experiments/" in printed
+    assert "s3cr3t" not in printed

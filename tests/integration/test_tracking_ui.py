@@ -1,0 +1,147 @@
+"""What `foldwise ui` starts and prints, and the page it leads to."""
+
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from foldwise.errors import StoreError
+from foldwise.tracking.page import page_links, recorded_data
+from foldwise.tracking.runs import Recorder
+from foldwise.tracking.store import Store
+from foldwise.tracking.ui import serve_ui
+from tests.factories import make_result
+from tests.run_tree import FIGURE, make_lineage, record_search
+
+LINEAGE = make_lineage()
+RESULT = make_result(trials=1)
+
+_SERVE = """
+import sys
+from pathlib import Path
+from foldwise.tracking.ui import serve_ui
+
+serve_ui(port=int(sys.argv[2]), root=Path(sys.argv[1]))
+"""
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _experiment_tags(store: Store) -> dict[str, str]:
+    tags: dict[str, str] = store.client.get_experiment(store.experiment("blobs")).tags
+    return tags
+
+
+def test_a_recorded_search_sets_up_the_experiments_page(store: Store) -> None:
+    """Three views, and a note whose first line links to them and to the report."""
+    record_search(store, LINEAGE, RESULT)
+    tags = _experiment_tags(store)
+    views = {tag for tag in tags if tag.startswith("mlflow.sharedViewState.")}
+    assert {view.rpartition(".")[2] for view in views} == {"pipelines", "studies", "trials"}
+    links = tags["mlflow.note.content"].splitlines()[0]
+    assert links.startswith("Views: [Pipelines](#/experiments/1/runs?workflowType=")
+    assert "artifacts/report.html" in links
+
+
+def test_the_page_shows_the_newest_pipeline_whatever_is_told_again(store: Store) -> None:
+    """A replay of an old search must not push the new one off the page."""
+    record_search(store, LINEAGE, RESULT)
+    with Recorder.open(store, replace(LINEAGE, attempt=2)) as newest:
+        newest.record_all(RESULT)
+    record_search(store, LINEAGE, RESULT)
+    store.client.log_text(newest.run_id, "<p>", "report.html")
+    report = {link.name: link.path for link in page_links(store, "blobs")}["Report"]
+    assert newest.run_id in report
+
+
+def test_the_newest_version_is_linked_once_there_is_one(store: Store) -> None:
+    """The model's page is where its card can be read."""
+    record_search(store, LINEAGE, RESULT)
+    assert not [link for link in page_links(store, "blobs") if "models" in link.path]
+    store.client.create_registered_model("blobs-classifier")
+    for _ in range(2):
+        store.client.create_model_version("blobs-classifier", str(store.artifacts))
+    [link] = [link for link in page_links(store, "blobs") if "models" in link.path]
+    assert link.path.startswith("#/models/blobs-classifier/versions/2?")
+
+
+def test_data_are_listed_by_their_latest_pipeline(store: Store) -> None:
+    """A store may hold searches of several data; the default experiment holds none."""
+    for name in ("older", "newer"):
+        with Recorder.open(store, replace(LINEAGE, experiment=name), today=date(2026, 1, 15)):
+            pass
+    assert recorded_data(store) == ("newer", "older")
+
+
+def test_without_a_store_the_ui_says_what_to_run_and_makes_none(tmp_path: Path) -> None:
+    """A server started on nothing would create a store that only it can write to."""
+    with pytest.raises(StoreError, match=r"no tracking database .* run `make repro` first"):
+        serve_ui(root=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_with_an_empty_store_the_ui_says_what_to_run(root: Path) -> None:
+    """There is nothing to look at yet."""
+    with pytest.raises(StoreError, match="nothing was recorded yet: run `make repro` first"):
+        serve_ui(root=root)
+
+
+def test_a_port_that_is_taken_is_told_with_the_way_out(store: Store) -> None:
+    """MLflow alone would print a traceback into its log."""
+    record_search(store, LINEAGE, RESULT)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(StoreError, match=rf"can't listen on 127\.0\.0\.1:{port} .*--port"):
+            serve_ui(root=store.root, port=port)
+
+
+@pytest.mark.e2e
+def test_the_ui_serves_pages_and_figures_and_ends_whole(store: Store) -> None:
+    """Links are printed once they work; a signal ends the server with all its helpers."""
+    record_search(store, LINEAGE, RESULT)
+    port = _free_port()
+    with subprocess.Popen(
+        [sys.executable, "-c", _SERVE, str(store.root), str(port)],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as ui:
+        assert ui.stdout is not None
+        printed = ""
+        while "Ctrl-C ends it." not in printed:
+            line = ui.stdout.readline()
+            assert line, f"the UI ended: {printed}"
+            printed += line
+        base = f"http://127.0.0.1:{port}"
+        assert f"{base}/#/experiments/1/runs?workflowType=machine_learning" in printed
+        study = store.client.search_runs(["1"], "tags.study = 'outer-0' AND tags.level = 'study'")[
+            0
+        ]
+        figure = f"{base}/get-artifact?path=figures/curve.png&run_uuid={study.info.run_id}"
+        with urllib.request.urlopen(figure) as answer:  # noqa: S310 - the address is our own
+            assert answer.read() == FIGURE
+        helpers = _descendants(ui.pid)
+        assert helpers
+        ui.send_signal(signal.SIGTERM)
+        assert ui.wait(timeout=30) == 0
+    assert not [pid for pid in helpers if Path(f"/proc/{pid}").exists()]
+    with socket.create_server(("127.0.0.1", port)):
+        pass
+
+
+def _descendants(pid: int) -> list[int]:
+    told = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False
+    )
+    children = [int(word) for word in told.stdout.split()]
+    return [*children, *(deep for child in children for deep in _descendants(child))]
