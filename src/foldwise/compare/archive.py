@@ -83,7 +83,8 @@ def restore(folder: Path) -> EntryResult:
     """
     try:
         story = json.loads((folder / "result.json").read_text())
-        with np.load(folder / "holdout.npz", allow_pickle=False) as stored:
+        content = io.BytesIO((folder / "holdout.npz").read_bytes())
+        with np.load(content, allow_pickle=False) as stored:
             predictions = Predictions(stored["values"], story["are_probabilities"])
         return EntryResult(
             **{name: story[name] for name in _PLAIN},

@@ -1,4 +1,4 @@
-"""Which of two models is right more often on the same rows: McNemar's exact test, for all pairs."""
+"""Every pair of models on the same rows: McNemar's tests, corrected for their number."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr
+
+from foldwise.search.mcnemar import McNemar, mcnemar
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,32 +17,17 @@ class Pair:
     Attributes
     ----------
     first, second : str
-    first_only, second_only : int
-        Rows that one of them got right and the other wrong.
-    p_value : float
-        Of McNemar's exact test, two-sided.
+    test : McNemar
+        Of this pair alone.
     adjusted : float
-        The same after Holm's correction for all the pairs: at most alpha in all of the pairs
-        called different means that the chance of any false call is at most alpha.
+        Its p-value after Holm's correction: if all pairs with one of at most alpha are called
+        different, the chance of calling any pair so that isn't is at most alpha.
     """
 
     first: str
     second: str
-    first_only: int
-    second_only: int
-    p_value: float
+    test: McNemar
     adjusted: float
-
-
-def mcnemar(first_only: int, second_only: int) -> float:
-    """P-value, two-sided, of McNemar's exact test.
-
-    If both models are right equally often, each row that only one of them gets right is either's
-    with chance 1/2: the smaller count is then binomial (n, 1/2), n being their sum, and the test
-    doubles its lower tail (McNemar, 1947).
-    """
-    fewer, total = min(first_only, second_only), first_only + second_only
-    return min(1.0, 2 * float(bdtr(fewer, total, 0.5)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -54,19 +40,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
     stepped = np.maximum.accumulate(np.asarray(p_values, np.float64)[order] * factors)
     adjusted = np.empty(len(p_values))
     adjusted[order] = np.minimum(stepped, 1)
-    return adjusted.tolist()
+    return [float(value) for value in adjusted]
 
 
 def compare_pairs(right: Mapping[str, NDArray[np.bool_]]) -> tuple[Pair, ...]:
     """Test every pair of models; ``right`` says of each which rows it predicted right."""
     names = list(combinations(right, 2))
-    counts = [
-        (int((right[a] & ~right[b]).sum()), int((right[b] & ~right[a]).sum())) for a, b in names
-    ]
-    p_values = [mcnemar(*each) for each in counts]
+    tests = [mcnemar(right[first], right[second]) for first, second in names]
+    adjusted = holm([test.p for test in tests])
     return tuple(
-        Pair(first, second, *each, p, adjusted)
-        for (first, second), each, p, adjusted in zip(
-            names, counts, p_values, holm(p_values), strict=True
-        )
+        Pair(*name, test, value) for name, test, value in zip(names, tests, adjusted, strict=True)
     )

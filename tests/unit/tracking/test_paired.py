@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -14,7 +14,6 @@ from foldwise.search.bootstrap import bootstrap_means
 from foldwise.tracking.promotion.paired import (
     bootstrap_bound,
     likelihood_bound,
-    mcnemar,
     paired_bound,
 )
 
@@ -136,21 +135,3 @@ def test_on_skewed_differences_the_bound_is_wrong_as_rarely_as_it_says() -> None
         students += differences.mean() - ndtri(0.03) * error < 0
     assert wrong / 2000 < 0.04
     assert students / 2000 > 0.06
-
-
-@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 40))
-def test_mcnemars_p_is_a_two_sided_sign_test(gained: int, lost: int, both: int) -> None:
-    """Over the rows on which the models differ; rows on which they agree don't matter."""
-    challenger = np.repeat([True, False, True], [gained, lost, both])
-    champion = np.repeat([False, True, True], [gained, lost, both])
-    found = mcnemar(challenger, champion)
-    assert (found.gained, found.lost) == (gained, lost)
-    assume(gained + lost > 0)
-    expected = stats.binomtest(gained, gained + lost).pvalue
-    assert found.p == pytest.approx(expected)
-
-
-def test_models_that_never_differ_have_p_one() -> None:
-    """No differing row is no evidence."""
-    same = np.array([True, False, True])
-    assert mcnemar(same, same).p == 1.0

@@ -61,9 +61,9 @@ def pairs_csv(pairs: Sequence[Pair]) -> str:
             (
                 pair.first,
                 pair.second,
-                pair.first_only,
-                pair.second_only,
-                f"{pair.p_value:.3g}",
+                pair.test.gained,
+                pair.test.lost,
+                f"{pair.test.p:.3g}",
                 f"{pair.adjusted:.3g}",
             )
             for pair in pairs

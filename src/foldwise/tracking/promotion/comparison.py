@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.model.scores import predicted_codes, row_losses
+from foldwise.search.mcnemar import McNemar, mcnemar
 from foldwise.settings import PromotionSettings
 from foldwise.tracking.checks import Check, advised, judged
-from foldwise.tracking.promotion.paired import McNemar, PairedBound, mcnemar, paired_bound
+from foldwise.tracking.promotion.paired import PairedBound, paired_bound
 
 
 def comparison_level(comparison: int, alpha: float) -> float:

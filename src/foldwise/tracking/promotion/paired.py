@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import bdtr, ndtri
+from scipy.special import ndtri
 
 from foldwise.search.bootstrap import bootstrap_means
 
@@ -80,23 +80,3 @@ def likelihood_bound(differences: NDArray[np.float64], *, level: float) -> float
     log_e = brentq(excess, lowest, highest, xtol=1e-9) if excess(lowest) > 0 else lowest
     weights = 1 / (gaps + span * np.exp(log_e))
     return float(weights @ rows / weights.sum())
-
-
-@dataclass(frozen=True, slots=True)
-class McNemar:
-    """Rows that only the challenger, and only the champion, predicted right; the exact p-value."""
-
-    gained: int
-    lost: int
-    p: float
-
-
-def mcnemar(challenger: NDArray[np.bool_], champion: NDArray[np.bool_]) -> McNemar:
-    """McNemar's exact test of equal accuracy on rows predicted right (True) or wrong.
-
-    Two-sided: twice the chance, had each differing row been a fair coin, of so few on one side.
-    """
-    gained = int((challenger & ~champion).sum())
-    lost = int((champion & ~challenger).sum())
-    tail = float(bdtr(min(gained, lost), gained + lost, 0.5))
-    return McNemar(gained, lost, min(1.0, 2 * tail))

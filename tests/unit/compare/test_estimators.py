@@ -1,0 +1,83 @@
+"""From an entry to a pipeline: what is shipped works, what can't is refused beforehand."""
+
+import numpy as np
+import pytest
+
+from foldwise.compare.estimators import build, check_buildable
+from foldwise.compare.predictions import predict
+from foldwise.errors import SettingsError
+from foldwise.search.study.spaces import Between
+from tests.unit.compare.entry_cases import make_entry, make_split, shipped_entries
+from tests.unit.model.solver_cases import two_digits
+
+ANY = {"C": Between(0.1, 1.0, is_log=True)}
+
+
+@pytest.mark.parametrize("name", ["logistic_regression", "svm", "knn", "decision_tree"])
+def test_the_largest_value_is_the_class_the_estimator_predicts(name: str) -> None:
+    """So that accuracy is the estimator's own, for the SVM too, whose votes could differ."""
+    entry = shipped_entries()[name]
+    check_buildable(entry)
+    split = make_split()
+    model = build(entry, {}, seed=1)
+    model.fit(split.images[:400].astype(np.float32), split.labels[:400])
+    found = predict(model, split.images[400:])
+    expected = model.predict(split.images[400:].astype(np.float32))
+    np.testing.assert_array_equal(found.values.argmax(axis=1), expected)
+    assert found.are_probabilities == (name != "svm")
+
+
+def test_two_classes_give_two_columns_of_decision_scores() -> None:
+    """One score of scikit-learn's, the second class's against the first's."""
+    case = two_digits()
+    model = build(shipped_entries()["svm"], {}, seed=1)
+    model.fit(case.images.astype(np.float32), case.labels)
+    found = predict(model, case.images)
+    assert found.values.shape == (len(case.labels), 2)
+    assert (found.values.argmax(axis=1) == case.labels).mean() > 0.99
+
+
+def test_unit_pixels_end_at_one_and_keep_their_proportions() -> None:
+    """Whatever the brightest pixel is: 16 for digits, 255 for MNIST; all are divided alike."""
+    split = make_split()
+    scaling = build(make_entry(), {}, seed=1)[0]
+    scaled = scaling.fit(split.images.astype(np.float32)).transform(split.images.astype(np.float32))
+    np.testing.assert_allclose(scaled * 16, split.images, rtol=1e-6)
+
+
+def test_the_seed_is_given_to_estimators_that_draw() -> None:
+    """And to no others; an entry may fix another one."""
+    assert build(make_entry(), {}, seed=5)[-1].random_state == 5
+    assert build(make_entry(fixed={"random_state": 9}), {}, seed=5)[-1].random_state == 9
+    build(make_entry("sklearn.neighbors.KNeighborsClassifier"), {}, seed=5)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "said"),
+    [
+        ("sklearn.svm.SVX", "installed class"),
+        ("no_such_package.Tree", "installed class"),
+        ("sklearn.linear_model.LinearRegression", "classifier"),
+        ("sklearn.multiclass.OneVsRestClassifier", "needs no other estimator"),
+        ("sklearn.base.is_classifier", "classifier"),
+        ("sklearn.dummy.DummyClassifier", "parameters of DummyClassifier"),
+    ],
+)
+def test_what_is_no_classifier_is_refused(estimator: str, said: str) -> None:
+    """In one line, before any work."""
+    with pytest.raises(SettingsError, match=said):
+        check_buildable(make_entry(estimator, space=ANY))
+
+
+def test_a_study_of_decision_scores_cannot_select_by_log_loss() -> None:
+    """There is none; with Platt's probabilities there is."""
+    with pytest.raises(SettingsError, match="must not be log_loss"):
+        check_buildable(make_entry("sklearn.svm.SVC", space=ANY, metric="log_loss"))
+    check_buildable(make_entry("sklearn.svm.SVC", space=ANY, metric="accuracy"))
+    check_buildable(make_entry(metric="log_loss"))
+
+
+def test_a_classifier_without_scores_is_refused() -> None:
+    """Nothing ranks its rows."""
+    with pytest.raises(SettingsError, match="neither"):
+        check_buildable(make_entry("tests.unit.compare.silent.Silent", space=ANY))

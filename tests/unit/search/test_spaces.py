@@ -1,0 +1,95 @@
+"""Spaces of several parameters: what is proposed, and what it may depend on."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from foldwise.search.study.spaces import Between, OneOf, ValuesSpace
+from foldwise.search.values import ScoredPart, Values, ValuesTrial
+from tests.factories import make_scores
+
+SPACE = ValuesSpace(
+    study="svm",
+    dimensions={
+        "C": Between(0.1, 100.0, is_log=True),
+        "depth": Between(2, 9, is_log=False),
+        "leaf": Between(1, 50, is_log=True),
+        "metric": OneOf(("a", "b", None)),
+    },
+    startup=3,
+    seed=7,
+    metric="accuracy",
+)
+
+
+def _tried(number: int, values: Values, loss: float) -> ValuesTrial:
+    return ValuesTrial(number, values, (ScoredPart(0, make_scores(loss), 0.1),))
+
+
+def _searched(space: ValuesSpace, trials: int) -> list[ValuesTrial]:
+    """A search that likes C near 10 and metric b."""
+    told: list[ValuesTrial] = []
+    for number in range(trials):
+        values = space.propose(number, told)
+        C, metric = values["C"], values["metric"]
+        assert isinstance(C, float)
+        told.append(_tried(number, values, abs(C - 10) / 100 + (metric != "b") / 10))
+    return told
+
+
+@settings(deadline=None, max_examples=15)
+@given(seed=st.integers(0, 10_000))
+def test_proposals_lie_in_their_ranges(seed: int) -> None:
+    """Drawn or proposed; whole numbers are whole."""
+    for trial in _searched(replace(SPACE, seed=seed), 6):
+        C, depth, leaf = (trial.values[name] for name in ("C", "depth", "leaf"))
+        assert isinstance(C, float)
+        assert 0.1 <= C <= 100
+        assert isinstance(depth, int)
+        assert 2 <= depth <= 9
+        assert isinstance(leaf, int)
+        assert 1 <= leaf <= 50
+        assert trial.values["metric"] in {"a", "b", None}
+
+
+def test_a_proposal_follows_from_seed_study_and_completed_trials() -> None:
+    """Asked again it is the same; another seed or study draws others."""
+    told = _searched(SPACE, 5)
+    assert SPACE.propose(5, told) == SPACE.propose(5, told)
+    assert SPACE.propose(1, told[:1]) == told[1].values
+    assert replace(SPACE, seed=8).propose(0, []) != SPACE.propose(0, [])
+    assert replace(SPACE, study="knn").propose(0, []) != SPACE.propose(0, [])
+
+
+def test_start_up_proposals_look_at_no_result() -> None:
+    """Whatever the first trial gave, the second is the same."""
+    first = SPACE.propose(0, [])
+    assert SPACE.propose(1, [_tried(0, first, 0.1)]) == SPACE.propose(1, [_tried(0, first, 0.9)])
+
+
+def test_after_start_up_proposals_follow_the_results() -> None:
+    """What was good is looked for: the other way round, another proposal."""
+    told = _searched(SPACE, 8)
+    turned = [_tried(t.number, t.values, 1 - t.mean("log_loss")) for t in told]
+    assert SPACE.propose(8, told) != SPACE.propose(8, turned)
+
+
+def test_twenty_trials_find_the_neighbourhood_of_the_best() -> None:
+    """The sampler is told which way is up: better than the best of as many random draws."""
+    best = [
+        min(t.mean("log_loss") for t in _searched(replace(SPACE, seed=s), 25)) for s in range(6)
+    ]
+    blind = replace(SPACE, startup=25)
+    drawn = [
+        min(t.mean("log_loss") for t in _searched(replace(blind, seed=s), 25)) for s in range(6)
+    ]
+    assert sum(best) < sum(drawn)
+
+
+@pytest.mark.parametrize("loss", [0.25, float("nan")])
+def test_a_trial_comes_back_from_its_json(loss: float) -> None:
+    """NaN is no number, but it is a score's absence."""
+    trial = _tried(4, {"C": 0.1 + 0.2, "metric": None, "depth": 3, "flag": True}, loss)
+    assert repr(SPACE.decoded(SPACE.encoded(trial))) == repr(trial)
