@@ -5,26 +5,31 @@ threads, by the same solver, so that the fits are those of a local run (to the b
 one kind). Dask itself gives a lost worker's sub-batches to others.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
-
-from threadpoolctl import threadpool_limits
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 from foldwise.errors import SearchError
 from foldwise.model.layout import Layout
 from foldwise.model.linear import Fit
-from foldwise.model.solver import FitRequest, SolverOptions, solve
+from foldwise.model.solver import FitRequest, SolverOptions
+from foldwise.search.identity import code_digest
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client, Future, Scheduler
 
 PATIENCE_SECONDS = 60.0
 """How long a cluster may be without any worker before the search gives up."""
 
+SHARES = 3
+"""Sub-batches a thread gets of a round: so many that none waits long for the last one."""
+
 _LOOK_SECONDS = 2.0
-_CONNECT_SECONDS = 10.0
+_ANSWER_SECONDS = 10.0
+_PREFIX = "foldwise-"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,8 +37,9 @@ class DaskEngine:
     """Solves fits on the workers of a Dask cluster; open it by :func:`connected`."""
 
     client: "Client"
-    layout: "Future"
+    address: str
     options: SolverOptions
+    patience: float
 
     def solve(self, requests: Sequence[FitRequest]) -> Iterator[Fit]:
         """Make each requested fit once; yield them as sub-batches end.
@@ -41,12 +47,16 @@ class DaskEngine:
         Raises
         ------
         SearchError
-            If the scheduler or all workers are lost, or a worker can't run foldwise.
+            If the scheduler or all workers are lost.
         """
-        with _speaking(_address(self.client)):
+        from foldwise.search.cluster_worker import solve_batch
+
+        with _speaking(self.address):
             batches = deal(requests, _threads(self.client))
             pending = {
-                self.client.submit(solve_batch, self.layout, batch, self.options, pure=False)
+                self.client.submit(
+                    solve_batch, _pixels(self.client), batch, self.options, pure=False
+                )
                 for batch in batches
             }
             while pending:
@@ -55,70 +65,117 @@ class DaskEngine:
                 for future in done:
                     yield from future.result()
 
-    def _next_done(self, pending: "set[Future]") -> "set[Future]":
+    def _next_done(self, pending: "set[Future[Any]]") -> "set[Future[Any]]":
         from distributed import wait
 
-        waited = 0.0
+        idle = 0.0
         while True:
             try:
-                return set(wait(pending, timeout=_LOOK_SECONDS, return_when="FIRST_COMPLETED").done)
+                with self.client.as_current():
+                    ended = wait(pending, timeout=_LOOK_SECONDS, return_when="FIRST_COMPLETED")
+                return set(ended.done)
             except TimeoutError:
-                if self.client.status != "running":
-                    raise ConnectionError("the connection is closed") from None
-                idle = not self.client.scheduler_info(n_workers=1)["workers"]
-                waited = waited + _LOOK_SECONDS if idle else 0.0
-                if waited > PATIENCE_SECONDS:
-                    raise ConnectionError("it has had no worker for a minute") from None
+                idle = 0.0 if _threads(self.client) else idle + _LOOK_SECONDS
+                if idle > self.patience:
+                    raise ConnectionError(f"no worker for {self.patience:.0f} s") from None
 
 
 @contextmanager
-def connected(address: str, layout: Layout, options: SolverOptions) -> Iterator[DaskEngine]:
+def connected(
+    address: str, layout: Layout, options: SolverOptions, *, patience: float = PATIENCE_SECONDS
+) -> Iterator[DaskEngine]:
     """An engine on the cluster at ``address``, such as ``tcp://scheduler:8786``.
+
+    Parameters
+    ----------
+    address, layout, options
+    patience : float
+        Seconds the cluster may be without any worker, now or later.
 
     Raises
     ------
     SearchError
-        If ``distributed`` isn't installed, the scheduler doesn't answer, or it has no workers.
+        If ``distributed`` isn't installed, the scheduler doesn't answer, it has no workers, or
+        they have no foldwise or another one.
     """
     try:
         from distributed import Client
+
+        from foldwise.search.cluster_worker import Pixels
     except ImportError as error:
         raise SearchError(
             "FOLDWISE_DASK needs the package distributed: install foldwise[dask], or unset it"
         ) from error
+    # What they say of a lost connection at length, the error says in one line.
+    for name in ("distributed.client", "distributed.core", "distributed.comm"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with _speaking(address):
-        client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
+        client = Client(address, timeout=_ANSWER_SECONDS, set_as_default=False)
     try:
         with _speaking(address):
-            _threads(client)
-            scattered = client.scatter(layout, broadcast=True)
-        yield DaskEngine(client, scattered, options)
+            client.wait_for_workers(1, timeout=patience)
+            _check_code(client)
+            _sweep(client)
+            client.register_plugin(Pixels(layout, code_digest()), name=_pixels(client))
+        try:
+            yield DaskEngine(client, address, options, patience)
+        finally:
+            # The connection may be lost, or a worker never have got them.
+            with suppress(OSError, KeyError):
+                client.unregister_worker_plugin(_pixels(client))
     finally:
-        client.close(timeout=_CONNECT_SECONDS)
+        client.close(timeout=_ANSWER_SECONDS)
 
 
-def deal(requests: Sequence[FitRequest], hands: int) -> list[tuple[FitRequest, ...]]:
-    """Deal requests to sub-batches, one for each of ``hands`` threads, none empty."""
-    return [tuple(requests[hand::hands]) for hand in range(min(hands, len(requests)))]
+def deal(requests: Sequence[FitRequest], threads: int) -> list[tuple[FitRequest, ...]]:
+    """Deal requests to sub-batches, a few for each thread: large C, which is slow, first.
+
+    Fits of one C stay together: they end after about as many iterations, and the trials that
+    they belong to are complete, and kept, while others still run.
+    """
+    ordered = sorted(requests, key=lambda request: -request.C)
+    count = min(max(1, threads) * SHARES, len(ordered))
+    cuts = [len(ordered) * share // max(1, count) for share in range(count + 1)]
+    return [tuple(ordered[low:high]) for low, high in pairwise(cuts)]
 
 
-def solve_batch(
-    layout: Layout, requests: Sequence[FitRequest], options: SolverOptions
-) -> tuple[Fit, ...]:
-    """What a worker does: make the fits of one sub-batch on one thread."""
-    with threadpool_limits(limits=1, user_api="blas"):
-        return tuple(solve(layout, requests, replace(options, threads=1)))
+def _pixels(client: "Client") -> str:
+    """Name of the plugin that holds this client's pixels on the workers."""
+    return f"{_PREFIX}{client.id}"
+
+
+def _check_code(client: "Client") -> None:
+    from foldwise.search.cluster_worker import OTHER_CODE
+
+    # Nested functions travel by value: who runs them needs no foldwise.
+    def code() -> str | None:
+        try:
+            from foldwise.search.identity import code_digest
+        except ModuleNotFoundError:
+            return None
+        return code_digest()
+
+    if set(client.run(code).values()) != {code_digest()}:
+        raise SearchError(OTHER_CODE)
+
+
+def _sweep(client: "Client") -> None:
+    """Free the pixels of clients that were killed before they could do it."""
+    prefix = _PREFIX
+
+    def abandoned(dask_scheduler: "Scheduler") -> list[str]:
+        named = [name for name in dask_scheduler.worker_plugins if name.startswith(prefix)]
+        return [name for name in named if name.removeprefix(prefix) not in dask_scheduler.clients]
+
+    for name in client.run_on_scheduler(abandoned):
+        client.unregister_worker_plugin(name)
 
 
 def _threads(client: "Client") -> int:
-    threads = sum(client.nthreads().values())
-    if threads == 0:
-        raise ConnectionError("it has no workers")
-    return threads
-
-
-def _address(client: "Client") -> str:
-    return str(client.scheduler.address) if client.scheduler else "that was"
+    if client.scheduler is None:
+        raise ConnectionError("the connection is closed")
+    counts = client.sync(client.scheduler.ncores, workers=None, callback_timeout=_ANSWER_SECONDS)
+    return sum(counts.values())
 
 
 @contextmanager
@@ -132,11 +189,6 @@ def _speaking(address: str) -> Iterator[None]:
     except (OSError, TimeoutError, CancelledError, FutureCancelledError, KilledWorker) as error:
         raise SearchError(
             f"the Dask scheduler {address} must answer and have workers, it says: "
-            f"{error or type(error).__name__}: mend the cluster, or unset FOLDWISE_DASK, and run "
-            "the same command again; completed trials are kept"
-        ) from error
-    except ModuleNotFoundError as error:
-        raise SearchError(
-            f"every Dask worker must have foldwise of this version installed, one says: {error}: "
-            "install it there"
+            f"{str(error) or type(error).__name__}: mend the cluster, or unset FOLDWISE_DASK, "
+            "and run the same command again; completed trials are kept"
         ) from error

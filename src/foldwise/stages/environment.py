@@ -1,9 +1,12 @@
 """What the environment says of where and how to run: never of what the result is."""
 
 import os
+import re
 from pathlib import Path
 
 from foldwise.errors import SettingsError
+
+_ADDRESS = re.compile(r"[a-z]+://[^\s/]+:\d+")
 
 
 def study_storage(root: Path) -> str:
@@ -27,6 +30,24 @@ def threads() -> int:
             f"FOLDWISE_THREADS must be a positive whole number, got {told!r}: correct or unset it"
         )
     return int(told)
+
+
+def dask_scheduler() -> str | None:
+    """``FOLDWISE_DASK``: a Dask scheduler's address; None for this machine.
+
+    Raises
+    ------
+    SettingsError
+        If it is no address.
+    """
+    told = os.environ.get("FOLDWISE_DASK", "").strip()
+    if not told:
+        return None
+    if not _ADDRESS.fullmatch(told):
+        raise SettingsError(
+            f"FOLDWISE_DASK must be like tcp://scheduler:8786, got {told!r}: correct or unset it"
+        )
+    return told
 
 
 def is_fresh() -> bool:

@@ -1,7 +1,7 @@
 """A nested search put together from settings and data, and held by one process at a time."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -10,7 +10,8 @@ from foldwise.data.dataset import Split
 from foldwise.errors import SearchError
 from foldwise.model.layout import Layout
 from foldwise.model.solver import SolverOptions
-from foldwise.search.engine import LocalEngine
+from foldwise.search.cluster import connected
+from foldwise.search.engine import Engine, LocalEngine
 from foldwise.search.folds import FoldPlan
 from foldwise.search.nested import Book, NestedSearch
 from foldwise.search.study.sampling import SearchSpace
@@ -25,10 +26,23 @@ def search_space(settings: Settings) -> SearchSpace:
     )
 
 
+@contextmanager
 def nested_search(
-    settings: Settings, development: Split, classes: int, book: Book, *, threads: int
-) -> NestedSearch:
-    """The search that the settings describe, on the development set."""
+    settings: Settings,
+    development: Split,
+    classes: int,
+    book: Book,
+    *,
+    threads: int,
+    dask: str | None,
+) -> Iterator[NestedSearch]:
+    """The search that the settings describe, ready to run: here, or by a Dask cluster.
+
+    Raises
+    ------
+    SearchError
+        If the cluster doesn't answer.
+    """
     tune = settings.tune
     plan = FoldPlan.stratified(
         development.labels,
@@ -38,15 +52,24 @@ def nested_search(
     )
     options = SolverOptions(tune.multiclass, tune.tol, tune.max_iter, threads)
     layout = Layout.build(development.images, development.labels, plan.parts, classes=classes)
-    return NestedSearch(
-        images=development.images,
-        labels=development.labels,
-        plan=plan,
-        space=search_space(settings),
-        trials=tune.trials,
-        engine=LocalEngine(layout, options),
-        book=book,
-    )
+    with _engine(layout, options, dask) as engine:
+        yield NestedSearch(
+            images=development.images,
+            labels=development.labels,
+            plan=plan,
+            space=search_space(settings),
+            trials=tune.trials,
+            engine=engine,
+            book=book,
+        )
+
+
+def _engine(
+    layout: Layout, options: SolverOptions, dask: str | None
+) -> AbstractContextManager[Engine]:
+    if dask is None:
+        return nullcontext(LocalEngine(layout, options))
+    return connected(dask, layout, options)
 
 
 @contextmanager

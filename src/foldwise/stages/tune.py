@@ -13,7 +13,13 @@ from foldwise.search.study.storage import open_book
 from foldwise.settings import Settings, load_settings
 from foldwise.stages.display import Display
 from foldwise.stages.entry import run
-from foldwise.stages.environment import is_fresh, is_quiet, study_storage, threads
+from foldwise.stages.environment import (
+    dask_scheduler,
+    is_fresh,
+    is_quiet,
+    study_storage,
+    threads,
+)
 from foldwise.stages.files import REPORTS, TUNED, SearchPlace, save, save_all, save_place
 from foldwise.stages.searching import nested_search, only_searcher, search_space
 from foldwise.tracking.address import project_root
@@ -31,9 +37,16 @@ def main() -> None:
     key = search_key(info.development_digest, settings.tune, settings.seed)
     with only_searcher(root, key):
         book = open_book(study_storage(root), key, search_space(settings), fresh=is_fresh())
-        search = nested_search(settings, development, len(info.classes), book, threads=threads())
         described = lineage(settings, info, search_key=key, attempt=book.attempt)
-        with Recorder.open(store, described) as recorder:
+        ready = nested_search(
+            settings,
+            development,
+            len(info.classes),
+            book,
+            threads=threads(),
+            dask=dask_scheduler(),
+        )
+        with ready as search, Recorder.open(store, described) as recorder:
             result = _follow(search, recorder, settings, info)
             summary = summarise_search(
                 result,

@@ -136,8 +136,11 @@ def labels_digest(probabilities: NDArray[np.float64]) -> str:
 
 def shared_rows(development: NDArray[np.uint8], holdout: NDArray[np.uint8]) -> int:
     """Count the holdout's images that stand, pixel by pixel, in the development set too."""
-    known = {image.tobytes() for image in development}
-    return sum(image.tobytes() in known for image in holdout)
+    # The holdout is the smaller one to keep in memory; the development set only passes by.
+    ours = [image.tobytes() for image in holdout]
+    wanted = set(ours)
+    shared = {seen for image in development if (seen := image.tobytes()) in wanted}
+    return sum(image in shared for image in ours)
 
 
 def _decoded(told: dict[str, Any]) -> dict[str, Any]:

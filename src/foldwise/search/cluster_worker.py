@@ -1,0 +1,55 @@
+"""What a Dask worker holds and does for a search: the arranged pixels, and sub-batches of fits."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from typing import cast
+
+from distributed import WorkerPlugin, get_worker
+from threadpoolctl import threadpool_limits
+
+from foldwise.errors import SearchError
+from foldwise.model.layout import Layout
+from foldwise.model.linear import Fit
+from foldwise.model.solver import FitRequest, SolverOptions, solve
+from foldwise.search.identity import code_digest
+
+OTHER_CODE = (
+    "every Dask worker must have this same version of foldwise installed, one has none or another: "
+    "install it there and start the workers anew"
+)
+
+
+class Pixels(WorkerPlugin):
+    """The arranged pixels on a worker, sent when the search begins or the worker joins.
+
+    A plugin and no scattered data: of those Dask drops the copies that no task waits for, and
+    would send them anew each round; and it can't make them again once their holder is lost.
+    """
+
+    def __init__(self, layout: Layout, code: str) -> None:
+        self.layout = layout
+        self.code = code
+
+
+def solve_batch(
+    pixels: str, requests: Sequence[FitRequest], options: SolverOptions
+) -> tuple[Fit, ...]:
+    """Make the fits of one sub-batch on one thread of this worker; ``pixels`` names the plugin.
+
+    Raises
+    ------
+    SearchError
+        If the worker, having joined late, has another foldwise than the search.
+    """
+    plugin = cast("Pixels", get_worker().plugins[pixels])
+    if code_digest() != plugin.code:
+        raise SearchError(OTHER_CODE)
+    _keep_blas_to_one_thread()
+    return tuple(solve(plugin.layout, requests, replace(options, threads=1)))
+
+
+@cache
+def _keep_blas_to_one_thread() -> None:
+    # For good: a limit that ends with a sub-batch would end it for the threads beside it, too.
+    threadpool_limits(limits=1, user_api="blas")

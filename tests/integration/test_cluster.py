@@ -1,0 +1,287 @@
+"""The search on a real Dask cluster: the local run's results, whoever dies meanwhile."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("distributed", reason="needs foldwise[dask]")
+
+from foldwise.errors import SearchError
+from foldwise.model.layout import Layout
+from foldwise.model.solver import FitRequest, SolverOptions
+from foldwise.search import cluster as module
+from foldwise.search.cluster import DaskEngine, connected, deal
+from foldwise.search.engine import LocalEngine
+from foldwise.search.nested import NestedSearch
+from foldwise.search.results import Progress, SearchResult, Trial
+from tests.e2e.project import make_project
+from tests.integration.dask_cluster import Cluster, cluster
+from tests.unit.search.search_cases import Memory, nested_search, told
+
+OPTIONS = SolverOptions()
+
+NO_FOLDWISE = """
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "foldwise":
+            raise ModuleNotFoundError("No module named 'foldwise'", name=name)
+sys.meta_path.insert(0, Refuse())
+"""
+OTHER_FOLDWISE = """
+import foldwise.search.identity
+foldwise.search.identity.code_digest = lambda: "of another version"
+"""
+HANG = """
+import sys, time
+from foldwise.search.cluster import connected
+from tests.unit.search.search_cases import Memory, nested_search
+search = nested_search(Memory())
+with connected(sys.argv[1], search.engine.layout, search.engine.options):
+    print("connected", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture(scope="module")
+def local() -> tuple[NestedSearch, SearchResult]:
+    """A search, and what it gives on this machine."""
+    search = nested_search(Memory())
+    return search, finished(search)
+
+
+@pytest.fixture(scope="module")
+def lasting() -> Iterator[Cluster]:
+    """Two workers, for the tests that leave them alive."""
+    with cluster() as running:
+        yield running
+
+
+def finished(search: NestedSearch) -> SearchResult:
+    result = told(search)[-1]
+    assert isinstance(result, SearchResult)
+    return result
+
+
+def layout_of(search: NestedSearch) -> Layout:
+    assert isinstance(search.engine, LocalEngine)
+    return search.engine.layout
+
+
+def assert_same(result: SearchResult, expected: SearchResult) -> None:
+    """C exactly, scores to 1e-5."""
+    assert [(t.study, t.number, t.C) for t in result.trials] == [
+        (t.study, t.number, t.C) for t in expected.trials
+    ]
+    for trial, other in zip(result.trials, expected.trials, strict=True):
+        for inner, counterpart in zip(trial.inner, other.inner, strict=True):
+            assert inner.scores.as_dict() == pytest.approx(counterpart.scores.as_dict(), abs=1e-5)
+    for fold, known in zip(result.outer, expected.outer, strict=True):
+        assert fold.best.C == known.best.C
+        assert fold.scores.as_dict() == pytest.approx(known.scores.as_dict(), abs=1e-5)
+    assert result.final.best.C == expected.final.best.C
+    assert result.fits == expected.fits
+
+
+def done_by(engine: DaskEngine) -> list[int]:
+    """How many sub-batches each worker has solved, since it began."""
+    counts = engine.client.run(lambda dask_worker: dask_worker.state.executed_count)
+    return list(counts.values())
+
+
+def test_a_cluster_gives_the_local_runs_results(
+    lasting: Cluster, local: tuple[NestedSearch, SearchResult]
+) -> None:
+    """Both workers take part; the pixels reach each once, and never from each other."""
+    search, expected = local
+    with connected(lasting.address, layout_of(search), OPTIONS) as engine:
+        assert_same(finished(replace(search, book=Memory(), engine=engine)), expected)
+        assert min(done_by(engine)) > 0
+        exchanged = engine.client.run(lambda dask_worker: len(dask_worker.transfer_incoming_log))
+        assert list(exchanged.values()) == [0, 0]
+
+
+def test_a_killed_workers_fits_are_made_by_the_others(
+    local: tuple[NestedSearch, SearchResult],
+) -> None:
+    """One worker is frozen with work in its hands, then killed in mid-round."""
+    search, expected = local
+    with cluster() as running, connected(running.address, layout_of(search), OPTIONS) as engine:
+        running.workers[0].send_signal(signal.SIGSTOP)
+        events = replace(search, book=Memory(), engine=engine).run()
+        assert isinstance(next(events), Trial | Progress)
+        running.workers[0].kill()
+        *_, result = events
+        assert isinstance(result, SearchResult)
+        assert_same(result, expected)
+        assert len(done_by(engine)) == 1
+
+
+def test_a_worker_that_joins_late_gets_the_pixels_too(
+    local: tuple[NestedSearch, SearchResult],
+) -> None:
+    """The first worker dies with all that it held; the search waits for the next."""
+    search, expected = local
+    with cluster(1) as running, connected(running.address, layout_of(search), OPTIONS) as engine:
+        running.workers[0].send_signal(signal.SIGSTOP)
+        running.add_worker()
+        running.wait_for_workers(2)
+        running.workers[0].kill()
+        assert_same(finished(replace(search, book=Memory(), engine=engine)), expected)
+
+
+def test_a_killed_scheduler_loses_no_completed_trial(
+    local: tuple[NestedSearch, SearchResult],
+) -> None:
+    """The error says how to go on; going on here gives the whole result."""
+    search, expected = local
+    book = Memory()
+    with (
+        cluster() as running,
+        pytest.raises(SearchError, match="completed trials are kept"),
+        connected(running.address, layout_of(search), OPTIONS) as engine,
+    ):
+        for event in replace(search, book=book, engine=engine).run():
+            if isinstance(event, Trial) and len(book.trials) == 13:
+                running.scheduler.kill()
+    kept = len(book.trials)
+    assert 13 <= kept < len(expected.trials)
+    assert_same(finished(replace(search, book=book)), expected)
+    assert book.added == len(expected.trials)
+
+
+def test_losing_every_worker_ends_the_search(local: tuple[NestedSearch, SearchResult]) -> None:
+    """It waits for its patience, and no longer."""
+    search, _ = local
+    with (
+        cluster(1) as running,
+        pytest.raises(SearchError, match="no worker for 1 s"),
+        connected(running.address, layout_of(search), OPTIONS, patience=1.0) as engine,
+    ):
+        running.workers[0].kill()
+        finished(replace(search, book=Memory(), engine=engine))
+
+
+@pytest.mark.parametrize("listening", [True, False])
+def test_without_workers_or_scheduler_there_is_soon_an_error(
+    *, listening: bool, local: tuple[NestedSearch, SearchResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for a cluster that isn't there."""
+    search, _ = local
+    monkeypatch.setattr(module, "_ANSWER_SECONDS", 1.0)
+    with cluster(0) as running:
+        if not listening:
+            running.kill()
+        began = time.monotonic()
+        with (
+            pytest.raises(SearchError, match=f"scheduler {running.address} must answer"),
+            connected(running.address, layout_of(search), OPTIONS, patience=1.0),
+        ):
+            pytest.fail("there is no worker")
+        assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("before", [NO_FOLDWISE, OTHER_FOLDWISE], ids=["none", "another"])
+def test_a_worker_without_this_foldwise_is_refused(
+    before: str, local: tuple[NestedSearch, SearchResult]
+) -> None:
+    """Else it would give other fits, or a traceback from far away."""
+    search, _ = local
+    with cluster(0) as running:
+        running.add_worker(before=before)
+        running.wait_for_workers(1)
+        with (
+            pytest.raises(SearchError, match="every Dask worker must have this same version"),
+            connected(running.address, layout_of(search), OPTIONS),
+        ):
+            pytest.fail("the worker can't do the work")
+
+
+def test_another_foldwise_that_joins_late_ends_the_search(
+    local: tuple[NestedSearch, SearchResult],
+) -> None:
+    """Its fits might be others."""
+    search, _ = local
+    with (
+        cluster(1) as running,
+        pytest.raises(SearchError, match="every Dask worker must have this same version"),
+        connected(running.address, layout_of(search), OPTIONS) as engine,
+    ):
+        running.add_worker(before=OTHER_FOLDWISE)
+        running.wait_for_workers(2)
+        running.workers[0].kill()
+        finished(replace(search, book=Memory(), engine=engine))
+
+
+def test_the_pixels_of_killed_searches_are_freed(
+    lasting: Cluster, local: tuple[NestedSearch, SearchResult]
+) -> None:
+    """A search that ends frees its own; the next one frees those of one that couldn't."""
+    search, _ = local
+    with subprocess.Popen(
+        [sys.executable, "-c", HANG, lasting.address], stdout=subprocess.PIPE, cwd=Path.cwd()
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"connected\n"
+        other.kill()
+    with connected(lasting.address, layout_of(search), OPTIONS) as engine:
+        held = engine.client.run(lambda dask_worker: list(dask_worker.plugins))
+        for names in held.values():
+            mine = [name for name in names if name.startswith("foldwise-")]
+            assert mine == [f"foldwise-{engine.client.id}"]
+
+
+def test_without_distributed_the_extra_is_named(
+    local: tuple[NestedSearch, SearchResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line, with what to install."""
+    search, _ = local
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with (
+        pytest.raises(SearchError, match=r"install foldwise\[dask\]"),
+        connected("tcp://127.0.0.1:1", layout_of(search), OPTIONS),
+    ):
+        pytest.fail("there is no distributed")
+
+
+def test_the_tune_stage_gives_the_same_files_on_a_cluster(tmp_path: Path) -> None:
+    """FOLDWISE_DASK is no part of the search: same key, same reports to the byte."""
+    project = make_project(tmp_path / "project")
+    sources = str(project.folder / "src")
+    assert project.stage("prepare").status == 0
+    told = {}
+    with cluster(PYTHONPATH=sources) as running:
+        for place in (running.address, ""):
+            done = project.stage("tune", FOLDWISE_DASK=place, FOLDWISE_FRESH="1")
+            assert done.status == 0, done.errors
+            run = (project.folder / "models" / "run.json").read_text()
+            told[place] = (
+                (project.folder / "reports" / "tuning.json").read_bytes(),
+                (project.folder / "reports" / "trials.csv").read_bytes(),
+                [line for line in run.splitlines() if "search_key" in line],
+            )
+        assert told[running.address] == told[""]
+        running.scheduler.kill()
+        done = project.stage("tune", FOLDWISE_DASK=running.address)
+    assert done.status == 1
+    assert len(done.said) == 1
+    assert "completed trials are kept" in done.said[0]
+
+
+def test_sub_batches_keep_one_c_together_and_share_the_work() -> None:
+    """Every request once, several shares a thread, large C first."""
+    requests = [FitRequest(frozenset({part}), C) for part in range(7) for C in (0.1, 10.0, 1.0)]
+    batches = deal(requests, threads=2)
+    assert sorted(map(repr, sum(batches, ()))) == sorted(map(repr, requests))
+    assert len(batches) == 6
+    assert max(map(len, batches)) - min(map(len, batches)) <= 1
+    values = [request.C for batch in batches for request in batch]
+    assert values == sorted(values, reverse=True)
+    assert deal([], threads=2) == []
+    assert [len(batch) for batch in deal(requests[:2], threads=8)] == [1, 1]
