@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 Multiclass = Literal["multinomial", "ovr"]
 Status = Literal["converged", "stalled", "exhausted"]
 
-_BLOCK_ROWS = 2048
+_BLOCK_ROWS = 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
