@@ -16,11 +16,26 @@ from threading import Thread
 import pytest
 
 from foldwise.errors import StoreError
+from foldwise.tracking.champion import promote, rollback
+from foldwise.tracking.history import unrecorded_now
+from foldwise.tracking.judgement import Request
 from foldwise.tracking.page import page_links, recorded_data
+from foldwise.tracking.registration import register
+from foldwise.tracking.registry import fetch_files, find_version
 from foldwise.tracking.runs import Recorder
 from foldwise.tracking.store import Store, open_store
 from foldwise.tracking.ui import serve_ui
+from foldwise.tracking.verify import verify
 from tests.factories import make_events, make_result
+from tests.integration.registry_cases import (
+    NAME,
+    SETTINGS,
+    as_found,
+    make_holdout,
+    model_of,
+    start_run,
+    submission,
+)
 from tests.run_tree import FIGURE, make_lineage, record_search
 
 RESULT = make_result(trials=1)
@@ -267,3 +282,29 @@ def test_with_a_team_server_the_ui_only_prints_its_links(
     printed = capsys.readouterr().out
     assert f"Pipelines                       {server.url}/#/experiments/" in printed
     assert "s3cr3t" not in printed
+
+
+@pytest.mark.e2e
+def test_models_are_registered_promoted_and_verified_on_a_team_server(
+    team_store: Store, tmp_path: Path
+) -> None:
+    """Files and records go through the server; the digests of what comes back still fit."""
+    split = make_holdout()
+    for error in (0.1, 0.0):
+        register(team_store, submission(model_of(error), split, start_run(team_store)))
+        outcome = promote(
+            team_store,
+            NAME,
+            "challenger",
+            holdout=as_found(split),
+            settings=SETTINGS,
+            request=Request(),
+        )
+        assert outcome.decision == "promoted"
+    rollback(team_store, NAME, reason="a try")
+    champion = find_version(team_store, NAME, "champion")
+    assert verify(team_store, champion, as_found(split), SETTINGS).holds
+    folder = fetch_files(team_store, champion, tmp_path)
+    assert len(list((folder / "audit").iterdir())) == 2
+    assert champion.number == 1
+    assert unrecorded_now(team_store, NAME) is None
