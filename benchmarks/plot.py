@@ -45,6 +45,7 @@ def _line(axes: Axes, points: Sequence[tuple[int, float]], x: str, y: str) -> No
     axes.plot(*zip(*points, strict=True), marker="o", color=FOLD_COLOURS[0])
     axes.set_xlabel(x)
     axes.set_ylabel(y)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
     axes.grid(color="#e6e6e6")
