@@ -1,10 +1,7 @@
 """``python -m foldwise.stages.tune``: the nested search, told to MLflow as it goes."""
 
 from foldwise.data.dataset import DataInfo, load_development, load_info
-from foldwise.report.album import fold_pictures, search_pictures
-from foldwise.report.picture import picture_files
-from foldwise.report.summary import SearchSummary, summarise_search
-from foldwise.report.tables import curve_csv, json_text, trials_csv, tuning
+from foldwise.report.summary import summarise_search
 from foldwise.search.archive import archive
 from foldwise.search.identity import search_key
 from foldwise.search.nested import NestedSearch
@@ -21,6 +18,12 @@ from foldwise.stages.environment import (
     threads,
 )
 from foldwise.stages.files import REPORTS, TUNED, SearchPlace, save, save_all, save_place
+from foldwise.stages.search_files import (
+    search_figures,
+    search_tables,
+    tell_files,
+    tell_fold_figures,
+)
 from foldwise.stages.searching import nested_search, only_searcher, search_space
 from foldwise.tracking.address import project_root
 from foldwise.tracking.lineage import lineage
@@ -54,14 +57,13 @@ def main() -> None:
                 high=settings.tune.c_high,
                 confidence=settings.evaluate.confidence,
             )
-            pictures = search_pictures(result, summary, startup=settings.tune.startup_trials)
-            tables, figures = _tables(result, summary), picture_files(pictures)
+            tables = search_tables(result, summary)
+            figures = search_figures(result, summary, startup=settings.tune.startup_trials)
             save_all(TUNED, archive(result))
             save(REPORTS, tables)
             save_all(REPORTS / "figures" / "tune", figures)
             save_place(SearchPlace(recorder.run_id, key, book.attempt))
-            recorder.record_artifacts(None, tables)
-            recorder.record_artifacts(None, {f"figures/{name}": f for name, f in figures.items()})
+            tell_files(recorder, tables, figures)
 
 
 def _follow(
@@ -75,20 +77,10 @@ def _follow(
             display.show(event)
             recorder.record(event)
             if isinstance(event, OuterFold):
-                pictures = picture_files(fold_pictures(event, classes))
-                named = {f"figures/{name}": picture for name, picture in pictures.items()}
-                recorder.record_artifacts(event.study, named)
+                tell_fold_figures(recorder, event, classes)
             elif isinstance(event, SearchResult):
                 return event
     raise AssertionError("a search ends with its result")
-
-
-def _tables(result: SearchResult, summary: SearchSummary) -> dict[str, bytes]:
-    return {
-        "tuning.json": json_text(tuning(summary)).encode(),
-        "trials.csv": trials_csv(result).encode(),
-        "curve.csv": curve_csv(result).encode(),
-    }
 
 
 if __name__ == "__main__":
