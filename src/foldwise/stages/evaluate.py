@@ -13,7 +13,7 @@ from foldwise.report.holdout import summarise_holdout
 from foldwise.report.judged import Judged
 from foldwise.report.origin import origin
 from foldwise.report.picture import Picture, picture_files
-from foldwise.report.summary import summarise_search
+from foldwise.report.summary import SearchSummary, summarise_search
 from foldwise.report.tables import (
     calibration_csv,
     confusion_csv,
@@ -30,7 +30,8 @@ from foldwise.settings import Settings, load_settings
 from foldwise.stages.entry import run
 from foldwise.stages.environment import is_quiet, study_storage
 from foldwise.stages.files import REPORTS, TUNED, SearchPlace, load_place, save, save_all
-from foldwise.stages.searching import search_space
+from foldwise.stages.search_files import tell_search_files
+from foldwise.stages.searching import only_searcher, search_space
 from foldwise.tracking.address import project_root
 from foldwise.tracking.evidence import gather_evidence, shared_rows
 from foldwise.tracking.holdout_budget import count_holdout_use
@@ -63,8 +64,10 @@ def main() -> None:
     described = lineage(work.settings, work.info, search_key=key, attempt=attempt)
     model = work.result.final.fit.model
     digest = content_digest(model, work.info.classes)
-    with Recorder.open(store, described) as recorder:
+    with only_searcher(root, key), Recorder.open(store, described) as recorder:
         recorder.record_all(work.result)
+        if recorder.run_id != work.place.run_id:
+            _tell_search_files(work, recorder)
         count_holdout_use(
             store,
             model_name(work.info.name),
@@ -109,6 +112,22 @@ def main() -> None:
         sys.stdout.write(f"{findings.headline()}\nregistered: version {version.number}\n")
 
 
+def _tell_search_files(work: _Work, recorder: Recorder) -> None:
+    """The search was told to another store, such as that of whom we pulled it from."""
+    tell_search_files(
+        recorder,
+        work.result,
+        _summary(work),
+        classes=tuple(map(str, work.info.classes)),
+        startup=work.settings.tune.startup_trials,
+    )
+
+
+def _summary(work: _Work) -> SearchSummary:
+    tune, confidence = work.settings.tune, work.settings.evaluate.confidence
+    return summarise_search(work.result, low=tune.c_low, high=tune.c_high, confidence=confidence)
+
+
 def _judge(work: _Work) -> Judged:
     """Open the holdout and let the final model predict it."""
     holdout = load_holdout()
@@ -124,14 +143,12 @@ def _judge(work: _Work) -> Judged:
 def _findings(
     work: _Work, judged: Judged, described: Lineage, *, run_id: str, digest: str
 ) -> Findings:
-    evaluate, tune = work.settings.evaluate, work.settings.tune
+    evaluate = work.settings.evaluate
     commit = described.tags.get("git.commit", "")
     commands = (f"git checkout {commit}", "make repro") if commit else ("make repro",)
     return Findings(
         data=work.info,
-        search=summarise_search(
-            work.result, low=tune.c_low, high=tune.c_high, confidence=evaluate.confidence
-        ),
+        search=_summary(work),
         holdout=summarise_holdout(
             judged,
             draws=evaluate.bootstrap,
