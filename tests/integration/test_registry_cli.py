@@ -197,6 +197,8 @@ def test_a_decision_cut_short_is_told_by_the_next_command(
         version.tags[tag].replace('"applied"', '"pending"').replace('"version": 1', '"version": 2')
     )
     project.client.set_model_version_tag(NAME, "2", tag, pending)
+    foldwise("promote", "--dry-run")
+    assert "cut short" not in foldwise.out
     assert foldwise("history") == 0
     assert "the move to version 2" in foldwise.out.splitlines()[0]
     assert foldwise.out.splitlines()[0].endswith("cut short, is abandoned")

@@ -43,7 +43,7 @@ class _Project:
 def promote(given: Namespace) -> None:
     """Judge a version; move the champion if it holds."""
     request = Request(reason=given.reason, is_dry=given.dry_run, is_forced=given.force)
-    project = _open()
+    project = _open(settles=not request.is_dry)
     outcome = promote_version(
         project.store,
         project.name,
@@ -113,12 +113,12 @@ def relocate(_given: Namespace) -> None:
     _say(f"the database as it was: {relocation.backup}\n")
 
 
-def _open() -> _Project:
+def _open(*, settles: bool = True) -> _Project:
     root = project_root()
     settings = load_settings(root / "params.yaml")
     store = open_store(root)
     project = _Project(root, settings, store)
-    for record in reconcile(store, project.name):
+    for record in reconcile(store, project.name) if settles else ():
         _say(
             f"the move to version {record.version}, decided {record.at} and cut short, is"
             f" {record.state}\n"

@@ -85,8 +85,8 @@ class Evidence:
             return cls(**_decoded(json.loads(text)))
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(
-                f"evidence.json of a version must be as foldwise wrote it, reading gave {error!r}:"
-                " register the model anew with `dvc repro -f evaluate`"
+                f"a version's evidence.json must be as foldwise wrote it, reading gave {error!r}:"
+                " put the model's files back, or register a new version with `dvc repro -f`"
             ) from error
 
 
