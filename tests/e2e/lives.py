@@ -1,0 +1,105 @@
+"""A pipeline that is stopped again and again, each time gone on with, and what it ends as."""
+
+import random
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from foldwise.tracking.store import open_store
+from tests.e2e.outcome import Outcome, outcome, result_files
+from tests.e2e.project import Ended, Project
+from tests.e2e.stages import Moment, StageServer, stage_server
+
+STAGES = ("prepare", "tune", "evaluate")
+STOPS = {"prepare": 1, "tune": 2, "evaluate": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much a stage does when nobody stops it."""
+
+    events: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A project, a fast way to run its stages in it, and what comes of them undisturbed."""
+
+    folder: Path
+    empty_store: Path
+    server: StageServer
+    undisturbed: Outcome
+    extents: dict[str, Extent]
+
+    def begin_anew(self, *, without_store: bool = False) -> None:
+        """Take the project back to its beginning; its path stays: MLflow keeps absolute ones.
+
+        An empty store is put there, which takes two seconds to create, or none.
+        """
+        for name in ("mlruns", "data/prepared", "data/.prepared.partial", "models", "reports"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        if not without_store:
+            shutil.copytree(self.empty_store, self.folder / "mlruns")
+
+    def finish(self) -> None:
+        """Run all stages to their ends."""
+        for stage in STAGES:
+            self.go_on(stage)
+
+    def live(self, life: int, lives: int, *, how: str) -> Iterator[Ended]:
+        """Begin anew and go through the stages, each stopped as often as `STOPS` says.
+
+        Yields how each stop ended, before the stage goes on. The moments are drawn from the
+        life's number; the first of each stage is in the stratum that belongs to it, so that
+        together the lives cover the stage from its beginning to its end.
+        """
+        rng = random.Random(f"{how} {life}")
+        self.begin_anew(without_store=life == 0)
+        for stage in STAGES:
+            left, part = STOPS[stage], (life + rng.random()) / lives
+            while left:
+                stopped = self._stop_at(stage, part, rng, how=how)
+                if stopped.status != 0:  # a stop by the clock may come after the end
+                    left -= 1
+                    yield stopped
+                part = rng.random() * max(1 - part, 0.05)
+            self.go_on(stage)
+
+    def go_on(self, stage: str) -> None:
+        """Run a stage to its end."""
+        done = self.server.run(stage, self.folder)
+        assert done.status == 0, done.errors
+
+    def _stop_at(self, stage: str, part: float, rng: random.Random, *, how: str) -> Ended:
+        """Run a stage, stopped after about a part of its events, or of its time."""
+        extent = self.extents[stage]
+        if rng.random() < 0.7:
+            moment = Moment(at=1 + int(part * extent.events), how=how)
+            return self.server.run(stage, self.folder, moment)
+        return self.server.run_for(stage, self.folder, part * extent.seconds, how=how)
+
+    def check_no_half_result(self) -> None:
+        """What lies there is what the undisturbed pipeline ends with, or nothing."""
+        for name, content in result_files(self.folder).items():
+            if ".partial" not in name:
+                assert content == self.undisturbed.files.get(name), f"{name} is another or half"
+
+
+@contextmanager
+def make_world(project: Project) -> Iterator[World]:
+    """Run the project undisturbed, and keep what came of it as a yardstick."""
+    folder = project.folder
+    open_store(folder)
+    empty = folder.with_name("empty-store")
+    shutil.copytree(folder / "mlruns", empty)
+    with stage_server(project, folder.with_name("logs")) as server:
+        extents = {}
+        for stage in STAGES:
+            began = time.monotonic()
+            events = server.count_events(stage, folder)
+            extents[stage] = Extent(events, time.monotonic() - began)
+        yield World(folder, empty, server, outcome(folder), extents)
