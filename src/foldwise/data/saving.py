@@ -67,7 +67,7 @@ def write_split(folder: Path, draft: Draft, *, name: str, classes: Classes) -> S
     np.save(folder / "labels.npy", draft.labels)
     if draft.origins is not None:
         np.save(folder / "origins.npy", draft.origins)
-    images = np.load(folder / "images.npy", mmap_mode="r")
+    images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
     digest = content_digest(
         images, draft.labels, draft.origins, classes=classes, image_shape=draft.image_shape
     )
