@@ -36,10 +36,13 @@ class FoldPlan:
         K, the number of parts.
     part_of : int array (rows,)
         The part of each row, 0 to K - 1.
+    is_original : bool array (rows,)
+        False for augmented copies: they are trained on, and never scored.
     """
 
     folds: int
     part_of: NDArray[np.int64]
+    is_original: NDArray[np.bool_]
 
     @classmethod
     def stratified(
@@ -62,7 +65,8 @@ class FoldPlan:
         """
         rows = np.arange(len(labels))
         origins = rows if origins is None else origins
-        originals = np.flatnonzero(origins == rows)
+        is_original = origins == rows
+        originals = np.flatnonzero(is_original)
         counts = np.bincount(labels[originals])
         if counts.min() < folds:
             raise DataError(
@@ -76,16 +80,20 @@ class FoldPlan:
         part_of[dealt] = np.arange(len(dealt)) % folds
         part_of = part_of[origins]
         part_of.flags.writeable = False
-        return cls(folds, part_of)
+        is_original.flags.writeable = False
+        return cls(folds, part_of, is_original)
 
     def scored_rows(self, part: int) -> NDArray[np.int64]:
-        """Rows of one part, ascending."""
-        return np.flatnonzero(self.part_of == part)
+        """Originals of one part, ascending: what a fit that left it out is judged by.
+
+        Copies would count one image several times, and in a form that nobody will ask about.
+        """
+        return np.flatnonzero((self.part_of == part) & self.is_original)
 
     @property
     def parts(self) -> tuple[NDArray[np.int64], ...]:
-        """Rows of every part."""
-        return tuple(self.scored_rows(part) for part in range(self.folds))
+        """Rows of every part, copies too: what is trained on."""
+        return tuple(np.flatnonzero(self.part_of == part) for part in range(self.folds))
 
     @property
     def studies(self) -> tuple[StudyPlan, ...]:

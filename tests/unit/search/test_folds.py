@@ -1,12 +1,18 @@
 """The folds: a stratified partition, copies with their originals, a nesting without leaks."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foldwise.data.augment import SHIFTS, shifted
+from foldwise.data.dataset import PREPARED, load_development
+from foldwise.data.preparation import prepare_data
 from foldwise.errors import DataError
 from foldwise.search.folds import FoldPlan
+from foldwise.settings import PrepareSettings, Settings
 
 
 @given(seed=st.integers(0, 10_000), folds=st.integers(3, 8), rows=st.integers(80, 300))
@@ -38,6 +44,34 @@ def test_copies_share_their_originals_part(seed: int) -> None:
     labels = (originals % 3)[origins]
     plan = FoldPlan.stratified(labels, folds=4, seed=seed, origins=origins)
     np.testing.assert_array_equal(plan.part_of, plan.part_of[origins])
+
+
+def test_copies_are_trained_on_and_never_scored() -> None:
+    """Each original is scored once, as it is; the parts hold the copies besides."""
+    origins = np.concatenate([np.arange(30), np.arange(30), np.arange(30)])
+    plan = FoldPlan.stratified(np.arange(90) % 3, folds=5, seed=0, origins=origins)
+    scored = np.concatenate([plan.scored_rows(part) for part in range(5)])
+    assert sorted(scored) == list(range(30))
+    assert sorted(np.concatenate(plan.parts)) == list(range(90))
+
+
+@pytest.mark.parametrize("augment", [1, 8, 11])
+def test_prepared_copies_stay_in_the_part_of_their_original(tmp_path: Path, augment: int) -> None:
+    """From the files that prepare writes: a copy's pixels are its original's, shifted."""
+    prepare = PrepareSettings(source="digits", name="digits", limit=200, augment=augment)
+    prepare_data(Settings(prepare=prepare), root=tmp_path)
+    split = load_development(tmp_path / PREPARED)
+    plan = FoldPlan.stratified(split.labels, folds=4, seed=1, origins=split.origins)
+    assert len(plan.part_of) == 200 * (augment + 1)
+    images = split.images.reshape(-1, 8, 8)
+    originals = {
+        moved.tobytes(): plan.part_of[row]
+        for row in np.flatnonzero(plan.is_original)
+        for shift in ((0, 0), *SHIFTS)
+        for moved in shifted(images[row : row + 1], *shift)
+    }
+    found = [originals[image.tobytes()] for image in images]
+    np.testing.assert_array_equal(found, plan.part_of)
 
 
 def test_a_class_smaller_than_the_folds_is_refused() -> None:
