@@ -13,6 +13,7 @@ from typing import Generic, Protocol, TypeVar
 
 import optuna
 from filelock import FileLock
+from sqlalchemy import NullPool, create_engine, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,6 +25,7 @@ from foldwise.search.study.sampling import direction
 _TRIAL = "foldwise"
 _CLOSED = "closed"
 _BUSY_SECONDS = 60
+_CREATION = 0x666F6C64  # "fold": any number that no other user of the database locks
 
 
 class Kept(Protocol):
@@ -154,18 +156,29 @@ def _name(key: str, attempt: int, study: str) -> str:
 def _connect(url: str) -> optuna.storages.BaseStorage:
     path = _sqlite_path(url)
     options = {"connect_args": {"timeout": _BUSY_SECONDS}} if path else {}
-    with _alone(path):
+    with _alone(url, path):
         if path is not None and path.exists():
             _check(path)
         return optuna.storages.RDBStorage(url, engine_kwargs=options)
 
 
-def _alone(path: Path | None) -> AbstractContextManager[object]:
-    """Processes that create one SQLite file at the same moment collide: one at a time."""
-    if path is None:
-        return nullcontext()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(path.with_name(f".{path.name}.lock"))
+def _alone(url: str, path: Path | None) -> AbstractContextManager[object]:
+    """Processes that create one database's tables at the same moment collide: one at a time."""
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(path.with_name(f".{path.name}.lock"))
+    if make_url(url).get_backend_name() == "postgresql":
+        return _advisory_lock(url)
+    return nullcontext()
+
+
+@contextmanager
+def _advisory_lock(url: str) -> Iterator[None]:
+    """PostgreSQL's own lock: of the database, whoever asks, and gone with the connection."""
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.connect() as connection:
+        connection.execute(select(func.pg_advisory_lock(_CREATION)))
+        yield
 
 
 def _check(path: Path) -> None:

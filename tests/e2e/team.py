@@ -1,0 +1,149 @@
+"""A team's servers on loopback: PostgreSQL, and an MLflow server on it that asks for passwords."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+_PLACES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+_SERVER = {
+    "MLFLOW_FLASK_SERVER_SECRET_KEY": "for the session cookies",
+    "MLFLOW_AUTH_ADMIN_PASSWORD": "the admin's own password",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """A running PostgreSQL."""
+
+    port: int
+
+    def url(self, database: str) -> str:
+        """A database's address, with its user and password."""
+        return f"postgresql://foldwise:a+secret@127.0.0.1:{self.port}/{database}"
+
+    def create(self, *databases: str) -> None:
+        """Create databases."""
+        import psycopg
+
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            for name in databases:
+                connection.execute(f"CREATE DATABASE {name}".encode())
+
+
+def postgres_program(name: str) -> str | None:
+    """Where a program of PostgreSQL is; Debian keeps them off the PATH."""
+    path = os.pathsep.join([os.environ["PATH"], *map(str, _PLACES)])
+    return shutil.which(name, path=path)
+
+
+@contextmanager
+def postgres() -> Iterator[Postgres]:
+    """A new PostgreSQL in a temporary folder; as user postgres where we are root."""
+    # Not in pytest's folder: that is closed to other users, and root may not run PostgreSQL.
+    folder = Path(tempfile.mkdtemp(prefix="foldwise-postgres-"))
+    user = "postgres" if os.geteuid() == 0 else None
+    if user:
+        shutil.chown(folder, user, user)
+    as_user = {"user": user, "group": user, "extra_groups": []} if user else {}
+    (folder / "password").write_text("a+secret")
+    (folder / "password").chmod(0o644)
+    data = folder / "data"
+    try:
+        subprocess.run(
+            [
+                *(str(postgres_program("initdb")), "--pgdata", str(data), "--encoding=UTF8"),
+                *("--username=foldwise", "--auth=scram-sha-256", "--no-sync"),
+                f"--pwfile={folder / 'password'}",
+            ],
+            check=True,
+            capture_output=True,
+            cwd=folder,
+            **as_user,  # type: ignore[call-overload]
+        )
+        running = Postgres(free_port())
+        command = (
+            *(str(postgres_program("postgres")), "-D", str(data), "-p", str(running.port)),
+            *("-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"),
+        )
+        with _process(command, folder, **as_user):
+            _wait(lambda: running.create("mlflow", "mlflow_auth", "optuna"))
+            yield running
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def mlflow_server(database: Postgres, folder: Path) -> Iterator[str]:
+    """An MLflow server with served artifacts and passwords; gives its address."""
+    folder.mkdir()
+    port = free_port()
+    (folder / "auth.ini").write_text(
+        "[mlflow]\ndefault_permission = READ\nadmin_username = admin\n"
+        f"database_uri = {database.url('mlflow_auth')}\n"
+        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+    )
+    command = (
+        *(sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth"),
+        *("--backend-store-uri", database.url("mlflow")),
+        *("--artifacts-destination", str(folder / "artifacts")),
+        *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+    )
+    environment = {**os.environ, **_SERVER, "MLFLOW_AUTH_CONFIG_PATH": str(folder / "auth.ini")}
+    address = f"http://127.0.0.1:{port}"
+    with _process(command, folder, env=environment):
+        _wait(lambda: urllib.request.urlopen(f"{address}/health", timeout=5).close())  # noqa: S310
+        yield address
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait(attempt: Callable[[], object], seconds: float = 120) -> None:
+    """Try until it works."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with suppress(OSError, _refusal()):
+            attempt()
+            return
+        time.sleep(0.2)
+    attempt()
+
+
+def _refusal() -> type[Exception]:
+    import psycopg
+
+    return psycopg.OperationalError
+
+
+@contextmanager
+def _process(command: tuple[str, ...], folder: Path, **options: object) -> Iterator[None]:
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(  # type: ignore[call-overload]
+            command, cwd=folder, stdout=log, stderr=log, start_new_session=True, **options
+        )
+        try:
+            yield
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGINT)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()

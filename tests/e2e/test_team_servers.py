@@ -1,0 +1,161 @@
+"""Two checkouts, one PostgreSQL, one MLflow server: the whole pipeline, as a team runs it."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import requests
+
+from foldwise.data.dataset import load_holdout
+from tests.e2e.project import Ended, Project, ended, make_project, stage_command
+from tests.e2e.team import Postgres, free_port, mlflow_server, postgres, postgres_program
+
+pytestmark = [pytest.mark.e2e, pytest.mark.soak, pytest.mark.timeout(1200)]
+
+LENIENT = {"min_accuracy": 0.5, "max_log_loss": 2.0, "max_calibration_error": 0.5}
+OPEN = (
+    "import sys\n"
+    "from foldwise.search.study.sampling import SearchSpace\n"
+    "from foldwise.search.study.storage import open_book\n"
+    "space = SearchSpace(1e-4, 10.0, 'tpe', 3, 5, 'log_loss')\n"
+    "print(open_book(sys.argv[1], 'key', space).completed('final'))\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """Two checkouts and what their shells say of the servers."""
+
+    first: Project
+    second: Project
+    database: Postgres
+    environment: dict[str, str]
+
+    def finish(self, project: Project, stage: str, **given: str) -> Ended:
+        """Run a stage to its good end."""
+        done = project.stage(stage, **self.environment, **given)
+        assert done.status == 0, done.errors
+        return done
+
+    def foldwise(self, project: Project, *arguments: str) -> Ended:
+        """Run a command of ours."""
+        program = str(Path(sys.executable).with_name("foldwise"))
+        return project.run(program, *arguments, **self.environment)
+
+
+@pytest.fixture(scope="module")
+def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
+    """The servers, and two checkouts that differ by a parameter; nothing run."""
+    pytest.importorskip("psycopg", reason="needs foldwise[postgres]")
+    if postgres_program("initdb") is None:
+        pytest.skip("needs PostgreSQL's server: apt-get install postgresql")
+    folder = tmp_path_factory.mktemp("team")
+    with postgres() as database, mlflow_server(database, folder / "server") as address:
+        projects = [make_project(folder / name) for name in ("first", "second")]
+        for project in projects:
+            project.change("promotion", **LENIENT)
+        projects[1].change("tune", trials=5)
+        environment = {
+            "MLFLOW_TRACKING_URI": address,
+            "MLFLOW_TRACKING_USERNAME": "admin",
+            "MLFLOW_TRACKING_PASSWORD": "the admin's own password",
+            "FOLDWISE_STUDY_STORAGE": database.url("optuna"),
+        }
+        yield Team(projects[0], projects[1], database, environment)
+
+
+def test_processes_that_create_the_study_storage_at_once_do_not_collide(team: Team) -> None:
+    """Six at one moment, on a database without tables."""
+    team.database.create("race")
+    arguments = (sys.executable, "-c", OPEN, team.database.url("race"))
+    processes = [team.first.start(*arguments) for _ in range(6)]
+    assert [ended(process).output for process in processes] == ["()\n"] * 6
+
+
+def test_two_checkouts_search_side_by_side(team: Team) -> None:
+    """Both at one time, each its own search, and every version in the one registry."""
+    both = (team.first, team.second)
+    for project in both:
+        team.finish(project, "prepare")
+    searches = [project.start(*stage_command("tune"), **team.environment) for project in both]
+    for done in [ended(process) for process in searches]:
+        assert done.status == 0, done.errors
+    for project, number in zip(both, (1, 2), strict=True):
+        assert f"registered: version {number}" in team.finish(project, "evaluate").output
+        own = [path.name for path in (project.folder / "mlruns").iterdir()]
+        assert sorted({*own} - {"README.md"}) == ["locks", "registry.lock"]
+
+
+def test_a_repeated_stage_finds_what_the_other_checkout_did(team: Team) -> None:
+    """The second checkout's evaluate of the same result makes no version of its own."""
+    again = team.finish(team.second, "evaluate")
+    assert "registered: version 2" in again.output
+
+
+def test_either_checkout_verifies_and_promotes_for_both(team: Team) -> None:
+    """The decision made in one is in the history of the other."""
+    assert team.foldwise(team.first, "verify", "challenger").status == 0
+    promoted = team.foldwise(team.first, "promote")
+    assert promoted.status == 0, promoted.errors + promoted.output
+    told = team.foldwise(team.second, "history")
+    assert told.status == 0, told.errors
+    assert "promoted" in told.output
+    again = team.foldwise(team.second, "verify", "champion")
+    assert again.status == 0, again.errors
+
+
+def test_the_champion_is_served_from_the_server_alone(team: Team, tmp_path: Path) -> None:
+    """Elsewhere, without a checkout: its files come through the MLflow server."""
+    port = free_port()
+    server = Project(tmp_path).start(
+        *(sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"),
+        *("-m", "models:/digits-classifier@champion", "--port", str(port)),
+        **team.environment,
+    )
+    images = load_holdout(team.first.folder / "data" / "prepared").images
+    try:
+        answer = _ask(f"http://127.0.0.1:{port}/invocations", images.tolist())
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        ended(server)
+    told = np.loadtxt(
+        team.second.folder / "reports" / "predictions.csv", delimiter=",", skiprows=1, dtype=str
+    )
+    predicted = np.array(answer)
+    assert predicted.shape == (len(images), 10)
+    assert [str(code) for code in predicted.argmax(axis=1)] == list(told[:, _PREDICTED])
+
+
+@pytest.mark.parametrize("name", ["MLFLOW_TRACKING_PASSWORD", "FOLDWISE_STUDY_STORAGE"])
+def test_a_wrong_password_is_one_line_without_the_password(team: Team, name: str) -> None:
+    """Refused at once, and nothing is given away."""
+    right = team.environment[name]
+    wrong = right.replace("secret", "guess").replace("own", "guessed")
+    done = team.first.stage("tune", **(team.environment | {name: wrong}))
+    assert done.status == 1
+    assert len(done.said) == 1
+    assert "guess" not in done.errors
+    assert "password" in done.said[0].lower()
+
+
+_PREDICTED = 2
+
+
+def _ask(address: str, images: list[list[int]]) -> list[list[float]]:
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            answer = requests.post(address, json={"inputs": images}, timeout=30)
+        except requests.ConnectionError:
+            assert time.monotonic() < deadline, "the server didn't come up"
+            time.sleep(0.5)
+        else:
+            assert answer.status_code == 200, answer.text
+            predictions: list[list[float]] = answer.json()["predictions"]
+            return predictions
