@@ -96,13 +96,13 @@ def test_evaluate_goes_on_in_the_same_run(store: Store) -> None:
     """The run is shown running while evaluate works, and a later value is the one shown."""
     record_search(store, LINEAGE, RESULT)
     with Recorder.open(store, LINEAGE) as recorder:
-        recorder.log_metrics({"holdout_accuracy": 0.92, "outer_log_loss": 0.28})
+        recorder.log_metrics({"holdout_accuracy": 0.92, "outer_log_loss_low": 0.27})
         assert run_tree(store.root)[KEY].status == "RUNNING"
         recorder.log_metrics({"holdout_accuracy": 0.93})
     tree = run_tree(store.root)
     assert statuses(tree) == {"FINISHED"}
     assert [row[2] for row in tree[KEY].rows if row[0] == "holdout_accuracy"] == [0.92, 0.93]
-    assert [row[2] for row in tree[KEY].rows if row[0] == "outer_log_loss"] == [0.28]
+    assert [row[2] for row in tree[KEY].rows if row[0] == "outer_log_loss_low"] == [0.27]
     assert store.client.get_run(recorder.run_id).data.metrics["holdout_accuracy"] == 0.93
 
 

@@ -98,10 +98,9 @@ class Teller:
         """
         self._waiting = [*self._refused, *self._waiting]
         self._refused = []
-        if status == "FINISHED":
-            refresh = partial(refresh_page, self._store, self._data_name)
-            self._waiting.append(_Telling("the views", refresh))
         self._work_off()
+        if status == "FINISHED" and not self.unrecorded:
+            self._keep("the views", partial(refresh_page, self._store, self._data_name))
         closing = "FAILED" if self.unrecorded and status == "FINISHED" else status
         try:
             with store_faults("ending the pipeline's run"):
