@@ -38,6 +38,7 @@ def search_pictures(
 ) -> tuple[Picture, ...]:
     """Draw the search: ``curve`` (the key picture), ``trials`` and ``outer_folds``."""
     estimate = search.outer[search.metric]
+    at_random = startup if search.sampler == "tpe" else search.trials
     return (
         drawn(
             "curve",
@@ -48,7 +49,7 @@ def search_pictures(
         drawn(
             "trials",
             "Inner score of each trial in order, with the best so far, a panel a study.",
-            figures.trial_order(result, startup=startup),
+            figures.trial_order(result, startup=at_random),
         ),
         drawn(
             "outer_folds",

@@ -9,6 +9,15 @@ from foldwise.report.reference import Reference, reference_for
 from foldwise.report.summary import SearchSummary
 from foldwise.report.wording import chosen, counted, metric_label, number, percent, span, strength
 
+_MODELS = {
+    "multinomial": "Logistic regression (softmax)",
+    "ovr": "Logistic regression (a sigmoid a class, one against the rest)",
+}
+_SAMPLERS = {
+    "tpe": "drawn by TPE on a logarithmic scale",
+    "random_uniform": "drawn at random on a linear scale, as the reference report did",
+}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Findings:
@@ -39,10 +48,10 @@ class Findings:
         """How the model was chosen, in a few sentences."""
         search, folds, fits = self.search, len(self.search.folds), self.search.fits
         return (
-            f"Logistic regression on standardised pixels. Nested cross-validation: {folds} outer "
-            f"folds estimate; within each, {folds - 1} inner folds select C by mean "
-            f"{metric_label(search.metric)} over [{search.low:g}, {search.high:g}] on a "
-            f"logarithmic scale. A final study over all {folds} "
+            f"{_MODELS[search.multiclass]} on standardised pixels. Nested cross-validation: "
+            f"{folds} outer folds estimate; within each, {folds - 1} inner folds select C by mean "
+            f"{metric_label(search.metric)} over [{search.low:g}, {search.high:g}], "
+            f"{_SAMPLERS[search.sampler]}. A final study over all {folds} "
             f"parts chose C = {strength(search.C)}, with which the final model was fitted on the "
             f"whole development set. {counted(search.trials, 'trial')}, "
             f"{counted(fits.distinct, 'distinct fit')}: {fits.converged:,} converged, "

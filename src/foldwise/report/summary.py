@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from foldwise.model.linear import Multiclass
 from foldwise.model.scores import METRICS, Scores, predicted_codes, row_losses
 from foldwise.report.curves import optimism
 from foldwise.search.intervals import Interval, corrected_interval, pooled_interval
 from foldwise.search.results import FitCounts, OuterFold, SearchResult
 from foldwise.search.selection import at_edge
+from foldwise.settings.schema import Search
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class SearchSummary:
     """The whole search; ``inner`` is the final study's best mean inner score."""
 
     metric: str
+    multiclass: Multiclass
+    sampler: Search
     low: float
     high: float
     outer: Mapping[str, OuterEstimate]
@@ -64,7 +68,7 @@ class SearchSummary:
 
 
 def summarise_search(
-    result: SearchResult, *, low: float, high: float, confidence: float
+    result: SearchResult, *, low: float, high: float, confidence: float, sampler: Search = "tpe"
 ) -> SearchSummary:
     """Estimates with intervals, each fold's choice, and the counts.
 
@@ -74,10 +78,14 @@ def summarise_search(
         The search range of ``C``.
     confidence : float
         Of all intervals, in (0, 1).
+    sampler : str
+        ``tune.search``: how the trials' ``C`` were drawn.
     """
     best = result.final.best
     return SearchSummary(
         metric=result.metric,
+        multiclass=result.final.fit.model.multiclass,
+        sampler=sampler,
         low=low,
         high=high,
         outer={metric: _estimate(result, metric, confidence) for metric in METRICS},

@@ -125,7 +125,13 @@ def _tell_search_files(work: _Work, recorder: Recorder) -> None:
 
 def _summary(work: _Work) -> SearchSummary:
     tune, confidence = work.settings.tune, work.settings.evaluate.confidence
-    return summarise_search(work.result, low=tune.c_low, high=tune.c_high, confidence=confidence)
+    return summarise_search(
+        work.result,
+        low=tune.c_low,
+        high=tune.c_high,
+        confidence=confidence,
+        sampler=tune.search,
+    )
 
 
 def _judge(work: _Work) -> Judged:

@@ -56,6 +56,7 @@ def main() -> None:
                 low=settings.tune.c_low,
                 high=settings.tune.c_high,
                 confidence=settings.evaluate.confidence,
+                sampler=settings.tune.search,
             )
             tables = search_tables(result, summary)
             figures = search_figures(result, summary, startup=settings.tune.startup_trials)

@@ -1,5 +1,7 @@
 """The model card reads well where MLflow shows it."""
 
+from dataclasses import replace
+
 from foldwise.report import card
 from foldwise.report.limits import limits
 from tests.unit.report.findings_cases import TAGS, make_findings, make_judged
@@ -36,6 +38,16 @@ def test_published_numbers_stand_beside_ours_only_where_the_data_is_the_same() -
     digits = make_judged(tuple("0123456789"))
     assert "reference report" in card.render(make_findings("mnist", digits))
     assert "reference report" not in card.render(make_findings("toy", digits))
+
+
+def test_the_procedure_says_how_c_was_drawn_and_what_was_fitted() -> None:
+    """A linear search is not told as a logarithmic one."""
+    findings = make_findings()
+    assert "TPE on a logarithmic scale" in card.render(findings)
+    linear = replace(findings, search=replace(findings.search, sampler="random_uniform"))
+    assert "logarithmic" not in card.render(linear)
+    ovr = replace(findings, search=replace(findings.search, multiclass="ovr"))
+    assert "one against the rest" in card.render(ovr)
 
 
 def test_limits_tell_the_shares_of_the_rows() -> None:
