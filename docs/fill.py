@@ -20,8 +20,8 @@ def filled() -> dict[Path, str]:
     """Every document with a generated section, as it should read."""
     readme, reference = ROOT / "README.md", ROOT / "docs" / "reference.md"
     return {
-        readme: _with_section(readme.read_text(), "results", _results(ROOT / "reports")),
-        reference: _with_section(reference.read_text(), "parameters", reference_tables()),
+        readme: with_section(readme.read_text(), "results", _results(ROOT / "reports")),
+        reference: with_section(reference.read_text(), "parameters", reference_tables()),
     }
 
 
@@ -55,7 +55,8 @@ def _results(reports: Path) -> str:
     return "\n".join(lines)
 
 
-def _with_section(text: str, name: str, content: str) -> str:
+def with_section(text: str, name: str, content: str) -> str:
+    """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->``."""
     section = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
     written, count = section.subn(lambda found: f"{found[1]}{content.strip()}\n{found[2]}", text)
     if count != 1:

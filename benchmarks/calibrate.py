@@ -1,0 +1,178 @@
+"""``python -m benchmarks.calibrate``: how often the gate and the intervals are wrong.
+
+Prints each table as it goes and writes it into docs/statistics.md. Everything is seeded; all of it
+takes about ten minutes of one core. The holdout is never read.
+"""
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+from benchmarks.challengers import (
+    Origin,
+    Population,
+    Rival,
+    Side,
+    common_loss,
+    digits,
+    mnist,
+    rival,
+    rivals,
+)
+from benchmarks.coverage import FOLDS, METHODS, METRICS, World, coverage
+from benchmarks.gate_trials import RULES, SEQUENCE, Trial, false_promotions, power
+from docs.fill import with_section
+from foldwise.tracking.promotion import comparison_level
+
+DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "statistics.md"
+SEED = 1
+CHAMPIONS: tuple[tuple[Origin, Side], ...] = (
+    (Origin(0.01, 0), "cautious"),
+    (Origin(0.01, 0), "confident"),
+    (Origin(0.03, 2), "confident"),
+    (Origin(0.003, 1), "cautious"),
+)
+SEQUENCES = {"MNIST": 600, "digits": 2000}
+WORSE = 0.01
+GAINS = (0.002, 0.005, 0.01, 0.02, 0.04)
+NUMBERS = (1, 5, 20)
+POWER_TRIALS = 200
+SIZES = (120, 600, 3000)
+DATA_SETS = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A way in which a challenger differs from its champion."""
+
+    name: str
+    champion: Origin
+    challenger: Origin
+
+
+KINDS = (
+    Kind("the same model, better calibrated", Origin(0.01, 1), Origin(0.01, 1)),
+    Kind("another C, the same training rows", Origin(0.003, 1), Origin(0.01, 1)),
+    Kind("the same C, a quarter of the training rows others", Origin(0.01, 1), Origin(0.01, 2)),
+)
+
+
+def main() -> None:
+    """Measure, print and write the tables asked for; all of them by default."""
+    makers: dict[str, Callable[[], Iterator[str]]] = {
+        "false-promotions": lambda: _false_promotions((mnist(), digits())),
+        "power": lambda: _power(mnist()),
+        "coverage": _coverage,
+    }
+    parser = ArgumentParser(prog="python -m benchmarks.calibrate", description=__doc__)
+    parser.add_argument("table", nargs="*", help=f"of {', '.join(makers)}; default: all")
+    asked = parser.parse_args().table or list(makers)
+    if unknown := set(asked) - set(makers):
+        parser.error(f"no table is called {', '.join(sorted(unknown))}: take {', '.join(makers)}")
+    for name in asked:
+        with threadpool_limits(limits=1, user_api="blas"):
+            content = _table(makers[name]())
+        text = DOCUMENT.read_text(encoding="utf-8")
+        DOCUMENT.write_text(with_section(text, name, content), encoding="utf-8")
+
+
+def _table(lines: Iterator[str]) -> str:
+    found = []
+    for line in lines:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+        found.append(line)
+    return "\n".join(found)
+
+
+def _false_promotions(populations: tuple[Population, ...]) -> Iterator[str]:
+    yield (
+        f"Holdouts drawn from the out-of-fold rows, {SEQUENCE} challengers each; share of holdouts"
+        " on which a challenger no better than the champion is promoted."
+    )
+    yield ""
+    yield (
+        f"| champion | challengers | first of {SEQUENCE} | any of {SEQUENCE} | any, by log-loss"
+        " alone | any, by Student's bound | any, Student's at 5 % each |"
+    )
+    yield "|---|---|---|---|---|---|---|"
+    for population in populations:
+        loss, sequences = common_loss(population), SEQUENCES[population.name]
+        origins = list(population.models)
+        equals = rivals(population, loss, origins)
+        champions = [_required(rival(population, *each, loss)) for each in CHAMPIONS]
+        for champion in champions:
+            others = [each for each in equals if each.name != champion.name]
+            trial = Trial(champion, others, population.holdout, sequences, SEED)
+            yield _row(f"{population.name}: {champion.name} | equal", trial)
+        worse = rivals(population, loss * (1 + WORSE), origins)
+        trial = Trial(champions[0], worse, population.holdout, sequences // 3, SEED)
+        yield _row(f"{population.name}: {champions[0].name} | {WORSE:.0%} worse", trial)
+
+
+def _row(title: str, trial: Trial) -> str:
+    found = false_promotions(trial)
+    shares = (
+        found.first, found.any, found.any_by_loss, found.any_by_student, found.any_unbudgeted,
+    )  # fmt: skip
+    cells = " | ".join(f"{share:.1%}" for share in shares)
+    return f"| {title} | {cells} |"
+
+
+def _power(population: Population) -> Iterator[str]:
+    levels = ", ".join(f"{comparison_level(number, RULES.alpha):.2g}" for number in NUMBERS)
+    yield (
+        f"Share of {POWER_TRIALS} MNIST holdouts on which a better challenger is promoted as"
+        f" comparison {', '.join(map(str, NUMBERS))} (levels {levels}); in brackets, by log-loss"
+        " alone."
+    )
+    yield ""
+    yield f"| challenger | log-loss lower by | {' | '.join(f'k = {k}' for k in NUMBERS)} |"
+    yield "|---|---|" + "---|" * len(NUMBERS)
+    loss = common_loss(population)
+    for kind in KINDS:
+        champion = _required(rival(population, kind.champion, "cautious", loss))
+        for gain in GAINS:
+            better = rival(population, kind.challenger, "cautious", loss * (1 - gain))
+            trial = Trial(champion, [_required(better)], population.holdout, POWER_TRIALS, SEED)
+            found = [power(trial, number) for number in NUMBERS]
+            cells = " | ".join(f"{each.promoted:.0%} ({each.better:.0%})" for each in found)
+            yield f"| {kind.name} | {gain:.1%} | {cells} |"
+
+
+def _coverage() -> Iterator[str]:
+    yield (
+        f"{DATA_SETS} data sets of each size, K = {FOLDS}; nominal 95 %. In brackets, half the"
+        " interval's mean width over the outer mean's true standard deviation: 1.96 would be"
+        " enough."
+    )
+    yield ""
+    yield (f"| rows | score | its expectation | {' | '.join(METHODS)} | holdout on the bad side |")
+    yield "|---|---|---|---|---|---|---|"
+    world = World.made(SEED)
+    for rows in SIZES:
+        found = coverage(world, rows=rows, draws=DATA_SETS, seed=SEED)
+        for metric in METRICS:
+            covers = [found.covers[method, metric] for method in METHODS]
+            cells = " | ".join(
+                f"{cover.share:.1%} ({cover.half_width / found.spread[metric]:.2f})"
+                for cover in covers
+            )
+            yield (
+                f"| {rows} | {metric} | {found.truth[metric]:.4f} | {cells}"
+                f" | {found.alarms[metric]:.1%} |"
+            )
+
+
+def _required(found: Rival | None) -> Rival:
+    if found is None:
+        raise SystemExit("a model can't be tempered to the loss asked for: lower GAINS")
+    return found
+
+
+if __name__ == "__main__":
+    main()

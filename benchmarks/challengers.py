@@ -1,0 +1,160 @@
+"""Real models with known differences, for the promotion gate to be tried on.
+
+Models are fitted on parts of the development set and predict the parts they left out: of part o, a
+model *sibling s* leaves out parts o and o + s (mod K), sibling 0 only o. So six siblings share a C
+and differ in their training rows. Together with several C's these are models as a registry sees
+them. The holdout is never read.
+
+To make two models exactly as good as each other, or one better by a given share, their
+probabilities are tempered, p^(1/T) renormalised: *cautious* with T > 1, *confident* with T < 1.
+Which class is the most probable doesn't change.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq, minimize_scalar
+
+from foldwise.data.digits import read_digits
+from foldwise.data.idx import read_idx
+from foldwise.model.layout import Layout
+from foldwise.model.linear import probabilities
+from foldwise.model.scores import predicted_codes, row_losses
+from foldwise.model.solver import FitRequest, SolverOptions
+from foldwise.search.engine import LocalEngine
+from foldwise.search.folds import FoldPlan
+
+ROOT = Path(__file__).resolve().parent.parent
+STRENGTHS = (0.003, 0.01, 0.03)
+PARTS = 6
+Side = Literal["cautious", "confident"]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Which model: its C, and which other part it didn't train on either."""
+
+    C: float
+    sibling: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Population:
+    """Out-of-fold predictions (rows, classes) by model, with the rows' class codes.
+
+    ``holdout`` is how many rows a holdout drawn from it has.
+    """
+
+    name: str
+    holdout: int
+    labels: NDArray[np.int64]
+    models: Mapping[Origin, NDArray[np.float64]]
+
+
+@cache
+def mnist() -> Population:
+    """The 60,000 development images of MNIST; holdouts of 10,000."""
+    raw = ROOT / "data" / "raw"
+    images, _ = read_idx(raw / "train-images-idx3-ubyte.gz", "images")
+    labels, _ = read_idx(raw / "train-labels-idx1-ubyte.gz", "labels")
+    return _population("MNIST", 10_000, images.reshape(len(images), -1), labels.astype(np.int64))
+
+
+def digits() -> Population:
+    """The 1,500 development images of scikit-learn's digits; holdouts of 297."""
+    development = read_digits(holdout=297).development
+    return _population("digits", 297, development.images, development.labels.astype(np.int64))
+
+
+def _population(
+    name: str, holdout: int, images: NDArray[np.uint8], labels: NDArray[np.int64]
+) -> Population:
+    classes = int(labels.max()) + 1
+    plan = FoldPlan.stratified(labels, folds=PARTS, seed=1)
+    left_out = {frozenset({o, (o + s) % PARTS}) for o in range(PARTS) for s in range(PARTS)}
+    requests = [FitRequest(parts, C) for C in STRENGTHS for parts in sorted(left_out, key=sorted)]
+    engine = LocalEngine(
+        Layout.build(images, labels, plan.parts, classes=classes),
+        SolverOptions(threads=os.cpu_count() or 1),
+    )
+    fits = {(fit.left_out, fit.model.C): fit.model for fit in engine.solve(requests)}
+    models = {}
+    for origin in (Origin(C, s) for C in STRENGTHS for s in range(PARTS)):
+        predicted = np.empty((len(labels), classes))
+        for o in range(PARTS):
+            model = fits[frozenset({o, (o + origin.sibling) % PARTS}), origin.C]
+            rows = plan.scored_rows(o)
+            predicted[rows] = probabilities(model, images[rows])
+        models[origin] = predicted
+    return Population(name, holdout, labels, models)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rival:
+    """A tempered model on all rows of the population: its losses, and where it is right."""
+
+    name: str
+    losses: NDArray[np.float64]
+    right: NDArray[np.bool_]
+
+
+def common_loss(population: Population) -> float:
+    """A mean log-loss that every model can be tempered to: 2 % above the worst model's best."""
+    best = [
+        _best(np.log(_positive(each)), population.labels)[1] for each in population.models.values()
+    ]
+    return 1.02 * max(best)
+
+
+def rival(population: Population, origin: Origin, side: Side, loss: float) -> Rival | None:
+    """Temper a model so that its mean log-loss is ``loss``; None if it can't be that good."""
+    logs, labels = np.log(_positive(population.models[origin])), population.labels
+    start, least = _best(logs, labels)
+    if least > loss:
+        return None
+    step = 0.1 if side == "cautious" else -0.1
+    end = start + step
+    while _tempered(logs, labels, end).mean() < loss:
+        end += step
+    found = brentq(lambda t: _tempered(logs, labels, t).mean() - loss, start, end, xtol=1e-10)
+    return Rival(
+        f"C = {origin.C:g}, sibling {origin.sibling}, {side}",
+        _tempered(logs, labels, found),
+        predicted_codes(logs) == labels,
+    )
+
+
+def rivals(population: Population, loss: float, origins: Sequence[Origin]) -> tuple[Rival, ...]:
+    """All models tempered to ``loss``, cautiously and confidently."""
+    sides: tuple[Side, ...] = ("cautious", "confident")
+    found = [rival(population, origin, side, loss) for origin in origins for side in sides]
+    return tuple(each for each in found if each is not None)
+
+
+def _positive(predicted: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.maximum(predicted, np.finfo(np.float64).tiny)
+
+
+def _best(logs: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[float, float]:
+    """The logarithm of the best temperature, and the mean log-loss there."""
+    found = minimize_scalar(
+        lambda t: _tempered(logs, labels, t).mean(), bounds=(-1.5, 1.5), method="bounded"
+    )
+    return float(found.x), float(found.fun)
+
+
+def _tempered(
+    logs: NDArray[np.float64], labels: NDArray[np.int64], log_temperature: float
+) -> NDArray[np.float64]:
+    """Row losses at temperature T: of exp(logs / T), renormalised."""
+    scores = logs / np.exp(log_temperature)
+    scores -= scores.max(axis=1, keepdims=True)
+    np.exp(scores, out=scores)
+    scores /= scores.sum(axis=1, keepdims=True)
+    return row_losses(scores, labels)

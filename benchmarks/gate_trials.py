@@ -1,0 +1,158 @@
+"""The promotion gate tried on holdouts drawn from a population whose truth is known."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from benchmarks.challengers import Rival
+from foldwise.settings import PromotionSettings
+from foldwise.tracking.promotion import comparison_level
+from foldwise.tracking.promotion.paired import bootstrap_bound, likelihood_bound
+
+RULES = PromotionSettings()
+SEQUENCE = 20
+DRAWS = 400
+"""Bootstrap draws in each trial, where the gate itself takes 10,000."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pair:
+    """Loss and errors of a challenger minus those of the champion, row by row."""
+
+    losses: NDArray[np.float64]
+    errors: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, challenger: Rival, champion: Rival) -> "Pair":
+        """Differences on the whole population."""
+        errors = champion.right.astype(np.float64) - challenger.right
+        return cls(challenger.losses - champion.losses, errors)
+
+    def on(self, rows: NDArray[np.int64]) -> "Pair":
+        """The pair on a holdout."""
+        return Pair(self.losses[rows], self.errors[rows])
+
+
+def is_better(pair: Pair, level: float, *, draws: int, seed: int) -> bool:
+    """Whether the gate finds log-loss better: both of its bounds below 0, the quick one first."""
+    if pair.losses.mean() >= 0 or likelihood_bound(pair.losses, level=level) >= 0:
+        return False
+    return bootstrap_bound(pair.losses, level=level, draws=draws, seed=seed) < 0
+
+
+def is_no_less_accurate(pair: Pair, level: float, *, draws: int, seed: int) -> bool:
+    """Whether the gate finds accuracy not worse than by the margin."""
+    margin = RULES.accuracy_margin
+    if pair.errors.mean() >= margin or likelihood_bound(pair.errors, level=level) >= margin:
+        return False
+    return bootstrap_bound(pair.errors, level=level, draws=draws, seed=seed) < margin
+
+
+@dataclass(frozen=True, slots=True)
+class FalsePromotions:
+    """Shares of sequences of 20 challengers, each as good as the champion or worse.
+
+    Attributes
+    ----------
+    first : float
+        In which the gate promotes the first challenger.
+    any : float
+        In which it promotes at least one.
+    any_by_loss : float
+        The same without the condition on accuracy.
+    any_by_student : float
+        The same with Student's bound in place of the gate's.
+    any_unbudgeted : float
+        The same with Student's bound, every comparison at the full level.
+    """
+
+    first: float
+    any: float
+    any_by_loss: float
+    any_by_student: float
+    any_unbudgeted: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """Who meets whom, on how many holdouts of how many rows.
+
+    Attributes
+    ----------
+    champion : Rival
+    challengers : sequence of Rival
+    holdout : int
+        Rows of a holdout.
+    holdouts : int
+    seed : int
+    """
+
+    champion: Rival
+    challengers: Sequence[Rival]
+    holdout: int
+    holdouts: int
+    seed: int
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """Each challenger beside the champion."""
+        return tuple(Pair.of(each, self.champion) for each in self.challengers)
+
+    def generators(self) -> Iterator[np.random.Generator]:
+        """One for each holdout."""
+        for number in range(self.holdouts):
+            yield np.random.default_rng((self.seed, number))
+
+
+def false_promotions(trial: Trial) -> FalsePromotions:
+    """On each holdout judge 20 of the challengers in turn, in an order of its own."""
+    pairs = trial.pairs
+    told = [_sequence(pairs, trial.holdout, random) for random in trial.generators()]
+    return FalsePromotions(*np.mean(told, axis=0).tolist())
+
+
+def _sequence(
+    pairs: Sequence[Pair], holdout: int, random: np.random.Generator
+) -> tuple[bool, bool, bool, bool, bool]:
+    rows = random.integers(0, len(pairs[0].losses), holdout)
+    order = random.permutation(len(pairs))[:SEQUENCE]
+    first = by_gate = by_loss = by_student = unbudgeted = False
+    for number, each in enumerate(order, start=1):
+        pair, level = pairs[each].on(rows), comparison_level(number, RULES.alpha)
+        t = _student(pair.losses)
+        by_student |= t < ndtri(level)
+        unbudgeted |= t < ndtri(RULES.alpha)
+        if is_better(pair, level, draws=DRAWS, seed=number):
+            by_loss = True
+            promoted = is_no_less_accurate(pair, level, draws=DRAWS, seed=number)
+            by_gate |= promoted
+            first |= promoted and number == 1
+    return first, by_gate, by_loss, by_student, unbudgeted
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """Shares of holdouts: on which a challenger is promoted, and found better in log-loss."""
+
+    promoted: float
+    better: float
+
+
+def power(trial: Trial, number: int) -> Power:
+    """How often the gate promotes the first challenger as comparison ``number``."""
+    pair, level = trial.pairs[0], comparison_level(number, RULES.alpha)
+    promoted = better = 0
+    for seed, random in enumerate(trial.generators()):
+        drawn = pair.on(random.integers(0, len(pair.losses), trial.holdout))
+        if is_better(drawn, level, draws=DRAWS, seed=seed):
+            better += 1
+            promoted += is_no_less_accurate(drawn, level, draws=DRAWS, seed=seed)
+    return Power(promoted / trial.holdouts, better / trial.holdouts)
+
+
+def _student(differences: NDArray[np.float64]) -> float:
+    error = differences.std(ddof=1) / np.sqrt(len(differences))
+    return float(differences.mean() / error) if error > 0 else 0.0

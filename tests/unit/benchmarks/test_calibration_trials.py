@@ -1,0 +1,137 @@
+"""What calibrates the gate is the gate itself, and the models and data it is tried on are real."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+
+from benchmarks.challengers import Origin, Population, Rival, common_loss, rival, rivals
+from benchmarks.coverage import FOLDS, Sample, World, coverage, search
+from benchmarks.gate_trials import (
+    RULES,
+    Pair,
+    Power,
+    Trial,
+    false_promotions,
+    is_better,
+    is_no_less_accurate,
+    power,
+)
+from benchmarks.newton import Fits, fit_all
+from foldwise.model.scores import predicted_codes
+from foldwise.search.folds import FoldPlan
+from foldwise.tracking.promotion import paired_bound
+from tests.unit.model.predictions import draw_predictions
+
+
+def population(*, rows: int = 300) -> Population:
+    models = {}
+    _, labels = draw_predictions(1, rows=rows, classes=3)
+    for sibling in range(3):
+        scores = np.random.default_rng(sibling).normal(size=(rows, 3))
+        scores[np.arange(rows), labels] += 2
+        weights = np.exp(scores)
+        models[Origin(0.01, sibling)] = weights / weights.sum(axis=1, keepdims=True)
+    return Population("toy", 150, labels, models)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 5000), st.floats(1e-5, 0.1), st.integers(100, 300))
+def test_a_trial_judges_exactly_as_the_gate_does(seed: int, level: float, rows: int) -> None:
+    """Its shortcuts, the cheap bound first, never change an outcome, however close."""
+    differences = np.random.default_rng(seed).standard_t(3, size=rows)
+    drawn = {"draws": 100, "seed": seed}
+    upper = paired_bound(differences, level=level, **drawn).upper
+    for step in (-1e-5, 1e-5):
+        pair = Pair(differences - upper + step, differences - upper + step + RULES.accuracy_margin)
+        assert is_better(pair, level, **drawn) == (step < 0)
+        assert is_no_less_accurate(pair, level, **drawn) == (step < 0)
+
+
+@pytest.mark.parametrize("side", ["cautious", "confident"])
+def test_a_tempered_model_has_the_loss_asked_for_and_the_same_predictions(side: str) -> None:
+    """Two models can be made exactly as good as each other."""
+    people = population()
+    loss, origin = common_loss(people), Origin(0.01, 1)
+    found = rival(people, origin, side, loss)  # type: ignore[arg-type]
+    assert found is not None
+    assert found.losses.mean() == pytest.approx(loss, abs=1e-7)
+    right = predicted_codes(people.models[origin]) == people.labels
+    np.testing.assert_array_equal(found.right, right)
+
+
+def test_cautious_and_confident_are_different_models() -> None:
+    """A confident model's losses spread wider at the same mean."""
+    people = population()
+    cautious, confident = rivals(people, common_loss(people), [Origin(0.01, 0)])
+    assert confident.losses.std() > 1.05 * cautious.losses.std()
+
+
+def test_no_model_is_tempered_below_its_best() -> None:
+    """What can't be reached is told, not made up."""
+    assert rival(population(), Origin(0.01, 0), "cautious", 0.01) is None
+
+
+def test_a_far_better_challenger_is_found_and_an_equal_one_is_not() -> None:
+    """The trials can tell power from luck."""
+    people = population(rows=3000)
+    loss = common_loss(people)
+    equal = rivals(people, loss, list(people.models))
+    best = Rival("best", equal[0].losses * 0.3, np.ones_like(equal[0].right))
+    assert power(Trial(equal[1], [best], 1000, 5, 1), 20) == Power(1.0, 1.0)
+    found = false_promotions(Trial(equal[0], [best, *equal[1:]], 1000, 5, 1))
+    assert found.any == found.any_by_loss == found.any_by_student == 1.0
+    found = false_promotions(Trial(equal[0], equal[1:], 1000, 40, 1))
+    assert found.any <= 0.1
+    assert found.any <= found.any_by_loss
+    assert found.any_unbudgeted > found.any_by_student
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 10_000), st.floats(1e-3, 10))
+def test_newtons_fits_are_scikit_learns(seed: int, strength: float) -> None:
+    """Each on its own rows and at its own C, the intercept free."""
+    random = np.random.default_rng(seed)
+    features = np.column_stack([np.ones(60), random.normal(size=(60, 3))])
+    labels = (random.random(60) < expit(features @ np.array([0.5, 1, -1, 0]))).astype(float)
+    labels[:2] = labels[20:22] = (0, 1)
+    masks = np.ones((60, 2))
+    masks[:20, 1] = 0
+    found = fit_all(Fits(features, labels, masks, np.array([strength, 2 * strength])))
+    for fit, start, C in ((0, 0, strength), (1, 20, 2 * strength)):
+        model = LogisticRegression(C=C, tol=1e-10, max_iter=5000)
+        model.fit(features[start:, 1:], labels[start:])
+        expected = [*model.intercept_, *model.coef_[0]]
+        np.testing.assert_allclose(found[:, fit], expected, atol=1e-4)
+
+
+def test_true_scores_are_the_limit_of_scores_on_drawn_rows() -> None:
+    """What the intervals are held against is the population's own score."""
+    world = World.made(1)
+    weights = np.random.default_rng(2).normal(size=11)
+    drawn = world.draw(200_000, np.random.default_rng(3)).row_scores(weights)
+    for metric, true in world.true_scores(weights[:, np.newaxis]).items():
+        error = drawn[metric].std() / 200_000**0.5
+        assert drawn[metric].mean() == pytest.approx(true[0], abs=4 * error)
+
+
+def test_an_outer_model_never_sees_its_own_part() -> None:
+    """Other pixels in a part change every outer model but the one that is scored on it."""
+    sample = World.made(1).draw(120, np.random.default_rng(1))
+    part = FoldPlan.stratified(sample.labels.astype(int), folds=FOLDS, seed=5).scored_rows(2)
+    changed = sample.features.copy()
+    changed[part, 1:] *= -1
+    before, after = search(sample, seed=5), search(Sample(changed, sample.labels), seed=5)
+    moved = np.abs(before.outer - after.outer).max(axis=0) > 1e-6
+    assert moved.tolist() == [True, True, False, True, True, True]
+
+
+def test_wider_intervals_cover_more_often() -> None:
+    """The corrected interval, wider than the naive one, can't cover less."""
+    found = coverage(World.made(1), rows=60, draws=12, seed=1)
+    for metric in ("log_loss", "accuracy"):
+        naive, corrected = (found.covers[method, metric] for method in ("naive", "corrected"))
+        assert naive.share <= corrected.share
+        assert corrected.half_width / naive.half_width == pytest.approx((11 / 5) ** 0.5)
