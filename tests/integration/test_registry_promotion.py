@@ -207,6 +207,16 @@ def test_a_damaged_champion_stops_the_comparison_unless_forced(candidates: Store
     assert "must verify" in checks_of(outcome)["comparison with the champion"].figure
 
 
+def test_a_champion_that_does_not_give_its_figures_stops_the_comparison(store: Store) -> None:
+    """Its files may be whole and still not be what the evidence tells of."""
+    first = submission(model_of(GOOD), SPLIT, start_run(store))
+    register(store, replace(first, evidence=evaluated(model_of(WORSE), SPLIT)))
+    register(store, submission(model_of(BEST), SPLIT, start_run(store)))
+    set_by_hand(store, 1)
+    with pytest.raises(PromotionError, match="the champion, version 1, must verify"):
+        decide(store, 2)
+
+
 def test_a_champion_of_another_holdout_stops_the_comparison_unless_forced(
     candidates: Store,
 ) -> None:
