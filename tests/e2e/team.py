@@ -89,7 +89,7 @@ def mlflow_server(database: Postgres, folder: Path) -> Iterator[str]:
     folder.mkdir()
     port = free_port()
     (folder / "auth.ini").write_text(
-        "[mlflow]\ndefault_permission = READ\nadmin_username = admin\n"
+        "[mlflow]\ndefault_permission = EDIT\nadmin_username = admin\n"
         f"database_uri = {database.url('mlflow_auth')}\n"
         "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
     )

@@ -19,6 +19,8 @@ from tests.e2e.team import Postgres, free_port, mlflow_server, postgres, postgre
 pytestmark = [pytest.mark.e2e, pytest.mark.soak, pytest.mark.timeout(1200)]
 
 LENIENT = {"min_accuracy": 0.5, "max_log_loss": 2.0, "max_calibration_error": 0.5}
+ADMIN = ("admin", "the admin's own password")
+COLLEAGUE = ("colleague", "a colleague's own password")
 OPEN = (
     "import sys\n"
     "from foldwise.search.study.sampling import SearchSpace\n"
@@ -30,23 +32,33 @@ OPEN = (
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """Two checkouts and what their shells say of the servers."""
+    """Two checkouts, the first the admin's, and where the servers are."""
 
     first: Project
     second: Project
     database: Postgres
-    environment: dict[str, str]
+    address: str
 
-    def finish(self, project: Project, stage: str, **given: str) -> Ended:
+    def environment(self, project: Project) -> dict[str, str]:
+        """What the shell says of the servers."""
+        user, password = ADMIN if project == self.first else COLLEAGUE
+        return {
+            "MLFLOW_TRACKING_URI": self.address,
+            "MLFLOW_TRACKING_USERNAME": user,
+            "MLFLOW_TRACKING_PASSWORD": password,
+            "FOLDWISE_STUDY_STORAGE": self.database.url("optuna"),
+        }
+
+    def finish(self, project: Project, stage: str) -> Ended:
         """Run a stage to its good end."""
-        done = project.stage(stage, **self.environment, **given)
+        done = ended(project.start(*stage_command(stage), **self.environment(project)), timeout=900)
         assert done.status == 0, done.errors
         return done
 
     def foldwise(self, project: Project, *arguments: str) -> Ended:
         """Run a command of ours."""
         program = str(Path(sys.executable).with_name("foldwise"))
-        return project.run(program, *arguments, **self.environment)
+        return project.run(program, *arguments, **self.environment(project))
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +73,14 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
         for project in projects:
             project.change("promotion", **LENIENT)
         projects[1].change("tune", trials=5)
-        environment = {
-            "MLFLOW_TRACKING_URI": address,
-            "MLFLOW_TRACKING_USERNAME": "admin",
-            "MLFLOW_TRACKING_PASSWORD": "the admin's own password",
-            "FOLDWISE_STUDY_STORAGE": database.url("optuna"),
-        }
-        yield Team(projects[0], projects[1], database, environment)
+        created = requests.post(
+            f"{address}/api/2.0/mlflow/users/create",
+            json=dict(zip(("username", "password"), COLLEAGUE, strict=True)),
+            auth=ADMIN,
+            timeout=60,
+        )
+        assert created.ok, created.text
+        yield Team(projects[0], projects[1], database, address)
 
 
 def test_processes_that_create_the_study_storage_at_once_do_not_collide(team: Team) -> None:
@@ -83,8 +96,10 @@ def test_two_checkouts_search_side_by_side(team: Team) -> None:
     both = (team.first, team.second)
     for project in both:
         team.finish(project, "prepare")
-    searches = [project.start(*stage_command("tune"), **team.environment) for project in both]
-    for done in [ended(process) for process in searches]:
+    searches = [
+        project.start(*stage_command("tune"), **team.environment(project)) for project in both
+    ]
+    for done in [ended(process, timeout=900) for process in searches]:
         assert done.status == 0, done.errors
     for project, number in zip(both, (1, 2), strict=True):
         assert f"registered: version {number}" in team.finish(project, "evaluate").output
@@ -99,14 +114,15 @@ def test_a_repeated_stage_finds_what_the_other_checkout_did(team: Team) -> None:
 
 
 def test_either_checkout_verifies_and_promotes_for_both(team: Team) -> None:
-    """The decision made in one is in the history of the other."""
-    assert team.foldwise(team.first, "verify", "challenger").status == 0
-    promoted = team.foldwise(team.first, "promote")
+    """The decision made in one, by an ordinary user, is in the history of the other."""
+    verified = team.foldwise(team.second, "verify", "challenger")
+    assert verified.status == 0, verified.errors + verified.output
+    promoted = team.foldwise(team.second, "promote")
     assert promoted.status == 0, promoted.errors + promoted.output
-    told = team.foldwise(team.second, "history")
+    told = team.foldwise(team.first, "history")
     assert told.status == 0, told.errors
     assert "promoted" in told.output
-    again = team.foldwise(team.second, "verify", "champion")
+    again = team.foldwise(team.first, "verify", "champion")
     assert again.status == 0, again.errors
 
 
@@ -116,7 +132,7 @@ def test_the_champion_is_served_from_the_server_alone(team: Team, tmp_path: Path
     server = Project(tmp_path).start(
         *(sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"),
         *("-m", "models:/digits-classifier@champion", "--port", str(port)),
-        **team.environment,
+        **team.environment(team.second),
     )
     images = load_holdout(team.first.folder / "data" / "prepared").images
     try:
@@ -135,9 +151,10 @@ def test_the_champion_is_served_from_the_server_alone(team: Team, tmp_path: Path
 @pytest.mark.parametrize("name", ["MLFLOW_TRACKING_PASSWORD", "FOLDWISE_STUDY_STORAGE"])
 def test_a_wrong_password_is_one_line_without_the_password(team: Team, name: str) -> None:
     """Refused at once, and nothing is given away."""
-    right = team.environment[name]
+    environment = team.environment(team.first)
+    right = environment[name]
     wrong = right.replace("secret", "guess").replace("own", "guessed")
-    done = team.first.stage("tune", **(team.environment | {name: wrong}))
+    done = team.first.stage("tune", **(environment | {name: wrong}))
     assert done.status == 1
     assert len(done.said) == 1
     assert "guess" not in done.errors
