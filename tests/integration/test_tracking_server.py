@@ -2,16 +2,12 @@
 
 import os
 import signal
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -37,67 +33,24 @@ from tests.integration.registry_cases import (
     submission,
 )
 from tests.run_tree import FIGURE, make_lineage, record_search
+from tests.tracking_server import TrackingServer, free_port
 
 RESULT = make_result(trials=1)
 
 
-class _Server:
-    """A running `mlflow server`: its address and its process group."""
-
-    def __init__(self, folder: Path) -> None:
-        self.url = f"http://127.0.0.1:{free_port()}"
-        command = (
-            *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
-            *("--backend-store-uri", f"sqlite:///{folder}/team.db"),
-            *("--artifacts-destination", str(folder / "team-artifacts")),
-            *("--port", self.url.rpartition(":")[2]),
-        )
-        self.process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-
-    def wait(self) -> None:
-        """Until it answers."""
-        deadline = time.monotonic() + 90
-        while time.monotonic() < deadline:
-            with suppress(OSError), urllib.request.urlopen(f"{self.url}/health", timeout=2):  # noqa: S310
-                return
-            time.sleep(0.2)
-        raise AssertionError("the server didn't start")
-
-    def signal(self, number: int) -> None:
-        """Send a signal to the server and its workers."""
-        os.killpg(self.process.pid, number)
-
-
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
     """One server for all tests of this file; it takes seconds to start."""
-    running = _Server(tmp_path_factory.mktemp("server"))
+    running = TrackingServer(tmp_path_factory.mktemp("server"))
     try:
-        running.wait()
+        running.start()
         yield running
     finally:
-        with suppress(ProcessLookupError):
-            running.signal(signal.SIGKILL)
-        running.process.wait()
+        running.kill()
 
 
 @pytest.fixture
-def team_store(server: _Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+def team_store(server: TrackingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """The server's store, opened as a member of the team does, password in the URL."""
     address = server.url.replace("//", "//ann:s3cr3t@")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
@@ -105,7 +58,7 @@ def team_store(server: _Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @contextmanager
-def _hanging(server: _Server) -> Iterator[None]:
+def _hanging(server: TrackingServer) -> Iterator[None]:
     server.signal(signal.SIGSTOP)
     try:
         yield
@@ -168,7 +121,7 @@ def test_a_search_is_recorded_through_a_server(team_store: Store) -> None:
 
 @pytest.mark.e2e
 def test_a_password_in_the_address_reaches_no_run_and_no_message(
-    team_store: Store, server: _Server
+    team_store: Store, server: TrackingServer
 ) -> None:
     """Tags and params are read by the whole team."""
     lineage = make_lineage(search_key="secret")
@@ -182,7 +135,7 @@ def test_a_password_in_the_address_reaches_no_run_and_no_message(
 
 @pytest.mark.e2e
 def test_a_server_that_hangs_in_the_middle_costs_seconds_and_nothing_is_lost(
-    team_store: Store, server: _Server, monkeypatch: pytest.MonkeyPatch
+    team_store: Store, server: TrackingServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is left alone after one failure; when it is back, the rest is written."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
@@ -202,7 +155,7 @@ def test_a_server_that_hangs_in_the_middle_costs_seconds_and_nothing_is_lost(
 
 @pytest.mark.e2e
 def test_a_server_that_stays_away_is_told_at_the_end_and_the_next_run_replays(
-    team_store: Store, server: _Server, monkeypatch: pytest.MonkeyPatch
+    team_store: Store, server: TrackingServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The results are kept, the stage fails, and the same command records what is missing."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
@@ -241,8 +194,29 @@ def test_a_server_that_never_answers_is_told_within_fifteen_seconds(
     with _answering(200, "{}", after=60) as url:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
         began = time.monotonic()
-        with pytest.raises(StoreError, match="no answer"):
+        with pytest.raises(StoreError, match="no answer in time"):
             open_store(tmp_path)
+    assert time.monotonic() - began < 15
+
+
+def test_a_name_that_is_looked_up_for_ever_is_told_within_fifteen_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broken network can hold a look-up for minutes, and it takes no time limit."""
+    released = Event()
+
+    def hang(*_: object, **__: object) -> None:
+        released.wait(60)
+        raise OSError
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.example.org")
+    monkeypatch.setattr("socket.getaddrinfo", hang)
+    began = time.monotonic()
+    try:
+        with pytest.raises(StoreError, match="no answer within 10 s"):
+            open_store(tmp_path)
+    finally:
+        released.set()
     assert time.monotonic() - began < 15
 
 
@@ -274,7 +248,7 @@ def test_what_is_no_mlflow_server_is_told_so(
 
 @pytest.mark.e2e
 def test_with_a_team_server_the_ui_only_prints_its_links(
-    team_store: Store, server: _Server, capsys: pytest.CaptureFixture[str]
+    team_store: Store, server: TrackingServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """There is nothing to start; the address is printed without the password."""
     record_search(team_store, make_lineage(search_key="links"), RESULT)

@@ -1,11 +1,15 @@
 """Is an MLflow server there? Asked once, with short waits, before any work begins."""
 
 import os
+from collections.abc import Callable
 from threading import Thread
 
 from foldwise.errors import StoreError
 from foldwise.tracking.address import Address
 from foldwise.tracking.quiet import import_mlflow
+
+_Answer = tuple[int, str] | str
+"""HTTP status and body, or why there is none."""
 
 _LOGIN = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
 
@@ -32,10 +36,10 @@ def check_server(uri: str, *, seconds: float = 10.0) -> None:
     StoreError
         If nothing answers, the login is refused, or what answers is no MLflow server.
     """
-    import_mlflow()
-    answers: list[tuple[int, str] | str] = []
+    ask = _question(uri, seconds / 2)
+    answers: list[_Answer] = []
     # A look-up of a name has no time limit of its own, hence the thread.
-    asking = Thread(target=lambda: answers.append(_ask(uri, seconds / 2)), daemon=True)
+    asking = Thread(target=lambda: answers.append(ask()), daemon=True)
     asking.start()
     asking.join(seconds)
     answer = answers[0] if answers else f"no answer within {seconds:g} s"
@@ -47,25 +51,32 @@ def check_server(uri: str, *, seconds: float = 10.0) -> None:
     _judge(uri, *answer)
 
 
-def _ask(uri: str, seconds: float) -> tuple[int, str] | str:
+def _question(uri: str, seconds: float) -> Callable[[], _Answer]:
+    """A request ready to be sent: what is slow to import is not counted as the server's delay."""
+    import_mlflow()
     from mlflow.exceptions import MlflowException
     from mlflow.utils.credentials import get_default_host_creds
     from mlflow.utils.rest_utils import http_request
     from requests.exceptions import RequestException
 
-    try:
-        response = http_request(  # type: ignore[no-untyped-call]
-            get_default_host_creds(uri),  # type: ignore[no-untyped-call]
-            "/api/2.0/mlflow/experiments/search",
-            "GET",
-            params={"max_results": 1},
-            max_retries=0,
-            timeout=seconds,
-            raise_on_status=False,
-        )
-    except (MlflowException, RequestException, OSError, ValueError) as error:
-        return _short(error)
-    return response.status_code, response.text
+    credentials = get_default_host_creds(uri)  # type: ignore[no-untyped-call]
+
+    def ask() -> _Answer:
+        try:
+            response = http_request(  # type: ignore[no-untyped-call]
+                credentials,
+                "/api/2.0/mlflow/experiments/search",
+                "GET",
+                params={"max_results": 1},
+                max_retries=0,
+                timeout=seconds,
+                raise_on_status=False,
+            )
+        except (MlflowException, RequestException, OSError, ValueError) as error:
+            return _short(error)
+        return response.status_code, response.text
+
+    return ask
 
 
 def _short(error: BaseException) -> str:
