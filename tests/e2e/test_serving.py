@@ -1,6 +1,5 @@
 """The registered model serves raw pixels without foldwise, and refuses too small images."""
 
-import json
 import os
 import signal
 import socket
@@ -21,6 +20,7 @@ from foldwise.model.linear import probabilities
 from foldwise.tracking.registration import register
 from foldwise.tracking.registry import CHAMPION, fetch_files, find_version
 from foldwise.tracking.store import Store, open_store
+from tests.e2e.without_foldwise import predict_elsewhere
 from tests.integration.registry_cases import (
     NAME,
     make_holdout,
@@ -34,26 +34,13 @@ pytestmark = pytest.mark.e2e
 IMAGES = make_holdout(rows=20).images
 EXPECTED = probabilities(model_of(0.0), IMAGES)
 
-WITHOUT_FOLDWISE = """
-import json, sys
-sys.path[:] = [place for place in sys.path if "foldwise" not in place]
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "foldwise":
-            raise ModuleNotFoundError(name)
-sys.meta_path.insert(0, Refuse())
-import mlflow, numpy as np
-model = mlflow.pyfunc.load_model(sys.argv[1])
-print(json.dumps(model.predict(np.array(json.loads(sys.argv[2]), dtype=np.uint8)).tolist()))
-"""
-
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A store whose champion is the true model."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        store = open_store(tmp_path_factory.mktemp("project"))
+        store = open_store(tmp_path_factory.mktemp("serving") / "project")
         register(store, submission(model_of(0.0), make_holdout(), start_run(store)))
     store.client.set_registered_model_alias(NAME, CHAMPION, "1")
     return store
@@ -160,20 +147,8 @@ def test_in_python_an_image_of_another_size_is_refused(store: Store) -> None:
 
 def test_the_model_loads_and_predicts_without_foldwise(store: Store) -> None:
     """A server needs scikit-learn, skops and MLflow alone."""
-    answer = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            WITHOUT_FOLDWISE,
-            f"models:/{NAME}@{CHAMPION}",
-            json.dumps(IMAGES.tolist()),
-        ],
-        env={**os.environ, "MLFLOW_TRACKING_URI": store.tracking_uri},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    np.testing.assert_allclose(json.loads(answer.stdout), EXPECTED, rtol=0, atol=1e-12)
+    served = predict_elsewhere(store.root, f"models:/{NAME}@{CHAMPION}", IMAGES)
+    np.testing.assert_allclose(served, EXPECTED, rtol=0, atol=1e-12)
 
 
 def test_the_requirements_name_what_serving_needs_and_nothing_of_ours(store: Store) -> None:

@@ -88,11 +88,13 @@ def test_a_changed_file_is_found_and_the_model_is_not_opened(
     assert verification.probabilities is None
 
 
-@pytest.mark.parametrize("change", [Path.unlink, lambda path: path.rename(path.parent / "x")])
+@pytest.mark.parametrize(
+    "change", [Path.unlink, lambda path: path.rename(path.with_name("card.mdx"))]
+)
 def test_a_missing_or_renamed_file_is_found(
     store: Store, version: Version, change: Callable[[Path], object]
 ) -> None:
-    """The digest covers the names too."""
+    """The digest covers the names too, and not just their order."""
     change(stored_folder(store, version) / "card.md")
     assert verdicts(verify(store, version, HOLDOUT, SETTINGS))["stored files"] == "fail"
 
