@@ -66,7 +66,13 @@ class Teller:
             ledger = Ledger(store.client, experiment_id, lineage.key)
             ledger.load()
             ledger.sweep()
-            run_id = begin_pipeline(store.client, experiment_id, ledger, lineage, title=title)
+            try:
+                run_id = begin_pipeline(store.client, experiment_id, ledger, lineage, title=title)
+            except (KeyboardInterrupt, SystemExit):
+                ledger.load()  # the store may know of a run that we were not told of yet
+                if ledger.pipeline is not None:
+                    ledger.close("KILLED")
+                raise
         return cls(store, ledger, lineage, experiment_id, run_id)
 
     @property
@@ -96,19 +102,20 @@ class Teller:
         StoreError
             If the work finished but something is not in the store: run the same command again.
         """
+        try:
+            self._end(status)
+        except (KeyboardInterrupt, SystemExit):
+            self._in_doubt = True
+            self._close("KILLED")
+            raise
+
+    def _end(self, status: Status) -> None:
         self._waiting = [*self._refused, *self._waiting]
         self._refused = []
         self._work_off()
         if status == "FINISHED" and not self.unrecorded:
             self._keep("the views", partial(refresh_page, self._store, self._data_name))
-        closing = "FAILED" if self.unrecorded and status == "FINISHED" else status
-        try:
-            with store_faults("ending the pipeline's run"):
-                self._settle()
-                self._ledger.close(closing)
-        except StoreError as error:
-            self._fault = str(error)
-            self._waiting.append(_Telling("the pipeline's end", lambda: None))
+        self._close("FAILED" if self.unrecorded and status == "FINISHED" else status)
         if self.unrecorded and status == "FINISHED":
             raise StoreError(self._what_is_missing())
 
@@ -143,6 +150,15 @@ class Teller:
         self._waiting.append(_Telling(what, write))
         if self._patience.is_over:
             self._work_off()
+
+    def _close(self, status: Status) -> None:
+        try:
+            with store_faults("ending the pipeline's run"):
+                self._settle()
+                self._ledger.close(status)
+        except StoreError as error:
+            self._fault = str(error)
+            self._waiting.append(_Telling("the pipeline's end", lambda: None))
 
     def _work_off(self) -> None:
         """Write what waits, in order; stop at an outage, set aside what alone is refused."""
