@@ -1,0 +1,159 @@
+"""``python -m benchmarks.screenshots [FOLDER]``: the pages that ``foldwise ui`` shows, as pictures.
+
+Starts ``foldwise ui`` on a project's store and takes the documentation's pictures anew with the
+system's Chromium. Copies the figures that stand in the documents, too.
+"""
+
+import argparse
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).parents[1]
+PICTURES = ROOT / "docs" / "pictures"
+FIGURES = ("tune/curve.svg", "evaluate/confusion.svg", "evaluate/roc.svg")
+SIZE = (1440, 900)
+SECONDS = 60
+# Nothing but the page: no sandbox as root, no calls home, no drawing on a GPU that isn't there.
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+_HIDE = "found => found.forEach(each => { each.style.visibility = 'hidden' })"
+# The assistant takes a quarter of the window until it is closed.
+_ASSISTANT = "xpath=//*[text()='MLflow Assistant']/ancestor::*[.//button][1]//button"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A page of the UI: its file's name, how its link's name begins, what is there once drawn."""
+
+    name: str
+    link: str
+    drawn: str
+
+
+PAGES = (
+    Shown("pipelines", "Pipelines", "[role=row] a"),
+    Shown("studies", "Studies", ".plot-container .scatterlayer .trace"),
+    Shown("trials", "Trials", ".plot-container .scatterlayer .trace"),
+    Shown("version", "Version", "text=Source Run"),
+    Shown("report", "Report", "iframe"),
+)
+
+
+def chromium() -> str | None:
+    """Where the system's Chromium is."""
+    return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@contextmanager
+def open_browser(program: str) -> Iterator[Browser]:
+    """Chromium without a window."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def ui_links(folder: Path, data: str) -> Iterator[dict[str, str]]:
+    """Run ``foldwise ui`` in a project; the links that it prints below the data's name."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-c", "from foldwise.cli import main; main()", "ui"]
+    with subprocess.Popen(
+        [*command, "--port", str(port)],
+        cwd=folder,
+        env={**os.environ, "DVC_ROOT": str(folder)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as ui:
+        try:
+            assert ui.stdout is not None
+            yield _links(_until_ready(iter(ui.stdout)), data)
+        finally:
+            ui.terminate()
+
+
+def open_page(browser: Browser, address: str, drawn: str) -> Page:
+    """A page of its own for a link, once what it is for is drawn."""
+    page = browser.new_page(viewport={"width": SIZE[0], "height": SIZE[1]})
+    page.goto(address)
+    page.locator(drawn).first.wait_for(timeout=SECONDS * 1000)
+    return page
+
+
+def close_assistant(page: Page) -> None:
+    """Give its room to what the picture is of."""
+    buttons = page.locator(_ASSISTANT)
+    if buttons.count():
+        buttons.last.click()
+
+
+def link_to(links: dict[str, str], shown: Shown) -> str:
+    """The printed link whose name begins as asked for."""
+    return next(address for name, address in links.items() if name.startswith(shown.link))
+
+
+def main() -> None:
+    """Take all pictures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT, help="a project that has run")
+    parser.add_argument("--data", default="mnist", help="the experiment to show")
+    given = parser.parse_args()
+    program = chromium()
+    if program is None:
+        raise SystemExit("there is no chromium: install your system's package of it")
+    PICTURES.mkdir(exist_ok=True)
+    with ui_links(given.folder.resolve(), given.data) as links, open_browser(program) as browser:
+        for shown in PAGES:
+            page = open_page(browser, link_to(links, shown), shown.drawn)
+            close_assistant(page)
+            page.wait_for_timeout(3000)  # charts move into place
+            page.get_by_text("Path: /").evaluate_all(_HIDE)  # the machine's own
+            page.screenshot(path=PICTURES / f"ui-{shown.name}.png")
+            page.close()
+            print(f"{shown.name}: {shown.link}")
+    for figure in FIGURES:
+        shutil.copy(given.folder / "reports" / "figures" / figure, PICTURES)
+
+
+def _until_ready(lines: Iterator[str]) -> list[str]:
+    printed = []
+    for line in lines:
+        printed.append(line.rstrip())
+        if line.startswith("Ctrl-C"):
+            return printed
+    raise SystemExit("foldwise ui ended before it had printed its links")
+
+
+def _links(printed: list[str], data: str) -> dict[str, str]:
+    below = printed[printed.index(data) + 1 :]
+    links = {}
+    for line in below:
+        name, _, address = line.strip().rpartition("  ")
+        if not address.startswith("http"):
+            break
+        links[name.strip()] = address
+    return links
+
+
+if __name__ == "__main__":
+    main()
