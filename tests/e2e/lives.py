@@ -50,7 +50,9 @@ class World:
         for stage in STAGES:
             self.go_on(stage)
 
-    def live(self, life: int, lives: int, *, how: str) -> Iterator[Ended]:
+    def live(
+        self, life: int, lives: int, *, how: str, without_store: bool = False
+    ) -> Iterator[Ended]:
         """Begin anew and go through the stages, each stopped as often as `STOPS` says.
 
         Yields how each stop ended, before the stage goes on. The moments are drawn from the
@@ -58,7 +60,7 @@ class World:
         together the lives cover the stage from its beginning to its end.
         """
         rng = random.Random(f"{how} {life}")
-        self.begin_anew(without_store=life == 0)
+        self.begin_anew(without_store=without_store)
         for stage in STAGES:
             left, part = STOPS[stage], (life + rng.random()) / lives
             while left:
