@@ -148,6 +148,27 @@ def test_what_another_machine_left_running_is_ended_when_its_search_is_taken_up(
     assert tree[f"{KEY}/outer-0/0"].status == "FINISHED"
 
 
+def test_a_refit_that_differs_in_its_last_digits_adds_no_second_value(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fold killed between its scores and its end is fitted again, perhaps on another machine."""
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    fold = make_outer_fold(0)
+    again = replace(fold, scores=replace(fold.scores, log_loss=fold.scores.log_loss + 2e-6))
+    recorder = Recorder.open(store, LINEAGE)
+    with monkeypatch.context() as patch:
+        patch.setattr("mlflow.MlflowClient.set_terminated", killed)
+        with pytest.raises(KeyboardInterrupt):
+            recorder.record(fold)
+    _tell(store, [again])
+    run = run_tree(store.root)[f"{KEY}/outer-0"]
+    assert run.status == "FINISHED"
+    assert sum(key == "outer_log_loss" for key, *_ in run.rows) == 1
+
+
 def test_a_full_disk_costs_the_files_not_the_search(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

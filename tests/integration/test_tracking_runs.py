@@ -43,6 +43,19 @@ def test_a_search_told_twice_is_recorded_once(store: Store) -> None:
     assert run_tree(store.root) == before
 
 
+def test_a_replay_leaves_the_times_of_finished_runs(store: Store) -> None:
+    """How long the search took is still to be seen after someone ran it again."""
+
+    def times() -> dict[str, tuple[int, int]]:
+        runs = store.client.search_runs([store.experiment("blobs")])
+        return {run.info.run_id: (run.info.start_time, run.info.end_time) for run in runs}
+
+    record_search(store, LINEAGE, RESULT)
+    before = times()
+    record_search(store, LINEAGE, RESULT)
+    assert times() == before
+
+
 def test_an_event_told_twice_to_one_recorder_is_recorded_once(store: Store) -> None:
     """A resumed search tells its completed trials again at once."""
     with Recorder.open(store, LINEAGE) as recorder:

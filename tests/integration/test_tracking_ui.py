@@ -78,10 +78,11 @@ def test_the_newest_version_is_linked_once_there_is_one(store: Store) -> None:
 
 def test_data_are_listed_by_their_latest_pipeline(store: Store) -> None:
     """A store may hold searches of several data; the default experiment holds none."""
-    for name in ("older", "newer"):
-        with Recorder.open(store, replace(LINEAGE, experiment=name), today=date(2026, 1, 15)):
+    for name, attempt in (("old", 1), ("new", 1), ("old", 2)):
+        told = replace(LINEAGE, experiment=name, attempt=attempt)
+        with Recorder.open(store, told, today=date(2026, 1, 15)):
             pass
-    assert recorded_data(store) == ("newer", "older")
+    assert recorded_data(store) == ("old", "new")
 
 
 def test_without_a_store_the_ui_says_what_to_run_and_makes_none(tmp_path: Path) -> None:
