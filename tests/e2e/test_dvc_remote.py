@@ -121,7 +121,8 @@ def _status(project: Project) -> str:
 def _folds(folder: Path) -> list[str]:
     with closing(sqlite3.connect(folder / "mlruns" / "mlflow.db")) as connection:
         rows = connection.execute(
-            "SELECT params.value FROM params JOIN runs USING (run_uuid) JOIN tags t USING (run_uuid)"
+            "SELECT params.value FROM params JOIN runs USING (run_uuid)"
+            " JOIN tags t USING (run_uuid)"
             " WHERE params.key = 'tune.folds' AND t.key = 'level' AND t.value = 'pipeline'"
             " AND runs.status = 'FINISHED' ORDER BY 1"
         ).fetchall()
