@@ -14,7 +14,8 @@ from tests.e2e.project import Ended, Project
 from tests.e2e.stages import Moment, StageServer, stage_server
 
 STAGES = ("prepare", "tune", "evaluate")
-STOPS = {"prepare": 1, "tune": 2, "evaluate": 2}
+STOPS = {"prepare": 1, "tune": 3, "evaluate": 2}
+_MADE = ("mlruns", "data/prepared", "data/.prepared.partial", "models", "reports")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,23 +28,41 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A project, a fast way to run its stages in it, and what comes of them undisturbed."""
+    """A project, a fast way to run its stages in it, and what comes of them undisturbed.
+
+    Attributes
+    ----------
+    folder : Path
+        Where everything happens, time and again: MLflow keeps absolute paths.
+    after : mapping
+        What there is after each stage of an undisturbed pipeline.
+    saved : Path
+        Copies of what lies in the folder before the first stage and after each.
+    """
 
     folder: Path
-    empty_store: Path
     server: StageServer
-    undisturbed: Outcome
     extents: dict[str, Extent]
+    after: dict[str, Outcome]
+    saved: Path
 
-    def begin_anew(self, *, without_store: bool = False) -> None:
-        """Take the project back to its beginning; its path stays: MLflow keeps absolute ones.
+    @property
+    def undisturbed(self) -> Outcome:
+        """What there is in the end."""
+        return self.after[STAGES[-1]]
 
-        An empty store is put there, which takes two seconds to create, or none.
+    def begin_after(self, stage: str) -> None:
+        """Go back to the moment when an undisturbed stage had ended; ``nothing`` ended at first.
+
+        Even then there is an empty tracking store: it takes two seconds to create.
         """
-        for name in ("mlruns", "data/prepared", "data/.prepared.partial", "models", "reports"):
+        self.clear()
+        shutil.copytree(self.saved / stage, self.folder, dirs_exist_ok=True)
+
+    def clear(self) -> None:
+        """Take away all that stages have made."""
+        for name in _MADE:
             shutil.rmtree(self.folder / name, ignore_errors=True)
-        if not without_store:
-            shutil.copytree(self.empty_store, self.folder / "mlruns")
 
     def finish(self) -> None:
         """Run all stages to their ends."""
@@ -60,7 +79,10 @@ class World:
         together the lives cover the stage from its beginning to its end.
         """
         rng = random.Random(f"{how} {life}")
-        self.begin_anew(without_store=without_store)
+        if without_store:
+            self.clear()
+        else:
+            self.begin_after("nothing")
         for stage in STAGES:
             left, part = STOPS[stage], (life + rng.random()) / lives
             while left:
@@ -94,14 +116,21 @@ class World:
 @contextmanager
 def make_world(project: Project) -> Iterator[World]:
     """Run the project undisturbed, and keep what came of it as a yardstick."""
-    folder = project.folder
+    folder, saved = project.folder, project.folder.with_name("saved")
     open_store(folder)
-    empty = folder.with_name("empty-store")
-    shutil.copytree(folder / "mlruns", empty)
+    _save(folder, saved / "nothing")
+    extents, after = {}, {}
     with stage_server(project, folder.with_name("logs")) as server:
-        extents = {}
         for stage in STAGES:
             began = time.monotonic()
             events = server.count_events(stage, folder)
             extents[stage] = Extent(events, time.monotonic() - began)
-        yield World(folder, empty, server, outcome(folder), extents)
+            after[stage] = outcome(folder)
+            _save(folder, saved / stage)
+        yield World(folder, server, extents, after, saved)
+
+
+def _save(folder: Path, target: Path) -> None:
+    for name in _MADE:
+        if (folder / name).exists():
+            shutil.copytree(folder / name, target / name)

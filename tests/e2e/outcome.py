@@ -98,6 +98,14 @@ def stored_trials(folder: Path) -> tuple[StoredTrial, ...]:
     return tuple(sorted((StoredTrial(*row) for row in found), key=repr))
 
 
+def count_trials(folder: Path) -> int:
+    """How many trials are stored; none while another process is still creating the tables."""
+    try:
+        return len(stored_trials(folder))
+    except sqlite3.OperationalError:
+        return 0
+
+
 def registered(folder: Path) -> tuple[Registered, ...]:
     """The versions in MLflow's registry."""
     database = folder / "mlruns" / "mlflow.db"

@@ -25,33 +25,29 @@ def wait_until_stopped(stage: Stage) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("other", ["tune", "evaluate"])
-def test_a_search_that_is_taken_is_told_so(world: World, other: str) -> None:
+@pytest.mark.parametrize(("other", "before"), [("tune", "prepare"), ("evaluate", "tune")])
+def test_a_search_that_is_taken_is_told_so(world: World, other: str, before: str) -> None:
     """The second changes nothing, and the first ends as if it had been alone."""
-    world.begin_anew()
-    world.go_on("prepare")
-    if other == "evaluate":
-        world.go_on("tune")
+    world.begin_after(before)
     half_way = Moment(at=1, how="SIGSTOP", what="open models/tuned")
     first = world.server.start("tune", world.folder, half_way)
     wait_until_stopped(first)
     try:
-        before = outcome(world.folder)
+        found = outcome(world.folder)
         second = world.server.run(other, world.folder)
         assert second.status == 1
         assert second.said == [second.errors.strip()]
         assert "another is at it: wait for it to end, or stop it" in second.said[0]
-        assert outcome(world.folder) == before
+        assert outcome(world.folder) == found
     finally:
         os.kill(first.pid, signal.SIGCONT)
     assert world.server.wait(first).status == 0
-    world.go_on("evaluate")
-    assert outcome(world.folder) == world.undisturbed
+    assert outcome(world.folder) == world.after["tune"]
 
 
 def test_different_searches_run_side_by_side_on_stores_they_create_at_once(world: World) -> None:
     """As queue workers do, in folders of their own with the main checkout's stores."""
-    world.begin_anew(without_store=True)
+    world.clear()
     world.go_on("prepare")
     other = world.folder.with_name("queue-worker")
     shutil.copytree(world.folder, other, ignore=shutil.ignore_patterns("src"))

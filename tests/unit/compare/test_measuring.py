@@ -6,27 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foldwise.compare.archive import EntryResult, archive, restore
+from foldwise.compare.archive import archive, restore
 from foldwise.compare.estimators import build
 from foldwise.compare.measuring import Measured, measure
 from foldwise.compare.predictions import Predictions, predict
 from foldwise.errors import SearchError
 from foldwise.search.results import Progress
-from foldwise.search.values import ScoredPart, ValuesTrial
-from tests.factories import make_scores
 from tests.unit.compare.entry_cases import make_entry, make_split, shipped_entries
-
-
-def make_result(*, are_probabilities: bool = True) -> EntryResult:
-    """A made-up result of two trials and four holdout rows."""
-    nan = float("nan")
-    trials = tuple(
-        ValuesTrial(n, {"C": 0.5 + n, "kind": "a"}, (ScoredPart(0, make_scores(nan), 0.25),))
-        for n in range(2)
-    )
-    values = np.random.default_rng(1).dirichlet(np.ones(3), 4)
-    predictions = Predictions(values, are_probabilities)
-    return EntryResult("tree", "d" * 64, "e" * 64, "f" * 64, trials, 1, predictions, 1.5, 0.5, 2)
+from tests.unit.compare.result_cases import make_result
 
 
 @pytest.mark.parametrize("threads", [1, 3])

@@ -1,0 +1,161 @@
+"""The comparison as its user runs it: real DVC, real stores, digits in place of MNIST."""
+
+import csv
+import json
+import os
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.e2e.project import Project, commit, make_project
+
+pytestmark = pytest.mark.e2e
+REPRO = ("repro", "comparison/dvc.yaml")
+PLANS = {"rows": 240, "trials": 3, "startup_trials": 2}
+MODELS = ("logistic_regression", "svm", "knn", "decision_tree")
+
+
+def _edit(project: Project, **entries: Mapping[str, object] | None) -> None:
+    """Change entries; None removes one."""
+    path = project.folder / "comparison" / "params.yaml"
+    document = yaml.safe_load(path.read_text())
+    for name, change in entries.items():
+        if change is None:
+            del document["models"][name]
+        else:
+            document["models"][name] = document["models"].get(name, {}) | dict(change)
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project whose comparison has been run."""
+    project = commit(make_project(tmp_path_factory.mktemp("comparison") / "project"))
+    (project.folder / "comparison" / "dvc.lock").unlink(missing_ok=True)
+    _edit(project, **{name: dict(PLANS) for name in MODELS})
+    done = project.dvc(*REPRO)
+    assert done.status == 0, done.errors
+    return project
+
+
+def _runs(project: Project) -> list[tuple[str, str, str]]:
+    """Model, level and status of every run of the comparison."""
+    with closing(sqlite3.connect(project.folder / "mlruns" / "mlflow.db")) as connection:
+        return connection.execute(
+            "SELECT model.value, level.value, runs.status FROM runs"
+            " JOIN experiments USING (experiment_id)"
+            " JOIN tags AS model ON model.run_uuid = runs.run_uuid AND model.key = 'model'"
+            " JOIN tags AS level ON level.run_uuid = runs.run_uuid AND level.key = 'level'"
+            " WHERE experiments.name = 'digits-comparison'"
+        ).fetchall()
+
+
+def _report(project: Project, name: str) -> dict[str, float]:
+    content: dict[str, float] = json.loads(
+        (project.folder / "reports" / "comparison" / f"{name}.json").read_text()
+    )
+    return content
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_each_model_has_its_run_tree_report_and_row(compared: Project) -> None:
+    """Four runs with three trials each, four reports, and a table of six pairs."""
+    runs = _runs(compared)
+    assert {status for *_, status in runs} == {"FINISHED"}
+    for name in MODELS:
+        levels = sorted(level for model, level, _ in runs if model == name)
+        assert levels == ["pipeline", "trial", "trial", "trial"]
+        assert 0.5 < _report(compared, name)["accuracy"] <= 1
+    folder = compared.folder / "reports" / "comparison"
+    assert [row["model"] for row in _rows(folder / "models.csv")] == list(MODELS)
+    assert len(_rows(folder / "pairs.csv")) == 6
+    assert (compared.folder / "reports/figures/comparison/accuracy_time.png").stat().st_size > 9000
+
+
+def test_only_real_probabilities_have_a_log_loss(compared: Project) -> None:
+    """The SVM's decision scores rank rows: an AUC and no more."""
+    assert {name for name in MODELS if "log_loss" not in _report(compared, name)} == {"svm"}
+    assert _report(compared, "svm")["roc_auc"] > 0.9
+
+
+def test_one_entry_changed_or_added_makes_one_model_anew(compared: Project) -> None:
+    """The others' stages are skipped; a new one needs nothing but its entry."""
+    forest = {
+        "estimator": "sklearn.ensemble.ExtraTreesClassifier",
+        "fixed": {"n_estimators": 10},
+        "space": {"max_depth": {"integer": [2, 9]}},
+        **PLANS,
+    }
+    before = {name: _report(compared, name) for name in MODELS}
+    _edit(compared, forest=forest, knn={"fixed": {"leaf_size": 20}})
+    done = compared.dvc(*REPRO)
+    assert done.status == 0, done.errors
+    for name in ("logistic_regression", "svm", "decision_tree"):
+        assert f"compare@{name}' didn't change, skipping" in done.output
+        assert _report(compared, name) == before[name]
+    assert _report(compared, "forest")["accuracy"] > 0.5
+    assert [model for model, level, _ in _runs(compared) if level == "pipeline"].count("knn") == 2
+    table = compared.folder / "reports" / "comparison" / "models.csv"
+    assert [row["model"] for row in _rows(table)] == [*MODELS, "forest"]
+    assert compared.dvc("status", "comparison/dvc.yaml").output.strip().endswith("up to date.")
+
+
+def test_a_killed_model_goes_on_with_the_trials_it_had(compared: Project) -> None:
+    """After kill -9 nothing is tried twice, and no run is left running."""
+    _edit(compared, svm={"rows": 300, "trials": 12})
+    storage = compared.folder / "mlruns" / "optuna.db"
+    with compared.start(
+        "python", "-m", "foldwise.stages.compare", "svm", FOLDWISE_THREADS="1"
+    ) as process:
+        before = _trials_kept(storage)
+        while _trials_kept(storage) < before + 3 and process.poll() is None:
+            pass
+        os.kill(process.pid, 9)
+        process.wait()
+    kept = _trials_kept(storage)
+    assert before + 3 <= kept < before + 12
+    done = compared.dvc(*REPRO)
+    assert done.status == 0, done.errors
+    assert _trials_kept(storage) == before + 12
+    assert {status for *_, status in _runs(compared)} == {"FINISHED"}
+    assert [level for model, level, _ in _runs(compared) if model == "svm"].count("trial") == 15
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"estimator": "sklearn.svm.SVX"}, "models.svm.estimator must be an installed class"),
+        ({"space": {"C": {"log": [9, 1]}}}, "models.svm.space.C.log must be"),
+        ({"metric": "log_loss"}, "models.svm.metric must not be log_loss"),
+        ({"rows": 12}, "models.svm.rows must leave rows of every class"),
+    ],
+)
+def test_an_impossible_entry_ends_in_one_line_and_leaves_results_alone(
+    compared: Project, change: dict[str, object], said: str
+) -> None:
+    """Exit status 1, the last good report in its place."""
+    params = compared.folder / "comparison" / "params.yaml"
+    before, report = params.read_text(), _report(compared, "svm")
+    try:
+        _edit(compared, svm=change)
+        done = compared.run("python", "-m", "foldwise.stages.compare", "svm")
+    finally:
+        params.write_text(before)
+    assert done.status == 1
+    [line] = done.said
+    assert said in line
+    assert _report(compared, "svm") == report
+
+
+def _trials_kept(storage: Path) -> int:
+    with closing(sqlite3.connect(storage, timeout=30)) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM trials").fetchone()
+    return int(count)

@@ -1,0 +1,175 @@
+"""Stores that fail: the search goes on, what is missing is said, and the next run makes it good."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.lives import STAGES, World
+from tests.e2e.outcome import count_trials, outcome, registered, stored_trials
+from tests.e2e.project import Ended, Project, stage_command
+from tests.e2e.stages import Moment, Stage
+from tests.run_tree import run_tree, statuses
+
+pytestmark = pytest.mark.e2e
+
+_FULL = """
+mount -t tmpfs -o size="$1"k tmpfs mlruns && cp -a ../saved/. mlruns && shift || exit 99
+"$@"
+status=$?
+cp -a mlruns/. ../saved/
+exit $status
+"""
+
+
+@pytest.fixture
+def prepared(world: World) -> World:
+    """Data and an empty store, nothing tuned."""
+    world.begin_after("prepare")
+    return world
+
+
+def check_told(ended: Ended) -> str:
+    """One line and status 1; gives the line."""
+    assert ended.status == 1
+    assert ended.said == [ended.errors.strip()]
+    return ended.said[0]
+
+
+def check_made_good(world: World, stage: str = "tune") -> None:
+    """The same command again ends as if nothing had happened."""
+    world.go_on(stage)
+    assert outcome(world.folder) == world.after[stage]
+
+
+@contextmanager
+def locked(database: Path) -> Iterator[None]:
+    """Hold a database so that nobody else can write to it."""
+    with closing(sqlite3.connect(database, timeout=30, isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        yield
+
+
+def wait_for_a_trial(world: World, stage: Stage) -> None:
+    """Until the study storage has one."""
+    deadline = time.monotonic() + 120
+    while not count_trials(world.folder):
+        assert time.monotonic() < deadline
+        assert Path(f"/proc/{stage.pid}").exists()
+        time.sleep(0.01)
+
+
+def test_a_disk_that_fills_while_an_artifact_is_written(prepared: World) -> None:
+    """Figures are missing in MLflow, results are not; the next run adds the figures."""
+    full = Moment(at=2, how="disk full", what=r"^open mlruns/artifacts")
+    line = check_told(prepared.server.run("tune", prepared.folder, full))
+    assert "not everything is in MLflow" in line
+    assert "the disk is full" in line
+    tree = run_tree(prepared.folder)
+    assert len(tree) == len(prepared.after["tune"].runs)
+    assert "RUNNING" not in statuses(tree)
+    prepared.check_no_half_result()
+    assert "reports/tuning.json" in outcome(prepared.folder).files
+    check_made_good(prepared)
+
+
+def test_a_disk_that_fills_while_the_model_is_registered(world: World) -> None:
+    """There is no half version, and the one that comes is whole."""
+    world.begin_after("tune")
+    full = Moment(at=5, how="disk full", what=r"^open mlruns/artifacts/digits/models")
+    assert "the disk is full" in check_told(world.server.run("evaluate", world.folder, full))
+    assert registered(world.folder) == ()
+    check_made_good(world, "evaluate")
+
+
+def test_a_disk_that_fills_while_results_are_written(world: World) -> None:
+    """One line from each stage, no half file, and the last good results stay."""
+    world.begin_after("evaluate")
+    full = Moment(at=2, how="disk full", what=r"^open (data|models|reports)/")
+    for stage in STAGES:
+        line = check_told(world.server.run(stage, world.folder, full))
+        assert "No space left on device" in line
+        assert outcome(world.folder).files == world.undisturbed.files
+
+
+def may_mount() -> bool:
+    """Whether we may have file systems of our own, in a namespace of our own."""
+    trial = ("unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt")
+    return (
+        shutil.which("unshare") is not None
+        and not subprocess.run(trial, capture_output=True, check=False).returncode
+    )
+
+
+@pytest.mark.skipif(not may_mount(), reason="the system gives us no namespace to mount a disk in")
+@pytest.mark.parametrize("spare", [60, 700])
+def test_a_store_on_a_disk_that_is_really_full(prepared: World, spare: int) -> None:
+    """Databases and figures on one small disk: whatever fills it, nothing is spoilt."""
+    saved = prepared.folder.with_name("saved")
+    shutil.rmtree(saved, ignore_errors=True)
+    shutil.move(prepared.folder / "mlruns", saved)
+    (prepared.folder / "mlruns").mkdir()
+    used = sum(path.stat().st_size for path in saved.rglob("*")) // 1024
+    tune = ("sh", "-c", _FULL, "sh", str(used + spare), *stage_command("tune"))
+    ended = Project(prepared.folder).run("unshare", "-rm", *tune, FOLDWISE_QUIET="1")
+    shutil.copytree(saved, prepared.folder / "mlruns", dirs_exist_ok=True)
+    assert "full" in check_told(ended)
+    prepared.check_no_half_result()
+    check_made_good(prepared)
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv, of util-linux")
+def test_a_store_that_is_read_only(prepared: World) -> None:
+    """Told before any work; root, too, if it may not do everything."""
+    plain = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
+    store = prepared.folder / "mlruns"
+    store.chmod(0o555)
+    try:
+        ended = Project(prepared.folder).run(*plain, *stage_command("tune"))
+        assert "mlruns is read-only: give this user write permission" in check_told(ended)
+    finally:
+        store.chmod(0o755)
+    assert stored_trials(prepared.folder) == ()
+    check_made_good(prepared)
+
+
+def test_a_tracking_database_that_another_program_holds(prepared: World) -> None:
+    """The search goes on without it, and says at the end what isn't recorded."""
+    tune = prepared.server.start("tune", prepared.folder)
+    wait_for_a_trial(prepared, tune)
+    with locked(prepared.folder / "mlruns" / "mlflow.db"):
+        line = check_told(prepared.server.wait(tune))
+    assert "not everything is in MLflow" in line
+    assert "another process holds the database: end it, then run again" in line
+    assert stored_trials(prepared.folder) == prepared.after["tune"].trials
+    check_made_good(prepared)
+
+
+def test_a_study_storage_that_is_busy_for_a_while(prepared: World) -> None:
+    """It is waited for."""
+    tune = prepared.server.start("tune", prepared.folder)
+    wait_for_a_trial(prepared, tune)
+    with locked(prepared.folder / "mlruns" / "optuna.db"):
+        time.sleep(2)
+    assert prepared.server.wait(tune).status == 0
+    assert outcome(prepared.folder) == prepared.after["tune"]
+
+
+def test_a_truncated_study_storage_is_kept_aside(prepared: World) -> None:
+    """The line names file and remedy; the next run begins the search anew."""
+    eighth_trial = Moment(at=8, what="sql INSERT")
+    assert prepared.server.run("tune", prepared.folder, eighth_trial).status == -9
+    database = prepared.folder / "mlruns" / "optuna.db"
+    damaged = database.read_bytes()[: 8 * 4096 + 100]
+    database.write_bytes(damaged)
+    line = check_told(prepared.server.run("tune", prepared.folder))
+    assert f"{database} must be a sound SQLite database" in line
+    assert "kept as optuna.db.damaged-1; run again" in line
+    assert database.with_name("optuna.db.damaged-1").read_bytes() == damaged
+    check_made_good(prepared)

@@ -1,0 +1,92 @@
+"""Recording the comparison in a real SQLite store: a tree an entry, however often it is told."""
+
+from dataclasses import replace
+
+import pytest
+
+from foldwise.compare.archive import EntryResult
+from foldwise.compare.entries import Entry
+from foldwise.data.dataset import DataInfo
+from foldwise.settings import Settings
+from foldwise.tracking.entry_runs import EntryRecorder, entry_lineage, experiment_name
+from foldwise.tracking.lineage import Lineage
+from foldwise.tracking.store import Store
+from tests.run_tree import run_tree, statuses
+from tests.unit.compare.result_cases import make_result, make_searched_entry
+
+ENTRY = make_searched_entry()
+DATA = DataInfo("blobs", (0, 1, 2), (4, 4), 60, "d" * 64, 60, "e" * 64)
+
+
+def _lineage(entry: Entry = ENTRY) -> Lineage:
+    return entry_lineage(entry, Settings(), DATA, search_key=f"5ea4c4{entry.name}", attempt=1)
+
+
+def _tell(store: Store, result: EntryResult, entry: Entry = ENTRY) -> None:
+    with EntryRecorder.open(store, _lineage(entry), entry) as recorder:
+        for trial in result.trials:
+            recorder.record_trial(entry, trial)
+        recorder.record_result(entry, result, {"figures/roc.png": b"png"})
+        recorder.log_metrics({"holdout_accuracy": 0.9})
+
+
+@pytest.mark.parametrize("are_probabilities", [False, True])
+def test_an_entry_is_one_tree_however_often_it_is_told(
+    store: Store, *, are_probabilities: bool
+) -> None:
+    """One run with its trials below it, none left running, no value twice."""
+    result = make_result(are_probabilities=are_probabilities)
+    _tell(store, result)
+    tree = run_tree(store.root)
+    assert statuses(tree) == {"FINISHED"}
+    top = _lineage().key
+    assert {key: run.parent for key, run in tree.items()} == {
+        top: None,
+        f"{top}/0": top,
+        f"{top}/1": top,
+    }
+    _tell(store, result)
+    assert run_tree(store.root) == tree
+
+
+def test_entries_stand_side_by_side_with_the_same_metrics(store: Store) -> None:
+    """In an experiment of their own, told apart by a tag, compared by what both have."""
+    other = replace(ENTRY, name="other")
+    _tell(store, make_result())
+    _tell(store, make_result(name="other"), other)
+    experiment = store.find_experiment(experiment_name("blobs"))
+    assert experiment is not None
+    runs = store.client.search_runs([experiment], "tags.level = 'pipeline'")
+    assert {run.data.tags["model"] for run in runs} == {"tree", "other"}
+    for run in runs:
+        assert run.info.run_name.startswith(f"{run.data.tags['model']}-20")
+        assert run.data.metrics["holdout_accuracy"] == 0.9
+        assert run.data.metrics["fit_seconds"] == 120.4
+        assert run.data.params["best.C"] == "1.5"
+        assert run.data.params["estimator"] == "sklearn.svm.SVC"
+        assert "tune.trials" not in run.data.params
+    assert store.find_experiment("blobs") is None
+
+
+def test_what_is_not_there_is_not_logged(store: Store) -> None:
+    """Decision scores have no log-loss: no metric, rather than a NaN in a chart."""
+    _tell(store, make_result(are_probabilities=False))
+    keys = {row[0] for run in run_tree(store.root).values() for row in run.rows}
+    assert not [key for key in keys if "log_loss" in key]
+    assert {"inner_accuracy", "inner_accuracy_mean", "inner_roc_auc_mean", "log10_C"} <= keys
+
+
+def test_a_stopped_entry_goes_on_in_the_same_run(store: Store) -> None:
+    """Killed after its first trial, it is one finished tree in the end."""
+    result = make_result()
+    with (
+        pytest.raises(KeyboardInterrupt),
+        EntryRecorder.open(store, _lineage(), ENTRY) as recorder,
+    ):
+        recorder.record_trial(ENTRY, result.trials[0])
+        raise KeyboardInterrupt
+    assert run_tree(store.root)[_lineage().key].status == "KILLED"
+    _tell(store, result)
+    tree = run_tree(store.root)
+    assert len(tree) == 3
+    assert statuses(tree) == {"FINISHED"}

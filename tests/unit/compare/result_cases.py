@@ -1,0 +1,42 @@
+"""A made-up result of an entry."""
+
+import numpy as np
+
+from foldwise.compare.archive import EntryResult
+from foldwise.compare.entries import Entry
+from foldwise.compare.predictions import Predictions
+from foldwise.search.study.spaces import Between, Dimension, OneOf
+from foldwise.search.values import ScoredPart, ValuesTrial
+from tests.factories import make_scores
+from tests.unit.compare.entry_cases import make_entry
+
+ROWS, CLASSES = 60, 3
+LABELS = np.arange(ROWS, dtype=np.int64) % CLASSES
+
+
+def make_searched_entry(title: str = "") -> Entry:
+    """An entry with a logarithmic range and a choice."""
+    space: dict[str, Dimension] = {"C": Between(0.1, 10.0, is_log=True), "kind": OneOf(("a", "b"))}
+    return make_entry("sklearn.svm.SVC", space=space, title=title)
+
+
+def make_result(
+    *, are_probabilities: bool = True, mistakes: int = 6, name: str = "tree"
+) -> EntryResult:
+    """Two trials, the second the better one, and predictions with so many mistakes."""
+    loss = 0.3 if are_probabilities else float("nan")
+    trials = tuple(
+        ValuesTrial(
+            number,
+            {"C": 0.5 + number, "kind": "a"},
+            tuple(ScoredPart(part, make_scores(loss), 0.25) for part in range(2)),
+        )
+        for number in range(2)
+    )
+    values = np.full((ROWS, CLASSES), 0.1)
+    values[np.arange(ROWS), (LABELS + (np.arange(ROWS) < mistakes)) % CLASSES] = 0.8
+    predictions = Predictions(values if are_probabilities else 9 * values, are_probabilities)
+    entry = make_searched_entry()
+    return EntryResult(
+        name, entry.digest, "e" * 64, "f" * 64, trials, 1, predictions, 120.4, 0.04, 2
+    )

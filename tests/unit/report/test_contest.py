@@ -1,0 +1,102 @@
+"""The comparison in tables and pictures."""
+
+import csv
+import io
+from dataclasses import replace
+
+import pytest
+
+from foldwise.report.contest import ModelSummary, summarise_model, summarise_pairs
+from foldwise.report.contest_album import contest_pictures, model_pictures
+from foldwise.report.figures.contest import ModelCost, accuracy_against_time
+from foldwise.report.picture import Picture
+from foldwise.report.tables.contest import model_report, models_csv, pairs_csv, values_text
+from foldwise.report.tables.text import json_text
+from tests.unit.compare.result_cases import LABELS, ROWS, make_result, make_searched_entry
+
+
+def _summary(*, are_probabilities: bool = True, mistakes: int = 6) -> ModelSummary:
+    result = make_result(are_probabilities=are_probabilities, mistakes=mistakes)
+    entry = make_searched_entry(title="Tree")
+    return summarise_model(entry, result, LABELS, draws=60, confidence=0.9, seed=1)
+
+
+def test_what_is_no_probability_has_no_log_loss_and_no_calibration() -> None:
+    """Neither as a figure nor as an interval; the other five metrics stand."""
+    report = model_report(_summary(are_probabilities=False))
+    assert not [key for key in report if "log_loss" in key or "calibration" in key]
+    assert report["accuracy"] == pytest.approx(1 - 6 / ROWS)
+    assert report["roc_auc"] is not None
+    with_probabilities = model_report(_summary())
+    assert {"log_loss", "log_loss_low", "calibration_error"} <= with_probabilities.keys()
+
+
+def test_scores_lie_in_their_intervals() -> None:
+    """The summary's figures are those of the predictions."""
+    summary = _summary()
+    assert summary.right.sum() == ROWS - 6
+    for metric, interval in summary.intervals.items():
+        assert interval.low <= summary.scores.value(metric) <= interval.high
+
+
+@pytest.mark.parametrize("are_probabilities", [False, True])
+def test_a_report_is_json_and_tells_the_best_values(*, are_probabilities: bool) -> None:
+    """No NaN, which JSON has not."""
+    report = model_report(_summary(are_probabilities=are_probabilities))
+    assert "NaN" not in json_text(report)
+    assert report["best"] == {"C": 1.5, "kind": "a"}
+    assert report["title"] == "Tree"
+
+
+def test_the_tables_list_every_model_and_every_pair() -> None:
+    """Read back as CSV; an absent log-loss is an empty cell."""
+    models = [_summary(), _summary(are_probabilities=False, mistakes=20)]
+    rows = list(csv.DictReader(io.StringIO(models_csv(models))))
+    assert [float(row["accuracy"]) for row in rows] == pytest.approx([0.9, 1 - 20 / ROWS], abs=1e-6)
+    assert [row["log_loss"] == "" for row in rows] == [False, True]
+    assert rows[0]["best"] == "C = 1.5, kind = a"
+
+
+def test_a_pair_counts_the_rows_that_one_got_right_alone() -> None:
+    """The model with 20 mistakes is wrong on the 6 of the other one too: 14 rows differ."""
+    better, worse = _summary(), _summary(mistakes=20)
+    worse = replace(worse, entry=replace(worse.entry, name="other"))
+    [pair] = summarise_pairs([better, worse])
+    assert (pair.first, pair.second) == ("tree", "other")
+    assert (pair.test.gained, pair.test.lost) == (14, 0)
+    [row] = csv.DictReader(io.StringIO(pairs_csv([pair])))
+    assert float(row["p_value_holm"]) == pytest.approx(2 * 0.5**14, rel=0.01)
+
+
+def test_every_model_stands_in_the_picture_at_its_time_and_accuracy() -> None:
+    """On logarithmic axes, a time too short to measure included."""
+    costs = [
+        ModelCost("SVM (RBF)", 0.98, 0.977, 0.983, 163.0, 74.0),
+        ModelCost("k-nearest neighbours", 0.97, 0.967, 0.973, 0.0, 9.0),
+    ]
+    figure = accuracy_against_time(costs, rows=60_000, holdout=10_000)
+    fit, predict = figure.axes
+    drawn = [tuple(float(v[0]) for v in bars[0].get_data()) for bars in fit.containers]
+    assert drawn == [(163.0, 0.98), (0.01, 0.97)]
+    assert (fit.get_xscale(), predict.get_xscale()) == ("log", "log")
+    assert "SVM (RBF), 98.00 %" in figure.get_suptitle()
+    [legend] = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [cost.title for cost in costs]
+
+
+def test_pictures_come_out_the_same_every_time() -> None:
+    """With words for those who can't see them."""
+    models = [_summary(), _summary(are_probabilities=False, mistakes=20)]
+
+    def draw() -> tuple[Picture, ...]:
+        of_all = contest_pictures(models, rows=60, holdout=60)
+        return (*of_all, *model_pictures(models[1], ("0", "1", "2")))
+
+    assert draw() == draw()
+    assert all(picture.alt.endswith(".") for picture in draw())
+
+
+def test_values_stand_in_one_line() -> None:
+    """Three significant digits, words as they are."""
+    text = values_text({"C": 5.31234, "gamma": 0.0213456, "weights": "uniform", "p": 2})
+    assert text == "C = 5.31, gamma = 0.0213, weights = uniform, p = 2"
