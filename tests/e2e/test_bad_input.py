@@ -14,7 +14,7 @@ from tests.idx_files import write_idx_folder
 
 pytestmark = pytest.mark.e2e
 
-IDX = {"source": "idx", "name": "toys", "path": "data/toys"}
+IDX = {"source": "idx", "name": "toys", "path": "data/toys", "holdout": None}
 
 
 @contextmanager
