@@ -1,5 +1,7 @@
 """A made-up result of an entry."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from foldwise.compare.archive import EntryResult
@@ -24,12 +26,14 @@ def make_result(
     *, are_probabilities: bool = True, mistakes: int = 6, name: str = "tree"
 ) -> EntryResult:
     """Two trials, the second the better one, and predictions with so many mistakes."""
-    loss = 0.3 if are_probabilities else float("nan")
+    scores = make_scores()
+    if not are_probabilities:
+        scores = replace(scores, log_loss=float("nan"))
     trials = tuple(
         ValuesTrial(
             number,
             {"C": 0.5 + number, "kind": "a"},
-            tuple(ScoredPart(part, make_scores(loss), 0.25) for part in range(2)),
+            tuple(ScoredPart(part, scores, 0.25) for part in range(2)),
         )
         for number in range(2)
     )

@@ -15,7 +15,7 @@ ANY = {"C": Between(0.1, 1.0, is_log=True)}
 
 @pytest.mark.parametrize("name", ["logistic_regression", "svm", "knn", "decision_tree"])
 def test_the_largest_value_is_the_class_the_estimator_predicts(name: str) -> None:
-    """So that accuracy is the estimator's own, for the SVM too, whose votes could differ."""
+    """So that accuracy is the estimator's own."""
     entry = shipped_entries()[name]
     check_buildable(entry)
     split = make_split()
@@ -25,6 +25,17 @@ def test_the_largest_value_is_the_class_the_estimator_predicts(name: str) -> Non
     expected = model.predict(split.images[400:].astype(np.float32))
     np.testing.assert_array_equal(found.values.argmax(axis=1), expected)
     assert found.are_probabilities == (name != "svm")
+
+
+def test_the_svms_votes_are_broken_by_its_scores() -> None:
+    """On noise many votes tie; without ``break_ties`` a third of the rows would differ."""
+    generator = np.random.default_rng(2)
+    images = generator.integers(0, 255, (400, 6)).astype(np.uint8)
+    labels = generator.integers(0, 5, 400)
+    model = build(shipped_entries()["svm"], {}, seed=1)
+    model.fit(images[:200].astype(np.float32), labels[:200])
+    expected = model.predict(images[200:].astype(np.float32))
+    np.testing.assert_array_equal(predict(model, images[200:]).values.argmax(axis=1), expected)
 
 
 def test_two_classes_give_two_columns_of_decision_scores() -> None:
