@@ -13,7 +13,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, create_trial
 
 from foldwise.search.encoding import Json
@@ -75,9 +75,7 @@ class ValuesSpace:
     def propose(self, number: int, completed: Sequence[ValuesTrial]) -> Values:
         """Values for trial ``number``, after the completed ones (all lower numbers)."""
         seed = sampler_seed(self.seed, self.study, number)
-        sampler: BaseSampler = TPESampler(seed=seed, n_startup_trials=self.startup)
-        if number < self.startup:
-            sampler = RandomSampler(seed=seed)
+        sampler = TPESampler(seed=seed, n_startup_trials=self.startup)
         memory = optuna.create_study(sampler=sampler, direction=direction(self.metric))
         memory.add_trials([self.frozen(trial, {}) for trial in completed])
         return dict(memory.ask(self._distributions).params)
