@@ -65,6 +65,13 @@ def test_the_page_shows_the_newest_pipeline_whatever_is_told_again(store: Store)
     assert newest.run_id in report
 
 
+def test_a_pipeline_without_studies_has_no_view_of_them(store: Store) -> None:
+    """A comparison's runs have trials of one study only; an empty chart would puzzle."""
+    with Recorder.open(store, LINEAGE) as recorder:
+        recorder.log_metrics({"holdout_accuracy": 0.9})
+    assert [link.name for link in page_links(store, "blobs")] == ["Pipelines"]
+
+
 def test_the_newest_version_is_linked_once_there_is_one(store: Store) -> None:
     """The model's page is where its card can be read."""
     record_search(store, LINEAGE, RESULT)

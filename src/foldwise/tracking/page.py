@@ -35,6 +35,7 @@ class _Newest:
     run_id: str
     started: int
     metric: str
+    has_studies: bool
     has_report: bool
 
 
@@ -91,18 +92,23 @@ def _newest(store: Store, experiment_id: str) -> _Newest | None:
     if not runs:
         return None
     [run] = runs
+    studies = f"tags.level = 'study' AND tags.pipeline = '{run.info.run_id}'"
     files = store.client.list_artifacts(run.info.run_id)
     return _Newest(
         run_id=run.info.run_id,
         started=run.info.start_time,
         metric=run.data.params.get("tune.metric", "log_loss"),
+        has_studies=bool(store.client.search_runs([experiment_id], studies, max_results=1)),
         has_report=any(file.path == REPORT for file in files),
     )
 
 
 def _views(newest: _Newest) -> tuple[View, ...]:
+    pipelines = pipelines_view(newest.metric)
+    if not newest.has_studies:
+        return (pipelines,)
     return (
-        pipelines_view(newest.metric),
+        pipelines,
         studies_view(newest.run_id, newest.metric),
         trials_view(newest.run_id, newest.metric),
     )

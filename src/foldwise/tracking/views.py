@@ -50,6 +50,7 @@ class Link:
 def pipelines_view(metric: str) -> View:
     """All pipeline runs with what they are compared by."""
     columns = (
+        f"metrics.`inner_{metric}_mean`",
         f"metrics.`outer_{metric}`",
         f"metrics.`holdout_{metric}`",
         "metrics.`holdout_accuracy`",
