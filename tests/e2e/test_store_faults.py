@@ -20,10 +20,10 @@ from tests.run_tree import run_tree, statuses
 pytestmark = pytest.mark.e2e
 
 _FULL = """
-mount -t tmpfs -o size="$1"k tmpfs mlruns && cp -a ../saved/. mlruns && shift || exit 99
+mount -t tmpfs -o size="$1"k tmpfs mlruns && cp -a ../beside/. mlruns && shift || exit 99
 "$@"
 status=$?
-cp -a mlruns/. ../saved/
+cp -a mlruns/. ../beside/
 exit $status
 """
 
@@ -111,14 +111,14 @@ def may_mount() -> bool:
 @pytest.mark.parametrize("spare", [60, 700])
 def test_a_store_on_a_disk_that_is_really_full(prepared: World, spare: int) -> None:
     """Databases and figures on one small disk: whatever fills it, nothing is spoilt."""
-    saved = prepared.folder.with_name("saved")
-    shutil.rmtree(saved, ignore_errors=True)
-    shutil.move(prepared.folder / "mlruns", saved)
+    beside = prepared.folder.with_name("beside")
+    shutil.rmtree(beside, ignore_errors=True)
+    shutil.move(prepared.folder / "mlruns", beside)
     (prepared.folder / "mlruns").mkdir()
-    used = sum(path.stat().st_size for path in saved.rglob("*")) // 1024
+    used = sum(path.stat().st_size for path in beside.rglob("*")) // 1024
     tune = ("sh", "-c", _FULL, "sh", str(used + spare), *stage_command("tune"))
     ended = Project(prepared.folder).run("unshare", "-rm", *tune, FOLDWISE_QUIET="1")
-    shutil.copytree(saved, prepared.folder / "mlruns", dirs_exist_ok=True)
+    shutil.copytree(beside, prepared.folder / "mlruns", dirs_exist_ok=True)
     assert "full" in check_told(ended)
     prepared.check_no_half_result()
     check_made_good(prepared)
