@@ -32,7 +32,7 @@ class Cluster:
         from distributed import Client
 
         with Client(self.address, set_as_default=False) as client:
-            client.wait_for_workers(count, timeout=60)
+            client.wait_for_workers(count, timeout=180)
 
     def kill(self) -> None:
         """End what still runs, stopped processes too."""
@@ -73,7 +73,7 @@ def _start(
 
 
 def _wait_until_listening(port: int) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:

@@ -16,7 +16,6 @@ from foldwise.errors import SearchError
 from foldwise.model.layout import Layout
 from foldwise.model.linear import Fit
 from foldwise.model.solver import FitRequest, SolverOptions
-from foldwise.search.identity import code_digest
 
 if TYPE_CHECKING:
     from distributed import Client, Future, Scheduler
@@ -116,7 +115,7 @@ def connected(
             client.wait_for_workers(1, timeout=patience)
             _check_code(client)
             _sweep(client)
-            client.register_plugin(Pixels(layout, code_digest()), name=_pixels(client))
+            client.register_plugin(Pixels(layout), name=_pixels(client))
         try:
             yield DaskEngine(client, address, options, patience)
         finally:
@@ -145,17 +144,17 @@ def _pixels(client: "Client") -> str:
 
 
 def _check_code(client: "Client") -> None:
-    from foldwise.search.cluster_worker import OTHER_CODE
+    from foldwise.search.cluster_worker import CODE, OTHER_CODE
 
     # Nested functions travel by value: who runs them needs no foldwise.
     def code() -> str | None:
         try:
-            from foldwise.search.identity import code_digest
+            from foldwise.search import cluster_worker
         except ModuleNotFoundError:
             return None
-        return code_digest()
+        return cluster_worker.CODE
 
-    if set(client.run(code).values()) != {code_digest()}:
+    if set(client.run(code).values()) != {CODE}:
         raise SearchError(OTHER_CODE)
 
 

@@ -14,6 +14,9 @@ from foldwise.model.linear import Fit
 from foldwise.model.solver import FitRequest, SolverOptions, solve
 from foldwise.search.identity import code_digest
 
+CODE = code_digest()
+"""Of the sources as this process loaded them: an edit in mid-search is nobody's fault."""
+
 OTHER_CODE = (
     "every Dask worker must have this same version of foldwise installed, one has none or another: "
     "install it there and start the workers anew"
@@ -27,9 +30,9 @@ class Pixels(WorkerPlugin):
     would send them anew each round; and it can't make them again once their holder is lost.
     """
 
-    def __init__(self, layout: Layout, code: str) -> None:
+    def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        self.code = code
+        self.code = CODE
 
 
 def solve_batch(
@@ -43,7 +46,7 @@ def solve_batch(
         If the worker, having joined late, has another foldwise than the search.
     """
     plugin = cast("Pixels", get_worker().plugins[pixels])
-    if code_digest() != plugin.code:
+    if plugin.code != CODE:
         raise SearchError(OTHER_CODE)
     _keep_blas_to_one_thread()
     return tuple(solve(plugin.layout, requests, replace(options, threads=1)))
