@@ -122,7 +122,8 @@ def test_forced_it_is_a_second_pipeline_run_beside_the_first(
 ) -> None:
     """The first tree stays as it was; the same C's come again; the challenger is the new one."""
     now = {run.info.run_id: run for run in all_runs(reproduced.project)}
-    assert [now[run.info.run_id] for run in reproduced.runs] == list(reproduced.runs)
+    first = [now[run.info.run_id].to_dictionary() for run in reproduced.runs]
+    assert first == [run.to_dictionary() for run in reproduced.runs]
     assert len(forced.runs) == len(reproduced.runs)
     assert forced.at("pipeline")[0].data.tags["attempt"] == "2"
     chosen = [
