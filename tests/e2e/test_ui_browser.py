@@ -10,7 +10,8 @@ from benchmarks.screenshots import PAGES, chromium, link_to, open_browser, open_
 from tests.e2e.project import DIGITS
 from tests.e2e.reproduced import Reproduced
 
-pytestmark = [pytest.mark.e2e, pytest.mark.browser]
+# Behind `make soak` until it has been seen to pass on a quiet machine.
+pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.soak]
 
 STUDIES = DIGITS["tune"]["folds"] + 1
 SHOWN = {page.name: page for page in PAGES}
