@@ -182,6 +182,17 @@ def test_a_locked_database_is_told_within_seconds(root: Path) -> None:
         assert time.monotonic() - began < 15
 
 
+def test_a_database_that_is_locked_later_is_told_within_seconds_too(store: Store) -> None:
+    """MLflow waits for 20 seconds, each time it is asked again."""
+    with closing(sqlite3.connect(_database(store.root), isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        began = time.monotonic()
+        with pytest.raises(StoreError, match="another process holds the database: end it"):
+            store.check()
+        assert time.monotonic() - began < 15
+    store.check()
+
+
 @pytest.mark.parametrize(
     ("version", "remedy"),
     [

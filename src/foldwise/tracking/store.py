@@ -54,9 +54,14 @@ class Store:
         return self.artifacts is None
 
     def check(self) -> None:
-        """Raise a StoreError quickly if a server doesn't answer; a file has its own time limit."""
+        """Raise a StoreError within seconds if the store can't be used now.
+
+        MLflow alone would wait for a locked file for 20 seconds, for a server for minutes.
+        """
         if self.is_server:
             check_server(self.tracking_uri, seconds=5.0)
+        else:
+            check_database(Path(self.tracking_uri.removeprefix("sqlite:///")))
 
     def find_experiment(self, name: str) -> str | None:
         """Id of the experiment, or None if there is none yet."""
