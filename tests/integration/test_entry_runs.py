@@ -10,6 +10,7 @@ from foldwise.data.dataset import DataInfo
 from foldwise.settings import Settings
 from foldwise.tracking.entry_runs import EntryRecorder, entry_lineage, experiment_name
 from foldwise.tracking.lineage import Lineage
+from foldwise.tracking.page import page_links
 from foldwise.tracking.store import Store
 from tests.run_tree import run_tree, statuses
 from tests.unit.compare.result_cases import make_result, make_searched_entry
@@ -74,6 +75,22 @@ def test_what_is_not_there_is_not_logged(store: Store) -> None:
     keys = {row[0] for run in run_tree(store.root).values() for row in run.rows}
     assert not [key for key in keys if "log_loss" in key]
     assert {"inner_accuracy", "inner_accuracy_mean", "inner_roc_auc_mean", "log10_C"} <= keys
+
+
+def test_the_comparison_has_its_own_page(store: Store) -> None:
+    """Two views of the classifiers, links to them in the note, and none to what it hasn't."""
+    _tell(store, make_result())
+    experiment = store.experiment(experiment_name("blobs"))
+    tags = store.client.get_experiment(experiment).tags
+    views = {tag.rpartition(".")[2] for tag in tags if tag.startswith("mlflow.sharedViewState.")}
+    assert views == {"models", "costs"}
+    first, _, rest = tags["mlflow.note.content"].partition("\n")
+    assert first.startswith("Views: [Models](#/experiments/")
+    assert "**classifier**" in rest
+    assert [link.name for link in page_links(store, experiment_name("blobs"))] == [
+        "Models",
+        "Accuracy and time",
+    ]
 
 
 def test_a_stopped_entry_goes_on_in_the_same_run(store: Store) -> None:

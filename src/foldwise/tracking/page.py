@@ -10,6 +10,8 @@ from foldwise.tracking.views import (
     Link,
     View,
     artifact_link,
+    costs_view,
+    models_view,
     pipelines_view,
     studies_view,
     trials_view,
@@ -27,16 +29,23 @@ its **studies**, one for each outer fold and `refit` for the final one, and belo
 
 `inner_…` metrics select, `outer_…` estimate, and `holdout_…` were read once, by `evaluate`."""
 
+_COMPARISON = """\
+A top-level run is one **classifier**: tuned by its trials, which stand below it, fitted on the \
+whole development set, measured on the holdout.
+
+`inner_…` metrics select, `holdout_…` were read once, when it was measured."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Newest:
-    """The newest pipeline's run."""
+    """The newest top-level run: a pipeline's, or a classifier's of the comparison."""
 
     run_id: str
     started: int
     metric: str
     has_studies: bool
     has_report: bool
+    is_comparison: bool
 
 
 def refresh_page(store: Store, data_name: str) -> None:
@@ -52,7 +61,9 @@ def refresh_page(store: Store, data_name: str) -> None:
             store.client.set_experiment_tag(experiment_id, key, value)
         before = store.client.get_experiment(experiment_id).tags.get(_NOTE, "")
         links = _links(store, data_name, experiment_id, newest)
-        store.client.set_experiment_tag(experiment_id, _NOTE, page_note(links, before))
+        about = _COMPARISON if newest.is_comparison else _ABOUT
+        note = page_note(links, before, about=about)
+        store.client.set_experiment_tag(experiment_id, _NOTE, note)
 
 
 def page_links(store: Store, data_name: str) -> tuple[Link, ...]:
@@ -74,12 +85,12 @@ def recorded_data(store: Store) -> tuple[str, ...]:
     return tuple(name for _, name in sorted(found, reverse=True))
 
 
-def page_note(links: tuple[Link, ...], before: str) -> str:
+def page_note(links: tuple[Link, ...], before: str, *, about: str = _ABOUT) -> str:
     """The note with today's links in its first line; what people wrote below them stays."""
     line = "Views: " + " · ".join(f"[{link.name}]({link.path})" for link in links)
     first, _, rest = before.partition("\n")
     kept = rest if first.startswith("Views: ") else before
-    return f"{line}\n\n{kept.strip() or _ABOUT}"
+    return f"{line}\n\n{kept.strip() or about}"
 
 
 def _newest(store: Store, experiment_id: str) -> _Newest | None:
@@ -100,10 +111,13 @@ def _newest(store: Store, experiment_id: str) -> _Newest | None:
         metric=run.data.params.get("tune.metric", "log_loss"),
         has_studies=bool(store.client.search_runs([experiment_id], studies, max_results=1)),
         has_report=any(file.path == REPORT for file in files),
+        is_comparison="model" in run.data.tags,
     )
 
 
 def _views(newest: _Newest) -> tuple[View, ...]:
+    if newest.is_comparison:
+        return (models_view(), costs_view())
     pipelines = pipelines_view(newest.metric)
     if not newest.has_studies:
         return (pipelines,)

@@ -17,6 +17,7 @@ from foldwise.model.scores import METRICS
 State = Mapping[str, Any]
 
 _MODE = "workflowType=machine_learning"
+_MODELS = "tags.level = 'pipeline'"
 _FACETS: State = {
     "searchFilter": "",
     "orderByKey": "attributes.start_time",
@@ -128,6 +129,39 @@ def trials_view(pipeline: str, metric: str) -> View:
     )
 
 
+def models_view() -> View:
+    """The comparison's classifiers with what they are compared by, the most accurate first."""
+    columns = (
+        "tags.`model`",
+        "metrics.`holdout_accuracy`",
+        "metrics.`holdout_roc_auc`",
+        "metrics.`holdout_log_loss`",
+        "metrics.`inner_accuracy_mean`",
+        "metrics.`fit_seconds`",
+        "metrics.`predict_seconds`",
+    )
+    table = _table(_MODELS, columns)
+    order = {"orderByKey": "metrics.`holdout_accuracy`", "orderByAsc": False}
+    return View("models", "Models", {**table, **order})
+
+
+def costs_view() -> View:
+    """Their accuracy against the time to fit and to predict."""
+    cards = [
+        _card(
+            uuid=f"by-{seconds}",
+            type="SCATTER",
+            xaxis={"key": seconds, "type": "METRIC"},
+            yaxis={"key": "holdout_accuracy", "type": "METRIC"},
+            runsCountToCompare=100,
+        )
+        for seconds in ("fit_seconds", "predict_seconds")
+    ]
+    columns = ("tags.`model`", "metrics.`holdout_accuracy`")
+    charts = _charts("Accuracy against seconds", cards, _model_metrics())
+    return View("costs", "Accuracy and time", {**_table(_MODELS, columns), **charts}, is_chart=True)
+
+
 def view_tag(view: View, *, created: int) -> tuple[str, str]:
     """Key and value of the tag that keeps a view; ``created`` in milliseconds orders the menu."""
     state = json.dumps({**_FACETS, **view.state}).encode()
@@ -198,3 +232,9 @@ def _study_metrics(metric: str) -> list[str]:
     scores = [name for m in METRICS for name in (f"outer_{m}", f"inner_{m}_mean")]
     series = ["search_log10_C", f"search_inner_{metric}"]
     return ["C", "log10_C", *scores, *series, "iterations", "trials"]
+
+
+def _model_metrics() -> list[str]:
+    holdout = [f"holdout_{m}{end}" for m in METRICS for end in ("", "_low", "_high")]
+    inner = [f"inner_{m}_mean" for m in METRICS]
+    return [*holdout, *inner, "holdout_calibration_error", "trials"]
