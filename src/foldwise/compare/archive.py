@@ -12,6 +12,9 @@ from foldwise.compare.predictions import Predictions
 from foldwise.errors import SearchError
 from foldwise.search.values import ValuesTrial, values_trial_from_json, values_trial_to_json
 
+RESULTS = Path("models/comparison")
+"""A folder an entry."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EntryResult:

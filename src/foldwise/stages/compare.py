@@ -2,9 +2,8 @@
 
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
-from foldwise.compare.archive import EntryResult, archive
+from foldwise.compare.archive import RESULTS, EntryResult, archive
 from foldwise.compare.entries import ENTRIES, Entry, load_entries
 from foldwise.compare.estimators import check_buildable
 from foldwise.compare.identity import entry_key
@@ -31,8 +30,6 @@ from foldwise.stages.searching import only_searcher
 from foldwise.tracking.address import project_root
 from foldwise.tracking.entry_runs import EntryRecorder, entry_lineage
 from foldwise.tracking.store import open_store
-
-RESULTS = Path("models/comparison")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

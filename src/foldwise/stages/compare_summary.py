@@ -2,7 +2,7 @@
 
 import sys
 
-from foldwise.compare.archive import restore
+from foldwise.compare.archive import RESULTS, restore
 from foldwise.compare.entries import Entry, load_entries
 from foldwise.data.dataset import load_holdout, load_info
 from foldwise.errors import SearchError
@@ -11,7 +11,6 @@ from foldwise.report.contest_album import contest_pictures
 from foldwise.report.picture import picture_files
 from foldwise.report.tables.contest import models_csv, pairs_csv
 from foldwise.settings import load_settings
-from foldwise.stages.compare import RESULTS
 from foldwise.stages.entry import run
 from foldwise.stages.environment import is_quiet
 from foldwise.stages.files import REPORTS, save, save_all

@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 REPOSITORY = Path(__file__).parents[3]
-PIPELINES = [path for path in (REPOSITORY / "dvc.yaml",) if path.exists()]
+PIPELINES = (REPOSITORY / "dvc.yaml", REPOSITORY / "comparison" / "dvc.yaml")
+# A stage for each item of a list is one stage here: they differ by a name.
 STAGES = {
-    name: stage
+    name: stage.get("do", stage)
     for path in PIPELINES
     for name, stage in yaml.safe_load(path.read_text())["stages"].items()
 }
@@ -32,7 +33,7 @@ def source(module: str) -> str:
 
 def closure(stage: str) -> set[str]:
     """Files of all modules that a stage's command can come to import."""
-    module = STAGES[stage]["cmd"].split()[-1]
+    module = STAGES[stage]["cmd"].split()[2]  # python -m MODULE
     modules = {module} | imports().find_upstream_modules(module)
     packages = {name.rpartition(".")[0] for name in modules}
     return {source(name) for name in modules | packages - {""}}
