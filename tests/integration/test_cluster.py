@@ -137,10 +137,11 @@ def test_a_worker_that_joins_late_gets_the_pixels_too(
 
 
 def test_a_killed_scheduler_loses_no_completed_trial(
-    local: tuple[NestedSearch, SearchResult],
+    local: tuple[NestedSearch, SearchResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error says how to go on; going on here gives the whole result."""
     search, expected = local
+    monkeypatch.setattr(module, "_ANSWER_SECONDS", 2.0)
     book = Memory()
     with (
         cluster() as running,
@@ -253,6 +254,7 @@ def test_without_distributed_the_extra_is_named(
 def test_the_tune_stage_gives_the_same_files_on_a_cluster(tmp_path: Path) -> None:
     """FOLDWISE_DASK is no part of the search: same key, same reports to the byte."""
     project = make_project(tmp_path / "project")
+    project.change("tune", trials=3)
     sources = str(project.folder / "src")
     assert project.stage("prepare").status == 0
     told = {}
