@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # DVC's stages say `python`: they must find this environment's first.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-SOURCES := $(wildcard src tests benchmarks)
+SOURCES := $(wildcard src tests benchmarks docs)
 UV_VERSION := 0.13.9
 
 # Stamps, so that a second `make` has nothing to do.

@@ -43,7 +43,10 @@ def _fitted(kind: Multiclass, development: Split, holdout: Split) -> dict[str, J
     predicted = probabilities(fit.model, holdout.images)
     learned = predicted_codes(probabilities(fit.model, development.images))
     return {
-        **{name: rounded(value) for name, value in score(predicted, holdout.labels).as_dict().items()},
+        **{
+            name: rounded(value)
+            for name, value in score(predicted, holdout.labels).as_dict().items()
+        },
         "calibration_error": rounded(calibration_error(predicted, holdout.labels)),
         "development_accuracy": rounded(float((learned == development.labels).mean())),
         "status": fit.outcome.status,

@@ -1,0 +1,37 @@
+"""Reading what runs left, and writing it as Markdown."""
+
+import csv
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+REPORTS = ROOT / "reports"
+EVIDENCE = Path(__file__).parent / "evidence"
+
+Json = dict[str, Any]
+
+
+def read_json(path: Path) -> Json:
+    """A JSON document."""
+    content: Json = json.loads(path.read_text())
+    return content
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """A CSV table, a mapping a row."""
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def with_interval(scores: Mapping[str, Any], metric: str) -> str:
+    """A score with the interval that stands beside it: ``0.9258 (0.9206 to 0.9308)``."""
+    value, low, high = (float(scores[f"{metric}{end}"]) for end in ("", "_low", "_high"))
+    return f"{value:.4f} ({low:.4f} to {high:.4f})"
