@@ -12,18 +12,27 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.lives import STAGES, World
-from tests.e2e.outcome import count_trials, outcome, registered, stored_trials
+from tests.e2e.outcome import (
+    count_trials,
+    outcome,
+    registered,
+    result_files,
+    stored_trials,
+)
 from tests.e2e.project import Ended, Project, stage_command
 from tests.e2e.stages import Moment, Stage
 from tests.run_tree import run_tree, statuses
 
 pytestmark = pytest.mark.e2e
 
-_FULL = """
-mount -t tmpfs -o size="$1"k tmpfs mlruns && cp -a ../beside/. mlruns && shift || exit 99
+# A small disk over one folder, filled with what is there; at the end it is copied back.
+_ON_A_SMALL_DISK = """
+folder=$1
+cp -a $folder ../beside && mount -t tmpfs -o size=$2k tmpfs $folder || exit 99
+cp -a ../beside/. $folder && shift 2 || exit 99
 "$@"
 status=$?
-cp -a mlruns/. ../beside/
+rm -r ../beside && cp -a $folder ../beside
 exit $status
 """
 
@@ -107,21 +116,41 @@ def may_mount() -> bool:
     )
 
 
-@pytest.mark.skipif(not may_mount(), reason="the system gives us no namespace to mount a disk in")
+def run_on_a_small_disk(world: World, place: str, *, spare: int, stage: str) -> Ended:
+    """Run a stage with one of its folders on a disk that has so many KiB to spare."""
+    folder, beside = world.folder / place, world.folder.with_name("beside")
+    shutil.rmtree(beside, ignore_errors=True)
+    pages = sum(-(-path.stat().st_size // 4096) + 1 for path in folder.rglob("*"))
+    size = str(4 * pages + spare)
+    script = ("unshare", "-rm", "sh", "-c", _ON_A_SMALL_DISK, "sh", place, size)
+    ended = Project(world.folder).run(*script, *stage_command(stage), FOLDWISE_QUIET="1")
+    shutil.rmtree(folder)
+    shutil.copytree(beside, folder)
+    return ended
+
+
+needs_disk = pytest.mark.skipif(
+    not may_mount(), reason="the system gives us no namespace to mount a disk in"
+)
+
+
+@needs_disk
 @pytest.mark.parametrize("spare", [60, 700])
 def test_a_store_on_a_disk_that_is_really_full(prepared: World, spare: int) -> None:
     """Databases and figures on one small disk: whatever fills it, nothing is spoilt."""
-    beside = prepared.folder.with_name("beside")
-    shutil.rmtree(beside, ignore_errors=True)
-    shutil.move(prepared.folder / "mlruns", beside)
-    (prepared.folder / "mlruns").mkdir()
-    used = sum(path.stat().st_size for path in beside.rglob("*")) // 1024
-    tune = ("sh", "-c", _FULL, "sh", str(used + spare), *stage_command("tune"))
-    ended = Project(prepared.folder).run("unshare", "-rm", *tune, FOLDWISE_QUIET="1")
-    shutil.copytree(beside, prepared.folder / "mlruns", dirs_exist_ok=True)
+    ended = run_on_a_small_disk(prepared, "mlruns", spare=spare, stage="tune")
     assert "full" in check_told(ended)
     prepared.check_no_half_result()
     check_made_good(prepared)
+
+
+@needs_disk
+def test_results_on_a_disk_that_is_really_full(world: World) -> None:
+    """It is full in the middle of a file: the last good one stays."""
+    world.begin_after("evaluate")
+    ended = run_on_a_small_disk(world, "reports", spare=20, stage="evaluate")
+    assert "No space left on device" in check_told(ended)
+    assert result_files(world.folder) == world.undisturbed.files
 
 
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv, of util-linux")
