@@ -23,10 +23,11 @@ from scipy.optimize import brentq, minimize_scalar
 
 from foldwise.data.digits import read_digits
 from foldwise.data.idx import read_idx
+from foldwise.model.fitting import SolverOptions
 from foldwise.model.layout import Layout
 from foldwise.model.linear import probabilities
 from foldwise.model.scores import predicted_codes, row_losses
-from foldwise.model.solver import FitRequest, SolverOptions
+from foldwise.model.solver import FitRequest
 from foldwise.search.engine import LocalEngine
 from foldwise.search.folds import FoldPlan
 

@@ -9,7 +9,8 @@ import time
 from dataclasses import replace
 
 from benchmarks.workload import Size, Workload, load
-from foldwise.model.solver import FitRequest, SolverOptions
+from foldwise.model.fitting import SolverOptions
+from foldwise.model.solver import FitRequest
 from foldwise.search.cluster import connected
 from foldwise.search.engine import Engine, LocalEngine
 from tests.integration.dask_cluster import cluster

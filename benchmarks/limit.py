@@ -1,6 +1,6 @@
 """The machine's limit: how fast it multiplies matrices, and what share the solver reaches."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +12,6 @@ from threadpoolctl import threadpool_limits
 from benchmarks.measured import alternated, seconds_of
 from benchmarks.workload import Workload
 from foldwise.model.layout import Layout
-from foldwise.model.linear import Fit
 from foldwise.model.objective import Batch, evaluate, softmax_link
 from foldwise.model.tiles import tile_width
 
@@ -70,9 +69,9 @@ def operations_of(layout: Layout, left_out: frozenset[int]) -> Operations:
     return Operations(needed, 4.0 * pixels * columns)
 
 
-def operations_of_all(layout: Layout, fits: Sequence[Fit]) -> Operations:
-    """Of all evaluations of finished fits."""
-    each = [(operations_of(layout, fit.left_out), fit.outcome.evaluations) for fit in fits]
+def operations_of_all(layout: Layout, made: Iterable[tuple[frozenset[int], float]]) -> Operations:
+    """Of what was made, each a training set (the parts left out) and its evaluations."""
+    each = [(operations_of(layout, left_out), times) for left_out, times in made]
     return Operations(
         sum(one.needed * times for one, times in each),
         sum(one.performed * times for one, times in each),

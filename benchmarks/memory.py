@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.workload import ROOT, Workload
+from foldwise.model.fitting import SolverOptions
 from foldwise.model.layout import Layout
-from foldwise.model.solver import FitRequest, SolverOptions
+from foldwise.model.path import anchors
+from foldwise.model.solver import FitRequest
 from foldwise.search.engine import LocalEngine
 from foldwise.search.folds import FoldPlan
 
-ITERATIONS = 50
-"""More than the correction pairs that a fit keeps: its history is full."""
+ITERATIONS = 12
+"""Of every anchor of a path: more in all than the correction pairs that a path keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Peak:
 
 
 def measure(workload: Workload, fits: int) -> Peak:
-    """Solve ``fits`` fits at once in a fresh process that maps the images from a file."""
+    """Trace all paths and solve ``fits`` fits at once, in a fresh process that maps the images."""
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "images.npy", workload.images)
         np.save(Path(folder) / "labels.npy", workload.labels)
@@ -45,6 +47,9 @@ def _solve(folder: Path, fits: int, folds: int, threads: int) -> int:
     plan = FoldPlan.stratified(labels, folds=folds, seed=1)
     layout = Layout.build(images, labels, plan.parts, classes=10)
     engine = LocalEngine(layout, SolverOptions(max_iter=ITERATIONS, tol=1e-9, threads=threads))
+    sets = {inner.left_out for study in plan.studies for inner in study.inner} | {frozenset[int]()}
+    for _ in engine.trace(sorted(sets, key=sorted), anchors(1e-4, 10.0)):
+        pass
     requests = [FitRequest(frozenset({fit % folds}), 0.1 / (1 + fit)) for fit in range(fits)]
     for _ in engine.solve(requests):
         pass

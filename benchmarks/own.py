@@ -1,14 +1,12 @@
 """foldwise's own lines: in rounds, in one go, and in one go without sharing."""
 
-from collections.abc import Sequence
-from statistics import mean, median
+from statistics import median
 
 from benchmarks import batched, reference
 from benchmarks.measured import Line, seconds_of
 from benchmarks.task import Task
 from benchmarks.workload import LogicalFit
-from foldwise.model.linear import Fit, LinearModel
-from foldwise.model.solver import FitRequest
+from foldwise.model.linear import LinearModel
 
 
 class Own:
@@ -32,11 +30,12 @@ class Own:
     def lines(self, tight: dict[LogicalFit, LinearModel]) -> tuple[Line, ...]:
         """The three of them."""
         task = self._task
-        once, often = _work(self.last.fits, task)
+        once, often = _work(self.last, task)
         wanted = (*task.inner, task.outer)
         engine = batched.engine(task.workload)
         # The same bits as in the search: a fit doesn't depend on its company.
-        made = list(engine.solve([FitRequest(fit.left_out, fit.C) for fit in wanted]))
+        asked = {(fit.left_out, fit.C) for fit in wanted}
+        made = list(engine.solve(batched.on_paths(engine, task.workload, asked)))
         models = {(fit.left_out, fit.model.C): fit.model for fit in made}
         gap = max(
             reference.relative_gap(models[w.left_out, w.C], tight[w], w, task.workload)
@@ -44,7 +43,7 @@ class Own:
         )
         loss = task.log_loss(models[task.outer.left_out, task.outer.C])
         distinct, logical = len({(f.left_out, f.model.C) for f in self.last.fits}), len(task.wanted)
-        evaluations = mean(fit.outcome.evaluations for fit in self.last.fits)
+        evaluations = sum(times for _, times in self.last.made) / distinct
 
         def line(name: str, seconds: float, fits: int, note: str) -> Line:
             return Line(name, seconds, fits, logical, evaluations, gap, loss, note)
@@ -55,7 +54,7 @@ class Own:
             ),
             line("foldwise, all C known, in one go", self._one_go, distinct, "whole, once"),
             line(
-                "foldwise in one go, equal fits made again",
+                "foldwise in one go, every study for itself",
                 self._one_go * often / once,
                 logical,
                 "computed from the evaluations",
@@ -63,11 +62,23 @@ class Own:
         )
 
 
-def _work(fits: Sequence[Fit], task: Task) -> tuple[float, float]:
-    """Passes over rows: of the distinct fits, and with each counted as often as it is wanted."""
-    cost = {
-        (fit.left_out, fit.model.C): fit.outcome.evaluations
-        * len(task.workload.training_rows(fit.left_out))
-        for fit in fits
+def _work(searched: batched.Searched, task: Task) -> tuple[float, float]:
+    """Passes over rows: as they were made, and if every study made its own paths and fits."""
+    workload, plan = task.workload, task.workload.plan
+    path_cost = {
+        left_out: path.evaluations * len(workload.training_rows(left_out))
+        for left_out, path in searched.paths.items()
     }
-    return sum(cost.values()), sum(cost[fit.left_out, fit.C] for fit in task.wanted)
+    fit_cost = {
+        (fit.left_out, fit.model.C): fit.outcome.evaluations
+        * len(workload.training_rows(fit.left_out))
+        for fit in searched.fits
+    }
+    once = sum(path_cost.values()) + sum(fit_cost.values())
+    own_paths = (
+        left_out
+        for study in plan.studies
+        for left_out in (study.refit, *(inner.left_out for inner in study.inner))
+    )
+    often = sum(path_cost[left_out] for left_out in own_paths)
+    return once, often + sum(fit_cost[fit.left_out, fit.C] for fit in task.wanted)

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import batched
 from benchmarks.workload import LogicalFit, Workload
+from foldwise.model.fitting import SolverOptions
 from foldwise.model.layout import Layout
 from foldwise.model.linear import LinearModel, decision_scores
-from foldwise.model.solver import FitRequest, SolverOptions
 from foldwise.search.engine import LocalEngine
 
 TIGHT = 1e-6
@@ -48,9 +49,10 @@ def tight_models(
         threads=workload.threads,
         double=True,
     )
-    requests = {FitRequest(fit.left_out, fit.C): fit for fit in wanted}
-    fits = LocalEngine(layout or workload.layout, options).solve(tuple(requests))
-    return {requests[FitRequest(fit.left_out, fit.model.C)]: fit.model for fit in fits}
+    asked = {(fit.left_out, fit.C): fit for fit in wanted}
+    engine = LocalEngine(layout or workload.layout, options)
+    fits = engine.solve(batched.on_paths(engine, workload, asked))
+    return {asked[fit.left_out, fit.model.C]: fit.model for fit in fits}
 
 
 def objective(model: LinearModel, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:

@@ -127,9 +127,11 @@ def _contenders(found: Findings) -> str:
   their `C`), scaled by training rows; no worker is ever idle and nothing but fits is counted.
   `LogisticRegressionCV`: one study's whole path on two of its folds, and its last fit.
 - *Fits*: each standardises its own training rows, `LogisticRegressionCV` its whole study's.
-  foldwise alone makes equal fits once; its last line is what it would be without.
-- *Evaluations per fit*: passes over the training rows, of all of foldwise's fits. For the others,
-  iterations of the sampled fits, which are slightly fewer than passes.
+  foldwise alone shares: studies with a training set in common share its path, and equal fits are
+  made once. Its last line is what it would be without.
+- *Evaluations per fit*: passes over the training rows; foldwise's are those of all its paths and
+  fits, over its distinct fits. For the others, iterations of the sampled fits, which are slightly
+  fewer than passes.
 - *Objective gap*: the largest relative excess of the sampled fits' objectives (mean loss plus
   penalty) over a float64 solution at a hundredth of the tolerance. † marks more than
   {LESS_CONVERGED:g} times the gap of the first line: not the same quality. scikit-learn-intelex
@@ -171,9 +173,9 @@ def _memory(found: Findings) -> str:
     peak = found.peak
     return f"""## Memory
 
-The images take {peak.images / 1e6:.0f} MB. A process that maps them from the disk and solves
-{found.peak_fits} fits at once, the most there ever are, peaks {peak.solver / 1e6:.0f} MB above the
-interpreter and its libraries, the mapped images included."""
+The images take {peak.images / 1e6:.0f} MB. A process that maps them from the disk, traces all
+paths and solves {found.peak_fits} fits at once, the most there ever are, peaks
+{peak.solver / 1e6:.0f} MB above the interpreter and its libraries, the mapped images included."""
 
 
 def _scaling(found: Findings) -> str:
@@ -187,7 +189,7 @@ def _scaling(found: Findings) -> str:
 
 ![Time against rows, fits in the batch, trials and threads]({PICTURE})
 
-One trial of every study at C = 0.01, by rows:
+The paths of all training sets up to C = 0.01, by rows:
 
 {table(("rows", "seconds", "microseconds per row"), rows)}
 
@@ -199,7 +201,7 @@ Evaluations of 42 fits, by threads:
 
 {table(("threads", each), threads)}
 
-The whole search, by trials; the start-up trials are made together:
+The whole search, by trials; first come the paths, then the start-up trials, made together:
 
 {table(("trials of each study", "seconds"), trials)}"""
 

@@ -1,15 +1,16 @@
 """How the time grows: with the rows, the fits in the batch, the trials and the threads."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from benchmarks import batched, limit
 from benchmarks.measured import alternated, seconds_of
 from benchmarks.workload import Workload, load
-from foldwise.model.solver import FitRequest
+from foldwise.model.path import anchors
 
 BATCHES = (1, 5, 21, 42, 105)
-SOLVED_C = 0.01
+ANCHORS = 7
+"""Of every path, the smallest: to C = 0.01."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Scaling:
 
     Attributes
     ----------
-    rows : (rows, seconds) of a trial of every study, 21 fits by default, at C = 0.01
+    rows : (rows, seconds) of all paths, 22 by default, to C = 0.01
     batches, threads : single evaluations
     trials : (trials of each study, seconds) of the whole search
     """
@@ -44,12 +45,13 @@ def measure(workload: Workload, searched: batched.Searched) -> Scaling:
 
 def _by_rows(workload: Workload) -> tuple[tuple[int, float], ...]:
     rows = [workload.size.rows * sixths // 6 for sixths in (1, 2, 4, 6)]
-    works = [_solving(load(replace(workload.size, rows=count))) for count in rows]
+    works = [_tracing(load(replace(workload.size, rows=count))) for count in rows]
     return tuple(zip(rows, alternated(works, max(1, workload.size.repeats - 1)), strict=True))
 
 
-def _solving(workload: Workload) -> Callable[[], float]:
-    parts: Sequence[int] = range(workload.plan.folds)
-    pairs = {frozenset({one, other}) for one in parts for other in parts}
-    requests = [FitRequest(pair, SOLVED_C) for pair in sorted(pairs, key=sorted)]
-    return lambda: seconds_of(lambda: list(batched.engine(workload).solve(requests)))
+def _tracing(workload: Workload) -> Callable[[], float]:
+    studies = workload.plan.studies
+    sets = {inner.left_out for study in studies for inner in study.inner} | {studies[-1].refit}
+    strengths = anchors(workload.space.low, workload.space.high)[:ANCHORS]
+    ordered = sorted(sets, key=sorted)
+    return lambda: seconds_of(lambda: list(batched.engine(workload).trace(ordered, strengths)))

@@ -24,7 +24,8 @@ from foldwise.data.dataset import Split, load_development, load_holdout
 from foldwise.model.layout import Layout
 from foldwise.model.linear import Multiclass, probabilities
 from foldwise.model.scores import calibration_error, confusion, per_class, predicted_codes, score
-from foldwise.model.solver import FitRequest, SolverOptions, solve
+from foldwise.model.fitting import SolverOptions
+from foldwise.model.solver import FitRequest, solve
 from foldwise.report.tables.text import Json, rounded
 from foldwise.stages.environment import threads
 

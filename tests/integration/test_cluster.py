@@ -13,13 +13,14 @@ import pytest
 pytest.importorskip("distributed", reason="needs foldwise[dask]")
 
 from foldwise.errors import SearchError
+from foldwise.model.fitting import SolverOptions
 from foldwise.model.layout import Layout
-from foldwise.model.solver import FitRequest, SolverOptions
+from foldwise.model.solver import FitRequest
 from foldwise.search import cluster as module
 from foldwise.search.cluster import DaskEngine, connected, deal
 from foldwise.search.engine import LocalEngine
 from foldwise.search.nested import NestedSearch
-from foldwise.search.results import Progress, SearchResult, Trial
+from foldwise.search.results import Progress, SearchResult, Tracing, Trial
 from tests.e2e.project import make_project
 from tests.integration.dask_cluster import Cluster, cluster
 from tests.unit.search.search_cases import Memory, nested_search, told
@@ -115,7 +116,7 @@ def test_a_killed_workers_fits_are_made_by_the_others(
     with cluster() as running, connected(running.address, layout_of(search), OPTIONS) as engine:
         running.workers[0].send_signal(signal.SIGSTOP)
         events = replace(search, book=Memory(), engine=engine).run()
-        assert isinstance(next(events), Trial | Progress)
+        assert isinstance(next(events), Tracing | Trial | Progress)
         running.workers[0].kill()
         *_, result = events
         assert isinstance(result, SearchResult)

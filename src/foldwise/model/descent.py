@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from foldwise.model.lbfgs import History
+from foldwise.model.lbfgs import History, is_curved
 from foldwise.model.linear import Status
 from foldwise.model.linesearch import LineSearch
 
@@ -17,19 +17,21 @@ PATIENCE = 30
 
 
 class Descent:
-    """L-BFGS from zero on one convex function, until its largest gradient entry is below ``tol``.
+    """L-BFGS on one convex function, until its largest gradient entry is below ``tol``.
 
     Attributes
     ----------
     point : array (size,)
-        Where the next evaluation is wanted; after the end, the solution.
+        Where the next evaluation is wanted, at first the start; after the end, the solution.
+    history : History
+        What is known of the curvature.
     status : None while under way
     """
 
     def __init__(
-        self, size: int, *, tol: float, max_iter: int, dtype: np.dtype[np.floating]
+        self, start: Real, *, tol: float, max_iter: int, history: History | None = None
     ) -> None:
-        self.point: Real = np.zeros(size, dtype=dtype)
+        self.point: Real = start
         self.status: Status | None = None
         self.iterations = 0
         self.evaluations = 0
@@ -38,7 +40,9 @@ class Descent:
         self._tol, self._max_iter = tol, max_iter
         self._best = (float("inf"), float("inf"))
         self._idle = 0
-        self._history = History(PAIRS, size, dtype)
+        if history is None:
+            history = History(PAIRS, len(start), start.dtype)
+        self.history = history
         self._origin: Real = self.point
         self._gradient: Real = self.point
         self._direction: Real = self.point
@@ -58,7 +62,7 @@ class Descent:
             self._arrive(value, gradient)
         elif verdict == "again":
             self._try_step(self._search.step)
-        elif len(self._history):
+        elif len(self.history):
             self._restart()
         else:
             self.point = self._origin
@@ -89,24 +93,21 @@ class Descent:
 
     def _remember(self, gradient: Real) -> None:
         step, change = self.point - self._origin, gradient - self._gradient
-        curvature = float(step @ change)
-        if curvature > np.finfo(step.dtype).eps * float(
-            np.linalg.norm(step) * np.linalg.norm(change)
-        ):
-            self._history.push(step, change)
+        if is_curved(step, change):
+            self.history.push(step, change)
 
     def _restart(self) -> None:
         """Forget the curvature, which may be spoilt by rounding, and go down the gradient."""
-        self._history = History(PAIRS, len(self.point), self.point.dtype)
+        self.history = self.history.emptied()
         self._set_out()
 
     def _set_out(self) -> None:
-        self._direction = self._history.descend(self._gradient)
+        self._direction = self.history.descend(self._gradient)
         slope = float(self._gradient @ self._direction)
         if slope >= 0:
             self._restart()
             return
-        first = 1.0 if len(self._history) else 1 / float(np.linalg.norm(self._gradient))
+        first = 1.0 if len(self.history) else 1 / float(np.linalg.norm(self._gradient))
         self._search = LineSearch(self.value, slope, first, self._rounding())
         self._try_step(first)
 
@@ -115,4 +116,4 @@ class Descent:
 
     def _end(self, status: Status) -> None:
         self.status = status
-        del self._history, self._direction
+        del self._direction

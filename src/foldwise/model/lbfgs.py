@@ -33,6 +33,29 @@ class History:
     def __len__(self) -> int:
         return len(self._age)
 
+    def emptied(self) -> "History":
+        """One of the same kind that has nothing to remember."""
+        _, pairs, size = self._vectors.shape
+        return History(pairs, size, self._vectors.dtype)
+
+    def penalise(self, more: float, *, width: int) -> None:
+        """Account for ``more`` in a quadratic penalty's factor, in the curvature of every pair.
+
+        It adds ``more * s`` to the change that belongs to a step ``s``, except in the free
+        entries, the first of every ``width``. Pairs that lose their positive curvature go.
+        """
+        steps, changes = self._vectors[:, self._age]
+        free = changes[:, ::width].copy()
+        changes += changes.dtype.type(more) * steps
+        changes[:, ::width] = free
+        curved = [is_curved(*pair) for pair in zip(steps, changes, strict=True)]
+        filled = sum(curved)
+        self._age = list(range(filled))
+        self._vectors[:, :filled] = steps[curved], changes[curved]
+        steps, changes = self._vectors[:, :filled]
+        self._steps_changes[:filled, :filled] = steps @ changes.T
+        self._changes_changes[:filled, :filled] = changes @ changes.T
+
     def push(self, step: Real, change: Real) -> None:
         """Remember a pair with positive curvature, in place of the oldest when full."""
         slot = len(self._age) if len(self._age) < self._pairs else self._age.pop(0)
@@ -68,6 +91,12 @@ class History:
         direction += by_slot[1] @ changes
         direction += gradient.dtype.type(gamma) * gradient
         return np.asarray(np.negative(direction, out=direction))
+
+
+def is_curved(step: Real, change: Real) -> bool:
+    """Whether the gradient rises along the step by more than rounding explains."""
+    size = float(np.linalg.norm(step) * np.linalg.norm(change))
+    return float(step @ change) > float(np.finfo(step.dtype).eps) * size
 
 
 def _solve_upper(

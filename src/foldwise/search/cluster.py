@@ -1,21 +1,27 @@
-"""A Dask cluster in place of this machine's cores: the same fits, dealt out in sub-batches.
+"""A Dask cluster in place of this machine's cores: the same work, dealt out in sub-batches.
 
-The arranged pixels are sent to each worker once. A sub-batch is solved on one of a worker's
-threads, by the same solver, so that the fits are those of a local run (to the bit on machines of
-one kind). Dask itself gives a lost worker's sub-batches to others.
+The arranged pixels are sent to each worker once. A sub-batch is done on one of a worker's
+threads, by the same solver, so that paths and fits are those of a local run (to the bit on
+machines of one kind). Dask itself gives a lost worker's sub-batches to others.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from foldwise.errors import SearchError
+from foldwise.model.fitting import SolverOptions
 from foldwise.model.layout import Layout
 from foldwise.model.linear import Fit
-from foldwise.model.solver import FitRequest, SolverOptions
+from foldwise.model.path import Path
+from foldwise.model.solver import FitRequest
+from foldwise.model.tracing import Traced
 
 if TYPE_CHECKING:
     from distributed import Client, Future, Scheduler
@@ -30,6 +36,8 @@ _LOOK_SECONDS = 2.0
 _ANSWER_SECONDS = 10.0
 _PREFIX = "foldwise-"
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DaskEngine:
@@ -39,6 +47,27 @@ class DaskEngine:
     address: str
     options: SolverOptions
     patience: float
+
+    def trace(
+        self, sets: Sequence[frozenset[int]], strengths: NDArray[np.float64]
+    ) -> Iterator[Traced | Path]:
+        """Trace each training set's path over these C's; yield them as sub-batches end.
+
+        Raises
+        ------
+        SearchError
+            If the scheduler or all workers are lost.
+        """
+        from foldwise.search.cluster_worker import trace_batch
+
+        with _speaking(self.address):
+            # One sub-batch a thread: paths are long, and the more side by side the better.
+            batches = cut(sets, _threads(self.client))
+            done = 0
+            for path in self._results(trace_batch, [(batch, strengths) for batch in batches]):
+                done += len(strengths)
+                yield Traced(done, len(sets) * len(strengths))
+                yield path
 
     def solve(self, requests: Sequence[FitRequest]) -> Iterator[Fit]:
         """Make each requested fit once; yield them as sub-batches end.
@@ -52,17 +81,19 @@ class DaskEngine:
 
         with _speaking(self.address):
             batches = deal(requests, _threads(self.client))
-            pending = {
-                self.client.submit(
-                    solve_batch, _pixels(self.client), batch, self.options, pure=False
-                )
-                for batch in batches
-            }
-            while pending:
-                done = self._next_done(pending)
-                pending -= done
-                for future in done:
-                    yield from future.result()
+            yield from self._results(solve_batch, [(batch,) for batch in batches])
+
+    def _results(self, work: Callable[..., tuple[T, ...]], batches: Sequence[Any]) -> Iterator[T]:
+        """What the workers make of the sub-batches, as they end."""
+        pending = {
+            self.client.submit(work, _pixels(self.client), *batch, self.options, pure=False)
+            for batch in batches
+        }
+        while pending:
+            done = self._next_done(pending)
+            pending -= done
+            for future in done:
+                yield from future.result()
 
     def _next_done(self, pending: "set[Future[Any]]") -> "set[Future[Any]]":
         from distributed import wait
@@ -133,9 +164,14 @@ def deal(requests: Sequence[FitRequest], threads: int) -> list[tuple[FitRequest,
     they belong to are complete, and kept, while others still run.
     """
     ordered = sorted(requests, key=lambda request: -request.C)
-    count = min(max(1, threads) * SHARES, len(ordered))
-    cuts = [len(ordered) * share // max(1, count) for share in range(count + 1)]
-    return [tuple(ordered[low:high]) for low, high in pairwise(cuts)]
+    return cut(ordered, max(1, threads) * SHARES)
+
+
+def cut(whole: Sequence[T], shares: int) -> list[tuple[T, ...]]:
+    """Cut a sequence into so many runs of about one length, fewer if it is shorter."""
+    count = min(max(1, shares), len(whole))
+    cuts = [len(whole) * share // max(1, count) for share in range(count + 1)]
+    return [tuple(whole[low:high]) for low, high in pairwise(cuts)]
 
 
 def _pixels(client: "Client") -> str:

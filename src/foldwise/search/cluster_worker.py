@@ -5,13 +5,18 @@ from dataclasses import replace
 from functools import cache
 from typing import cast
 
+import numpy as np
 from distributed import WorkerPlugin, get_worker
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from foldwise.errors import SearchError
+from foldwise.model.fitting import SolverOptions
 from foldwise.model.layout import Layout
 from foldwise.model.linear import Fit
-from foldwise.model.solver import FitRequest, SolverOptions, solve
+from foldwise.model.path import Path
+from foldwise.model.solver import FitRequest, solve
+from foldwise.model.tracing import trace
 from foldwise.search.identity import code_digest
 
 CODE = code_digest()
@@ -35,6 +40,24 @@ class Pixels(WorkerPlugin):
         self.code = CODE
 
 
+def trace_batch(
+    pixels: str,
+    sets: Sequence[frozenset[int]],
+    strengths: NDArray[np.float64],
+    options: SolverOptions,
+) -> tuple[Path, ...]:
+    """Trace the paths of some training sets on one thread of this worker.
+
+    Raises
+    ------
+    SearchError
+        If the worker, having joined late, has another foldwise than the search.
+    """
+    layout = _layout(pixels)
+    traced = trace(layout, sets, strengths, replace(options, threads=1))
+    return tuple(event for event in traced if isinstance(event, Path))
+
+
 def solve_batch(
     pixels: str, requests: Sequence[FitRequest], options: SolverOptions
 ) -> tuple[Fit, ...]:
@@ -45,11 +68,15 @@ def solve_batch(
     SearchError
         If the worker, having joined late, has another foldwise than the search.
     """
+    return tuple(solve(_layout(pixels), requests, replace(options, threads=1)))
+
+
+def _layout(pixels: str) -> Layout:
     plugin = cast("Pixels", get_worker().plugins[pixels])
     if plugin.code != CODE:
         raise SearchError(OTHER_CODE)
     _keep_blas_to_one_thread()
-    return tuple(solve(plugin.layout, requests, replace(options, threads=1)))
+    return plugin.layout
 
 
 @cache

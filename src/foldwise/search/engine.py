@@ -4,18 +4,29 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from foldwise.model.fitting import SolverOptions
 from foldwise.model.layout import Layout
 from foldwise.model.linear import Fit
-from foldwise.model.solver import FitRequest, SolverOptions, solve
+from foldwise.model.path import Path
+from foldwise.model.solver import FitRequest, solve
+from foldwise.model.tracing import Traced, trace
 
 
 class Engine(Protocol):
-    """Solves distinct fits and yields each as it ends, in any order."""
+    """Traces the paths of training sets, and solves the distinct fits."""
+
+    def trace(
+        self, sets: Sequence[frozenset[int]], strengths: NDArray[np.float64]
+    ) -> Iterator[Traced | Path]:
+        """Trace each training set's path over these C's; yield each as it ends."""
+        ...
 
     def solve(self, requests: Sequence[FitRequest]) -> Iterator[Fit]:
-        """Make each requested fit once."""
+        """Make each requested fit once; yield each as it ends, in any order."""
         ...
 
 
@@ -25,6 +36,13 @@ class LocalEngine:
 
     layout: Layout
     options: SolverOptions
+
+    def trace(
+        self, sets: Sequence[frozenset[int]], strengths: NDArray[np.float64]
+    ) -> Iterator[Traced | Path]:
+        """Trace all paths side by side."""
+        with threadpool_limits(limits=1, user_api="blas"):
+            yield from trace(self.layout, sets, strengths, self.options)
 
     def solve(self, requests: Sequence[FitRequest]) -> Iterator[Fit]:
         """Make each requested fit once, all side by side."""

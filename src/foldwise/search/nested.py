@@ -1,6 +1,6 @@
 """The nested search as a generator of results: no store, no file, no screen, no clock."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.model.linear import Fit, probabilities
+from foldwise.model.path import Path, anchors
 from foldwise.model.scores import Scores, score
 from foldwise.model.solver import FitRequest
 from foldwise.search.engine import Engine
@@ -19,12 +20,14 @@ from foldwise.search.results import (
     OuterFold,
     Progress,
     SearchResult,
+    Tracing,
     Trial,
 )
 from foldwise.search.selection import best_trial, count_fits
 from foldwise.search.study.sampling import SearchSpace
 
 Done = dict[str, list[Trial]]
+Paths = dict[frozenset[int], Path]
 
 
 class Book(Protocol):
@@ -36,6 +39,18 @@ class Book(Protocol):
 
     def add(self, trial: Trial) -> None:
         """Keep a completed trial."""
+        ...
+
+
+class Shelf(Protocol):
+    """Where paths are kept until the search is over."""
+
+    def find(self, left_out: frozenset[int]) -> Path | None:
+        """The path of the training set without these parts, if it is known."""
+        ...
+
+    def keep(self, path: Path) -> None:
+        """Keep a path."""
         ...
 
 
@@ -63,6 +78,8 @@ class NestedSearch:
         Solves the fits.
     book : Book
         Completed trials in it are replayed; new ones go in before they are told.
+    shelf : Shelf
+        Paths on it aren't traced again.
     """
 
     images: NDArray[np.uint8]
@@ -72,23 +89,46 @@ class NestedSearch:
     trials: int
     engine: Engine
     book: Book
+    shelf: Shelf
 
     def run(self) -> Iterator[Event]:
         """Replay what is complete, do the rest, and tell all of it.
 
-        A round solves the next trials of all studies side by side: first those that depend on
-        no result, then one a study.
+        First the paths of the training sets that are still wanted. Then rounds: a round solves
+        the next trials of all studies side by side, first those that depend on no result, then
+        one a study.
         """
         done: Done = {study.name: list(self.book.completed(study.name)) for study in self._studies}
         for trials in done.values():
             yield from trials
+        paths = yield from self._trace(done)
         while candidates := [c for study in self._studies for c in self._next(study, done)]:
-            for event in self._round(candidates, done):
+            for event in self._round(candidates, done, paths):
                 if isinstance(event, Trial):
                     self.book.add(event)
                     done[event.study].append(event)
                 yield event
-        yield from self._conclude(done)
+        yield from self._conclude(done, paths)
+
+    def _trace(self, done: Done) -> Generator[Tracing, None, Paths]:
+        """The paths of all training sets of incomplete studies, and of the models at the end."""
+        wanted = {study.refit for study in self._studies} | {
+            inner.left_out
+            for study in self._studies
+            if len(done[study.name]) < self.trials
+            for inner in study.inner
+        }
+        found = {left_out: self.shelf.find(left_out) for left_out in sorted(wanted, key=sorted)}
+        paths = {left_out: path for left_out, path in found.items() if path is not None}
+        missing = [left_out for left_out in found if left_out not in paths]
+        strengths = anchors(self.space.low, self.space.high)
+        for event in self.engine.trace(missing, strengths):
+            if isinstance(event, Path):
+                self.shelf.keep(event)
+                paths[event.left_out] = event
+            else:
+                yield Tracing(event.done, event.total)
+        return paths
 
     @property
     def _studies(self) -> tuple[StudyPlan, ...]:
@@ -105,12 +145,14 @@ class NestedSearch:
             for number in ready
         ]
 
-    def _round(self, candidates: Sequence[Candidate], done: Done) -> Iterator[Progress | Trial]:
+    def _round(
+        self, candidates: Sequence[Candidate], done: Done, paths: Paths
+    ) -> Iterator[Progress | Trial]:
         """Make each distinct fit once, score it wherever it is wanted, and complete the trials."""
         wanted: dict[FitRequest, list[tuple[Candidate, InnerPlan]]] = {}
         for candidate in candidates:
             for inner in candidate.study.inner:
-                request = FitRequest(inner.left_out, candidate.C)
+                request = _request(inner.left_out, candidate.C, paths)
                 wanted.setdefault(request, []).append((candidate, inner))
         folds: dict[Candidate, dict[int, InnerFold]] = {c: {} for c in candidates}
         for fit in self.engine.solve(tuple(wanted)):
@@ -135,10 +177,10 @@ class NestedSearch:
         refits = len(self._studies)
         return Progress(complete + partial, sum(inner.values()) * self.trials + refits)
 
-    def _conclude(self, done: Done) -> Iterator[Event]:
+    def _conclude(self, done: Done, paths: Paths) -> Iterator[Event]:
         """Fit every study's model at its best C; estimate the outer ones."""
         best = {name: best_trial(trials, self.space.metric) for name, trials in done.items()}
-        requests = {s.name: FitRequest(s.refit, best[s.name].C) for s in self._studies}
+        requests = {s.name: _request(s.refit, best[s.name].C, paths) for s in self._studies}
         fits = {fit.left_out: fit for fit in self.engine.solve(tuple(requests.values()))}
         *outer_studies, final_study = self._studies
         outer = []
@@ -155,6 +197,10 @@ class NestedSearch:
         scores, predicted = self._score(fit, fold)
         rows = self.plan.scored_rows(fold)
         return OuterFold(fold, best, fit, scores, rows, self.labels[rows], predicted)
+
+
+def _request(left_out: frozenset[int], C: float, paths: Paths) -> FitRequest:
+    return FitRequest(left_out, C, paths[left_out].at(C))
 
 
 def _complete(candidate: Candidate, folds: dict[int, InnerFold]) -> Trial:

@@ -113,5 +113,13 @@ class Progress:
     total: int
 
 
-Event = Progress | Trial | OuterFold | FinalModel | SearchResult
+@dataclass(frozen=True, slots=True)
+class Tracing:
+    """So many of the paths' anchors are known; shown, never recorded."""
+
+    done: int
+    total: int
+
+
+Event = Tracing | Progress | Trial | OuterFold | FinalModel | SearchResult
 """What the search yields: a study's trials before its fold; the SearchResult last, once."""

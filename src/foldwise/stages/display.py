@@ -40,6 +40,7 @@ class Display:
         self._tasks: dict[str, TaskID] = {}
         if not quiet and sys.stderr.isatty():
             self._bars = progress_bars()
+            self._paths = self._bars.add_task("paths", total=None, best="")
             self._whole = self._bars.add_task("fits", total=None, best="")
             self._tasks = {
                 study: self._bars.add_task(study, total=trials, best="") for study in studies
@@ -50,6 +51,8 @@ class Display:
         match event:
             case Trial():
                 self._trial(event)
+            case results.Tracing():
+                self._tracing(event)
             case results.Progress():
                 self._progress(event)
             case OuterFold():
@@ -67,15 +70,28 @@ class Display:
             words = f"C {best.C:.4g}  {self._metric} {best.mean(self._metric):.4f}"
             self._bars.update(self._tasks[trial.study], advance=1, best=words)
 
+    def _tracing(self, tracing: results.Tracing) -> None:
+        if self._bars:
+            self._bars.update(self._paths, completed=tracing.done, total=tracing.total)
+        elif self._is_time():
+            spent = time.monotonic() - self._began
+            left = span((tracing.total - tracing.done) * spent / tracing.done)
+            self._say(f"{tracing.done} of {tracing.total} points of paths, about {left} left")
+
     def _progress(self, progress: results.Progress) -> None:
         if self._bars:
             self._bars.update(self._whole, completed=progress.done, total=progress.total)
-        elif not self._quiet and time.monotonic() - self._spoke > LINE_SECONDS:
+        elif self._is_time():
             self._say(self._line(progress))
+
+    def _is_time(self) -> bool:
+        """Whether a log should get a line again."""
+        return not self._quiet and time.monotonic() - self._spoke > LINE_SECONDS
 
     def _line(self, progress: results.Progress) -> str:
         now = time.monotonic()
-        self._first = progress.done if self._first is None else self._first
+        if self._first is None:
+            self._first, self._began = progress.done, now
         made, wanted = progress.done - self._first, progress.total - progress.done
         left = f", about {span(wanted * (now - self._began) / made)} left" if made else ""
         best = self._best.get(results.FINAL_STUDY)

@@ -8,12 +8,13 @@ from filelock import FileLock, Timeout
 
 from foldwise.data.dataset import Split
 from foldwise.errors import SearchError
+from foldwise.model.fitting import SolverOptions
 from foldwise.model.layout import Layout
-from foldwise.model.solver import SolverOptions
 from foldwise.search.cluster import connected
 from foldwise.search.engine import Engine, LocalEngine
 from foldwise.search.folds import FoldPlan
 from foldwise.search.nested import Book, NestedSearch
+from foldwise.search.shelf import PathShelf
 from foldwise.search.study.sampling import SearchSpace
 from foldwise.settings import Settings
 
@@ -33,6 +34,7 @@ def nested_search(
     classes: int,
     book: Book,
     *,
+    shelf: PathShelf,
     threads: int,
     dask: str | None,
 ) -> Iterator[NestedSearch]:
@@ -61,6 +63,7 @@ def nested_search(
             trials=tune.trials,
             engine=engine,
             book=book,
+            shelf=shelf,
         )
 
 
@@ -70,6 +73,11 @@ def _engine(
     if dask is None:
         return nullcontext(LocalEngine(layout, options))
     return connected(dask, layout, options)
+
+
+def path_shelf(root: Path, key: str) -> PathShelf:
+    """Where a search keeps its paths."""
+    return PathShelf(root / "mlruns" / "paths" / key)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from foldwise.stages.search_files import (
     tell_files,
     tell_fold_figures,
 )
-from foldwise.stages.searching import nested_search, only_searcher, search_space
+from foldwise.stages.searching import nested_search, only_searcher, path_shelf, search_space
 from foldwise.tracking.address import project_root
 from foldwise.tracking.lineage import lineage
 from foldwise.tracking.runs import Recorder
@@ -40,12 +40,16 @@ def main() -> None:
     key = search_key(info.development_digest, settings.tune, settings.seed)
     with only_searcher(root, key):
         book = open_book(study_storage(root), key, search_space(settings), fresh=is_fresh())
+        shelf = path_shelf(root, key)
+        if is_fresh():
+            shelf.clear()
         described = lineage(settings, info, search_key=key, attempt=book.attempt)
         ready = nested_search(
             settings,
             development,
             len(info.classes),
             book,
+            shelf=shelf,
             threads=threads(),
             dask=dask_scheduler(),
         )
@@ -65,6 +69,7 @@ def main() -> None:
             save_all(REPORTS / "figures" / "tune", figures)
             save_place(SearchPlace(recorder.run_id, key, book.attempt))
             tell_files(recorder, tables, figures)
+        shelf.clear()
 
 
 def _follow(

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from foldwise.model.fitting import SolverOptions
 from foldwise.model.layout import Layout
 from foldwise.model.linear import Fit, probabilities
-from foldwise.model.solver import FitRequest, SolverOptions, solve
+from foldwise.model.solver import FitRequest, solve
 from tests.unit.model.gradients import objective_and_gradient
 from tests.unit.model.solver_cases import CASES, Case, digits, reference, two_digits
 

@@ -2,12 +2,13 @@
 
 import os
 
+from foldwise.model.fitting import SolverOptions
 from foldwise.model.layout import Layout
-from foldwise.model.solver import SolverOptions
+from foldwise.model.path import Path
 from foldwise.search.engine import LocalEngine
 from foldwise.search.folds import FoldPlan
-from foldwise.search.nested import Book, NestedSearch
-from foldwise.search.results import Event, Progress, Trial
+from foldwise.search.nested import Book, NestedSearch, Shelf
+from foldwise.search.results import Event, Progress, Tracing, Trial
 from foldwise.search.study.sampling import SearchSpace
 from tests.unit.model.solver_cases import digits
 
@@ -30,6 +31,19 @@ class Memory:
         self.trials.append(trial)
 
 
+class MemoryShelf:
+    """A shelf in memory."""
+
+    def __init__(self) -> None:
+        self.paths: dict[frozenset[int], Path] = {}
+
+    def find(self, left_out: frozenset[int]) -> Path | None:
+        return self.paths.get(left_out)
+
+    def keep(self, path: Path) -> None:
+        self.paths[path.left_out] = path
+
+
 def nested_search(
     book: Book,
     *,
@@ -38,18 +52,21 @@ def nested_search(
     trials: int = 5,
     space: SearchSpace = SPACE,
     seed: int = 5,
+    shelf: Shelf | None = None,
 ) -> NestedSearch:
     """A search of seconds."""
     case = digits(rows)
     plan = FoldPlan.stratified(case.labels, folds=folds, seed=seed)
     layout = Layout.build(case.images, case.labels, plan.parts, classes=case.classes)
     engine = LocalEngine(layout, SolverOptions(threads=os.cpu_count() or 1))
-    return NestedSearch(case.images, case.labels, plan, space, trials, engine, book)
+    return NestedSearch(
+        case.images, case.labels, plan, space, trials, engine, book, shelf or MemoryShelf()
+    )
 
 
 def told(search: NestedSearch) -> list[Event]:
     """All that a search says but its progress."""
-    return [event for event in search.run() if not isinstance(event, Progress)]
+    return [event for event in search.run() if not isinstance(event, Progress | Tracing)]
 
 
 def a_trial() -> Trial:

@@ -1,0 +1,65 @@
+"""Paths on the disk: kept whole, found again to the bit, and missed without harm."""
+
+from pathlib import Path as FilePath
+
+import numpy as np
+import pytest
+
+from foldwise.model.path import Path
+from foldwise.search.results import SearchResult, Tracing
+from foldwise.search.shelf import PathShelf
+from tests.unit.search.search_cases import Memory, nested_search, told
+
+PATH = Path(
+    frozenset({2, 0}),
+    np.geomspace(1e-4, 10, 5),
+    np.random.default_rng(1).normal(size=(5, 3, 7)).astype(np.float32),
+    123,
+)
+
+
+def test_what_was_kept_is_found_to_the_bit(tmp_path: FilePath) -> None:
+    shelf = PathShelf(tmp_path / "paths")
+    shelf.keep(PATH)
+    found = shelf.find(frozenset({0, 2}))
+    assert found is not None
+    assert found.points.tobytes() == PATH.points.tobytes()
+    assert found.strengths.tobytes() == PATH.strengths.tobytes()
+    assert (found.left_out, found.evaluations) == (PATH.left_out, 123)
+    assert shelf.find(frozenset({0})) is None
+    assert shelf.find(frozenset()) is None
+
+
+@pytest.mark.parametrize("left", [0, 10, 300, -1])
+def test_a_file_cut_short_is_no_path(tmp_path: FilePath, left: int) -> None:
+    shelf = PathShelf(tmp_path)
+    shelf.keep(PATH)
+    [file] = tmp_path.glob("*.npz")
+    file.write_bytes(file.read_bytes()[:left])
+    assert shelf.find(PATH.left_out) is None
+
+
+def test_a_place_that_takes_no_files_costs_only_time(tmp_path: FilePath) -> None:
+    """Where the folder should be there is a file: nothing is kept, nothing raised."""
+    (tmp_path / "paths").write_text("in the way")
+    shelf = PathShelf(tmp_path / "paths")
+    shelf.keep(PATH)
+    assert shelf.find(PATH.left_out) is None
+
+
+def test_a_search_traces_each_path_once_and_ends_the_same(tmp_path: FilePath) -> None:
+    """With the shelf full nothing is traced; with half of it lost the result is the same."""
+    shelf = PathShelf(tmp_path / "paths")
+    first = told(nested_search(Memory(), shelf=shelf))[-1]
+    files = sorted(shelf.folder.iterdir())
+    again = list(nested_search(Memory(), shelf=shelf).run())
+    assert not any(isinstance(event, Tracing) for event in again)
+    for file in files[::2]:
+        file.unlink()
+    events = list(nested_search(Memory(), shelf=shelf).run())
+    assert any(isinstance(event, Tracing) for event in events)
+    results = [first, again[-1], events[-1]]
+    assert all(isinstance(result, SearchResult) for result in results)
+    assert len({result.trials for result in results if isinstance(result, SearchResult)}) == 1
+    shelf.clear()
+    assert not shelf.folder.exists()
