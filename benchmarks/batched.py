@@ -125,6 +125,7 @@ def search(workload: Workload) -> Searched:
         timed,
         Notebook(),
         NothingKept(),
+        workload.threads,
     )
     ended = np.zeros(workload.size.trials)
     result = None

@@ -21,10 +21,10 @@ from threadpoolctl import threadpool_limits
 from docs.published import SETTING
 from foldwise.atomic import write_text
 from foldwise.data.dataset import Split, load_development, load_holdout
+from foldwise.model.fitting import SolverOptions
 from foldwise.model.layout import Layout
 from foldwise.model.linear import Multiclass, probabilities
 from foldwise.model.scores import calibration_error, confusion, per_class, predicted_codes, score
-from foldwise.model.fitting import SolverOptions
 from foldwise.model.solver import FitRequest, solve
 from foldwise.report.tables.text import Json, rounded
 from foldwise.stages.environment import threads

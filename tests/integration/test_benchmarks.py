@@ -97,10 +97,12 @@ def test_needed_operations_are_counted_from_the_formula(workload: Workload) -> N
 
 
 def test_memory_is_measured_in_a_process_of_its_own(workload: Workload) -> None:
-    """The peak covers at least the fits' histories: 80 vectors each."""
-    few, more = (memory.measure(workload, fits).solver for fits in (2, 30))
-    vectors = 80 * 10 * workload.layout.width * 4
-    assert more - few > 0.5 * 28 * vectors
+    """The peak covers at least the histories of all paths: 160 vectors each."""
+    more = replace(workload, size=replace(workload.size, folds=6))
+    peaks = [memory.measure(each, 2).solver for each in (workload, more)]
+    paths = [folds * (folds + 1) // 2 + 1 for folds in (workload.size.folds, 6)]
+    vectors = 160 * 10 * workload.layout.width * 4
+    assert peaks[1] - peaks[0] > 0.5 * (paths[1] - paths[0]) * vectors
 
 
 def test_sampled_strengths_are_middles_of_equal_shares(found: report.Findings) -> None:

@@ -7,9 +7,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from foldwise.model.linear import Fit, probabilities
+from foldwise.model.linear import Fit
 from foldwise.model.path import Path, anchors
-from foldwise.model.scores import Scores, score
 from foldwise.model.solver import FitRequest
 from foldwise.search.engine import Engine
 from foldwise.search.folds import FoldPlan, InnerPlan, StudyPlan
@@ -23,6 +22,7 @@ from foldwise.search.results import (
     Tracing,
     Trial,
 )
+from foldwise.search.scoring import Scorer
 from foldwise.search.selection import best_trial, count_fits
 from foldwise.search.study.sampling import SearchSpace
 
@@ -63,6 +63,9 @@ class Candidate:
     C: float
 
 
+Wanted = dict[FitRequest, list[tuple[Candidate, InnerPlan]]]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class NestedSearch:
     """Nested cross-validation of C: K outer studies and the final one.
@@ -80,6 +83,8 @@ class NestedSearch:
         Completed trials in it are replayed; new ones go in before they are told.
     shelf : Shelf
         Paths on it aren't traced again.
+    threads : int
+        Fits scored at a time.
     """
 
     images: NDArray[np.uint8]
@@ -90,6 +95,7 @@ class NestedSearch:
     engine: Engine
     book: Book
     shelf: Shelf
+    threads: int = 1
 
     def run(self) -> Iterator[Event]:
         """Replay what is complete, do the rest, and tell all of it.
@@ -134,6 +140,10 @@ class NestedSearch:
     def _studies(self) -> tuple[StudyPlan, ...]:
         return self.plan.studies
 
+    @property
+    def _scorer(self) -> Scorer:
+        return Scorer(self.images, self.labels, self.plan, self.threads)
+
     def _next(self, study: StudyPlan, done: Done) -> list[Candidate]:
         """The study's trials that can be made now."""
         completed = sorted(done[study.name], key=lambda trial: trial.number)
@@ -149,27 +159,24 @@ class NestedSearch:
         self, candidates: Sequence[Candidate], done: Done, paths: Paths
     ) -> Iterator[Progress | Trial]:
         """Make each distinct fit once, score it wherever it is wanted, and complete the trials."""
-        wanted: dict[FitRequest, list[tuple[Candidate, InnerPlan]]] = {}
+        wanted: Wanted = {}
         for candidate in candidates:
             for inner in candidate.study.inner:
                 request = _request(inner.left_out, candidate.C, paths)
                 wanted.setdefault(request, []).append((candidate, inner))
         folds: dict[Candidate, dict[int, InnerFold]] = {c: {} for c in candidates}
-        for fit in self.engine.solve(tuple(wanted)):
-            scores: dict[int, Scores] = {}
-            for candidate, inner in wanted[FitRequest(fit.left_out, fit.model.C)]:
-                if inner.scored not in scores:
-                    scores[inner.scored] = self._score(fit, inner.scored)[0]
+
+        def parts_of(fit: Fit) -> set[int]:
+            return {inner.scored for _, inner in wanted[_answered(fit)]}
+
+        fits = self.engine.solve(tuple(wanted))
+        for fit, scores in self._scorer.score_all(fits, parts_of):
+            for candidate, inner in wanted[_answered(fit)]:
                 scored = InnerFold(inner.scored, scores[inner.scored], fit.outcome)
                 folds[candidate][inner.scored] = scored
                 if len(folds[candidate]) == len(candidate.study.inner):
                     yield _complete(candidate, folds.pop(candidate))
             yield self._progress(done, sum(map(len, folds.values())))
-
-    def _score(self, fit: Fit, part: int) -> tuple[Scores, NDArray[np.float64]]:
-        rows = self.plan.scored_rows(part)
-        predicted = probabilities(fit.model, self.images[rows])
-        return score(predicted, self.labels[rows]), predicted
 
     def _progress(self, done: Done, partial: int) -> Progress:
         inner = {study.name: len(study.inner) for study in self._studies}
@@ -194,13 +201,17 @@ class NestedSearch:
         yield SearchResult(self.space.metric, trials, tuple(outer), final, counts)
 
     def _outer(self, fold: int, best: Trial, fit: Fit) -> OuterFold:
-        scores, predicted = self._score(fit, fold)
+        scores, predicted = self._scorer.score(fit, fold)
         rows = self.plan.scored_rows(fold)
         return OuterFold(fold, best, fit, scores, rows, self.labels[rows], predicted)
 
 
 def _request(left_out: frozenset[int], C: float, paths: Paths) -> FitRequest:
     return FitRequest(left_out, C, paths[left_out].at(C))
+
+
+def _answered(fit: Fit) -> FitRequest:
+    return FitRequest(fit.left_out, fit.model.C)
 
 
 def _complete(candidate: Candidate, folds: dict[int, InnerFold]) -> Trial:

@@ -64,6 +64,7 @@ def nested_search(
             engine=engine,
             book=book,
             shelf=shelf,
+            threads=threads,
         )
 
 

@@ -58,9 +58,10 @@ def nested_search(
     case = digits(rows)
     plan = FoldPlan.stratified(case.labels, folds=folds, seed=seed)
     layout = Layout.build(case.images, case.labels, plan.parts, classes=case.classes)
-    engine = LocalEngine(layout, SolverOptions(threads=os.cpu_count() or 1))
+    threads = os.cpu_count() or 1
+    engine = LocalEngine(layout, SolverOptions(threads=threads))
     return NestedSearch(
-        case.images, case.labels, plan, space, trials, engine, book, shelf or MemoryShelf()
+        case.images, case.labels, plan, space, trials, engine, book, shelf or MemoryShelf(), threads
     )
 
 
