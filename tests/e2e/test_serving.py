@@ -1,5 +1,6 @@
 """The registered model serves raw pixels without foldwise, and refuses images of another size."""
 
+import json
 import os
 import signal
 import socket
@@ -9,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
@@ -56,21 +57,24 @@ def loaded(store: Store) -> "PyFuncModel":
     import mlflow.pyfunc
 
     with store.as_default():
-        return mlflow.pyfunc.load_model(f"models:/{NAME}@{CHAMPION}")
+        model: PyFuncModel = mlflow.pyfunc.load_model(f"models:/{NAME}@{CHAMPION}")
+    return model
 
 
 @pytest.fixture(scope="module")
-def address(store: Store) -> Iterator[str]:
-    """A server of the champion, started as the README says."""
+def port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = ["models", "serve", "-m", f"models:/{NAME}@{CHAMPION}", "--env-manager", "local"]
-    # MLflow looks for uvicorn on the PATH, as an activated environment has it.
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def address(store: Store, port: int) -> Iterator[str]:
+    """A server of the champion, started by README's lines."""
     server = subprocess.Popen(
-        [str(Path(sys.executable).with_name("mlflow")), *command, "--port", str(port)],
-        env={**os.environ, "MLFLOW_TRACKING_URI": store.tracking_uri, "PATH": path},
+        ["bash", "-ec", as_here(readme_block("mlflow models serve"), port)],
+        cwd=store.root,
+        env=fresh_shell(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -81,6 +85,32 @@ def address(store: Store) -> Iterator[str]:
         with suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGTERM)
         server.wait(30)
+
+
+def readme_block(with_words: str) -> str:
+    """The code of README's only block with these words, as one types it."""
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (block,) = [block for block in text.split("```")[1::2] if with_words in block]
+    _, _, lines = block.partition("\n")
+    return "\n".join(line.removeprefix("$ ") for line in lines.splitlines())
+
+
+def as_here(lines: str, port: int = 0) -> str:
+    """README's lines on the small world's model, on a free port, in the environment we are in."""
+    ours = {
+        "mnist-classifier": NAME,
+        "8000": str(port),
+        "784": "16",
+        ". .venv/bin/activate": f". {Path(sys.executable).with_name('activate')}",
+    }
+    for theirs, here in ours.items():
+        lines = lines.replace(theirs, here)
+    return lines
+
+
+def fresh_shell() -> dict[str, str]:
+    """What a shell has before anything was activated or exported."""
+    return {"PATH": os.defpath, "HOME": os.environ.get("HOME", "/")}
 
 
 def wait_until_up(address: str, server: subprocess.Popen[bytes]) -> str:
@@ -101,6 +131,30 @@ def post_raw(address: str, text: str, kind: str = "application/json") -> request
     return requests.post(
         f"{address}/invocations", data=text, headers={"Content-Type": kind}, timeout=30
     )
+
+
+def test_the_readme_s_curl_line_answers_a_probability_for_each_class(
+    address: str, port: int
+) -> None:
+    """In a shell of its own, with nothing activated."""
+    assert address.endswith(f":{port}")
+    line = as_here(readme_block("curl"), port)
+    answer = subprocess.run(
+        ["bash", "-ec", line], env=fresh_shell(), check=True, capture_output=True, timeout=60
+    )
+    (found,) = json.loads(answer.stdout)["predictions"]
+    black = np.zeros((1, 16), np.uint8)
+    np.testing.assert_allclose(found, probabilities(model_of(0.0), black)[0], rtol=0, atol=1e-12)
+
+
+def test_the_readme_s_lines_of_python_predict(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the variable that its shell lines export."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.tracking_uri)
+    names: dict[str, Any] = {"images": IMAGES}
+    exec(as_here(readme_block("load_model")), names)  # noqa: S102 - README's own lines
+    np.testing.assert_allclose(names["probabilities"], EXPECTED, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("key", ["inputs", "instances"])
@@ -213,10 +267,10 @@ def test_in_python_an_image_of_another_size_is_refused(loaded: "PyFuncModel", wi
 
 def test_the_model_says_what_goes_in(loaded: "PyFuncModel") -> None:
     """It has no input schema to do so."""
-    metadata = loaded.metadata.metadata
+    metadata = loaded.metadata.metadata or {}
     assert metadata["input"].startswith("rows of 16 raw pixels, 0 to 255: 4 x 4")
     assert metadata["output"] == "probabilities of 0, 1, 2, in this order"
-    assert loaded.input_example.tolist() == make_holdout().images[:2].tolist()
+    np.testing.assert_array_equal(loaded.input_example, make_holdout().images[:2])
 
 
 def test_the_model_loads_and_predicts_without_foldwise(store: Store) -> None:

@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 
 from foldwise.settings import Settings
 from foldwise.tracking.audit import Action, Decision, Record, record_id
-from foldwise.tracking.checks import Check, all_hold, same_digest
+from foldwise.tracking.checks import Check, all_hold, judged, same_digest
+from foldwise.tracking.history import unrecorded_now
 from foldwise.tracking.judgement import Request, check_reason, judge
 from foldwise.tracking.lineage import user
 from foldwise.tracking.model_files import files_digest
@@ -104,7 +105,8 @@ def promote(
 def rollback(store: Store, name: str, *, reason: str, after: Watcher = unwatched) -> Outcome:
     """Make the previous champion the champion again; rolling back twice changes nothing.
 
-    Only its files are looked at: a rollback must work when data and reports are gone.
+    Only its files are looked at, and whether it is the previous champion by the records: a rollback
+    must work when data and reports are gone.
 
     Raises
     ------
@@ -119,13 +121,26 @@ def rollback(store: Store, name: str, *, reason: str, after: Watcher = unwatched
         holder = alias_holder(store, name, CHAMPION)
         if holder == version.number:
             return Outcome("unchanged", version, holder, ())
-        with TemporaryDirectory(prefix="foldwise-") as folder:
-            found = files_digest(fetch_files(store, version, Path(folder)))
-        checks = (same_digest("stored files", found, version.tags.get("bytes_digest", "")),)
+        checks = (_same_files(store, version), _was_champion(store, name))
         decision: Decision = "rolled back" if all_hold(checks) else "refused"
         outcome = Outcome(decision, version, holder, checks)
         carry_out(store, version, _record(store, "rollback", outcome, reason), after)
         return outcome
+
+
+def _same_files(store: Store, version: Version) -> Check:
+    with TemporaryDirectory(prefix="foldwise-") as folder:
+        found = files_digest(fetch_files(store, version, Path(folder)))
+    return same_digest("stored files", found, version.tags.get("bytes_digest", ""))
+
+
+def _was_champion(store: Store, name: str) -> Check:
+    """A version that somebody gave the alias to need never have been judged."""
+    changes = [each for each in unrecorded_now(store, name) if each.alias == PREVIOUS]
+    figure = "set by a recorded decision"
+    for change in changes:
+        figure = f"set outside foldwise (recorded: {change.recorded or 'none'})"
+    return judged(PREVIOUS, figure, "set by a recorded decision", holds=not changes)
 
 
 @contextmanager
