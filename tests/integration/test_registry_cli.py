@@ -154,6 +154,16 @@ def test_a_previous_champion_set_by_hand_is_told(project: Store, foldwise: Comma
     assert foldwise.out.endswith("refused: version 3 fails 1 of 2 checks\n")
 
 
+def test_a_rollback_to_the_champion_itself_says_that_there_is_nothing_to_do(
+    project: Store, foldwise: Command
+) -> None:
+    """And not that anything was rolled back."""
+    foldwise("promote", "1")
+    project.client.set_registered_model_alias(NAME, "previous_champion", "1")
+    assert foldwise("rollback", "--reason", "x") == 0
+    assert foldwise.out == "nothing to do: version 1 is the champion already\n"
+
+
 def test_the_history_of_a_deleted_version_is_told(project: Store, foldwise: Command) -> None:
     """What is missing of it is said."""
     foldwise("promote", "1")

@@ -71,6 +71,8 @@ def rollback(given: Namespace) -> None:
     if outcome.decision == "refused":
         _say(check_table(outcome.checks) + "\n")
         _say(f"refused: {_failed(outcome)}\n")
+    elif outcome.decision == "unchanged":
+        _say(f"nothing to do: version {outcome.version.number} is the champion already\n")
     else:
         _say(f"rolled back: {_is_champion(outcome, project.name)}\n")
     _exit(outcome)
