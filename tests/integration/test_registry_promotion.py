@@ -599,6 +599,28 @@ def stop(*_: object) -> None:
     raise Stopped
 
 
+@pytest.mark.parametrize(
+    ("by_hand_to", "figure"),
+    [
+        (3, "set outside foldwise (recorded: 1)"),
+        (None, "removed outside foldwise (recorded: 1)"),
+    ],
+)
+def test_a_promotion_warns_of_a_champion_set_or_removed_by_hand(
+    candidates: Store, by_hand_to: int | None, figure: str
+) -> None:
+    """Without the alias it meets nobody, which its record must tell."""
+    decide(candidates, 1)
+    if by_hand_to is None:
+        candidates.client.delete_registered_model_alias(NAME, "champion")
+    else:
+        set_by_hand(candidates, by_hand_to)
+    outcome = decide(candidates, 2)
+    assert outcome.decision == "promoted"
+    assert checks_of(outcome)["champion"].figure == figure
+    assert read_records(candidates, NAME)[-1].checks[-1].verdict == "warning"
+
+
 def test_a_refusal_does_not_make_a_champion_set_by_hand_a_recorded_one(candidates: Store) -> None:
     """It saw who was champion; nobody decided on it."""
     decide(candidates, 2)

@@ -13,7 +13,7 @@ from foldwise.tracking.champion import Outcome
 from foldwise.tracking.champion import promote as promote_version
 from foldwise.tracking.champion import rollback as roll_back
 from foldwise.tracking.checks import Check, advised
-from foldwise.tracking.history import read_history, unrecorded_now
+from foldwise.tracking.history import RECORDED, read_history, unrecorded_now
 from foldwise.tracking.judgement import Request
 from foldwise.tracking.moving import reconcile
 from foldwise.tracking.registry import (
@@ -139,14 +139,9 @@ def _in_use(project: _Project) -> str:
 
 
 def _recorded(project: _Project) -> tuple[Check, ...]:
-    changes = {each.alias: each for each in unrecorded_now(project.store, project.name)}
-    told = {
-        alias: f"set outside foldwise (recorded: {change.recorded or 'none'})"
-        for alias, change in changes.items()
-    }
-    bound = "set by a recorded decision"
+    found = {each.alias: each.told() for each in unrecorded_now(project.store, project.name)}
     return tuple(
-        advised(alias, told.get(alias, bound), bound, holds=alias not in told)
+        advised(alias, found.get(alias, RECORDED), RECORDED, holds=alias not in found)
         for alias in (CHAMPION, PREVIOUS)
     )
 

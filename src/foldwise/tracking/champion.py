@@ -3,15 +3,15 @@
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from foldwise.settings import Settings
 from foldwise.tracking.audit import Action, Decision, Record, record_id
-from foldwise.tracking.checks import Check, all_hold, judged, same_digest
-from foldwise.tracking.history import unrecorded_now
+from foldwise.tracking.checks import Check, all_hold, same_digest
+from foldwise.tracking.history import RECORDED, unrecorded_now
 from foldwise.tracking.judgement import Request, check_reason, judge
 from foldwise.tracking.lineage import user
 from foldwise.tracking.model_files import files_digest
@@ -93,10 +93,11 @@ def promote(
         judgement = judge(
             store, version, champion, holdout=holdout, settings=settings, request=request
         )
-        decision: Decision = "promoted" if all_hold(judgement.checks) else "refused"
+        checks = (*judgement.checks, *_changes_by_hand(store, name, CHAMPION))
+        decision: Decision = "promoted" if all_hold(checks) else "refused"
         if decision == "refused" and request.is_forced and judgement.is_verified:
             decision = "forced"
-        outcome = Outcome(decision, version, holder, judgement.checks)
+        outcome = Outcome(decision, version, holder, checks)
         if not request.is_dry:
             carry_out(store, version, _record(store, "promote", outcome, request.reason), after)
         return outcome
@@ -136,11 +137,16 @@ def _same_files(store: Store, version: Version) -> Check:
 
 def _was_champion(store: Store, name: str) -> Check:
     """A version that somebody gave the alias to need never have been judged."""
-    changes = [each for each in unrecorded_now(store, name) if each.alias == PREVIOUS]
-    figure = "set by a recorded decision"
-    for change in changes:
-        figure = f"set outside foldwise (recorded: {change.recorded or 'none'})"
-    return judged(PREVIOUS, figure, "set by a recorded decision", holds=not changes)
+    for change in _changes_by_hand(store, name, PREVIOUS):
+        return replace(change, verdict="fail")
+    return Check(PREVIOUS, RECORDED, RECORDED, "pass")
+
+
+def _changes_by_hand(store: Store, name: str, alias: str) -> Iterator[Check]:
+    """A warning if whom we meet, or that we meet nobody, is no recorded decision."""
+    for change in unrecorded_now(store, name):
+        if change.alias == alias:
+            yield Check(alias, change.told(), RECORDED, "warning")
 
 
 @contextmanager

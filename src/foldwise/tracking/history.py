@@ -7,6 +7,7 @@ from foldwise.tracking.audit import Record, read_records
 from foldwise.tracking.registry import CHAMPION, PREVIOUS, alias_holder
 from foldwise.tracking.store import Store
 
+RECORDED = "set by a recorded decision"
 _NOW = "now"
 _NOBODY: Mapping[str, int | None] = {CHAMPION: None, PREVIOUS: None}
 
@@ -29,6 +30,11 @@ class Unrecorded:
     before: str
     recorded: int | None
     found: int | None
+
+    def told(self) -> str:
+        """As a check's figure."""
+        word = "removed" if self.found is None else "set"
+        return f"{word} outside foldwise (recorded: {self.recorded or 'none'})"
 
 
 def read_history(store: Store, name: str) -> tuple[Record | Unrecorded, ...]:
