@@ -1,7 +1,7 @@
 """``python -m benchmarks.calibrate``: how often the gate and the intervals are wrong.
 
 Prints each table as it goes and writes it into docs/statistics.md. Everything is seeded; all of it
-takes about ten minutes of one core. The holdout is never read.
+takes about a quarter of an hour of one core. The holdout is never read.
 """
 
 import sys
