@@ -1,7 +1,7 @@
 """``python -m benchmarks.calibrate``: how often the gate and the intervals are wrong.
 
 Prints each table as it goes and writes it into docs/statistics.md. Everything is seeded; all of it
-takes about ten minutes of one core. The holdout is never read.
+takes about a quarter of an hour of one core. The holdout is never read.
 """
 
 import sys
@@ -24,7 +24,15 @@ from benchmarks.challengers import (
     rivals,
 )
 from benchmarks.coverage import FOLDS, METHODS, METRICS, World, coverage
-from benchmarks.gate_trials import RULES, SEQUENCE, Trial, false_promotions, power
+from benchmarks.gate_trials import (
+    RULES,
+    SEQUENCE,
+    Disagreement,
+    Trial,
+    accuracy_bounds,
+    false_promotions,
+    power,
+)
 from docs.fill import with_section
 from foldwise.tracking.promotion import comparison_level
 
@@ -41,6 +49,10 @@ WORSE = 0.01
 GAINS = (0.002, 0.005, 0.01, 0.02, 0.04)
 NUMBERS = (1, 5, 20)
 POWER_TRIALS = 200
+DIFFERENCES = (0.002, 0.0, -0.001, -0.002, -0.003)
+MARGINS = (0.002, 0.003, 0.005)
+MARGIN_NUMBERS = (2, 5, 20)
+MARGIN_TRIALS = 400
 SIZES = (120, 600, 3000)
 DATA_SETS = 1500
 
@@ -66,6 +78,7 @@ def main() -> None:
     makers: dict[str, Callable[[], Iterator[str]]] = {
         "false-promotions": lambda: _false_promotions((mnist(), digits())),
         "power": lambda: _power(mnist()),
+        "margin": lambda: _margin(mnist()),
         "coverage": _coverage,
     }
     parser = ArgumentParser(prog="python -m benchmarks.calibrate", description=__doc__)
@@ -142,6 +155,39 @@ def _power(population: Population) -> Iterator[str]:
             found = [power(trial, number) for number in NUMBERS]
             cells = " | ".join(f"{each.promoted:.0%} ({each.better:.0%})" for each in found)
             yield f"| {kind.name} | {gain:.1%} | {cells} |"
+
+
+def _margin(population: Population) -> Iterator[str]:
+    yield (
+        f"Share of {MARGIN_TRIALS} holdouts of {population.holdout:,} rows on which the check of"
+        f" accuracy passes, as comparison {', '.join(map(str, MARGIN_NUMBERS))}, by the margin."
+    )
+    yield ""
+    yield (
+        "| two models | right on only one | true accuracy | "
+        + " | ".join(f"margin {margin:g}" for margin in MARGINS)
+        + " |"
+    )
+    yield "|---|---|---|" + "---|" * len(MARGINS)
+    loss = common_loss(population)
+    for kind in KINDS[1:]:
+        both = [
+            rival(population, each, "cautious", loss) for each in (kind.challenger, kind.champion)
+        ]
+        share = Disagreement.of(*map(_required, both)).share
+        for difference in DIFFERENCES:
+            given = Disagreement(share, difference)
+            bounds = [
+                accuracy_bounds(
+                    given, number, holdout=population.holdout, holdouts=MARGIN_TRIALS, seed=SEED
+                )
+                for number in MARGIN_NUMBERS
+            ]
+            cells = " | ".join(
+                " / ".join(f"{(found < margin).mean():.0%}" for found in bounds)
+                for margin in MARGINS
+            )
+            yield f"| {kind.name} | {share:.2%} | {difference:+.1%} | {cells} |"
 
 
 def _coverage() -> Iterator[str]:

@@ -9,8 +9,8 @@ from scipy.special import ndtri
 
 from benchmarks.challengers import Rival
 from foldwise.settings import PromotionSettings
-from foldwise.tracking.promotion import comparison_level
-from foldwise.tracking.promotion.paired import bootstrap_bound, likelihood_bound
+from foldwise.tracking.promotion import LOST_ROW, comparison_level
+from foldwise.tracking.promotion.paired import bootstrap_bound, likelihood_bound, paired_bound
 
 RULES = PromotionSettings()
 SEQUENCE = 20
@@ -46,7 +46,9 @@ def is_better(pair: Pair, level: float, *, draws: int, seed: int) -> bool:
 def is_no_less_accurate(pair: Pair, level: float, *, draws: int, seed: int) -> bool:
     """Whether the gate finds accuracy not worse than by the margin."""
     margin = RULES.accuracy_margin
-    if pair.errors.mean() >= margin or likelihood_bound(pair.errors, level=level) >= margin:
+    if pair.errors.mean() >= margin:
+        return False
+    if likelihood_bound(pair.errors, level=level, worst=LOST_ROW) >= margin:
         return False
     return bootstrap_bound(pair.errors, level=level, draws=draws, seed=seed) < margin
 
@@ -151,6 +153,48 @@ def power(trial: Trial, number: int) -> Power:
             better += 1
             promoted += is_no_less_accurate(drawn, level, draws=DRAWS, seed=seed)
     return Power(promoted / trial.holdouts, better / trial.holdouts)
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """Two models on a population: the share of rows that only one of them predicts right.
+
+    ``difference`` is the challenger's accuracy minus the champion's.
+    """
+
+    share: float
+    difference: float
+
+    @classmethod
+    def of(cls, challenger: Rival, champion: Rival) -> "Disagreement":
+        """As it is on the whole population."""
+        errors = Pair.of(challenger, champion).errors
+        return cls(float(np.abs(errors).mean()), float(-errors.mean()))
+
+    def errors(self, rows: int, random: np.random.Generator) -> NDArray[np.float64]:
+        """Errors of the challenger minus the champion's on so many rows drawn."""
+        chances = [(self.share + sign * self.difference) / 2 for sign in (1, -1)]
+        gained, lost, _ = random.multinomial(rows, [*chances, 1 - self.share])
+        return np.repeat([-1.0, 1.0, 0.0], [gained, lost, rows - gained - lost])
+
+
+def accuracy_bounds(
+    given: Disagreement, number: int, *, holdout: int, holdouts: int, seed: int
+) -> NDArray[np.float64]:
+    """By how much accuracy may have been lost, as the gate bounds it on each holdout drawn."""
+    level = comparison_level(number, RULES.alpha)
+    return np.array(
+        [
+            paired_bound(
+                given.errors(holdout, np.random.default_rng((seed, each))),
+                level=level,
+                draws=DRAWS,
+                seed=each,
+                worst=LOST_ROW,
+            ).upper
+            for each in range(holdouts)
+        ]
+    )
 
 
 def _student(differences: NDArray[np.float64]) -> float:

@@ -132,11 +132,46 @@ def test_a_champion_set_by_hand_is_told(project: Store, foldwise: Command) -> No
     """By verify as a warning, by history as a line."""
     project.client.set_registered_model_alias(NAME, "champion", "2")
     assert foldwise("verify") == 0
-    (line,) = [line for line in foldwise.out.splitlines() if line.startswith("alias")]
-    assert "set outside foldwise" in line
+    (line,) = [line for line in foldwise.out.splitlines() if line.startswith("champion ")]
+    assert "set outside foldwise (recorded: none)" in line
     assert line.endswith("warning")
     foldwise("history")
     assert "none -> 2" in foldwise.out
+
+
+def test_a_previous_champion_set_by_hand_is_told(project: Store, foldwise: Command) -> None:
+    """By verify of either, and by history; a rollback to it is refused."""
+    foldwise("promote", "1")
+    foldwise("promote", "2")
+    project.client.set_registered_model_alias(NAME, "previous_champion", "3")
+    for which in ("champion", "previous_champion"):
+        assert foldwise("verify", which) == 0
+        lines = [line for line in foldwise.out.splitlines() if " set outside foldwise" in line]
+        assert [line.split()[0] for line in lines] == ["previous_champion"]
+    foldwise("history")
+    assert "previous_champion set outside foldwise: 1 -> 3" in foldwise.out
+    assert foldwise("rollback", "--reason", "x") == 2
+    assert foldwise.out.endswith("refused: version 3 fails 1 of 2 checks\n")
+
+
+def test_a_rollback_to_the_champion_itself_says_that_there_is_nothing_to_do(
+    project: Store, foldwise: Command
+) -> None:
+    """And not that anything was rolled back."""
+    foldwise("promote", "1")
+    project.client.set_registered_model_alias(NAME, "previous_champion", "1")
+    assert foldwise("rollback", "--reason", "x") == 0
+    assert foldwise.out == "nothing to do: version 1 is the champion already\n"
+
+
+def test_the_history_of_a_deleted_version_is_told(project: Store, foldwise: Command) -> None:
+    """What is missing of it is said."""
+    foldwise("promote", "1")
+    project.client.delete_model_version(NAME, "1")
+    assert foldwise("history") == 0
+    first, change = foldwise.out.splitlines()[2:]
+    assert "promoted 1 (deleted since)" in first
+    assert "1 -> none" in change
 
 
 @pytest.mark.parametrize(

@@ -11,15 +11,17 @@ from pathlib import Path
 import pytest
 
 from foldwise.errors import PromotionError, StoreError
-from foldwise.tracking.audit import Record, records_of
+from foldwise.tracking.audit import Record, read_records
 from foldwise.tracking.champion import Outcome, promote, rollback
 from foldwise.tracking.checks import Check
 from foldwise.tracking.history import Unrecorded, read_history, unrecorded_now
 from foldwise.tracking.judgement import Request
 from foldwise.tracking.moving import reconcile
 from foldwise.tracking.registration import register
-from foldwise.tracking.registry import Version, all_versions, fetch_files, find_version
+from foldwise.tracking.registry import Version, fetch_files, find_version
+from foldwise.tracking.registry_lock import registry_lock
 from foldwise.tracking.store import Store, open_store
+from foldwise.tracking.ui import serve_ui
 from foldwise.tracking.watching import Watcher, unwatched
 from tests.integration.registry_cases import (
     NAME,
@@ -70,7 +72,7 @@ def aliases(store: Store) -> dict[str, int]:
 
 
 def records(store: Store) -> list[tuple[str, int, str]]:
-    found = records_of(all_versions(store, NAME))
+    found = read_records(store, NAME)
     return [(record.decision, record.version, record.state) for record in found]
 
 
@@ -115,7 +117,7 @@ def test_the_record_tells_who_when_what_and_why(candidates: Store) -> None:
     decide(candidates, 1)
     outcome = decide(candidates, 2, Request(reason="because"))
     version = find_version(candidates, NAME, "2")
-    (record,) = records_of([version])
+    _, record = read_records(candidates, NAME)
     assert record.who.count("@") == 1
     assert record.at.endswith("+00:00")
     assert (record.champion, record.previous, record.version) == (1, None, 2)
@@ -269,7 +271,7 @@ def test_a_promotion_killed_at_any_step_leaves_one_consistent_champion(
         "champion": 4 if moved else 2,
         "previous_champion": 2 if moved else 1,
     }
-    assert unrecorded_now(candidates, NAME) is None
+    assert unrecorded_now(candidates, NAME) == ()
     assert decide(candidates, 4).decision == ("unchanged" if moved else "promoted")
     assert aliases(candidates) == {"challenger": 4, "champion": 4, "previous_champion": 2}
 
@@ -283,7 +285,7 @@ def test_a_first_promotion_killed_at_any_step_leaves_a_champion_or_none(
     reconcile(candidates, NAME)
     moved = step in ("champion moved", "settled")
     assert aliases(candidates) == {"challenger": 4} | ({"champion": 4} if moved else {})
-    assert unrecorded_now(candidates, NAME) is None
+    assert unrecorded_now(candidates, NAME) == ()
 
 
 @pytest.mark.parametrize("step", MOVING)
@@ -298,7 +300,7 @@ def test_a_rollback_killed_at_any_step_leaves_one_consistent_champion(
     moved = step in ("champion moved", "settled")
     assert aliases(candidates)["champion"] == (1 if moved else 2)
     assert aliases(candidates)["previous_champion"] == (2 if moved else 1)
-    assert unrecorded_now(candidates, NAME) is None
+    assert unrecorded_now(candidates, NAME) == ()
 
 
 @pytest.mark.parametrize("step", ["recorded", "copied"])
@@ -344,7 +346,7 @@ def test_a_champion_moved_meanwhile_stops_the_promotion(candidates: Store) -> No
         decide(candidates, 2, after=once("copied", lambda: set_by_hand(candidates, 3)))
     assert aliases(candidates) == {"challenger": 4, "champion": 3}
     assert records(candidates)[-1] == ("promoted", 2, "abandoned")
-    assert unrecorded_now(candidates, NAME) == Unrecorded("now", recorded=1, found=3)
+    assert unrecorded_now(candidates, NAME) == (by_hand("now", 1, 3),)
 
 
 def test_a_champion_moved_right_after_ours_is_noticed(candidates: Store) -> None:
@@ -386,6 +388,10 @@ def once(step: str, act: Callable[[], object]) -> Watcher:
     return lambda done: act() if done == step else None
 
 
+def by_hand(before: str, recorded: int, found: int, alias: str = "champion") -> Unrecorded:
+    return Unrecorded(alias, before, recorded=recorded, found=found)
+
+
 def set_by_hand(store: Store, number: int) -> None:
     store.client.set_registered_model_alias(NAME, "champion", str(number))
 
@@ -403,6 +409,28 @@ def test_rolling_back_returns_to_the_previous_champion_and_twice_to_where_it_was
     assert aliases(candidates) == {"challenger": 4, "champion": 2, "previous_champion": 1}
     decisions = [e.decision for e in read_history(candidates, NAME) if isinstance(e, Record)]
     assert decisions == ["promoted", "promoted", "rolled back", "rolled back"]
+
+
+def test_a_version_that_was_never_champion_is_not_rolled_back_to(candidates: Store) -> None:
+    """Else the alias set by hand would lead past every check; set back, it works."""
+    decide(candidates, 1)
+    decide(candidates, 2)
+    candidates.client.set_registered_model_alias(NAME, "previous_champion", "3")
+    changes = (by_hand("now", 1, 3, "previous_champion"),)
+    assert unrecorded_now(candidates, NAME) == changes
+    # The second time there is a record that saw the alias there: that doesn't make it right.
+    assert rollback(candidates, NAME, reason="x").decision == "refused"
+    outcome = rollback(candidates, NAME, reason="x")
+    assert outcome.decision == "refused"
+    assert checks_of(outcome)["previous_champion"] == Check(
+        "previous_champion",
+        "set outside foldwise (recorded: 1)",
+        "set by a recorded decision",
+        "fail",
+    )
+    assert aliases(candidates)["champion"] == 2
+    candidates.client.set_registered_model_alias(NAME, "previous_champion", "1")
+    assert rollback(candidates, NAME, reason="x").decision == "rolled back"
 
 
 def test_there_may_be_nothing_to_roll_back_to(candidates: Store) -> None:
@@ -436,13 +464,169 @@ def test_a_champion_set_by_hand_shows_as_an_unrecorded_change(candidates: Store)
     """Between the records where it happened, or at the end if nothing followed."""
     decide(candidates, 1)
     set_by_hand(candidates, 3)
-    assert unrecorded_now(candidates, NAME) == Unrecorded("now", recorded=1, found=3)
+    assert unrecorded_now(candidates, NAME) == (by_hand("now", 1, 3),)
     decide(candidates, 2)
     first, change, second = read_history(candidates, NAME)
     assert isinstance(first, Record)
     assert isinstance(second, Record)
-    assert change == Unrecorded(second.at, recorded=1, found=3)
-    assert unrecorded_now(candidates, NAME) is None
+    assert change == by_hand(second.at, 1, 3)
+    assert unrecorded_now(candidates, NAME) == ()
+
+
+def test_decisions_on_a_version_that_was_deleted_stay_in_the_history(candidates: Store) -> None:
+    """With its tags went the full record; the model keeps it in short."""
+    decide(candidates, 1)
+    decide(candidates, 3, Request(reason="a try"))
+    decide(candidates, 2)
+    before = read_records(candidates, NAME)
+    for number in ("1", "3"):
+        candidates.client.delete_model_version(NAME, number)
+    short = [record.shortened() for record in before[:2]]
+    assert list(read_records(candidates, NAME)) == [*short, before[2]]
+    assert "log-loss against champion" in [check.name for check in short[1].checks]
+    # The alias of the previous champion went with its version.
+    change = by_hand("now", 1, 0, "previous_champion")
+    assert unrecorded_now(candidates, NAME) == (replace(change, found=None),)
+    assert decide(candidates, 4).decision == "promoted"
+    assert [record.version for record in read_records(candidates, NAME)] == [1, 3, 2, 4]
+
+
+def test_a_move_to_a_version_that_was_deleted_before_it_was_settled_is_abandoned(
+    candidates: Store,
+) -> None:
+    """Nothing else is left to be said of it, and nothing stops the next decision."""
+    decide(candidates, 1)
+    assert in_process(promote_and_die, candidates.root, "2", "previous moved") == -signal.SIGKILL
+    candidates.client.delete_model_version(NAME, "2")
+    (settled,) = reconcile(candidates, NAME)
+    assert (settled.version, settled.state, settled.is_short) == (2, "abandoned", True)
+    assert aliases(candidates) == {"challenger": 4, "champion": 1}
+    assert decide(candidates, 4).decision == "promoted"
+
+
+def test_a_record_that_the_model_does_not_keep_yet_is_kept_by_the_next_command(
+    candidates: Store,
+) -> None:
+    """A kill may come between the version's tag and the model's."""
+    decide(candidates, 1)
+    (record,) = read_records(candidates, NAME)
+    candidates.client.delete_registered_model_tag(NAME, f"audit.{record.id}")
+    assert reconcile(candidates, NAME) == ()
+    candidates.client.delete_model_version(NAME, "1")
+    assert read_records(candidates, NAME) == (record.shortened(),)
+
+
+def on_a_server(store: Store) -> Store:
+    """The same store as if it were reached over HTTP, where other machines may be at work."""
+    return replace(store, artifacts=None)
+
+
+def test_on_a_server_a_move_that_began_just_now_is_left_to_whom_it_belongs(
+    candidates: Store,
+) -> None:
+    """Another machine's move isn't settled under its hands, and nobody decides meanwhile."""
+    server = on_a_server(candidates)
+    decide(candidates, 1)
+    assert in_process(promote_and_die, candidates.root, "2", "previous moved") == -signal.SIGKILL
+    before = content_of(candidates)
+    assert reconcile(server, NAME) == ()
+    with pytest.raises(StoreError, match=r"one decision on .* the move to version 2 by"):
+        decide(server, 4)
+    with pytest.raises(StoreError, match="run again in 120 s"):
+        rollback(server, NAME, reason="x")
+    assert content_of(candidates) == before
+
+
+def test_on_a_server_a_move_that_began_long_ago_is_settled(
+    candidates: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever began it is dead."""
+    decide(candidates, 1)
+    assert in_process(promote_and_die, candidates.root, "2", "previous moved") == -signal.SIGKILL
+    monkeypatch.setattr("foldwise.tracking.moving._LONGEST_MOVE", 0.0)
+    (settled,) = reconcile(on_a_server(candidates), NAME)
+    assert settled.state == "abandoned"
+    assert aliases(candidates) == {"challenger": 4, "champion": 1}
+
+
+def test_who_loses_a_race_leaves_the_winner_s_previous_champion(candidates: Store) -> None:
+    """Two machines may both have seen the old champion; the later move stands, whole."""
+    decide(candidates, 1)
+    decide(candidates, 2)
+
+    def overtake() -> None:
+        for alias, number in (("previous_champion", "2"), ("champion", "3")):
+            candidates.client.set_registered_model_alias(NAME, alias, number)
+
+    with pytest.raises(StoreError, match="must be version 4, got 3"):
+        decide(candidates, 4, after=once("champion moved", overtake))
+    assert aliases(candidates) == {"challenger": 4, "champion": 3, "previous_champion": 2}
+
+
+def test_checkouts_that_share_a_database_share_the_lock(
+    candidates: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two promotions from two folders wait for each other all the same."""
+    monkeypatch.setattr("foldwise.tracking.registry_lock._SECONDS", 0.1)
+    elsewhere = replace(candidates, root=tmp_path / "elsewhere")
+    with registry_lock(candidates), pytest.raises(StoreError, match="another process has held"):
+        decide(elsewhere, 1)
+
+
+@pytest.mark.parametrize("opened", ["registering", "the UI"])
+def test_whoever_opens_the_store_after_a_kill_settles_the_move(
+    candidates: Store, opened: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only the commands that decide."""
+    decide(candidates, 1)
+    assert in_process(promote_and_die, candidates.root, "2", "previous moved") == -signal.SIGKILL
+    if opened == "registering":
+        register(candidates, submission(model_of(BEST, 1), SPLIT, start_run(candidates)))
+    else:
+        monkeypatch.setattr("foldwise.tracking.ui._check_free", stop)
+        candidates.client.set_tag(start_run(candidates), "level", "pipeline")
+        with pytest.raises(Stopped):
+            serve_ui(root=candidates.root)
+    assert records(candidates)[-1] == ("promoted", 2, "abandoned")
+    assert "previous_champion" not in aliases(candidates)
+
+
+class Stopped(Exception):
+    """Before a server is started."""
+
+
+def stop(*_: object) -> None:
+    raise Stopped
+
+
+@pytest.mark.parametrize(
+    ("by_hand_to", "figure"),
+    [
+        (3, "set outside foldwise (recorded: 1)"),
+        (None, "removed outside foldwise (recorded: 1)"),
+    ],
+)
+def test_a_promotion_warns_of_a_champion_set_or_removed_by_hand(
+    candidates: Store, by_hand_to: int | None, figure: str
+) -> None:
+    """Without the alias it meets nobody, which its record must tell."""
+    decide(candidates, 1)
+    if by_hand_to is None:
+        candidates.client.delete_registered_model_alias(NAME, "champion")
+    else:
+        set_by_hand(candidates, by_hand_to)
+    outcome = decide(candidates, 2)
+    assert outcome.decision == "promoted"
+    assert checks_of(outcome)["champion"].figure == figure
+    assert read_records(candidates, NAME)[-1].checks[-1].verdict == "warning"
+
+
+def test_a_refusal_does_not_make_a_champion_set_by_hand_a_recorded_one(candidates: Store) -> None:
+    """It saw who was champion; nobody decided on it."""
+    decide(candidates, 2)
+    set_by_hand(candidates, 1)
+    assert decide(candidates, 3).decision == "refused"
+    assert unrecorded_now(candidates, NAME) == (by_hand("now", 2, 1),)
 
 
 def test_a_damaged_audit_tag_is_named(candidates: Store) -> None:

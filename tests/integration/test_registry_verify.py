@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import skops.io
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from foldwise.errors import StoreError
 from foldwise.tracking.lineage import git_state, library_versions
@@ -259,6 +260,28 @@ def test_a_model_of_another_kind_is_refused(store: Store, version: Version) -> N
     folder = stored_folder(store, version)
     (folder / "model.skops").write_bytes(skops.io.dumps(FunctionTransformer()))
     with pytest.raises(StoreError, match="as foldwise wrote it"):
+        read_model(folder)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        FunctionTransformer(np.negative, validate=True, kw_args={"dtype": "float64"}),
+        FunctionTransformer(np.positive, validate=True, kw_args={"dtype": "float32"}),
+        FunctionTransformer(np.positive, validate=True),
+        StandardScaler(with_mean=False, with_std=False),
+    ],
+    ids=["negative", "float32", "as it is", "another step"],
+)
+def test_a_first_step_that_does_more_than_convert_is_refused(
+    store: Store, version: Version, first: object
+) -> None:
+    """Trusted as its type may be, the model's numbers would no longer say what it computes."""
+    folder = stored_folder(store, version)
+    pipeline = read_model(folder).pipeline
+    pipeline.steps[0] = (pipeline.steps[0][0], first)
+    (folder / "model.skops").write_bytes(skops.io.dumps(pipeline))
+    with pytest.raises(StoreError, match="that only makes float64 is expected"):
         read_model(folder)
 
 

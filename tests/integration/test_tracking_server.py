@@ -274,4 +274,4 @@ def test_models_are_registered_promoted_and_verified_on_a_team_server(
     folder = fetch_files(team_store, champion, tmp_path)
     assert len(list((folder / "audit").iterdir())) == 2
     assert champion.number == 1
-    assert unrecorded_now(team_store, NAME) is None
+    assert unrecorded_now(team_store, NAME) == ()

@@ -127,12 +127,22 @@ def test_the_history_shows_moves_refusals_and_what_nobody_recorded() -> None:
         RECORD, decision="refused", state="none", champion=1, version=2, reason="a\ntry"
     )
     abandoned = replace(RECORD, state="abandoned", champion=1, version=3)
-    table = history_table([RECORD, refused, abandoned, Unrecorded("now", recorded=1, found=3)])
+    gone = replace(RECORD, champion=1, version=4).shortened()
+    by_hand = [
+        Unrecorded("champion", "now", recorded=4, found=3),
+        Unrecorded("previous_champion", "now", recorded=1, found=None),
+    ]
+    table = history_table([RECORD, refused, abandoned, gone, *by_hand])
     shown = [[cell.strip() for cell in line.split("  ") if cell] for line in table.splitlines()[2:]]
     when = RECORD.at
     assert shown == [
         [when, "ann@host", "promoted 1", "none -> 1", "fits", "-"],
         [when, "ann@host", "refused 2", "1", "fits", "a try"],
         [when, "ann@host", "promoted (abandoned) 3", "1", "fits", "-"],
-        ["before now", "?", "unrecorded", "1 -> 3", "-", "set outside foldwise"],
+        [when, "ann@host", "promoted 4 (deleted since)", "1 -> 4", "fits", "-"],
+        ["before now", "?", "unrecorded", "4 -> 3", "-", "champion set outside foldwise"],
+        [
+            *("before now", "?", "unrecorded", "-", "-"),
+            "previous_champion set outside foldwise: 1 -> none",
+        ],
     ]

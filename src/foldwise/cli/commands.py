@@ -12,11 +12,18 @@ from foldwise.tracking.address import project_root
 from foldwise.tracking.champion import Outcome
 from foldwise.tracking.champion import promote as promote_version
 from foldwise.tracking.champion import rollback as roll_back
-from foldwise.tracking.checks import Check
-from foldwise.tracking.history import read_history, unrecorded_now
+from foldwise.tracking.checks import Check, advised
+from foldwise.tracking.history import RECORDED, read_history, unrecorded_now
 from foldwise.tracking.judgement import Request
 from foldwise.tracking.moving import reconcile
-from foldwise.tracking.registry import CHALLENGER, CHAMPION, alias_holder, find_version, model_name
+from foldwise.tracking.registry import (
+    CHALLENGER,
+    CHAMPION,
+    PREVIOUS,
+    alias_holder,
+    find_version,
+    model_name,
+)
 from foldwise.tracking.store import Store, open_store
 from foldwise.tracking.verify import Holdout
 from foldwise.tracking.verify import verify as verify_version
@@ -61,10 +68,11 @@ def rollback(given: Namespace) -> None:
     """Return to the previous champion."""
     project = _open()
     outcome = roll_back(project.store, project.name, reason=given.reason)
-    number = outcome.version.number
     if outcome.decision == "refused":
         _say(check_table(outcome.checks) + "\n")
-        _say(f"refused: the files of version {number} aren't those that were registered\n")
+        _say(f"refused: {_failed(outcome)}\n")
+    elif outcome.decision == "unchanged":
+        _say(f"nothing to do: version {outcome.version.number} is the champion already\n")
     else:
         _say(f"rolled back: {_is_champion(outcome, project.name)}\n")
     _exit(outcome)
@@ -84,8 +92,8 @@ def verify(given: Namespace) -> None:
     version = find_version(project.store, project.name, which)
     verification = verify_version(project.store, version, project.holdout(), project.settings)
     checks = verification.checks
-    if CHAMPION in version.aliases:
-        checks = (*checks, _recorded(project))
+    if {CHAMPION, PREVIOUS}.intersection(version.aliases):
+        checks = (*checks, *_recorded(project))
     _say(f"{project.name} version {version.number} ({', '.join(version.aliases) or 'no alias'})\n")
     _say(f"\n{check_table(checks)}\n")
     _say("verified\n" if verification.holds else "not verified: don't serve this version\n")
@@ -130,12 +138,12 @@ def _in_use(project: _Project) -> str:
     return CHALLENGER if alias_holder(project.store, project.name, CHAMPION) is None else CHAMPION
 
 
-def _recorded(project: _Project) -> Check:
-    change = unrecorded_now(project.store, project.name)
-    if change is None:
-        return Check("alias", "champion", "set by a recorded decision", "pass")
-    found = f"champion set outside foldwise (recorded: {change.recorded or 'none'})"
-    return Check("alias", found, "set by a recorded decision", "warning")
+def _recorded(project: _Project) -> tuple[Check, ...]:
+    found = {each.alias: each.told() for each in unrecorded_now(project.store, project.name)}
+    return tuple(
+        advised(alias, found.get(alias, RECORDED), RECORDED, holds=alias not in found)
+        for alias in (CHAMPION, PREVIOUS)
+    )
 
 
 def _promotion(outcome: Outcome, name: str, *, is_dry: bool) -> str:
@@ -144,13 +152,17 @@ def _promotion(outcome: Outcome, name: str, *, is_dry: bool) -> str:
         case "unchanged":
             return f"nothing to do: the champion has the content of version {number} already\n"
         case "refused":
-            failed = sum(check.verdict == "fail" for check in outcome.checks)
-            words = f"version {number} fails {failed} of {len(outcome.checks)} checks"
-            return f"{'dry run: would be refused' if is_dry else 'refused'}: {words}\n"
+            words = "dry run: would be refused" if is_dry else "refused"
+            return f"{words}: {_failed(outcome)}\n"
         case decision if is_dry:
             return f"dry run: version {number} would be {decision}\n"
         case decision:
             return f"{decision}: {_is_champion(outcome, name)}\n"
+
+
+def _failed(outcome: Outcome) -> str:
+    failed = sum(check.verdict == "fail" for check in outcome.checks)
+    return f"version {outcome.version.number} fails {failed} of {len(outcome.checks)} checks"
 
 
 def _is_champion(outcome: Outcome, name: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from foldwise.tracking.audit import Record
 from foldwise.tracking.checks import Check
 from foldwise.tracking.history import Unrecorded
+from foldwise.tracking.registry import CHAMPION
 
 
 def columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -34,19 +35,26 @@ def history_table(entries: Iterable[Record | Unrecorded]) -> str:
 
 def _told(entry: Record | Unrecorded) -> tuple[str, ...]:
     if isinstance(entry, Unrecorded):
-        move = _move(entry.recorded, entry.found)
-        return (f"before {entry.before}", "?", "unrecorded", move, "-", "set outside foldwise")
-    decision = entry.decision + (" (abandoned)" if entry.state == "abandoned" else "")
+        return _unrecorded(entry)
+    state = f" ({entry.state})" if entry.state in ("pending", "abandoned") else ""
+    gone = " (deleted since)" if entry.is_short else ""
     moved = entry.state == "applied"
     failed = ", ".join(check.name for check in entry.checks if check.verdict == "fail")
     return (
         entry.at,
         entry.who,
-        f"{decision} {entry.version}",
+        f"{entry.decision}{state} {entry.version}{gone}",
         _move(entry.champion, entry.version if moved else entry.champion),
         failed or "-",
         " ".join(entry.reason.split()) or "-",
     )
+
+
+def _unrecorded(entry: Unrecorded) -> tuple[str, ...]:
+    move, reason = _move(entry.recorded, entry.found), f"{entry.alias} set outside foldwise"
+    if entry.alias != CHAMPION:
+        move, reason = "-", f"{reason}: {move}"
+    return (f"before {entry.before}", "?", "unrecorded", move, "-", reason)
 
 
 def _move(before: int | None, after: int | None) -> str:

@@ -1,5 +1,6 @@
 """The model card: a version's description in Markdown, as MLflow's registry shows it."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 from foldwise.model.scores import METRICS
@@ -17,6 +18,7 @@ def render(findings: Findings) -> str:
     sections = (
         findings.headline(),
         *(f"> **Caution.** {caution}" for caution in findings.cautions()),
+        f"## Use\n\n{_use(findings)}",
         f"## Data\n\n{_data(findings)}",
         f"## Procedure\n\n{findings.procedure()}",
         f"## Outer estimate\n\n{findings.answer()}\n\n{_outer(findings)}\n\n{_folds(findings)}",
@@ -25,6 +27,15 @@ def render(findings: Findings) -> str:
         f"## Limits\n\n{_bullets(limits(len(findings.search.folds)))}",
     )
     return "\n\n".join(sections) + "\n"
+
+
+def _use(findings: Findings) -> str:
+    shape = findings.data.image_shape
+    return (
+        f"Give rows of {math.prod(shape)} numbers: raw pixels, 0 to 255, of images of"
+        f" {' × '.join(map(str, shape))}, flattened row by row, unscaled. The answer is a row of"
+        f" {len(findings.data.classes)} probabilities for each, in the order of the classes."
+    )
 
 
 def _data(findings: Findings) -> str:

@@ -3,7 +3,7 @@
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from foldwise.settings import Settings
 from foldwise.tracking.audit import Action, Decision, Record, record_id
 from foldwise.tracking.checks import Check, all_hold, same_digest
+from foldwise.tracking.history import RECORDED, unrecorded_now
 from foldwise.tracking.judgement import Request, check_reason, judge
 from foldwise.tracking.lineage import user
 from foldwise.tracking.model_files import files_digest
@@ -92,10 +93,11 @@ def promote(
         judgement = judge(
             store, version, champion, holdout=holdout, settings=settings, request=request
         )
-        decision: Decision = "promoted" if all_hold(judgement.checks) else "refused"
+        checks = (*judgement.checks, *_changes_by_hand(store, name, CHAMPION))
+        decision: Decision = "promoted" if all_hold(checks) else "refused"
         if decision == "refused" and request.is_forced and judgement.is_verified:
             decision = "forced"
-        outcome = Outcome(decision, version, holder, judgement.checks)
+        outcome = Outcome(decision, version, holder, checks)
         if not request.is_dry:
             carry_out(store, version, _record(store, "promote", outcome, request.reason), after)
         return outcome
@@ -104,7 +106,8 @@ def promote(
 def rollback(store: Store, name: str, *, reason: str, after: Watcher = unwatched) -> Outcome:
     """Make the previous champion the champion again; rolling back twice changes nothing.
 
-    Only its files are looked at: a rollback must work when data and reports are gone.
+    Only its files are looked at, and whether it is the previous champion by the records: a rollback
+    must work when data and reports are gone.
 
     Raises
     ------
@@ -119,13 +122,31 @@ def rollback(store: Store, name: str, *, reason: str, after: Watcher = unwatched
         holder = alias_holder(store, name, CHAMPION)
         if holder == version.number:
             return Outcome("unchanged", version, holder, ())
-        with TemporaryDirectory(prefix="foldwise-") as folder:
-            found = files_digest(fetch_files(store, version, Path(folder)))
-        checks = (same_digest("stored files", found, version.tags.get("bytes_digest", "")),)
+        checks = (_same_files(store, version), _was_champion(store, name))
         decision: Decision = "rolled back" if all_hold(checks) else "refused"
         outcome = Outcome(decision, version, holder, checks)
         carry_out(store, version, _record(store, "rollback", outcome, reason), after)
         return outcome
+
+
+def _same_files(store: Store, version: Version) -> Check:
+    with TemporaryDirectory(prefix="foldwise-") as folder:
+        found = files_digest(fetch_files(store, version, Path(folder)))
+    return same_digest("stored files", found, version.tags.get("bytes_digest", ""))
+
+
+def _was_champion(store: Store, name: str) -> Check:
+    """A version that somebody gave the alias to need never have been judged."""
+    for change in _changes_by_hand(store, name, PREVIOUS):
+        return replace(change, verdict="fail")
+    return Check(PREVIOUS, RECORDED, RECORDED, "pass")
+
+
+def _changes_by_hand(store: Store, name: str, alias: str) -> Iterator[Check]:
+    """A warning if whom we meet, or that we meet nobody, is no recorded decision."""
+    for change in unrecorded_now(store, name):
+        if change.alias == alias:
+            yield Check(alias, change.told(), RECORDED, "warning")
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A version's files: written as MLflow serves them, digested, read without unpickling."""
 
 import hashlib
+import math
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,7 @@ from foldwise.model.linear import LinearModel
 from foldwise.model.pipeline import from_pipeline, to_pipeline
 from foldwise.tracking.evidence import Evidence
 from foldwise.tracking.faults import store_faults
+from foldwise.tracking.serving import as_served, without_conversion
 
 EVIDENCE, CARD = "evidence.json", "card.md"
 AUDIT = "audit"
@@ -59,8 +61,8 @@ def write_model(
     """Write a model's folder: MLflow's files, the evidence and the card.
 
     It needs scikit-learn, skops and mlflow to be served, and answers probabilities. The signature
-    is one unnamed double column per pixel, which takes arrays of any usual type, DataFrames and
-    JSON, and refuses a smaller width; MLflow drops what a wider input has too many.
+    tells the answer alone, see `foldwise.tracking.serving`; what goes in is told by the metadata,
+    the example and the card.
 
     Parameters
     ----------
@@ -76,22 +78,28 @@ def write_model(
     from mlflow.models import Model, ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    width = len(model.mean)
     mlflow.sklearn.save_model(
-        to_pipeline(model, evidence.classes),
+        as_served(to_pipeline(model, evidence.classes)),
         str(folder),
         serialization_format="skops",
-        signature=ModelSignature(
-            inputs=Schema([ColSpec("double")] * width),
-            outputs=Schema([ColSpec("double")] * len(evidence.classes)),
-        ),
+        signature=ModelSignature(outputs=Schema([ColSpec("double")] * len(evidence.classes))),
         input_example=example.astype(np.float64),
         pip_requirements=[f"{name}=={version(name)}" for name in _SERVED_WITH],
         pyfunc_predict_fn="predict_proba",
+        metadata=_described(evidence),
         mlflow_model=Model(artifact_path="model", run_id=ids[0], model_id=ids[1]),
     )
     (folder / EVIDENCE).write_text(evidence.to_json(), encoding="utf-8")
     (folder / CARD).write_text(card, encoding="utf-8")
+
+
+def _described(evidence: Evidence) -> dict[str, str]:
+    shape = evidence.data.image_shape
+    return {
+        "input": f"rows of {math.prod(shape)} raw pixels, 0 to 255:"
+        f" {' x '.join(map(str, shape))}, flattened row by row",
+        "output": f"probabilities of {', '.join(map(str, evidence.classes))}, in this order",
+    }
 
 
 def files_digest(folder: Path) -> str:
@@ -160,4 +168,4 @@ def _constructed(folder: Path) -> StoredModel:
         )
     evidence = Evidence.from_json((folder / EVIDENCE).read_text(encoding="utf-8"))
     pipeline = skops.io.load(folder / _SKOPS, trusted=[])
-    return StoredModel(pipeline, from_pipeline(pipeline), evidence)
+    return StoredModel(pipeline, from_pipeline(without_conversion(pipeline)), evidence)

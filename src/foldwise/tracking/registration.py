@@ -16,6 +16,7 @@ from foldwise.tracking.faults import store_faults
 from foldwise.tracking.holdout_budget import ensure_registered_model
 from foldwise.tracking.lineage import machine
 from foldwise.tracking.model_files import files_digest, write_model
+from foldwise.tracking.moving import reconcile
 from foldwise.tracking.registry import (
     CHALLENGER,
     Version,
@@ -103,6 +104,7 @@ def register(store: Store, submission: Submission, *, after: Watcher = unwatched
         ``versioned``, ``aliased``.
     """
     name = submission.name
+    reconcile(store, name)
     with registry_lock(store), store_faults(f"registering a version of {name}"):
         ensure_registered_model(store.client, name)
         version = _registered(store, submission)

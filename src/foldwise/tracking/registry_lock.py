@@ -14,12 +14,15 @@ _SECONDS = 600
 
 @contextmanager
 def registry_lock(store: Store) -> Iterator[None]:
-    """Wait for, then hold ``mlruns/registry.lock``; the system frees it if the process is killed.
+    """Wait for, then hold ``registry.lock`` beside the database; a killed process frees it.
+
+    Checkouts that share a database share the lock.
 
     On a server, other machines don't see it: who moves an alias there looks again before and
     after the move.
     """
-    path = store.root / "mlruns" / "registry.lock"
+    folder = store.artifacts.parent if store.artifacts else store.root / "mlruns"
+    path = folder / "registry.lock"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path, timeout=_SECONDS)

@@ -14,7 +14,9 @@ from typing import NoReturn
 
 from foldwise.errors import StoreError
 from foldwise.tracking.address import project_root, tracking_address
+from foldwise.tracking.moving import reconcile
 from foldwise.tracking.page import page_links, recorded_data
+from foldwise.tracking.registry import model_name
 from foldwise.tracking.store import Store, open_store
 
 _STARTING_SECONDS = 90
@@ -50,6 +52,8 @@ def serve_ui(*, host: str = "127.0.0.1", port: int = 5000, root: Path | None = N
     names = recorded_data(store)
     if not names:
         raise StoreError("nothing was recorded yet: run `make repro` first")
+    for name in names:
+        reconcile(store, model_name(name))
     if store.is_server:
         _say(_listing(store, names, store.tracking_uri))
         return

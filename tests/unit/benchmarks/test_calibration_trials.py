@@ -1,5 +1,7 @@
 """What calibrates the gate is the gate itself, and the models and data it is tried on are real."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,9 +13,11 @@ from benchmarks.challengers import Origin, Population, Rival, common_loss, rival
 from benchmarks.coverage import FOLDS, Sample, World, coverage, search
 from benchmarks.gate_trials import (
     RULES,
+    Disagreement,
     Pair,
     Power,
     Trial,
+    accuracy_bounds,
     false_promotions,
     is_better,
     is_no_less_accurate,
@@ -22,7 +26,7 @@ from benchmarks.gate_trials import (
 from benchmarks.newton import Fits, fit_all
 from foldwise.model.scores import predicted_codes
 from foldwise.search.folds import FoldPlan
-from foldwise.tracking.promotion import paired_bound
+from foldwise.tracking.promotion import compare, paired_bound
 from tests.unit.model.predictions import draw_predictions
 
 
@@ -45,9 +49,52 @@ def test_a_trial_judges_exactly_as_the_gate_does(seed: int, level: float, rows: 
     drawn = {"draws": 100, "seed": seed}
     upper = paired_bound(differences, level=level, **drawn).upper
     for step in (-1e-5, 1e-5):
-        pair = Pair(differences - upper + step, differences - upper + step + RULES.accuracy_margin)
+        pair = Pair(differences - upper + step, np.zeros(rows))
         assert is_better(pair, level, **drawn) == (step < 0)
-        assert is_no_less_accurate(pair, level, **drawn) == (step < 0)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 5000), st.integers(100, 3000), st.sampled_from([0.0, 0.001, 0.01]))
+def test_a_trial_judges_accuracy_exactly_as_the_gate_does(
+    seed: int, rows: int, lost: float
+) -> None:
+    """With losses or without, which a small holdout must not take for proof."""
+    random = np.random.default_rng(seed)
+    champion_right = random.random(rows) < 0.95
+    right = (champion_right | (random.random(rows) < 0.2)) & (random.random(rows) >= lost)
+    one, other = (np.eye(2)[1 - each.astype(int)] for each in (right, champion_right))
+    labels, rules = np.zeros(rows, np.int64), replace(RULES, bootstrap=100)
+    told = compare(one, other, labels, rules=rules, number=2, seed=seed)
+    pair = Pair(np.zeros(rows), champion_right.astype(np.float64) - right)
+    assert is_no_less_accurate(pair, told.level, draws=100, seed=seed) == told.is_no_less_accurate
+
+
+def test_a_disagreement_draws_rows_as_often_as_it_says() -> None:
+    """Gains and losses apart, and their difference is that of the accuracies."""
+    given_ = Disagreement(share=0.02, difference=-0.004)
+    errors = given_.errors(1_000_000, np.random.default_rng(1))
+    assert set(errors) == {-1.0, 0.0, 1.0}
+    assert np.abs(errors).mean() == pytest.approx(0.02, abs=5e-4)
+    assert errors.mean() == pytest.approx(0.004, abs=5e-4)
+
+
+def test_a_disagreement_is_read_off_two_models() -> None:
+    """As their pair of errors has it."""
+    people = population()
+    one, other, *_ = rivals(people, common_loss(people), list(people.models))[::2]
+    found = Disagreement.of(one, other)
+    assert found.share == (one.right != other.right).mean()
+    assert found.difference == pytest.approx(one.right.mean() - other.right.mean())
+
+
+def test_the_chance_to_pass_at_the_margin_is_below_the_level() -> None:
+    """That is what the check of accuracy promises; a gain passes."""
+    at_margin = Disagreement(0.012, -RULES.accuracy_margin)
+    asked = {"number": 1, "holdout": 10_000, "holdouts": 25, "seed": 1}
+    passed = (accuracy_bounds(at_margin, **asked) < RULES.accuracy_margin).mean()
+    assert passed <= 0.12
+    gain = Disagreement(0.012, 0.004)
+    assert (accuracy_bounds(gain, **asked) < RULES.accuracy_margin).mean() > 0.95
 
 
 @pytest.mark.parametrize("side", ["cautious", "confident"])

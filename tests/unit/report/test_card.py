@@ -1,5 +1,6 @@
 """The model card reads well where MLflow shows it."""
 
+import math
 from dataclasses import replace
 
 from foldwise.report import card
@@ -23,6 +24,15 @@ def test_every_table_row_has_as_many_cells_as_its_header() -> None:
     assert len(tables) == 4
     for table in tables:
         assert len({line.count("|") for line in table.splitlines()}) == 1
+
+
+def test_the_card_tells_what_the_model_takes_and_answers() -> None:
+    """The version has no input schema that would."""
+    findings = make_findings()
+    pixels = math.prod(findings.data.image_shape)
+    text = card.render(findings)
+    assert f"rows of {pixels} numbers: raw pixels, 0 to 255" in text
+    assert f"{len(findings.data.classes)} probabilities" in text
 
 
 def test_the_card_tells_origin_and_limits() -> None:

@@ -98,6 +98,26 @@ def test_the_likelihood_bound_uses_up_what_is_allowed(rows: int, level: float, s
     assert ratio == pytest.approx(ndtri(level) ** 2, rel=1e-3)
 
 
+@pytest.mark.parametrize("rows", [297, 2000])
+@pytest.mark.parametrize("level", [0.03, 0.0076, 0.0012])
+def test_a_bound_on_lost_rows_is_wrong_no_more_often_than_it_says(rows: int, level: float) -> None:
+    """Exactly, by the binomial: also where none was lost, which doesn't show that none can be."""
+    for lost in range(12):
+        errors = np.repeat([1.0, 0.0], [lost, rows - lost])
+        bound = paired_bound(errors, level=level, draws=500, seed=1, worst=1.0).upper
+        # Had the true share been just above the bound, so few would be lost this seldom.
+        assert stats.binom.cdf(lost, rows, bound) <= level
+
+
+def test_the_worst_that_can_be_counts_for_more_than_the_worst_that_was_seen() -> None:
+    """And for the same once it was seen."""
+    gained_only, both = np.repeat([-1.0, 0.0], [5, 95]), np.repeat([-1.0, 1.0, 0.0], [5, 1, 94])
+    unseen = [likelihood_bound(gained_only, level=0.01, worst=worst) for worst in (None, 1.0)]
+    assert unseen[0] < 0 < unseen[1]
+    seen = [likelihood_bound(both, level=0.01, worst=worst) for worst in (None, 1.0)]
+    assert seen[0] == seen[1]
+
+
 def test_for_many_calm_rows_both_bounds_are_students() -> None:
     """With normal differences there is nothing to correct."""
     differences = np.random.default_rng(1).normal(-0.01, 0.1, size=20_000)

@@ -161,6 +161,18 @@ def test_better_log_loss_is_not_enough_if_accuracy_falls_by_more_than_the_margin
     assert decision.outcome == "refused"
 
 
+def test_a_small_holdout_can_not_show_that_no_accuracy_was_lost() -> None:
+    """Equal on all of its 400 images, two models may still differ by more than the margin."""
+    champion = predicted(3)
+    sharper = towards_truth(champion, np.where(champion.argmax(axis=1) == LABELS, 0.1, 0.0))
+    decision = judge(sharper, champion, number=20)
+    assert verdict(decision, "log-loss against champion") == "pass"
+    assert verdict(decision, "accuracy against champion") == "fail"
+    (check,) = [each for each in decision.checks if each.name == "accuracy against champion"]
+    assert check.figure.startswith("+0.00000, at least -0.0")
+    assert judge(sharper, champion, number=1).outcome == "promoted"
+
+
 def test_different_holdouts_are_an_error() -> None:
     """Figures of different images are not paired, so nothing is decided."""
     champion = contender(WORSE, content="other", data=replace(DATA, holdout_digest="0" * 64))

@@ -13,6 +13,9 @@ from foldwise.settings import PromotionSettings
 from foldwise.tracking.checks import Check, advised, judged
 from foldwise.tracking.promotion.paired import PairedBound, paired_bound
 
+LOST_ROW = 1.0
+"""Error of a row that only the champion predicts right, minus the champion's: none is worse."""
+
 
 def comparison_level(comparison: int, alpha: float) -> float:
     """One-sided level of the comparison number k = 1, 2, ... on a holdout: 6 alpha / (pi k)^2.
@@ -69,7 +72,8 @@ class Comparison:
         )
         yield judged(
             "accuracy against champion",
-            f"{-self.errors.mean:+.5f}, at least {-self.errors.upper:+.5f}",
+            # Taken from zero, because minus zero would be shown with its sign.
+            f"{0 - self.errors.mean:+.5f}, at least {0 - self.errors.upper:+.5f}",
             f"> {-self.margin:g} {where}",
             holds=self.is_no_less_accurate,
         )
@@ -97,11 +101,12 @@ def compare(
     champion_right = predicted_codes(champion) == labels
     losses = row_losses(challenger, labels) - row_losses(champion, labels)
     errors = champion_right.astype(np.float64) - right
+    drawn = {"draws": rules.bootstrap, "seed": seed}
     return Comparison(
         number=number,
         level=level,
-        log_loss=paired_bound(losses, level=level, draws=rules.bootstrap, seed=seed),
-        errors=paired_bound(errors, level=level, draws=rules.bootstrap, seed=seed),
+        log_loss=paired_bound(losses, level=level, **drawn),
+        errors=paired_bound(errors, level=level, worst=LOST_ROW, **drawn),
         mcnemar=mcnemar(right, champion_right),
         margin=rules.accuracy_margin,
     )

@@ -12,8 +12,9 @@ bound is the larger of two:
 
       max sum p_i d_i   subject to   -2 sum log(n p_i) <= z(1 - level)^2,
 
-  which follows the skewness of the differences and needs no draws, however small the level. The
-  worst row enters twice: another one like it may lie outside the holdout.
+  which follows the skewness of the differences and needs no draws, however small the level. One
+  more row enters, because a bad one may lie outside the holdout: the worst that can be, or where
+  that isn't known, the worst that was seen.
 
 Both bounds can only fall when a row's difference falls: improving a challenger never costs it.
 How often they are wrong is measured in docs/statistics.md.
@@ -38,11 +39,19 @@ class PairedBound:
 
 
 def paired_bound(
-    differences: NDArray[np.float64], *, level: float, draws: int, seed: int
+    differences: NDArray[np.float64],
+    *,
+    level: float,
+    draws: int,
+    seed: int,
+    worst: float | None = None,
 ) -> PairedBound:
-    """Bound the mean difference (rows,) from above, at a one-sided level below 0.5."""
+    """Bound the mean difference (rows,) from above, at a one-sided level below 0.5.
+
+    ``worst`` is the largest difference that a row can have, if it is known.
+    """
     upper = max(
-        likelihood_bound(differences, level=level),
+        likelihood_bound(differences, level=level, worst=worst),
         bootstrap_bound(differences, level=level, draws=draws, seed=seed),
     )
     return PairedBound(float(differences.mean()), upper)
@@ -59,13 +68,15 @@ def bootstrap_bound(
     return float(means[-max(1, int(level * (draws + 1)))])
 
 
-def likelihood_bound(differences: NDArray[np.float64], *, level: float) -> float:
+def likelihood_bound(
+    differences: NDArray[np.float64], *, level: float, worst: float | None = None
+) -> float:
     """Solve for the largest mean difference that the likelihood ratio allows.
 
     The solution has weights proportional to 1 / (top + e - d_i), top being the largest difference;
     the ratio falls as e grows, and e is found on a logarithmic scale.
     """
-    rows = np.append(differences, differences.max())
+    rows = np.append(differences, differences.max() if worst is None else worst)
     gaps = rows.max() - rows
     span = gaps.max()
     if span == 0:
