@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ def test_other_data_parameters_or_seeds_are_other_searches() -> None:
     keys = [search_key("a", TUNE, 1), search_key("b", TUNE, 1), search_key("a", TUNE, 2)]
     for field in fields(TuneSettings):
         value = getattr(TUNE, field.name)
-        other = f"{value}?" if isinstance(value, str) else value + 1
+        other: Any = f"{value}?" if isinstance(value, str) else value + 1
         keys.append(search_key("a", replace(TUNE, **{field.name: other}), 1))
     assert len({*keys}) == len(keys) == 3 + len(fields(TuneSettings))
     assert search_key("a", TuneSettings(), 1) == keys[0]
