@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -104,7 +105,7 @@ def test_two_checkouts_search_side_by_side(team: Team) -> None:
     for project, number in zip(both, (1, 2), strict=True):
         assert f"registered: version {number}" in team.finish(project, "evaluate").output
         own = [path.name for path in (project.folder / "mlruns").iterdir()]
-        assert sorted({*own} - {"README.md"}) == ["locks", "registry.lock"]
+        assert sorted({*own} - {"README.md"}) == ["registry.lock"]
 
 
 def test_a_repeated_stage_finds_what_the_other_checkout_did(team: Team) -> None:
@@ -161,7 +162,59 @@ def test_a_wrong_password_is_one_line_without_the_password(team: Team, name: str
     assert "password" in done.said[0].lower()
 
 
+def test_one_search_is_one_checkouts_at_a_time(team: Team) -> None:
+    """The second is told so at once; later it finds all trials made."""
+    for project in (team.first, team.second):
+        project.change("tune", trials=6)
+    first = team.first.start(*stage_command("tune"), **team.environment(team.first))
+    _wait_for_a_searcher(team.database)
+    first.send_signal(signal.SIGSTOP)
+    try:
+        refused = team.second.stage("tune", **team.environment(team.second))
+        assert refused.status == 1
+        assert len(refused.said) == 1
+        assert "another is at it: wait for it to end" in refused.said[0]
+    finally:
+        first.send_signal(signal.SIGCONT)
+    done = ended(first, timeout=900)
+    assert done.status == 0, done.errors
+    team.finish(team.second, "tune")
+    told = [
+        (each.folder / "reports" / "trials.csv").read_bytes() for each in (team.first, team.second)
+    ]
+    assert told[0] == told[1]
+
+
+def test_a_login_in_the_address_works_and_is_written_nowhere(team: Team) -> None:
+    """Not in what is printed, not in the databases, not in a file of the checkout."""
+    login = ":".join(map(quote, COLLEAGUE))
+    environment = team.environment(team.second) | {
+        "MLFLOW_TRACKING_URI": team.address.replace("://", f"://{login}@"),
+        "MLFLOW_TRACKING_USERNAME": "",
+        "MLFLOW_TRACKING_PASSWORD": "",
+    }
+    done = team.second.stage("evaluate", **environment)
+    assert done.status == 0, done.errors
+    databases = [team.database.content(name) for name in ("mlflow", "optuna")]
+    assert all("digits" in content or "foldwise" in content for content in databases)
+    files = [path for path in team.second.folder.rglob("*") if path.is_file()]
+    written = [done.output, done.errors, *databases, *map(_text, files)]
+    for secret in (ADMIN[1], COLLEAGUE[1], quote(COLLEAGUE[1]), "a+secret", "a%2Bsecret"):
+        assert not [text[:80] for text in written if secret in text]
+
+
 _PREDICTED = 2
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes().decode("latin-1")
+
+
+def _wait_for_a_searcher(database: Postgres) -> None:
+    deadline = time.monotonic() + 120
+    while not database.holders():
+        assert time.monotonic() < deadline, "nobody holds a search"
+        time.sleep(0.01)
 
 
 def _ask(address: str, images: list[list[int]]) -> list[list[float]]:

@@ -8,6 +8,7 @@ import pytest
 
 from foldwise.errors import SearchError
 from foldwise.search.results import SearchResult
+from foldwise.search.study.locks import search_lock
 from foldwise.search.study.storage import attempts, open_book
 from tests.unit.search.search_cases import SPACE, a_trial, nested_search, told
 
@@ -75,6 +76,17 @@ def test_a_storage_that_cannot_be_reached_is_named_without_its_password(tmp_path
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(SearchError, match="FOLDWISE_STUDY_STORAGE"):
         open_book(f"sqlite:///{tmp_path}/file/optuna.db", KEY, SPACE)
+
+
+def test_a_search_is_one_holders_for_all_who_share_the_storage(url: str) -> None:
+    """Whatever checkout they are in; another search is free, and so is this one afterwards."""
+    with search_lock(url, KEY):
+        with pytest.raises(SearchError, match=f"the search {KEY}, another is at it"):
+            search_lock(url, KEY).__enter__()
+        with search_lock(url, "ffff"):
+            pass
+    with search_lock(url, KEY):
+        pass
 
 
 def test_processes_creating_the_storage_at_once_do_not_collide(url: str) -> None:

@@ -116,7 +116,7 @@ def test_a_port_that_is_taken_is_told_with_the_way_out(store: Store) -> None:
 
 @pytest.mark.e2e
 def test_the_ui_serves_pages_and_figures_and_ends_whole(store: Store) -> None:
-    """Links are printed once they work; a signal ends the server with all its helpers."""
+    """Links are printed once they work, for this machine alone; a signal ends all its helpers."""
     record_search(store, LINEAGE, RESULT)
     port = _free_port()
     with subprocess.Popen(
@@ -138,6 +138,9 @@ def test_the_ui_serves_pages_and_figures_and_ends_whole(store: Store) -> None:
         figure = f"{base}/get-artifact?path=figures/curve.png&run_uuid={study.info.run_id}"
         with urllib.request.urlopen(figure) as answer:  # noqa: S310 - the address is our own
             assert answer.read() == FIGURE
+        # Of the loopback network, too: a server on all interfaces would answer there.
+        with pytest.raises(OSError, match=r"refused|assign"):
+            socket.create_connection(("127.0.0.2", port), timeout=10)
         helpers = _descendants(ui.pid)
         assert helpers
         ui.send_signal(signal.SIGTERM)

@@ -102,6 +102,12 @@ def test_a_mistyped_command_is_one_line_and_status_1(
     assert "--help" in line
 
 
+def test_the_ui_is_for_this_machine_unless_told_otherwise() -> None:
+    """Whoever reaches it may delete runs."""
+    assert make_parser().parse_args(["ui"]).host == "127.0.0.1"
+    assert make_parser().parse_args(["ui", "--host", "::"]).host == "::"
+
+
 def test_columns_are_as_wide_as_their_widest_cell() -> None:
     """No cell is cut, and no line ends in blanks."""
     assert columns(("a", "b"), [("xyz", "1"), ("", "22")]) == (

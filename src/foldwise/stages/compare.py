@@ -19,6 +19,7 @@ from foldwise.report.tables.contest import model_report
 from foldwise.report.tables.text import json_text
 from foldwise.search.folds import FoldPlan
 from foldwise.search.selection import best_trial
+from foldwise.search.study.locks import search_lock
 from foldwise.search.study.storage import open_book
 from foldwise.search.values import ValuesTrial
 from foldwise.settings import Settings, load_settings
@@ -26,7 +27,6 @@ from foldwise.stages.entry import run
 from foldwise.stages.entry_display import EntryDisplay
 from foldwise.stages.environment import is_fresh, is_quiet, study_storage, threads
 from foldwise.stages.files import REPORTS, save
-from foldwise.stages.searching import only_searcher
 from foldwise.tracking.address import project_root
 from foldwise.tracking.entry_runs import EntryRecorder, entry_lineage
 from foldwise.tracking.store import open_store
@@ -60,10 +60,11 @@ def main() -> None:
     work = _Work(_entry(sys.argv[1:]), load_settings(), load_info(), load_development())
     check_buildable(work.entry)
     root, key, entry = project_root(), work.key, work.entry
+    storage = study_storage(root)
     store = open_store(root)
     space = values_space(entry, work.settings.seed)
-    with only_searcher(root, key):
-        book = open_book(study_storage(root), key, space, fresh=is_fresh())
+    with search_lock(storage, key):
+        book = open_book(storage, key, space, fresh=is_fresh())
         described = entry_lineage(
             entry, work.settings, work.info, search_key=key, attempt=book.attempt
         )

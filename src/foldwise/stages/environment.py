@@ -6,12 +6,18 @@ from pathlib import Path
 
 from foldwise.errors import SettingsError
 
+_SQLITE = "sqlite:///"
 _ADDRESS = re.compile(r"[a-z]+://[^\s/]+:\d+")
 
 
 def study_storage(root: Path) -> str:
-    """Optuna's storage: ``FOLDWISE_STUDY_STORAGE``, by default ``<root>/mlruns/optuna.db``."""
-    return os.environ.get("FOLDWISE_STUDY_STORAGE") or f"sqlite:///{root}/mlruns/optuna.db"
+    """Optuna's storage: ``FOLDWISE_STUDY_STORAGE``, by default ``<root>/mlruns/optuna.db``.
+
+    A relative SQLite path lies under the root, too: DVC runs stages in other folders.
+    """
+    told = os.environ.get("FOLDWISE_STUDY_STORAGE", "").strip() or f"{_SQLITE}mlruns/optuna.db"
+    path = told.removeprefix(_SQLITE)
+    return told if path in ("", ":memory:", told) else f"{_SQLITE}{root / path}"
 
 
 def threads() -> int:

@@ -25,13 +25,14 @@ from foldwise.report.tables import (
 )
 from foldwise.search.archive import restore
 from foldwise.search.results import SearchResult
+from foldwise.search.study.locks import search_lock
 from foldwise.search.study.storage import close_attempt
 from foldwise.settings import Settings, load_settings
 from foldwise.stages.entry import run
 from foldwise.stages.environment import is_quiet, study_storage
 from foldwise.stages.files import REPORTS, TUNED, SearchPlace, load_place, save, save_all
 from foldwise.stages.search_files import tell_search_files
-from foldwise.stages.searching import only_searcher, search_space
+from foldwise.stages.searching import search_space
 from foldwise.tracking.address import project_root
 from foldwise.tracking.evidence import gather_evidence, shared_rows
 from foldwise.tracking.holdout_budget import count_holdout_use
@@ -59,12 +60,13 @@ def main() -> None:
     """Score the final model, write the reports, register the version, close the search."""
     work = _Work(load_settings(), load_info(), restore(TUNED), load_place(), load_development())
     root = project_root()
+    storage = study_storage(root)
     store = open_store(root)
     key, attempt = work.place.search_key, work.place.attempt
     described = lineage(work.settings, work.info, search_key=key, attempt=attempt)
     model = work.result.final.fit.model
     digest = content_digest(model, work.info.classes)
-    with only_searcher(root, key), Recorder.open(store, described) as recorder:
+    with search_lock(storage, key), Recorder.open(store, described) as recorder:
         recorder.record_all(work.result)
         if recorder.run_id != work.place.run_id:
             _tell_search_files(work, recorder)
@@ -107,7 +109,7 @@ def main() -> None:
                 work.development.images[:EXAMPLES],
             ),
         )
-    close_attempt(study_storage(root), key, attempt, search_space(work.settings))
+    close_attempt(storage, key, attempt, search_space(work.settings))
     if not is_quiet():
         sys.stdout.write(f"{findings.headline()}\nregistered: version {version.number}\n")
 

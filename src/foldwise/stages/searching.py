@@ -1,13 +1,10 @@
-"""A nested search put together from settings and data, and held by one process at a time."""
+"""A nested search put together from settings and data."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from foldwise.data.dataset import Split
-from foldwise.errors import SearchError
 from foldwise.model.fitting import SolverOptions
 from foldwise.model.layout import Layout
 from foldwise.search.cluster import connected
@@ -79,24 +76,3 @@ def _engine(
 def path_shelf(root: Path, key: str) -> PathShelf:
     """Where a search keeps its paths."""
     return PathShelf(root / "mlruns" / "paths" / key)
-
-
-@contextmanager
-def only_searcher(root: Path, key: str) -> Iterator[None]:
-    """Hold a search key; two processes at one search would make every trial twice.
-
-    Raises
-    ------
-    SearchError
-        If another process holds it.
-    """
-    path = root / "mlruns" / "locks" / f"{key}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(path, timeout=0):
-            yield
-    except Timeout as error:
-        raise SearchError(
-            f"one process at a time may run the search {key[:12]}, another is at it: "
-            "wait for it to end, or stop it and run this again"
-        ) from error

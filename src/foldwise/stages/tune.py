@@ -6,6 +6,7 @@ from foldwise.search.archive import archive
 from foldwise.search.identity import search_key
 from foldwise.search.nested import NestedSearch
 from foldwise.search.results import OuterFold, SearchResult
+from foldwise.search.study.locks import search_lock
 from foldwise.search.study.storage import open_book
 from foldwise.settings import Settings, load_settings
 from foldwise.stages.display import Display
@@ -24,7 +25,7 @@ from foldwise.stages.search_files import (
     tell_files,
     tell_fold_figures,
 )
-from foldwise.stages.searching import nested_search, only_searcher, path_shelf, search_space
+from foldwise.stages.searching import nested_search, path_shelf, search_space
 from foldwise.tracking.address import project_root
 from foldwise.tracking.lineage import lineage
 from foldwise.tracking.runs import Recorder
@@ -35,11 +36,12 @@ def main() -> None:
     """Search, or go on with an open search, as params.yaml says."""
     settings, info = load_settings(), load_info()
     root = project_root()
+    storage = study_storage(root)
     store = open_store(root)
     development = load_development()
     key = search_key(info.development_digest, settings.tune, settings.seed)
-    with only_searcher(root, key):
-        book = open_book(study_storage(root), key, search_space(settings), fresh=is_fresh())
+    with search_lock(storage, key):
+        book = open_book(storage, key, search_space(settings), fresh=is_fresh())
         shelf = path_shelf(root, key)
         if is_fresh():
             shelf.clear()

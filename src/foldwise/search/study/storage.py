@@ -6,26 +6,23 @@ search key are numbered; an attempt is open until :meth:`TrialBook.close`.
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 import optuna
-from filelock import FileLock
-from sqlalchemy import NullPool, create_engine, func, select
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.engine import URL
 
 from foldwise.errors import SearchError
 from foldwise.search.encoding import Json
 from foldwise.search.results import FINAL_STUDY
+from foldwise.search.study.address import speaking, sqlite_path, storage_url
+from foldwise.search.study.locks import creation_lock
 from foldwise.search.study.sampling import direction
 
 _TRIAL = "foldwise"
 _CLOSED = "closed"
 _BUSY_SECONDS = 60
-_CREATION = 0x666F6C64  # "fold": any number that no other user of the database locks
 
 
 class Kept(Protocol):
@@ -75,15 +72,15 @@ class TrialBook(Generic[K]):
         From 1.
     """
 
-    def __init__(self, url: str, key: str, attempt: int, space: Space[K]) -> None:
+    def __init__(self, url: URL, key: str, attempt: int, space: Space[K]) -> None:
         self.attempt = attempt
         self._url, self._key, self._space = url, key, space
-        with _speaking(url):
+        with speaking(url):
             self._storage = _connect(url)
 
     def completed(self, study: str) -> tuple[K, ...]:
         """The study's completed trials, by number, without gaps or repeats closed up."""
-        with _speaking(self._url):
+        with speaking(self._url):
             stored = self._study(study).get_trials(deepcopy=False)
         trials: dict[int, K] = {}
         for frozen in stored:
@@ -94,18 +91,18 @@ class TrialBook(Generic[K]):
     def add(self, trial: K) -> None:
         """Keep a completed trial."""
         attrs = {_TRIAL: json.dumps(self._space.encoded(trial))}
-        with _speaking(self._url):
+        with speaking(self._url):
             self._study(trial.study).add_trial(self._space.frozen(trial, attrs))
 
     def close(self, how: str) -> None:
         """End the attempt ("registered", "abandoned"): the same key then starts a new one."""
-        with _speaking(self._url):
+        with speaking(self._url):
             self._study(FINAL_STUDY).set_user_attr(_CLOSED, how)
 
     @property
     def is_closed(self) -> bool:
         """Whether the attempt has been ended."""
-        with _speaking(self._url):
+        with speaking(self._url):
             return _CLOSED in self._study(FINAL_STUDY).user_attrs
 
     def _study(self, study: str) -> optuna.Study:
@@ -117,7 +114,7 @@ class TrialBook(Generic[K]):
         )
 
 
-def open_book(url: str, key: str, space: Space[K], *, fresh: bool = False) -> TrialBook[K]:
+def open_book(address: str, key: str, space: Space[K], *, fresh: bool = False) -> TrialBook[K]:
     """The key's open attempt, or its next one; ``fresh`` abandons an open one first.
 
     Raises
@@ -125,7 +122,8 @@ def open_book(url: str, key: str, space: Space[K], *, fresh: bool = False) -> Tr
     SearchError
         If the storage can't be reached, read or written, or is damaged.
     """
-    last = max(attempts(url, key), default=0)
+    url = storage_url(address)
+    last = max(_attempts(url, key), default=0)
     if last:
         book = TrialBook(url, key, last, space)
         if fresh and not book.is_closed:
@@ -135,16 +133,21 @@ def open_book(url: str, key: str, space: Space[K], *, fresh: bool = False) -> Tr
     return TrialBook(url, key, last + 1, space)
 
 
-def close_attempt(url: str, key: str, attempt: int, space: Space[K]) -> None:
+def close_attempt(address: str, key: str, attempt: int, space: Space[K]) -> None:
     """Close an attempt as registered, if this storage knows it."""
-    if attempt in attempts(url, key):
+    url = storage_url(address)
+    if attempt in _attempts(url, key):
         TrialBook(url, key, attempt, space).close("registered")
 
 
-def attempts(url: str, key: str) -> Sequence[int]:
+def attempts(address: str, key: str) -> Sequence[int]:
     """Numbers of the attempts made at a key so far."""
+    return _attempts(storage_url(address), key)
+
+
+def _attempts(url: URL, key: str) -> Sequence[int]:
     prefix = f"{key}."
-    with _speaking(url):
+    with speaking(url):
         names = optuna.get_all_study_names(_connect(url))
     return sorted({int(name.split(".")[1]) for name in names if name.startswith(prefix)})
 
@@ -153,32 +156,15 @@ def _name(key: str, attempt: int, study: str) -> str:
     return f"{key}.{attempt}.{study}"
 
 
-def _connect(url: str) -> optuna.storages.BaseStorage:
-    path = _sqlite_path(url)
+def _connect(url: URL) -> optuna.storages.BaseStorage:
+    path = sqlite_path(url)
     options = {"connect_args": {"timeout": _BUSY_SECONDS}} if path else {}
-    with _alone(url, path):
+    with creation_lock(url):
         if path is not None and path.exists():
             _check(path)
-        return optuna.storages.RDBStorage(url, engine_kwargs=options)
-
-
-def _alone(url: str, path: Path | None) -> AbstractContextManager[object]:
-    """Processes that create one database's tables at the same moment collide: one at a time."""
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock(path.with_name(f".{path.name}.lock"))
-    if make_url(url).get_backend_name() == "postgresql":
-        return _advisory_lock(url)
-    return nullcontext()
-
-
-@contextmanager
-def _advisory_lock(url: str) -> Iterator[None]:
-    """PostgreSQL's own lock: of the database, whoever asks, and gone with the connection."""
-    engine = create_engine(url, poolclass=NullPool)
-    with engine.connect() as connection:
-        connection.execute(select(func.pg_advisory_lock(_CREATION)))
-        yield
+        return optuna.storages.RDBStorage(
+            url.render_as_string(hide_password=False), engine_kwargs=options
+        )
 
 
 def _check(path: Path) -> None:
@@ -206,25 +192,3 @@ def _unused(path: Path) -> Path:
     while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
         number += 1
     return aside
-
-
-def _sqlite_path(url: str) -> Path | None:
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite" or not parsed.database:
-        return None
-    return Path(parsed.database)
-
-
-@contextmanager
-def _speaking(url: str) -> Iterator[None]:
-    """Turn the database's complaints into one line, without the password in the address."""
-    try:
-        yield
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError, sqlite3.Error, OSError) as e:
-        cause = e.__cause__ or e
-        address = make_url(url).render_as_string(hide_password=True)
-        reason = str(cause).strip().splitlines()[0]
-        raise SearchError(
-            f"the study storage {address} must be readable and writable, it says: {reason}: "
-            "mend it or point FOLDWISE_STUDY_STORAGE elsewhere, completed trials are kept"
-        ) from e
