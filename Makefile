@@ -37,8 +37,11 @@ compare: install ## reproduce the comparison with other classifiers
 ui: install ## show the runs in the browser
 	$(RUN) foldwise ui
 
+# Most tests wait for one process or another: two at a time, each file's in their order.
+WORKERS ?= 2
+
 test: check ## check, then every test but the soak
-	$(RUN) python -m pytest
+	$(RUN) python -m pytest -n $(WORKERS) --dist loadfile
 
 check: dev ## format, lint, types and import contracts
 	$(RUN) ruff format --check $(SOURCES)

@@ -161,12 +161,19 @@ def in_one_go(workload: Workload, wanted: Sequence[LogicalFit]) -> TimedEngine:
 
 
 def on_paths(
-    solver: Engine, workload: Workload, wanted: Iterable[tuple[frozenset[int], float]]
+    solver: Engine,
+    workload: Workload,
+    wanted: Iterable[tuple[frozenset[int], float]],
+    *,
+    high: float | None = None,
 ) -> tuple[FitRequest, ...]:
-    """Requests for fits (left out, C), each with its start; the paths are traced first."""
+    """Requests for fits (left out, C), each with its start; the paths are traced first.
+
+    They reach to ``high``, or as far as the search's.
+    """
     asked = tuple(wanted)
     sets = sorted({left_out for left_out, _ in asked}, key=sorted)
-    strengths = anchors(workload.space.low, workload.space.high)
+    strengths = anchors(workload.space.low, high or workload.space.high)
     traced = [event for event in solver.trace(sets, strengths) if isinstance(event, Path)]
     paths = {path.left_out: path for path in traced}
     return tuple(FitRequest(left_out, C, paths[left_out].at(C)) for left_out, C in asked)

@@ -51,7 +51,8 @@ def tight_models(
     )
     asked = {(fit.left_out, fit.C): fit for fit in wanted}
     engine = LocalEngine(layout or workload.layout, options)
-    fits = engine.solve(batched.on_paths(engine, workload, asked))
+    most = max(fit.C for fit in wanted)
+    fits = engine.solve(batched.on_paths(engine, workload, asked, high=most))
     return {asked[fit.left_out, fit.model.C]: fit.model for fit in fits}
 
 

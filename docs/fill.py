@@ -6,8 +6,10 @@ committed to what this would write.
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
+from docs import beside_the_report, compared
 from foldwise.report.reference import reference_for
 from foldwise.report.wording import metric_label
 from foldwise.settings.reference import reference_tables
@@ -18,11 +20,20 @@ METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss")
 
 def filled() -> dict[Path, str]:
     """Every document with a generated section, as it should read."""
-    readme, reference = ROOT / "README.md", ROOT / "docs" / "reference.md"
-    return {
-        readme: with_section(readme.read_text(), "results", _results(ROOT / "reports")),
-        reference: with_section(reference.read_text(), "parameters", reference_tables()),
+    sections = {
+        "README.md": {"results": _results(ROOT / "reports")},
+        "docs/reference.md": {"parameters": reference_tables()},
+        "docs/comparison.md": compared.sections(),
+        "docs/reference-report.md": beside_the_report.sections(),
     }
+    return {ROOT / name: _with_sections(ROOT / name, each) for name, each in sections.items()}
+
+
+def _with_sections(path: Path, sections: Mapping[str, str]) -> str:
+    text = path.read_text()
+    for name, content in sections.items():
+        text = with_section(text, name, content)
+    return text
 
 
 def _results(reports: Path) -> str:
