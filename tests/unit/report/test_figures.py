@@ -64,6 +64,27 @@ def test_the_search_can_be_drawn_whatever_its_size(folds: int, metric: str) -> N
     assert names == ["curve", "trials", "outer_folds"]
 
 
+def test_trials_off_the_scale_are_marked_at_its_edge() -> None:
+    """The scale leaves out the worst: they must not seem never to have been made."""
+    figure = figures.trial_order(make_result(folds=3, trials=10), startup=2)
+    shown = 0
+    for axes in figure.axes:
+        low, high = axes.get_ylim()
+        [marks] = [line for line in axes.lines if line.get_markerfacecolor() == "white"] or [None]
+        outside = sum(not low <= y <= high for y in axes.lines[1].get_ydata())  # type: ignore[union-attr]
+        assert outside == (0 if marks is None else len(marks.get_xdata()))  # type: ignore[arg-type]
+        shown += outside
+    assert shown
+
+
+def test_the_lowest_panel_of_each_column_has_its_numbers() -> None:
+    """Seven studies fill four columns: the last one's only panel stands in the first row."""
+    figure = figures.trial_order(make_result(folds=6), startup=2)
+    figure.draw_without_rendering()
+    numbered = [bool(axes.xaxis.get_tick_params()["labelbottom"]) for axes in figure.axes]
+    assert numbered == [False] * 3 + [True] * 4
+
+
 def test_a_perfect_model_has_no_mistakes_to_show() -> None:
     """The galleries say so in place of failing."""
     judged = make_judged(rows=6)
