@@ -21,8 +21,10 @@ def render(findings: Findings) -> str:
         f"## Use\n\n{_use(findings)}",
         f"## Data\n\n{_data(findings)}",
         f"## Procedure\n\n{findings.procedure()}",
-        f"## Outer estimate\n\n{findings.answer()}\n\n{_outer(findings)}\n\n{_folds(findings)}",
-        f"## Holdout\n\n{_holdout(findings)}\n\n{_classes(findings)}",
+        f"## Outer estimate\n\n{findings.answer()}\n\n{_outer(findings)}",
+        f"Each outer fold by itself:\n\n{_folds(findings)}",
+        f"## Holdout\n\n{_holdout(findings)}",
+        f"Each class against the rest:\n\n{_classes(findings)}",
         f"## Origin\n\n{_origin(findings)}",
         f"## Limits\n\n{_bullets(limits(len(findings.search.folds)))}",
     )
@@ -124,8 +126,14 @@ def _origin(findings: Findings) -> str:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = (header, ["---"] * len(header), *rows)
-    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+    rule = "| " + " | ".join(["---"] * len(header)) + " |"
+    lines = (_line(header), rule, *map(_line, rows))
+    return "\n".join(lines)
+
+
+def _line(cells: Sequence[str]) -> str:
+    # MLflow shows tables without any room between their columns.
+    return "| " + "&nbsp;&nbsp; | ".join(map(_cell, cells)) + " |"
 
 
 def _cell(text: str) -> str:

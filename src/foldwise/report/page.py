@@ -10,7 +10,16 @@ from foldwise.model.scores import METRICS
 from foldwise.report.findings import Findings
 from foldwise.report.limits import limits
 from foldwise.report.picture import Picture
-from foldwise.report.wording import chosen, counted, metric_label, number, percent, span, strength
+from foldwise.report.wording import (
+    chosen,
+    counted,
+    metric_label,
+    number,
+    percent,
+    signed,
+    span,
+    strength,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +68,6 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for word in (chosen, counted, metric_label, number, percent, span, strength):
+    for word in (chosen, counted, metric_label, number, percent, signed, span, strength):
         environment.filters[word.__name__] = word
     return environment.get_template("page.html.j2")

@@ -32,6 +32,11 @@ def number(value: float, *, digits: int = 4) -> str:
     return "–" if math.isnan(value) else f"{value:.{digits}f}"
 
 
+def signed(difference: float) -> str:
+    """Write a difference of scores with its sign, a true minus: ``−0.0245``."""
+    return f"{difference:+.4f}".replace("-", "−")
+
+
 def span(interval: Interval) -> str:
     """Write an interval of scores: ``0.9212 to 0.9314``."""
     return f"{number(interval.low)} to {number(interval.high)}"

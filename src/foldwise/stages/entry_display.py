@@ -10,7 +10,7 @@ from foldwise.report.tables.contest import values_text
 from foldwise.search.results import Progress
 from foldwise.search.selection import best_trial
 from foldwise.search.values import ValuesTrial
-from foldwise.stages.display import LINE_SECONDS, progress_bars, span
+from foldwise.stages.display import LINE_SECONDS, Pace, progress_bars
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -22,6 +22,7 @@ class EntryDisplay:
     def __init__(self, entry: Entry, *, quiet: bool) -> None:
         self._entry, self._quiet = entry, quiet
         self._trials: list[ValuesTrial] = []
+        self._pace: Pace | None = None
         self._bars: Bars | None = None if quiet or not sys.stderr.isatty() else progress_bars()
         self._begin("fits")
 
@@ -32,10 +33,12 @@ class EntryDisplay:
             if self._bars:
                 self._bars.update(self._task, best=self._best())
             return
+        if self._pace is None:
+            self._pace = Pace(event.done)
         if self._bars:
-            self._bars.update(self._task, completed=event.done, total=event.total)
+            self._bars.update(self._task, completed=event.done, total=event.total, pace=self._pace)
         elif time.monotonic() - self._spoke > LINE_SECONDS:
-            self.say(self._line(event))
+            self.say(self._line(event, self._pace))
 
     def turn_to(self, what: str) -> None:
         """Say what is done next; its progress starts from nothing."""
@@ -52,17 +55,14 @@ class EntryDisplay:
             sys.stderr.flush()
 
     def _begin(self, what: str) -> None:
-        self._began = self._spoke = time.monotonic()
-        self._first: int | None = None
+        self._spoke = time.monotonic()
+        self._pace = None
         self._what = what
         if self._bars:
             self._task = self._bars.add_task(what, total=None, best=self._best())
 
-    def _line(self, progress: Progress) -> str:
-        self._first = progress.done if self._first is None else self._first
-        made, wanted = progress.done - self._first, progress.total - progress.done
-        took = time.monotonic() - self._began
-        left = f", about {span(wanted * took / made)} left" if made else ""
+    def _line(self, progress: Progress, pace: Pace) -> str:
+        left = pace.words(progress.done, progress.total)
         return f"{self._what} {progress.done} of {progress.total}{left}; {self._best()}"
 
     def _best(self) -> str:

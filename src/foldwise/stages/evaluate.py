@@ -23,6 +23,7 @@ from foldwise.report.tables import (
     predictions_csv,
     roc_csv,
 )
+from foldwise.report.tables.text import DIGITS
 from foldwise.search.archive import restore
 from foldwise.search.results import SearchResult
 from foldwise.search.study.locks import search_lock
@@ -201,7 +202,7 @@ def _metrics(findings: Findings) -> dict[str, float]:
     for metric, estimate in findings.search.outer.items():
         metrics[f"outer_{metric}_low"] = estimate.corrected.low
         metrics[f"outer_{metric}_high"] = estimate.corrected.high
-    return metrics
+    return {name: round(value, DIGITS) for name, value in metrics.items()}
 
 
 if __name__ == "__main__":

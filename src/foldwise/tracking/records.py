@@ -165,6 +165,7 @@ def pipeline_outcome(pipeline: str, result: SearchResult) -> RunRecord:
         tags={"mlflow.note.content": pipeline_note(result)},
         points=(
             *_strength(result.final.best.C),
+            *_inner_means(result.final.best),
             *outer,
             Point("trials", len(result.trials)),
             Point("fits_logical", fits.logical),

@@ -197,8 +197,14 @@ def _table(search: str, columns: tuple[str, ...]) -> State:
         "searchFilter": search,
         "selectedColumns": list(columns),
         "columnOrder": ["attributes.`Run Name`", *columns, "runDateAndNestInfo", "duration"],
-        "columnWidths": dict.fromkeys(columns, 130),
+        "columnWidths": {column: _width(column) for column in columns},
     }
+
+
+def _width(column: str) -> int:
+    # Pixels that show the whole name, and a figure of six decimals below it.
+    name = column.split("`")[1]
+    return max(100, 26 + 7 * len(name))
 
 
 def _charts(title: str, cards: list[State], hidden: list[str]) -> State:

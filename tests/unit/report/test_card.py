@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 from foldwise.report import card
 from foldwise.report.limits import limits
@@ -24,6 +25,18 @@ def test_every_table_row_has_as_many_cells_as_its_header() -> None:
     assert len(tables) == 4
     for table in tables:
         assert len({line.count("|") for line in table.splitlines()}) == 1
+
+
+def test_columns_stand_apart_where_nothing_keeps_them_apart() -> None:
+    """MLflow shows a table without room between its cells, and two tables as if they were one."""
+    text = card.render(make_findings())
+    tables = [block for block in text.split("\n\n") if block.startswith("|")]
+    for head, rule, *rows in (table.splitlines() for table in tables):
+        assert all("&nbsp; |" in line for line in (head, *rows))
+        assert "&" not in rule
+    blocks = text.split("\n\n")
+    followed = [after for block, after in pairwise(blocks) if block[0] == "|"]
+    assert not any(after.startswith("|") for after in followed)
 
 
 def test_the_card_tells_what_the_model_takes_and_answers() -> None:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 
 import matplotlib as mpl
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
@@ -62,6 +63,29 @@ def test_the_search_can_be_drawn_whatever_its_size(folds: int, metric: str) -> N
     result = make_result(folds=folds, metric=metric)
     names = [each.name for each in search_pictures(result, make_search_summary(result), startup=2)]
     assert names == ["curve", "trials", "outer_folds"]
+
+
+def test_trials_off_the_scale_are_marked_at_its_edge() -> None:
+    """The scale leaves out the worst: they must not seem never to have been made."""
+    result = make_result(folds=3, trials=10)
+    figure = figures.trial_order(result, startup=2)
+    low, high = figure.axes[0].get_ylim()
+    outside = [trial for trial in result.trials if not low <= trial.mean("log_loss") <= high]
+    marked = [
+        len(np.asarray(line.get_xdata()))
+        for axes in figure.axes
+        for line in axes.lines
+        if line.get_markerfacecolor() == "white"
+    ]
+    assert sum(marked) == len(outside) > 0
+
+
+def test_the_lowest_panel_of_each_column_has_its_numbers() -> None:
+    """Seven studies fill four columns: the last one's only panel stands in the first row."""
+    figure = figures.trial_order(make_result(folds=6), startup=2)
+    figure.draw_without_rendering()
+    numbered = [bool(axes.xaxis.get_tick_params()["labelbottom"]) for axes in figure.axes]
+    assert numbered == [False] * 3 + [True] * 4
 
 
 def test_a_perfect_model_has_no_mistakes_to_show() -> None:

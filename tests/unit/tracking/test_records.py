@@ -125,6 +125,8 @@ def test_the_outcome_tells_how_the_fits_ended() -> None:
     assert _value(record, "fits_distinct") == result.fits.distinct
     assert _value(record, "fits_exhausted") == result.fits.exhausted
     assert _value(record, "C") == pytest.approx(result.final.best.C, rel=1e-5)
+    inner = result.final.best.mean("log_loss")
+    assert _value(record, "inner_log_loss_mean") == pytest.approx(inner, abs=1e-6)
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from foldwise.report.figures.pictures import Shape, draw_strip
-from foldwise.report.figures.style import BLUE, INK, MUTED, canvas, shown, styled
+from foldwise.report.figures.style import BLUE, INK, MUTED, bare, canvas, shown, styled
+from foldwise.report.wording import percent
 from foldwise.search.intervals import Interval
 
 
@@ -37,7 +38,9 @@ def class_f1(
     margin = 0.03 * (max(highs) - min(lows)) or 0.01
     axes.set_xlim(min(lows) - margin, max(highs) + margin)
     axes.set_ylabel("Class")
-    axes.set_xlabel(f"F1 score (bar: {100 * confidence:.0f} % bootstrap interval)")
+    axes.set_xlabel(
+        f"F1 score (bar: {percent(confidence, digits=0)} bootstrap interval; dotted: mean)"
+    )
     return figure
 
 
@@ -58,11 +61,13 @@ def class_samples(
     """
     figure = canvas(f"{sum(counts):,} images of {len(classes)} classes", 1.0 + 0.5 * len(classes))
     classes = shown(classes)
-    grid = figure.add_gridspec(1, 2, width_ratios=[3, 5])
-    _draw_counts(figure.add_subplot(grid[0]), counts, classes)
-    strips = grid[1].subgridspec(len(classes), 1)
-    for row, images in enumerate(samples):
-        draw_strip(figure.add_subplot(strips[row]), images, shape)
+    left, right = figure.subplots(1, 2, width_ratios=[3, 5])
+    _draw_counts(left, counts, classes)
+    bare(right)
+    for row, images in enumerate(samples, start=1):
+        # Places within the right panel, which is as high as the left: each beside its bar.
+        place = (0, 1 - row / len(classes), 1, 0.94 / len(classes))
+        draw_strip(right.inset_axes(place), images, shape)
     return figure
 
 
@@ -76,3 +81,4 @@ def _draw_counts(axes: Axes, counts: Sequence[int], classes: Sequence[str]) -> N
     axes.set_ylabel("Class")
     axes.set_xlabel("Images in the development set")
     axes.locator_params(axis="x", nbins=4)
+    axes.xaxis.set_major_formatter("{x:,.0f}")

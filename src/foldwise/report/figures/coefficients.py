@@ -47,6 +47,6 @@ def coefficient_images(model: LinearModel, classes: Sequence[str], shape: Shape)
         aspect=30,
         panchor=False,
         extend="both",
-        label="Coefficient",
+        label="Coefficient (per standard deviation)",
     )
     return figure

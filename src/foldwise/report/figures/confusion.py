@@ -68,7 +68,7 @@ def _write_cells(axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.float
         axes.text(
             column,
             row,
-            f"{counts[row, column]}{share}",
+            f"{counts[row, column]:,}{share}",
             ha="center",
             va="center",
             fontsize=8.5 if detailed else 7,

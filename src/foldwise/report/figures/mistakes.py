@@ -33,7 +33,11 @@ def confused_pairs(judged: Judged, *, pairs: int = 6, examples: int = 8) -> Figu
     """Show the commonest confusions, each with its number and the surest of its images."""
     common = judged.confusions(pairs)
     rows = max(1, len(common))
-    title = "Commonest confusions: actual → predicted" if common else "No confusions"
+    title = (
+        "Commonest confusions: actual → predicted (share of the actual class)"
+        if common
+        else "No confusions"
+    )
     figure = canvas(title, 0.6 + 0.95 * rows)
     grid = figure.subplots(rows, examples + 1, squeeze=False)
     for axes in grid.ravel():

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from foldwise.palette import fold_colour, fold_marker
 from foldwise.report.curves import optimism
 from foldwise.report.figures.style import INK, MUTED, canvas, styled
-from foldwise.report.wording import axis_label, metric_label, percent, strength
+from foldwise.report.wording import axis_label, metric_label, percent, signed, strength
 from foldwise.search.intervals import Interval
 from foldwise.search.results import SearchResult
 
@@ -59,7 +59,7 @@ def _draw_folds(axes: Axes, result: SearchResult) -> None:
         axes.plot([inner, outer], [row, row], color=colour, linewidth=2, alpha=0.5)
         axes.plot(inner, row, marker, color=colour, markersize=8, markerfacecolor="white")
         axes.plot(outer, row, marker, color=colour, markersize=9)
-        _note(axes, row, f"{optimism(fold, result.metric):+.4f}", strength(fold.best.C))
+        _note(axes, row, signed(optimism(fold, result.metric)), strength(fold.best.C))
 
 
 def _note(axes: Axes, row: float, *texts: str) -> None:

@@ -12,7 +12,8 @@ from foldwise.report.figures.style import FAINT, MUTED, canvas, shown, styled
 
 _NAMED = 10
 """Classes drawn in colour: the hardest. More can't be told apart, the others are grey."""
-_DASHES = ("-", (0, (5, 1)), (0, (1, 1)))
+# Each for two of ten classes, of which one is among the hardest: told apart in grey, too.
+_DASHES = ("-", (0, (5, 1)), (0, (1, 1)), (0, (6, 1, 1, 1)), (0, (6, 1, 1, 1, 1, 1)))
 
 
 @styled

@@ -28,16 +28,19 @@ def trial_order(result: SearchResult, *, startup: int) -> Figure:
     panels = figure.subplots(rows, _COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
     for axes in panels[len(studies) :]:
         axes.remove()
+    panels[0].set_ylim(*_limits(result))
     for axes, (fold, best) in zip(panels, studies, strict=False):
         trials = result.study_trials(best.study)
         axes.axvspan(0.5, min(startup, len(trials)) + 0.5, color=FAINT, alpha=0.4, linewidth=0)
         _draw_study(axes, fold, [trial.mean(result.metric) for trial in trials], result.metric)
         name = FINAL_STUDY if fold is None else f"fold {fold}"
         axes.set_title(f"{name}: C = {strength(best.C)}")
-    panels[0].set_ylim(*_limits(result))
     panels[0].set_xlim(0.5, len(result.study_trials(FINAL_STUDY)) + 0.5)
     panels[0].xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    figure.supxlabel("Trial (grey: random start-up trials)", fontsize=10)
+    for axes in panels[: len(studies)][-_COLUMNS:]:
+        axes.tick_params(labelbottom=True)  # the lowest of its column, though not of the grid
+    words = "Trial (grey: random start-up trials; open triangle: off the scale)"
+    figure.supxlabel(words, fontsize=10)
     figure.supylabel(axis_label("Mean inner", result.metric), fontsize=10)
     return figure
 
@@ -54,6 +57,7 @@ def _draw_study(axes: Axes, fold: int | None, scores: list[float], metric: str) 
     first = int(np.flatnonzero(best == best[-1])[0])
     axes.step(numbers, best, where="post", color=colour)
     axes.plot(numbers, scores, fold_marker(fold), color=colour, markersize=4, alpha=0.8)
+    _mark_outside(axes, scores, metric, colour)
     axes.plot(
         numbers[first],
         best[-1],
@@ -62,6 +66,16 @@ def _draw_study(axes: Axes, fold: int | None, scores: list[float], metric: str) 
         markersize=10,
         markeredgecolor="white",
     )
+
+
+def _mark_outside(axes: Axes, scores: list[float], metric: str, colour: str) -> None:
+    # The limits hold the best score, so that only worse ones lie outside.
+    low, high = axes.get_ylim()
+    edge, marker = (high, "^") if is_loss(metric) else (low, "v")
+    outside = [number for number, score in enumerate(scores, start=1) if not low <= score <= high]
+    if outside:  # an empty line that isn't clipped upsets the layout
+        places = [edge] * len(outside)
+        axes.plot(outside, places, marker, color=colour, markerfacecolor="white", clip_on=False)
 
 
 def _limits(result: SearchResult) -> tuple[float, float]:
