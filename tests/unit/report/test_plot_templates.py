@@ -43,3 +43,12 @@ def test_a_template_takes_what_dvc_fills_in(name: str) -> None:
 def test_no_template_is_left_untested() -> None:
     """Each one in the folder has its table here."""
     assert {path.stem for path in TEMPLATES.glob("*.json")} == set(TABLES)
+
+
+def test_the_plots_page_says_what_is_missing_without_a_network() -> None:
+    """DVC's own page is blank then: the scripts that draw come from elsewhere."""
+    config = (TEMPLATES.parent / "config").read_text(encoding="utf-8")
+    [name] = re.findall(r"html_template = (\S+)", config)
+    page = (TEMPLATES.parent / name).read_text(encoding="utf-8")
+    assert {"{scripts}", "{plot_divs}", "{refresh_tag}"} <= set(re.findall(r"\{\w+\}", page))
+    assert "reports/report.html" in page
