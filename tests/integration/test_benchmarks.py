@@ -1,13 +1,17 @@
 """The benchmark runs, and its table says what was done."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from benchmarks import limit, memory, nested, reference, report
+from benchmarks import cluster, limit, measured_section, memory, nested, plan, reference, report
 from benchmarks.measured import Line, Sample, SampledFit, extrapolated
 from benchmarks.workload import LogicalFit, Size, Workload, load, sampled_strengths
+from foldwise.model.fitting import SolverOptions
+from foldwise.search.engine import LocalEngine
 
 FOLDS, TRIALS = 3, 2
 LOGICAL = TRIALS * (FOLDS * (FOLDS - 1) + FOLDS) + FOLDS + 1
@@ -111,3 +115,51 @@ def test_sampled_strengths_are_middles_of_equal_shares(found: report.Findings) -
     every = sorted(trial.C for trial in result.trials for _ in trial.inner)
     quarter = len(every) // 4
     assert sampled_strengths(result, 2) == (every[quarter], every[3 * len(every) // 4])
+
+
+def test_a_places_work_is_all_paths_and_the_start_up_round(workload: Workload) -> None:
+    """Three folds: six sets that leave out a part or two, and none; one C of six. One bit shows."""
+    engine = LocalEngine(workload.layout, SolverOptions(tol=TINY.tol))
+    made = cluster.work(cluster.Place("here", engine, 0.0, time.process_time), workload)
+    assert len(made.paths) == 7
+    assert len(made.fits) == 6
+    assert made.tracing.processor > 0
+    cluster.check_same(made, made)
+    path = made.paths[-1]
+    points = path.points.copy()
+    points[-1, 0, 0] = np.nextafter(points[-1, 0, 0], np.float32(2))
+    other = replace(made, paths=(*made.paths[:-1], replace(path, points=points)))
+    with pytest.raises(SystemExit, match="aren't those of here"):
+        cluster.check_same(other, made)
+    known = cluster.known(workload, made, {1: 2.0, 6: 1.0})
+    assert (known.paths, known.startup_fits, known.rounds, known.alone) == (7, 6, 1, 2.0)
+
+
+def test_the_plan_grows_with_the_rows_and_waits_for_the_longest() -> None:
+    """By hand: an hour of a core a path, a sixth of it a fit, at 8.1 million images."""
+    known = plan.Known(
+        rows=81_000, folds=4, rounds=2, pixels=10**6, image=784, paths=11, startup_fits=50,
+        tracing=11 * 36.0, solving=50 * 6.0, alone=2.0,
+    )  # fmt: skip
+    here, there = plan.one_machine(known), plan.many_machines(known)
+    # 16 tasks on 16 cores: all are busy.
+    assert here.paths == pytest.approx(11 / 16)
+    assert here.rounds == pytest.approx(2 * 16 / 6 / 16)
+    assert (there.paths, there.startup, there.rounds) == pytest.approx((2.0, 1 / 3, 2 / 3))
+    assert f"**{60 * here.all:.0f} min" in plan.eight_million(known)
+    assert plan.one_machine(replace(known, rows=40_500)).all == pytest.approx(2 * here.all)
+    # 24 tasks on 16 cores take two turns: a quarter of the time is lost.
+    six = plan.one_machine(replace(known, folds=6))
+    assert six.paths == pytest.approx(11 / 12)
+
+
+@pytest.mark.parametrize("name", ["rows", "copies", "fits", "workers", "plan"])
+def test_the_page_of_scaling_has_every_measured_section(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part of the work goes into a draft, and leaves the page as it is."""
+    before = measured_section.PAGE.read_text(encoding="utf-8")
+    monkeypatch.setattr(measured_section, "DRAFT", tmp_path / "build" / "scaling.md")
+    draft = measured_section.write(name, "as measured", whole=False)
+    assert f"<!-- {name} -->\nas measured\n<!-- /{name} -->" in draft.read_text(encoding="utf-8")
+    assert measured_section.PAGE.read_text(encoding="utf-8") == before
