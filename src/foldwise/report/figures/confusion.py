@@ -28,7 +28,7 @@ def confusion_matrix(counts: NDArray[np.int64], classes: Sequence[str]) -> Figur
     totals = counts.sum(axis=1, keepdims=True)
     shares = counts / np.maximum(totals, 1)
     wrong = int(counts.sum() - np.trace(counts))
-    correct = percent(1 - wrong / counts.sum())
+    correct = percent(1 - wrong / counts.sum(), digits=2)
     figure = canvas(
         f"{correct} correct, {counted(wrong, 'mistake')} of {counts.sum():,}",
         min(6.6, 1.6 + 0.9 * len(classes)),

@@ -117,4 +117,4 @@ def _scale_excess(axes: Axes, studies: tuple[Curve, ...]) -> None:
     axes.yaxis.set_major_formatter("{x:g}")
     axes.minorticks_off()
     axes.set_ylim(0, top)
-    axes.set_ylabel("Worse than the best C\n(paired, ± 1 std. error)")
+    axes.set_ylabel("Worse than the best C\n(paired, ± 1 std. error;\nsquare-root scale)")

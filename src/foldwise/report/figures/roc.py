@@ -12,7 +12,7 @@ from foldwise.report.figures.style import FAINT, MUTED, canvas, shown, styled
 
 _NAMED = 10
 """Classes drawn in colour: the hardest. More can't be told apart, the others are grey."""
-# Each for two of ten classes, of which one is among the hardest: told apart in grey, too.
+# Each for two of ten classes, the harder one broad: told apart in grey, too.
 _DASHES = ("-", (0, (5, 1)), (0, (1, 1)), (0, (6, 1, 1, 1)), (0, (6, 1, 1, 1, 1, 1)))
 
 
@@ -58,7 +58,8 @@ def _draw(axes: Axes, rates: Rates, rank: int, label: str) -> None:
         axes.plot(*rates, color=FAINT, linewidth=1)
         return
     colour, dash = FOLD_COLOURS[rank], _DASHES[rank % len(_DASHES)]
-    axes.plot(*rates, color=colour, linestyle=dash, linewidth=1.6, label=label)
+    width = 2.2 if rank < len(_DASHES) else 1.2
+    axes.plot(*rates, color=colour, linestyle=dash, linewidth=width, label=label)
 
 
 def _frame(axes: Axes, edge: float, title: str) -> None:
