@@ -65,7 +65,7 @@ calibrate: $(BENCH) $(PACKAGE) ## measure what the documented figures rest on
 docs: dev ## write the generated sections of README and docs
 	$(RUN) python -m docs.fill
 
-screenshots: dev ## take the documentation's pictures anew; needs Chromium
+screenshots: dev ## take the documentation's pictures anew; needs Chromium and a `make repro` before
 	$(RUN) python -m benchmarks.screenshots
 
 hook: dev ## check before each commit
