@@ -179,7 +179,10 @@ def test_the_history_of_a_deleted_version_is_told(project: Store, foldwise: Comm
     [
         (("promote", "9"), f"a version or alias of {NAME} must exist, got '9'"),
         (("verify", "nobody"), f"a version or alias of {NAME} must exist, got 'nobody'"),
-        (("rollback", "--reason", "x"), "got 'previous_champion'"),
+        (
+            ("rollback", "--reason", "x"),
+            f"previous champion, and {NAME} has none: `foldwise promote",
+        ),
         (("rollback", "--reason", ""), "--reason must say why"),
         (("promote", "--force"), "--reason must say why"),
         (("promote", "--reason", "x" * 1001), "at most 1000 characters"),

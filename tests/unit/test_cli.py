@@ -61,20 +61,31 @@ def test_help_takes_less_than_half_a_second() -> None:
     assert min(times) < 0.5
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_each_command_explains_itself_with_examples(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The examples are lines that can be typed: the parser takes every one of them."""
     with pytest.raises(SystemExit) as ended:
-        main([command, "--help"])
+        main([*command.split(), "--help"])
     assert ended.value.code == 0
     text = capsys.readouterr().out
     examples = [line.strip() for line in text.splitlines() if line.startswith("  foldwise ")]
     assert examples
     for example in examples:
         typed = shlex.split(example.split("  ")[0])
-        assert make_parser().parse_args(typed[1:]).command == command
+        assert make_parser().parse_args(typed[1:]).command == (command or typed[1])
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "http"])
+def test_a_port_that_can_not_be_is_refused_with_the_range(
+    port: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before a server is started, in one line."""
+    with pytest.raises(SystemExit) as ended:
+        main(["ui", f"--port={port}"])
+    assert ended.value.code == 1
+    assert f"must be a number from 1 to 65535, got '{port}'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -83,7 +94,7 @@ def test_each_command_explains_itself_with_examples(
         (["nonsense"], "invalid choice: 'nonsense'"),
         ([], "the following arguments are required: COMMAND"),
         (["rollback"], "the following arguments are required: --reason"),
-        (["ui", "--port", "x"], "invalid int value: 'x'"),
+        (["ui", "--port", "x"], "must be a number from 1 to 65535, got 'x'"),
         (["promote", "1", "2"], "unrecognized arguments: 2"),
     ],
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from foldwise.cli.text import check_table, history_table
 from foldwise.data.dataset import PREPARED, load_holdout, load_holdout_info
+from foldwise.errors import StoreError
 from foldwise.settings import Settings, load_settings
 from foldwise.tracking.address import project_root
 from foldwise.tracking.champion import Outcome
@@ -67,6 +68,12 @@ def promote(given: Namespace) -> None:
 def rollback(given: Namespace) -> None:
     """Return to the previous champion."""
     project = _open()
+    # A missing reason is the rollback's own to refuse, whoever was champion.
+    if given.reason and alias_holder(project.store, project.name, PREVIOUS) is None:
+        raise StoreError(
+            f"a rollback needs a previous champion, and {project.name} has none: "
+            "`foldwise promote VERSION` makes another version the champion"
+        )
     outcome = roll_back(project.store, project.name, reason=given.reason)
     if outcome.decision == "refused":
         _say(check_table(outcome.checks) + "\n")

@@ -8,6 +8,7 @@ from foldwise import __version__
 from foldwise.stages.entry import run
 
 _ABOUT = "Judge, promote, verify and show the models that `dvc repro` has registered."
+_LAST_PORT = 65535
 _STATUS = "Exit status: 0 done, 1 error, 2 refused."
 
 
@@ -28,17 +29,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def make_parser() -> Parser:
     """The parser of all commands."""
-    parser = Parser(prog="foldwise", description=_ABOUT, epilog=_STATUS)
+    parser = Parser(
+        prog="foldwise",
+        description=_ABOUT,
+        epilog=_epilog(_FIRST),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"foldwise {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, summary: str, *examples: str) -> argparse.ArgumentParser:
-        lines = "".join(f"  {example}\n" for example in examples)
         return commands.add_parser(
             name,
             help=summary[0].lower() + summary[1:].rstrip("."),
             description=summary,
-            epilog=f"examples:\n{lines}\n{_STATUS}",
+            epilog=_epilog(examples),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
@@ -51,6 +56,11 @@ def make_parser() -> Parser:
     return parser
 
 
+_FIRST = (
+    "foldwise ui                    look at what `make repro` made",
+    "foldwise verify challenger     is what is registered what was evaluated?",
+    "foldwise promote --dry-run     would it become the champion, and by which checks?",
+)
 _UI = (
     "foldwise ui                    on 127.0.0.1, port 5000",
     "foldwise ui --port 5001",
@@ -71,12 +81,23 @@ _VERIFY = (
 _RELOCATE = ("foldwise relocate",)
 
 
+def _epilog(examples: Sequence[str]) -> str:
+    lines = "".join(f"  {example}\n" for example in examples)
+    return f"examples:\n{lines}\n{_STATUS}"
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _LAST_PORT):
+        raise argparse.ArgumentTypeError(f"must be a number from 1 to {_LAST_PORT}, got {text!r}")
+    return int(text)
+
+
 def _add_ui(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
     )
     parser.add_argument(
-        "--port", type=int, default=5000, help="port to listen on (default: %(default)s)"
+        "--port", type=_port, default=5000, help="port to listen on (default: %(default)s)"
     )
 
 
