@@ -48,7 +48,7 @@ def _looks() -> str:
         "the main job's, three at the report's own setting, the one-vs-rest run's, and the "
         f"{compared} of the comparison. `foldwise promote` counts those that were registered, the "
         "main job's and the one-vs-rest run's. None of the figures chose anything: every C, gamma, "
-        "depth and number of neighbours was chosen on the development set. One more had been scored "
-        "before: a decision tree tuned on 24,000 rows, which came to 0.858. The present one is tuned "
-        "on all rows, since the best `ccp_alpha` shrinks with their number."
+        "depth and number of neighbours was chosen on the development set. One more had been "
+        "scored before: a decision tree tuned on 24,000 rows, which came to 0.858. The present "
+        "one is tuned on all rows, since the best `ccp_alpha` shrinks with their number."
     )
