@@ -1,7 +1,7 @@
 """``python -m benchmarks.calibrate``: how often the gate and the intervals are wrong.
 
-Prints each table as it goes and writes it into docs/statistics.md. Everything is seeded; all of it
-takes about a quarter of an hour of one core. The holdout is never read.
+Prints each table as it goes and writes it into docs/statistics.md. Everything is seeded; the
+tables of power and margin take longest, and each can be asked for alone. The holdout is never read.
 """
 
 import sys
