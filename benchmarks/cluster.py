@@ -27,8 +27,9 @@ from foldwise.search.cluster import DaskEngine, connected
 from foldwise.search.engine import Engine, LocalEngine
 from tests.integration.dask_cluster import cluster
 
-BATCHES = (1, 5, 22, 42, 105)
-WORKERS = (1, 2)
+BATCHES = (1, 3, 5, 14, 22, 42, 105)
+WORKERS = ((1, 1), (2, 1), (1, 2))
+"""How many, of so many threads each."""
 ITERATIONS = 12
 """Of each fit timed in a sub-batch: none ends before, so that all stay in."""
 
@@ -81,7 +82,7 @@ def main() -> None:
 
 
 def _everywhere(workload: Workload) -> Iterator[Worked]:
-    """One core, all cores, a worker, two; the results must be the same to the bit."""
+    """One core, all cores, one worker and two; the results must be the same to the bit."""
     first: Worked | None = None
     for place in _places(workload):
         made = work(place, workload)
@@ -95,13 +96,13 @@ def _places(workload: Workload) -> Iterator[Place]:
     for threads in sorted({1, os.cpu_count() or 1}):
         engine = LocalEngine(workload.layout, SolverOptions(threads=threads))
         yield Place(f"here, threads: {threads}", engine, 0.0, time.process_time)
-    for workers in WORKERS:
-        with cluster(workers) as running:
+    for workers, threads in WORKERS:
+        with cluster(workers, threads=threads) as running:
             began = time.perf_counter()
             with connected(running.address, workload.layout, SolverOptions()) as remote:
                 begin = time.perf_counter() - began
                 clock = partial(_processor_seconds, remote)
-                yield Place(f"workers of one thread: {workers}", remote, begin, clock)
+                yield Place(f"workers: {workers}, threads of each: {threads}", remote, begin, clock)
 
 
 def work(place: Place, workload: Workload) -> Worked:
@@ -220,7 +221,7 @@ def known(workload: Workload, made: Worked, batches: Mapping[int, float]) -> pla
         startup_fits=len(made.fits),
         tracing=made.tracing.processor,
         solving=made.solving.processor,
-        alone=batches[min(batches)] / batches[max(batches)],
+        side_by_side=batches,
     )
 
 

@@ -21,9 +21,11 @@ class Cluster:
     scheduler: "subprocess.Popen[bytes]"
     workers: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
 
-    def add_worker(self, *, before: str = "", **environment: str) -> "subprocess.Popen[bytes]":
-        """Start a worker of one thread; ``before`` is Python that it runs first."""
-        options = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1")
+    def add_worker(
+        self, *, threads: int = 1, before: str = "", **environment: str
+    ) -> "subprocess.Popen[bytes]":
+        """Start a worker of so many threads; ``before`` is Python that it runs first."""
+        options = (f"--nthreads={threads}", "--no-nanny", "--no-dashboard", "--host=127.0.0.1")
         self.workers.append(_start("worker", self.address, *options, before=before, **environment))
         return self.workers[-1]
 
@@ -43,8 +45,8 @@ class Cluster:
 
 
 @contextmanager
-def cluster(workers: int = 2, **environment: str) -> Iterator[Cluster]:
-    """A cluster of so many workers of one thread each."""
+def cluster(workers: int = 2, *, threads: int = 1, **environment: str) -> Iterator[Cluster]:
+    """A cluster of so many workers of so many threads each."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -52,7 +54,7 @@ def cluster(workers: int = 2, **environment: str) -> Iterator[Cluster]:
     running = Cluster(f"tcp://127.0.0.1:{port}", _start("scheduler", *where))
     try:
         for _ in range(workers):
-            running.add_worker(**environment)
+            running.add_worker(threads=threads, **environment)
         _wait_until_listening(port)
         if workers:
             running.wait_for_workers(workers)

@@ -132,24 +132,28 @@ def test_a_places_work_is_all_paths_and_the_start_up_round(workload: Workload) -
     with pytest.raises(SystemExit, match="aren't those of here"):
         cluster.check_same(other, made)
     known = cluster.known(workload, made, {1: 2.0, 6: 1.0})
-    assert (known.paths, known.startup_fits, known.rounds, known.alone) == (7, 6, 1, 2.0)
+    assert (known.paths, known.startup_fits, known.rounds) == (7, 6, 1)
+    assert known.dearer(1, 6) == 2.0
 
 
-def test_the_plan_grows_with_the_rows_and_waits_for_the_longest() -> None:
+def test_the_plan_grows_with_the_rows_and_waits_for_the_largest_share() -> None:
     """By hand: an hour of a core a path, a sixth of it a fit, at 8.1 million images."""
     known = plan.Known(
         rows=81_000, folds=4, rounds=2, pixels=10**6, image=784, paths=11, startup_fits=50,
-        tracing=11 * 36.0, solving=50 * 6.0, alone=2.0,
+        tracing=11 * 36.0, solving=50 * 6.0, side_by_side={2: 2.0, 7: 1.0},
     )  # fmt: skip
-    here, there = plan.one_machine(known), plan.many_machines(known)
+    here, there = plan.reckon(known, 1), plan.reckon(known, 8)
     # 16 tasks on 16 cores: all are busy.
     assert here.paths == pytest.approx(11 / 16)
     assert here.rounds == pytest.approx(2 * 16 / 6 / 16)
-    assert (there.paths, there.startup, there.rounds) == pytest.approx((2.0, 1 / 3, 2 / 3))
+    # The largest shares are 2 of 11 paths, 7 of 50 fits, 2 of 16; two cost twice as much each.
+    assert there.paths == pytest.approx(2 * 2 / 16)
+    assert there.startup == pytest.approx(7 / 6 / 16)
+    assert there.rounds == pytest.approx(2 * 2 * 2 / 6 / 16)
     assert f"**{60 * here.all:.0f} min" in plan.eight_million(known)
-    assert plan.one_machine(replace(known, rows=40_500)).all == pytest.approx(2 * here.all)
+    assert plan.reckon(replace(known, rows=40_500), 1).all == pytest.approx(2 * here.all)
     # 24 tasks on 16 cores take two turns: a quarter of the time is lost.
-    six = plan.one_machine(replace(known, folds=6))
+    six = plan.reckon(replace(known, folds=6), 1)
     assert six.paths == pytest.approx(11 / 12)
 
 

@@ -15,7 +15,6 @@ pytest.importorskip("distributed", reason="needs foldwise[dask]")
 from foldwise.errors import SearchError
 from foldwise.model.fitting import SolverOptions
 from foldwise.model.layout import Layout
-from foldwise.model.solver import FitRequest
 from foldwise.search import cluster as module
 from foldwise.search.cluster import DaskEngine, connected, deal
 from foldwise.search.engine import LocalEngine
@@ -38,6 +37,15 @@ sys.meta_path.insert(0, Refuse())
 OTHER_FOLDWISE = """
 import foldwise.search.identity
 foldwise.search.identity.code_digest = lambda: "of another version"
+"""
+RECORD = """
+import sys
+from foldwise.model import solver, tracing
+sys.pools = set()
+def recorded(threads, made=tracing.ThreadPoolExecutor):
+    sys.pools.add(threads)
+    return made(threads)
+tracing.ThreadPoolExecutor = solver.ThreadPoolExecutor = recorded
 """
 HANG = """
 import sys, time
@@ -106,6 +114,19 @@ def test_a_cluster_gives_the_local_runs_results(
         assert min(done_by(engine)) > 0
         exchanged = engine.client.run(lambda dask_worker: len(dask_worker.transfer_incoming_log))
         assert list(exchanged.values()) == [0, 0]
+
+
+def test_a_worker_works_on_all_its_threads(local: tuple[NestedSearch, SearchResult]) -> None:
+    """One of three threads and one of one: the local run's results, whatever share each has."""
+    search, expected = local
+    with cluster(0) as running:
+        for threads in (3, 1):
+            running.add_worker(threads=threads, before=RECORD)
+        running.wait_for_workers(2)
+        with connected(running.address, layout_of(search), OPTIONS) as engine:
+            assert_same(finished(replace(search, book=Memory(), engine=engine)), expected)
+            used = engine.client.run(lambda: __import__("sys").pools)
+            assert sorted(used.values(), key=sorted) == [{1}, {3}]
 
 
 def test_a_killed_workers_fits_are_made_by_the_others(
@@ -277,14 +298,14 @@ def test_the_tune_stage_gives_the_same_files_on_a_cluster(tmp_path: Path) -> Non
     assert "completed trials are kept" in done.said[0]
 
 
-def test_sub_batches_keep_one_c_together_and_share_the_work() -> None:
-    """Every request once, several shares a thread, large C first."""
-    requests = [FitRequest(frozenset({part}), C) for part in range(7) for C in (0.1, 10.0, 1.0)]
-    batches = deal(requests, threads=2)
-    assert sorted(map(repr, sum(batches, ()))) == sorted(map(repr, requests))
-    assert len(batches) == 6
-    assert max(map(len, batches)) - min(map(len, batches)) <= 1
-    values = [request.C for batch in batches for request in batch]
-    assert values == sorted(values, reverse=True)
-    assert deal([], threads=2) == []
-    assert [len(batch) for batch in deal(requests[:2], threads=8)] == [1, 1]
+def test_each_worker_gets_its_share_by_its_threads() -> None:
+    """Every item once and in order, nothing for a worker beyond them."""
+    items = list("abcdefghi")
+    dealt = deal(items, {"large": 16, "small": 4, "last": 4})
+    assert {worker: len(run) for worker, run in dealt.items()} == {
+        "large": 6, "small": 1, "last": 2,
+    }  # fmt: skip
+    assert [item for run in dealt.values() for item in run] == items
+    assert deal(items[:2], dict.fromkeys("abcd", 1)) == {"b": ("a",), "d": ("b",)}
+    assert deal(items, {}) == {None: tuple(items)}
+    assert deal([], {"any": 1}) == deal([], {}) == {}

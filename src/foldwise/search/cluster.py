@@ -1,15 +1,17 @@
 """A Dask cluster in place of this machine's cores: the same work, dealt out in sub-batches.
 
-The arranged pixels are sent to each worker once. A sub-batch is done on one of a worker's
-threads, by the same solver, so that paths and fits are those of a local run (to the bit on
-machines of one kind). Dask itself gives a lost worker's sub-batches to others.
+The arranged pixels are sent to each worker once. Of each round a worker gets one sub-batch, and
+does it as a machine alone would: with the same solver, on all its threads. So paths and fits are
+those of a local run (to the bit on machines of one kind). Dask itself gives a lost worker's
+sub-batch to another.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import partial
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -28,9 +30,6 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 60.0
 """How long a cluster may be without any worker before the search gives up."""
-
-SHARES = 3
-"""Sub-batches a thread gets of a round: so many that none waits long for the last one."""
 
 _LOOK_SECONDS = 2.0
 _ANSWER_SECONDS = 10.0
@@ -61,10 +60,8 @@ class DaskEngine:
         from foldwise.search.cluster_worker import trace_batch
 
         with _speaking(self.address):
-            # One sub-batch a thread: paths are long, and the more side by side the better.
-            batches = cut(sets, _threads(self.client))
             done = 0
-            for path in self._results(trace_batch, [(batch, strengths) for batch in batches]):
+            for path in self._results(trace_batch, sets, strengths):
                 done += len(strengths)
                 yield Traced(done, len(sets) * len(strengths))
                 yield path
@@ -80,14 +77,18 @@ class DaskEngine:
         from foldwise.search.cluster_worker import solve_batch
 
         with _speaking(self.address):
-            batches = deal(requests, _threads(self.client))
-            yield from self._results(solve_batch, [(batch,) for batch in batches])
+            # Fits of one C together: trials are complete, and kept, while other workers still run.
+            yield from self._results(solve_batch, sorted(requests, key=lambda request: request.C))
 
-    def _results(self, work: Callable[..., tuple[T, ...]], batches: Sequence[Any]) -> Iterator[T]:
-        """What the workers make of the sub-batches, as they end."""
+    def _results(
+        self, work: Callable[..., tuple[T, ...]], items: Sequence[Any], *more: object
+    ) -> Iterator[T]:
+        """What the workers make of their sub-batches of these items, as they end."""
+        submit = partial(self.client.submit, work, _pixels(self.client), pure=False)
+        threads = _threads(self.client)
         pending = {
-            self.client.submit(work, _pixels(self.client), *batch, self.options, pure=False)
-            for batch in batches
+            submit(batch, *more, self.options, workers=worker, allow_other_workers=bool(threads))
+            for worker, batch in deal(items, threads).items()
         }
         while pending:
             done = self._next_done(pending)
@@ -157,21 +158,17 @@ def connected(
         client.close(timeout=_ANSWER_SECONDS)
 
 
-def deal(requests: Sequence[FitRequest], threads: int) -> list[tuple[FitRequest, ...]]:
-    """Deal requests to sub-batches, a few for each thread: large C, which is slow, first.
+def deal(items: Sequence[T], threads: Mapping[str, int]) -> dict[str | None, tuple[T, ...]]:
+    """Cut the items into a run for each worker, as long as it has threads; none is empty.
 
-    Fits of one C stay together: they end after about as many iterations, and the trials that
-    they belong to are complete, and kept, while others still run.
+    Without workers all of them are for whoever comes: the key is None.
     """
-    ordered = sorted(requests, key=lambda request: -request.C)
-    return cut(ordered, max(1, threads) * SHARES)
-
-
-def cut(whole: Sequence[T], shares: int) -> list[tuple[T, ...]]:
-    """Cut a sequence into so many runs of about one length, fewer if it is shorter."""
-    count = min(max(1, shares), len(whole))
-    cuts = [len(whole) * share // max(1, count) for share in range(count + 1)]
-    return [tuple(whole[low:high]) for low, high in pairwise(cuts)]
+    if not threads:
+        return {None: tuple(items)} if items else {}
+    total = sum(threads.values())
+    ends = (len(items) * count // total for count in accumulate(threads.values(), initial=0))
+    runs = zip(threads, pairwise(ends), strict=True)
+    return {worker: tuple(items[low:high]) for worker, (low, high) in runs if low < high}
 
 
 def _pixels(client: "Client") -> str:
@@ -206,11 +203,12 @@ def _sweep(client: "Client") -> None:
         client.unregister_worker_plugin(name)
 
 
-def _threads(client: "Client") -> int:
+def _threads(client: "Client") -> dict[str, int]:
+    """Of each worker, by its address."""
     if client.scheduler is None:
         raise ConnectionError("the connection is closed")
     counts = client.sync(client.scheduler.ncores, workers=None, callback_timeout=_ANSWER_SECONDS)
-    return sum(counts.values())
+    return dict(counts)
 
 
 @contextmanager

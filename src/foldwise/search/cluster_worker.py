@@ -46,29 +46,32 @@ def trace_batch(
     strengths: NDArray[np.float64],
     options: SolverOptions,
 ) -> tuple[Path, ...]:
-    """Trace the paths of some training sets on one thread of this worker.
+    """Trace the paths of some training sets on all threads of this worker.
 
     Raises
     ------
     SearchError
         If the worker, having joined late, has another foldwise than the search.
     """
-    layout = _layout(pixels)
-    traced = trace(layout, sets, strengths, replace(options, threads=1))
+    traced = trace(_layout(pixels), sets, strengths, _here(options))
     return tuple(event for event in traced if isinstance(event, Path))
 
 
 def solve_batch(
     pixels: str, requests: Sequence[FitRequest], options: SolverOptions
 ) -> tuple[Fit, ...]:
-    """Make the fits of one sub-batch on one thread of this worker; ``pixels`` names the plugin.
+    """Make the fits of one sub-batch on all threads of this worker; ``pixels`` names the plugin.
 
     Raises
     ------
     SearchError
         If the worker, having joined late, has another foldwise than the search.
     """
-    return tuple(solve(_layout(pixels), requests, replace(options, threads=1)))
+    return tuple(solve(_layout(pixels), requests, _here(options)))
+
+
+def _here(options: SolverOptions) -> SolverOptions:
+    return replace(options, threads=get_worker().state.nthreads)
 
 
 def _layout(pixels: str) -> Layout:
