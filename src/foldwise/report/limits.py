@@ -11,7 +11,8 @@ related images, those by one writer say, may stand on both sides of a fold: new 
 harder.
 
 The best C depends on the number of training rows: the final C is chosen by fits on {outer} of
-them, each outer fold's C by fits on {inner}.
+them, each outer fold's C by fits on {inner}. How far apart these C's lie also tells how finely the
+search looked: it is no interval for the best one.
 
 The corrected interval of the outer mean (Nadeau and Bengio) is conservative. The pooled one takes
 all rows as independent and leaves out that the folds share training rows.
