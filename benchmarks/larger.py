@@ -1,8 +1,8 @@
 """The pipeline on more rows: `python -m benchmarks.larger rows copies`.
 
-``rows``: MNIST and ten times MNIST; seconds and memory of each stage. ``copies``: what shifted
-copies do to the estimates, on 6,000 originals. Each stage is a process of its own in a temporary
-project, with the settings of params.yaml but for what is asked here. The tables go into
+``rows``: MNIST and ten times MNIST; seconds and memory of each stage, and the scores. ``copies``:
+what shifted copies do to the scores, on 6,000 originals. Each stage is a process of its own in a
+temporary project, with the settings of params.yaml but for what is asked here. The tables go into
 docs/scaling.md, or, where less than all was asked for, into a draft under build/.
 """
 
@@ -27,6 +27,7 @@ ROWS = (0, 9)
 COPIES = (0, 4, 8)
 ORIGINALS = 6000
 SEEDS = 3
+SCORED = ("C", "outer accuracy", "outer log-loss", "holdout accuracy", "holdout log-loss")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,8 @@ def _rows(asked: argparse.Namespace) -> Iterator[str]:
         f" {last.processor / first.processor:.1f} times the processor time and"
         f" {last.memory / first.memory:.1f} times the memory."
     )
+    yield ""
+    yield table(("rows", *SCORED), ((run.rows, *_scores(run)) for run in runs))
 
 
 def _copies(asked: argparse.Namespace) -> Iterator[str]:
@@ -118,12 +121,9 @@ def _copies(asked: argparse.Namespace) -> Iterator[str]:
         for copies in COPIES
     }
     yield table(
-        (
-            "seed", "copies", "rows", "C", "outer accuracy", "outer log-loss",
-            "holdout accuracy", "holdout log-loss",
-        ),
-        ((f"{seed}", f"{copies}", *_scores(run)) for (seed, copies), run in runs.items()),
-    )  # fmt: skip
+        ("seed", "copies", "rows", *SCORED),
+        ((f"{seed}", f"{copies}", run.rows, *_scores(run)) for (seed, copies), run in runs.items()),
+    )
     yield ""
     yield from _verdicts(runs, asked.seeds)
 
@@ -134,7 +134,7 @@ def _scores(run: Piped) -> Sequence[str]:
         outer["accuracy"], outer["log_loss"],
         run.evaluation["accuracy"], run.evaluation["log_loss"],
     )  # fmt: skip
-    return run.rows, f"{run.tuning['C']:.2g}", *(f"{score:.4f}" for score in scores)
+    return f"{run.tuning['C']:.2g}", *(f"{score:.4f}" for score in scores)
 
 
 def _verdicts(runs: Mapping[tuple[int, int], Piped], seeds: int) -> Iterator[str]:
