@@ -112,6 +112,7 @@ def mlflow_server(database: Postgres, folder: Path) -> Iterator[str]:
         "[mlflow]\ndefault_permission = EDIT\nadmin_username = admin\n"
         f"database_uri = {database.url('mlflow_auth')}\n"
         "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+        "auth_cache_ttl_seconds = 60\n"
     )
     command = (
         *(sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth"),
