@@ -26,7 +26,7 @@ _KNOWN_BY = (("fold",), ("metric",), ("study", "number"), ("number",), ("part",)
 # What says when, where or by which program it was made, and differs from run to run.
 _OF_ITS_OWN = re.compile(
     r"tag\.(mlflow\.(user|parentRunId|runName|source.*)|pipeline|search_key|foldwise\..*"
-    r"|git\..*|library\..*|bytes_digest)|.*_seconds(\[\d+\]|_sum\[\d+\])?|arrays"
+    r"|git\..*|library\..*|bytes_digest)|(.*[._])?seconds(_sum)?(\[\d+\])?|arrays"
 )
 
 
