@@ -20,7 +20,7 @@ from tests.golden.differences import differences
 from tests.golden.documents import Quantities, Value
 
 FOLDER = Path(__file__).parent / "pinned"
-LOSS = 2e-4
+LOSS = 1e-4
 """How far apart a log-loss may be."""
 ROWS = 3
 """By how many of a part's rows a score may differ that counts rows."""
