@@ -20,7 +20,7 @@ PACKAGE := $(VENV)/package.stamp
 .DELETE_ON_ERROR:
 # Two installs at once into one environment spoil it.
 .NOTPARALLEL:
-.PHONY: help install dev repro compare ui test check format soak bench calibrate docs screenshots lock hook clean
+.PHONY: help install dev repro compare ui test check format soak mutants bench calibrate docs screenshots lock hook clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -55,6 +55,9 @@ format: dev ## put the code in form, mend what ruff can mend
 
 soak: dev ## the long tests: load, kills, full disks
 	$(RUN) python -m pytest -m soak
+
+mutants: dev ## seed faults, each of which a test must catch; FAULTS="ID ..." for some
+	$(RUN) python -m tests.mutants.run $(FAULTS)
 
 bench: $(BENCH) $(PACKAGE) ## time the nested search against scikit-learn's
 	$(RUN) python -m benchmarks.nested
