@@ -110,7 +110,7 @@ def main() -> None:
                 work.development.images[:EXAMPLES],
             ),
         )
-    close_attempt(storage, key, attempt, search_space(work.settings))
+    close_attempt(storage, key, attempt, search_space(work.settings), home=root / "mlruns")
     if not is_quiet():
         sys.stdout.write(f"{findings.headline()}\nregistered: version {version.number}\n")
 

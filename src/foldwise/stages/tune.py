@@ -41,7 +41,9 @@ def main() -> None:
     development = load_development()
     key = search_key(info.development_digest, settings.tune, settings.seed)
     with search_lock(storage, key):
-        book = open_book(storage, key, search_space(settings), fresh=is_fresh())
+        book = open_book(
+            storage, key, search_space(settings), fresh=is_fresh(), home=root / "mlruns"
+        )
         shelf = path_shelf(root, key)
         if is_fresh():
             shelf.clear()
