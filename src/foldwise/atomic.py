@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from foldwise.ownership import check_output
+
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -16,9 +18,16 @@ def replacing(path: Path) -> Iterator[Path]:
     The temporary file lies beside ``path``, keeps its suffix and has a fixed name, so that what
     a killed process left is used up by its next run; a lock keeps two writers apart. If the
     block raises, ``path`` stays as it was.
+
+    Raises
+    ------
+    OutputError
+        If a link leads elsewhere, see `check_output`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    check_output(path)
+    check_output(partial)
+    path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = _open_locked(partial)
     try:
         try:
@@ -59,8 +68,10 @@ def _open_locked(partial: Path) -> int:
         descriptor = os.open(partial, _OPEN, 0o666)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if _is_still_named(partial, descriptor):
-            os.ftruncate(descriptor, 0)
-            return descriptor
+            if os.fstat(descriptor).st_nlink == 1:
+                os.ftruncate(descriptor, 0)
+                return descriptor
+            partial.unlink()  # the content has another name, and is not ours to empty
         os.close(descriptor)
 
 

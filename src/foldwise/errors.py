@@ -5,6 +5,10 @@ class FoldwiseError(Exception):
     """Base of all errors that are shown as one line, without a traceback (exit status 1)."""
 
 
+class OutputError(FoldwiseError):
+    """A path to be written holds something that isn't ours, or leads to it."""
+
+
 class SettingsError(FoldwiseError):
     """A parameter is unknown, of the wrong type or impossible."""
 

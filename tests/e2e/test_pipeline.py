@@ -3,6 +3,7 @@
 import csv
 import json
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from foldwise.data.dataset import load_holdout
 from foldwise.model.scores import METRICS, score
 from tests.e2e.outcome import result_files
-from tests.e2e.project import DIGITS
+from tests.e2e.project import DIGITS, commit, make_project
 from tests.e2e.reproduced import Reproduced, all_runs, client_of
 from tests.e2e.without_foldwise import predict_elsewhere
 
@@ -164,3 +165,22 @@ def test_dvc_shows_and_compares_the_figures(reproduced: Reproduced) -> None:
     plotted = reproduced.project.dvc("plots", "show", "--out", "plots")
     assert plotted.status == 0, plotted.errors
     assert (reproduced.project.folder / "plots" / "index.html").stat().st_size > 10_000
+
+
+def test_outputs_that_dvc_linked_to_its_cache_are_written_anew(tmp_path: Path) -> None:
+    """By `dvc repro`, and by a stage run by hand, which finds the links; the cache stays."""
+    project = commit(make_project(tmp_path / "project"))
+    for command in (("config", "cache.type", "symlink"), ("repro", "prepare")):
+        done = project.dvc(*command)
+        assert done.status == 0, done.errors
+    labels = project.folder / "data" / "prepared" / "holdout" / "labels.npy"
+    cached = labels.resolve()
+    assert cached.is_relative_to(project.folder / ".dvc" / "cache")
+    before = cached.read_bytes()
+    by_hand = project.stage("prepare")
+    assert by_hand.status == 0, by_hand.errors
+    assert not labels.is_symlink()
+    assert cached.read_bytes() == before
+    again = project.dvc("repro", "--force", "prepare")
+    assert again.status == 0, again.errors
+    assert labels.resolve() == cached

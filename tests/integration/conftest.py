@@ -44,8 +44,9 @@ def root(store_template: Path, tmp_path: Path) -> Path:
     """A project folder of this test's own, with an empty store."""
     folder = tmp_path / "project"
     shutil.copytree(store_template, folder)
-    relocate(folder)
-    (folder / "mlruns" / "mlflow.db.before-relocation").unlink()
+    backup = relocate(folder).backup
+    assert backup is not None
+    backup.unlink()
     return folder
 
 

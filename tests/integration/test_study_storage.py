@@ -66,7 +66,7 @@ def test_a_damaged_database_is_kept_aside_and_named(url: str, tmp_path: Path) ->
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(SearchError, match=r"optuna\.db .*damaged.*kept as optuna\.db\.damaged-1"):
-        open_book(url, KEY, SPACE)
+        open_book(url, KEY, SPACE, home=tmp_path / "stores")
     assert path.with_name("optuna.db.damaged-1").read_bytes() == whole[: len(whole) // 2]
     assert open_book(url, KEY, SPACE).attempt == 1
 

@@ -171,3 +171,21 @@ def test_through_a_symbolic_link_the_store_is_the_same(store: Store) -> None:
     link = store.root.parent / "link"
     link.symlink_to(store.root)
     assert open_store(link).find_experiment("blobs") == "1"
+
+
+def test_no_backup_is_overwritten_nor_written_through_a_link(moved: Path) -> None:
+    """The database before the first move is the one that a mistake is mended from."""
+    mlruns, theirs = moved / "mlruns", moved.parent / "theirs.db"
+    theirs.write_text("mine")
+    (mlruns / "mlflow.db.before-relocation-1").symlink_to(theirs)
+    (mlruns / "mlflow.db.before-relocation-2").symlink_to(moved.parent / "nowhere")
+    first = relocate(moved).backup
+    assert first is not None
+    kept = first.read_bytes()
+    again = moved.rename(moved.parent / "renamed again")
+    second = relocate(again).backup
+    assert second is not None
+    assert (first.name[-2:], second.name[-2:]) == ("-3", "-4")
+    assert (again / "mlruns" / first.name).read_bytes() == kept
+    assert theirs.read_text() == "mine"
+    assert not (moved.parent / "nowhere").exists()

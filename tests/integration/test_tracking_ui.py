@@ -1,5 +1,6 @@
 """What `foldwise ui` starts and prints, and the page it leads to."""
 
+import shlex
 import signal
 import socket
 import subprocess
@@ -11,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from foldwise.errors import StoreError
+from foldwise.errors import OutputError, StoreError
 from foldwise.tracking.page import page_links, recorded_data
 from foldwise.tracking.runs import Recorder
 from foldwise.tracking.store import Store
-from foldwise.tracking.ui import serve_ui
+from foldwise.tracking.ui import new_log, serve_ui
 from tests.factories import make_result
 from tests.run_tree import FIGURE, make_lineage, record_search
 
@@ -112,6 +113,22 @@ def test_a_port_that_is_taken_is_told_with_the_way_out(store: Store) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(StoreError, match=rf"can't listen on 127\.0\.0\.1:{port} .*--port"):
             serve_ui(root=store.root, port=port)
+
+
+@pytest.mark.parametrize("kind", ["symlink_to", "hardlink_to"])
+def test_the_log_is_written_through_no_link(kind: str, store: Store, tmp_path: Path) -> None:
+    """A link ends the command in a line whose remedy helps; another name of a file is let go."""
+    theirs, log = tmp_path / "diary.txt", store.root / "mlruns" / "server.log"
+    theirs.write_text("mine")
+    getattr(log, kind)(theirs)
+    if kind == "symlink_to":
+        with pytest.raises(OutputError, match=r"server\.log must be no link") as told:
+            new_log(store.root)
+        remedy = str(told.value).partition("`")[2].partition("`")[0]
+        subprocess.run(shlex.split(remedy), check=True)
+    with new_log(store.root).open("xb") as output:
+        output.write(b"ours")
+    assert theirs.read_text() == "mine"
 
 
 @pytest.mark.e2e

@@ -80,10 +80,12 @@ def test_two_writers_of_one_file_never_mix(tmp_path: Path) -> None:
 
 def test_a_link_is_replaced_and_its_target_kept(tmp_path: Path) -> None:
     """DVC may link outputs to its cache, which must not be written through."""
-    (tmp_path / "cache").write_text("cached")
-    (tmp_path / "out").symlink_to(tmp_path / "cache")
+    cached = tmp_path / "files" / "md5" / "0a" / ("1b" * 15)
+    cached.parent.mkdir(parents=True)
+    cached.write_text("cached")
+    (tmp_path / "out").symlink_to(cached)
     write_bytes(tmp_path / "out", b"new")
-    assert (tmp_path / "cache").read_text() == "cached"
+    assert cached.read_text() == "cached"
     assert not (tmp_path / "out").is_symlink()
 
 

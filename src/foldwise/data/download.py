@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from foldwise.atomic import replacing
 from foldwise.errors import DataError
+from foldwise.ownership import check_output
 
 _TIMEOUT = 20.0
 _ATTEMPTS = 3
@@ -61,8 +62,11 @@ def fetch(url: str, path: Path, *, largest: int) -> None:
         Three attempts failed; one is given up after 20 seconds without a byte.
     DataError
         The server refuses or sends too much.
+    OutputError
+        A link leads elsewhere.
     """
     _check_scheme(url)
+    check_output(path)
     for attempt in range(_ATTEMPTS - 1):
         try:
             return _fetch_once(url, path, largest)

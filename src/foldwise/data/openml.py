@@ -19,6 +19,7 @@ from foldwise.data.arff import Columns, read_arff
 from foldwise.data.download import NotFoundError, fetch
 from foldwise.data.raw import RawData, split_last_rows
 from foldwise.errors import DataError
+from foldwise.ownership import check_output
 
 SERVER = "https://www.openml.org"
 _HOLDOUT = 10_000
@@ -125,6 +126,7 @@ def _asked(url: str, path: Path) -> Iterator[Any]:
 @contextmanager
 def _forgotten_if_bad(path: Path) -> Iterator[None]:
     """Remove a cached answer that turns out bad, so that the next run asks again."""
+    check_output(path)
     try:
         yield
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:

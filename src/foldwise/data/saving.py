@@ -16,6 +16,7 @@ from foldwise.atomic import flush
 from foldwise.data.dataset import Classes, SplitInfo, info_text
 from foldwise.data.digest import content_digest
 from foldwise.errors import DataError
+from foldwise.ownership import check_output
 
 Blocks = Callable[[], Iterator[NDArray[np.uint8]]]
 
@@ -45,9 +46,13 @@ def staged(directory: Path) -> Iterator[Path]:
     ------
     DataError
         Another process is writing in the same place.
+    OutputError
+        A link leads elsewhere.
     """
-    directory.parent.mkdir(parents=True, exist_ok=True)
     stage = directory.with_name(f".{directory.name}.partial")
+    check_output(directory)
+    check_output(stage)
+    directory.parent.mkdir(parents=True, exist_ok=True)
     with _lock(directory):
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir()

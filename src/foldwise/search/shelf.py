@@ -14,6 +14,7 @@ from pathlib import Path as FilePath
 import numpy as np
 
 from foldwise.atomic import write_bytes
+from foldwise.errors import OutputError
 from foldwise.model.path import Path
 
 
@@ -43,7 +44,7 @@ class PathShelf:
             strengths=path.strengths,
             evaluations=path.evaluations,
         )
-        with suppress(OSError):
+        with suppress(OSError, OutputError):
             write_bytes(self._file(path.left_out), buffer.getvalue())
 
     def clear(self) -> None:

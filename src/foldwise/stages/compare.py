@@ -64,7 +64,7 @@ def main() -> None:
     store = open_store(root)
     space = values_space(entry, work.settings.seed)
     with search_lock(storage, key):
-        book = open_book(storage, key, space, fresh=is_fresh())
+        book = open_book(storage, key, space, fresh=is_fresh(), home=root / "mlruns")
         described = entry_lineage(
             entry, work.settings, work.info, search_key=key, attempt=book.attempt
         )

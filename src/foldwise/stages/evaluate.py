@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from foldwise.data.dataset import DataInfo, Split, load_development, load_holdout, load_info
 from foldwise.model.linear import probabilities
 from foldwise.model.pipeline import content_digest
+from foldwise.ownership import check_output
 from foldwise.report import card, page
 from foldwise.report.album import data_pictures, holdout_pictures, search_pictures
 from foldwise.report.findings import Findings
@@ -44,6 +45,7 @@ from foldwise.tracking.runs import Recorder
 from foldwise.tracking.store import open_store
 
 EXAMPLES = 3
+FIGURES = REPORTS / "figures" / "evaluate"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +61,7 @@ class _Work:
 
 def main() -> None:
     """Score the final model, write the reports, register the version, close the search."""
+    check_output(FIGURES)
     work = _Work(load_settings(), load_info(), restore(TUNED), load_place(), load_development())
     root = project_root()
     storage = study_storage(root)
@@ -87,7 +90,7 @@ def main() -> None:
         reports = _tables(findings, judged) | {"report.html": _page(work, findings, pictures)}
         figures = picture_files(pictures)
         save(REPORTS, reports)
-        save_all(REPORTS / "figures" / "evaluate", figures)
+        save_all(FIGURES, figures)
         recorder.log_metrics(_metrics(findings))
         recorder.record_artifacts(None, reports)
         recorder.record_artifacts(None, {f"figures/{name}": f for name, f in figures.items()})
@@ -110,7 +113,7 @@ def main() -> None:
                 work.development.images[:EXAMPLES],
             ),
         )
-    close_attempt(storage, key, attempt, search_space(work.settings))
+    close_attempt(storage, key, attempt, search_space(work.settings), home=root / "mlruns")
     if not is_quiet():
         sys.stdout.write(f"{findings.headline()}\nregistered: version {version.number}\n")
 

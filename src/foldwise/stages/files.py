@@ -7,6 +7,7 @@ from pathlib import Path
 
 from foldwise.atomic import write_bytes
 from foldwise.errors import SearchError
+from foldwise.ownership import check_output
 
 TUNED = Path("models/tuned")
 RUN = Path("models/run.json")
@@ -46,14 +47,17 @@ def load_place() -> SearchPlace:
 
 
 def save(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files into a folder, each whole or not at all."""
+    """Write files into a folder, each whole or not at all; none if one's place isn't ours."""
+    for name in files:
+        check_output(folder / name)
     for name, content in files.items():
         write_bytes(folder / name, content)
 
 
 def save_all(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write all the files of a folder; what an earlier run left there besides goes."""
+    check_output(folder)
     save(folder, files)
     for path in folder.iterdir():
-        if path.is_file() and path.name not in files:
+        if (path.is_file() or path.is_symlink()) and path.name not in files:
             path.unlink()

@@ -75,4 +75,4 @@ def _engine(
 
 def path_shelf(root: Path, key: str) -> PathShelf:
     """Where a search keeps its paths."""
-    return PathShelf(root / "mlruns" / "paths" / key)
+    return PathShelf((root / "mlruns").resolve() / "paths" / key)

@@ -1,6 +1,7 @@
 """``python -m foldwise.stages.tune``: the nested search, told to MLflow as it goes."""
 
 from foldwise.data.dataset import DataInfo, load_development, load_info
+from foldwise.ownership import check_output
 from foldwise.report.summary import summarise_search
 from foldwise.search.archive import archive
 from foldwise.search.identity import search_key
@@ -18,7 +19,7 @@ from foldwise.stages.environment import (
     study_storage,
     threads,
 )
-from foldwise.stages.files import REPORTS, TUNED, SearchPlace, save, save_all, save_place
+from foldwise.stages.files import REPORTS, RUN, TUNED, SearchPlace, save, save_all, save_place
 from foldwise.stages.search_files import (
     search_figures,
     search_tables,
@@ -31,9 +32,13 @@ from foldwise.tracking.lineage import lineage
 from foldwise.tracking.runs import Recorder
 from foldwise.tracking.store import open_store
 
+FIGURES = REPORTS / "figures" / "tune"
+
 
 def main() -> None:
     """Search, or go on with an open search, as params.yaml says."""
+    for place in (TUNED, RUN, FIGURES):
+        check_output(place)
     settings, info = load_settings(), load_info()
     root = project_root()
     storage = study_storage(root)
@@ -41,7 +46,9 @@ def main() -> None:
     development = load_development()
     key = search_key(info.development_digest, settings.tune, settings.seed)
     with search_lock(storage, key):
-        book = open_book(storage, key, search_space(settings), fresh=is_fresh())
+        book = open_book(
+            storage, key, search_space(settings), fresh=is_fresh(), home=root / "mlruns"
+        )
         shelf = path_shelf(root, key)
         if is_fresh():
             shelf.clear()
@@ -68,7 +75,7 @@ def main() -> None:
             figures = search_figures(result, summary, startup=settings.tune.startup_trials)
             save_all(TUNED, archive(result))
             save(REPORTS, tables)
-            save_all(REPORTS / "figures" / "tune", figures)
+            save_all(FIGURES, figures)
             save_place(SearchPlace(recorder.run_id, key, book.attempt))
             tell_files(recorder, tables, figures)
         shelf.clear()

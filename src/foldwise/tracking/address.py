@@ -67,7 +67,7 @@ def redacted(text: str) -> str:
 
 
 def _sqlite(path: Path) -> Address:
-    path = path.resolve()
+    path = Path(os.path.realpath(path))
     # SQLAlchemy reads both as parts of a URL, and MLflow does not undo the quoting everywhere.
     if forbidden := {"?", "%"}.intersection(str(path)):
         raise StoreError(

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from foldwise.errors import StoreError
+from foldwise.ownership import foreign, lock_file
 from foldwise.tracking.faults import reason, store_faults
 from foldwise.tracking.quiet import import_mlflow
 
@@ -29,8 +30,7 @@ def artifacts_of(database: Path) -> Path:
 def database_lock(database: Path) -> Iterator[None]:
     """Keep other foldwise processes from creating or relocating this database meanwhile."""
     try:
-        database.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(f"{database}.lock", timeout=_LOCK_SECONDS)
+        lock = lock_file(database.with_name(f"{database.name}.lock"), seconds=_LOCK_SECONDS)
         lock.acquire()
     except Timeout as error:
         raise StoreError(
@@ -50,7 +50,7 @@ def create_once(database: Path) -> None:
     Several processes at once would break each other's schema, so one does it, beside and under
     a lock; a killed one leaves no half database.
     """
-    if database.exists():
+    if database.exists() or database.is_symlink():
         return
     with database_lock(database):
         if not database.exists():
@@ -59,18 +59,18 @@ def create_once(database: Path) -> None:
 
 def check_database(database: Path) -> None:
     """Refuse a damaged, locked, read-only or foreign file before MLflow spends minutes on it."""
+    if (what := foreign(database, "MLflow")) is not None:
+        raise StoreError(
+            f"{database} must be MLflow's database, it is {what}: put a backup in its place, "
+            "move it away to begin anew, or correct MLFLOW_TRACKING_URI"
+        )
     _check_writable(database)
-    if database.stat().st_size == 0:
-        raise StoreError(f"{database} is empty: put a backup in its place, or remove it")
     try:
         with closing(sqlite3.connect(database, timeout=_BUSY_SECONDS)) as connection:
             # Takes back first what a killed process left half written.
             connection.execute("BEGIN IMMEDIATE")
             if _is_cut_short(database):
                 raise StoreError(f"{database} is damaged, cut short: put a backup in its place")
-            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-            if not {"alembic_version", "experiments"} <= tables:
-                raise StoreError(f"{database} is no MLflow database: correct MLFLOW_TRACKING_URI")
             version = connection.execute("SELECT version_num FROM alembic_version").fetchone()
             connection.rollback()
     except sqlite3.Error as error:

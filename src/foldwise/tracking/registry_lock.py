@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from foldwise.errors import StoreError
+from foldwise.ownership import lock_file
 from foldwise.tracking.faults import reason
 from foldwise.tracking.store import Store
 
@@ -22,10 +23,9 @@ def registry_lock(store: Store) -> Iterator[None]:
     after the move.
     """
     folder = store.artifacts.parent if store.artifacts else store.root / "mlruns"
-    path = folder / "registry.lock"
+    path = folder.resolve() / "registry.lock"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path, timeout=_SECONDS)
+        lock = lock_file(path, seconds=_SECONDS)
         lock.acquire()
     except Timeout as error:
         raise StoreError(

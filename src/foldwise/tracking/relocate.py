@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foldwise.errors import StoreError
+from foldwise.ownership import claim_beside
 from foldwise.tracking.address import project_root, tracking_address
 from foldwise.tracking.database import LOCATION_TAG, artifacts_of, check_database, database_lock
 from foldwise.tracking.faults import reason
@@ -88,9 +89,13 @@ def _former_places(connection: sqlite3.Connection, new: Path) -> tuple[str, ...]
 
 
 def _copy(connection: sqlite3.Connection, database: Path) -> Path:
-    backup = database.with_name(f"{database.name}.before-relocation")
-    with closing(sqlite3.connect(backup)) as copy:
-        connection.backup(copy)
+    backup = claim_beside(database, "before-relocation")
+    try:
+        with closing(sqlite3.connect(backup)) as copy:
+            connection.backup(copy)
+    except BaseException:
+        backup.unlink()
+        raise
     return backup
 
 

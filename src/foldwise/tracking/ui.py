@@ -13,6 +13,7 @@ from types import FrameType
 from typing import NoReturn
 
 from foldwise.errors import StoreError
+from foldwise.ownership import check_output
 from foldwise.tracking.address import project_root, tracking_address
 from foldwise.tracking.moving import reconcile
 from foldwise.tracking.page import page_links, recorded_data
@@ -62,13 +63,22 @@ def serve_ui(*, host: str = "127.0.0.1", port: int = 5000, root: Path | None = N
     if host not in _LOOPBACK:
         _say(f"Careful: whoever reaches {host}:{port} can change and delete runs.")
     _say(f"Starting MLflow on {base} ...")
-    log = root / "mlruns" / "server.log"
+    log = new_log(root)
     with _interrupts(), _server(store, host, port, log) as server:
         _wait_until_it_answers(server, host, port, log)
         _say(f"{_listing(store, names, base)}\nCtrl-C ends it.")
         with suppress(KeyboardInterrupt):
             server.wait()
             raise StoreError(f"the MLflow server ended: {_last_line(log)}")
+
+
+def new_log(root: Path) -> Path:
+    """Where the server's log goes; an earlier one is removed, not written through its names."""
+    log = (root / "mlruns").resolve() / "server.log"
+    check_output(log)
+    log.parent.mkdir(exist_ok=True)
+    log.unlink(missing_ok=True)
+    return log
 
 
 def _base(host: str, port: int) -> str:
@@ -130,7 +140,7 @@ def _server(store: Store, host: str, port: int, log: Path) -> Iterator["subproce
         *("--host", host, "--port", str(port), "--workers", "1"),
     ]
     environment = {**os.environ, **_SERVER_ENVIRONMENT}
-    with log.open("wb") as output:
+    with log.open("xb") as output:
         # A session of its own: its helpers can then be ended with it, whatever became of it.
         server = subprocess.Popen(
             command, stdout=output, stderr=output, env=environment, start_new_session=True

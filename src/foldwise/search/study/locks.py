@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from sqlalchemy import Connection, NullPool, create_engine, func, select
 from sqlalchemy.engine import URL
 
 from foldwise.errors import SearchError
-from foldwise.search.study.address import speaking, sqlite_path, storage_url
+from foldwise.ownership import lock_file
+from foldwise.search.study.address import own_storage, speaking, sqlite_path
 
 _CREATION = 0x666F6C64  # "fold": any number that no other user of the database locks
 
@@ -23,8 +24,7 @@ _CREATION = 0x666F6C64  # "fold": any number that no other user of the database 
 def creation_lock(url: URL) -> Iterator[None]:
     """Processes that create one database's tables at the same moment collide: one at a time."""
     if (path := sqlite_path(url)) is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_name(f".{path.name}.lock")):
+        with lock_file(path.with_name(f".{path.name}.lock"), seconds=-1):
             yield
     else:
         with _connection(url) as connection:
@@ -39,9 +39,9 @@ def search_lock(address: str, key: str) -> Iterator[None]:
     Raises
     ------
     SearchError
-        If another process holds it, or the storage can't be reached.
+        If another process holds it, or the storage can't be reached or isn't ours.
     """
-    url = storage_url(address)
+    url = own_storage(address)
     with ExitStack() as held:
         with speaking(url):
             path = sqlite_path(url)
@@ -55,10 +55,8 @@ def search_lock(address: str, key: str) -> Iterator[None]:
 
 
 def _beside(path: Path, key: str, held: ExitStack) -> bool:
-    lock = path.parent / "locks" / f"{key}.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
     try:
-        held.enter_context(FileLock(lock, timeout=0))
+        held.enter_context(lock_file(path.parent / "locks" / f"{key}.lock", seconds=0))
     except Timeout:
         return False
     return True

@@ -7,6 +7,7 @@ search key are numbered; an attempt is open until :meth:`TrialBook.close`.
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -14,9 +15,10 @@ import optuna
 from sqlalchemy.engine import URL
 
 from foldwise.errors import SearchError
+from foldwise.ownership import claim_beside, mark_as_optunas
 from foldwise.search.encoding import Json
 from foldwise.search.results import FINAL_STUDY
-from foldwise.search.study.address import speaking, sqlite_path, storage_url
+from foldwise.search.study.address import own_storage, speaking, sqlite_path
 from foldwise.search.study.locks import creation_lock
 from foldwise.search.study.sampling import direction
 
@@ -114,15 +116,19 @@ class TrialBook(Generic[K]):
         )
 
 
-def open_book(address: str, key: str, space: Space[K], *, fresh: bool = False) -> TrialBook[K]:
+def open_book(
+    address: str, key: str, space: Space[K], *, fresh: bool = False, home: Path | None = None
+) -> TrialBook[K]:
     """The key's open attempt, or its next one; ``fresh`` abandons an open one first.
+
+    A damaged SQLite file is kept aside if it lies in ``home``, and stays where it is elsewhere.
 
     Raises
     ------
     SearchError
-        If the storage can't be reached, read or written, or is damaged.
+        If the storage can't be reached, read or written, is damaged or isn't ours.
     """
-    url = storage_url(address)
+    url = _opened(address, home)
     last = max(_attempts(url, key), default=0)
     if last:
         book = TrialBook(url, key, last, space)
@@ -133,16 +139,18 @@ def open_book(address: str, key: str, space: Space[K], *, fresh: bool = False) -
     return TrialBook(url, key, last + 1, space)
 
 
-def close_attempt(address: str, key: str, attempt: int, space: Space[K]) -> None:
+def close_attempt(
+    address: str, key: str, attempt: int, space: Space[K], *, home: Path | None = None
+) -> None:
     """Close an attempt as registered, if this storage knows it."""
-    url = storage_url(address)
+    url = _opened(address, home)
     if attempt in _attempts(url, key):
         TrialBook(url, key, attempt, space).close("registered")
 
 
 def attempts(address: str, key: str) -> Sequence[int]:
     """Numbers of the attempts made at a key so far."""
-    return _attempts(storage_url(address), key)
+    return _attempts(_opened(address), key)
 
 
 def _attempts(url: URL, key: str) -> Sequence[int]:
@@ -156,39 +164,57 @@ def _name(key: str, attempt: int, study: str) -> str:
     return f"{key}.{attempt}.{study}"
 
 
-def _connect(url: URL) -> optuna.storages.BaseStorage:
-    path = sqlite_path(url)
-    options = {"connect_args": {"timeout": _BUSY_SECONDS}} if path else {}
+def _connect(url: URL) -> optuna.storages.RDBStorage:
+    options = {"connect_args": {"timeout": _BUSY_SECONDS}} if sqlite_path(url) else {}
     with creation_lock(url):
-        if path is not None and path.exists():
-            _check(path)
-        return optuna.storages.RDBStorage(
-            url.render_as_string(hide_password=False), engine_kwargs=options
-        )
+        return _storage(url, options)
 
 
-def _check(path: Path) -> None:
-    """Refuse a damaged file, and keep it aside so that the next run can begin a new one."""
+def _storage(url: URL, options: Mapping[str, object]) -> optuna.storages.RDBStorage:
+    address = url.render_as_string(hide_password=False)
+    return optuna.storages.RDBStorage(address, engine_kwargs=dict(options))
+
+
+def _opened(address: str, home: Path | None = None) -> URL:
+    """Create a SQLite file, beside first: a killed process leaves none that isn't recognised."""
+    url = own_storage(address)
+    if (path := sqlite_path(url)) is None:
+        return url
+    with speaking(url), creation_lock(url):
+        if path.exists():
+            _check(path, home)
+        else:
+            beside = path.with_name(f".{path.stem}.partial{path.suffix}")
+            beside.unlink(missing_ok=True)
+            _storage(url.set(database=str(beside)), {}).engine.dispose()
+            mark_as_optunas(beside)
+            beside.replace(path)
+    return url
+
+
+def _check(path: Path, home: Path | None) -> None:
+    """Refuse a damaged file; one of this project is kept aside, and the next run begins anew."""
     try:
-        with sqlite3.connect(path, timeout=_BUSY_SECONDS) as connection:
+        with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
             (verdict,) = connection.execute("PRAGMA quick_check").fetchone()
-        connection.close()
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
             raise
         verdict = str(error)
-    if verdict != "ok":
-        aside = _unused(path)
-        path.rename(aside)
+    if verdict == "ok":
+        return
+    damage = (
+        f"the study storage {path} must be a sound SQLite database, it is damaged "
+        f"({verdict.splitlines()[0]})"
+    )
+    if home is None or not path.is_relative_to(home.resolve()):
         raise SearchError(
-            f"the study storage {path} must be a sound SQLite database, it is damaged "
-            f"({verdict.splitlines()[0]}): it is kept as {aside.name}; run again to start the "
-            "search anew, finished searches are in MLflow"
+            f"{damage}: put a backup in its place or move it away, then run again; "
+            "finished searches are in MLflow"
         )
-
-
-def _unused(path: Path) -> Path:
-    number = 1
-    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
-        number += 1
-    return aside
+    aside = claim_beside(path, "damaged")
+    path.replace(aside)
+    raise SearchError(
+        f"{damage}: it is kept as {aside.name}; run again to start the search anew, "
+        "finished searches are in MLflow"
+    )

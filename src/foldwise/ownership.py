@@ -1,0 +1,138 @@
+"""Whose is a file: nothing is written, renamed or removed that isn't recognisably ours."""
+
+import re
+import shlex
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import closing
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+
+from filelock import FileLock
+
+from foldwise.errors import OutputError
+
+# MLflow first: a file with both schemas is MLflow's, to which Optuna's tables were added.
+_SCHEMAS = {
+    "MLflow": ("alembic_version", "experiments", "registered_models", "runs"),
+    "Optuna": ("studies", "trial_intermediate_values", "trials"),
+}
+_MAGIC = b"SQLite format 3\0"
+_HEADER, _MARK_AT, _MARK = 100, slice(68, 72), 0x666F6C64  # "fold"
+_DVC_CACHED = re.compile(r"/[0-9a-f]{2}/[0-9a-f]{30}$")
+
+
+def foreign(path: Path, owner: str) -> str | None:
+    """What a path holds instead of a program's SQLite database.
+
+    Looking leaves no trace: no lock, no journal beside it, and no other program's half-written
+    transaction taken back.
+
+    Parameters
+    ----------
+    path : Path
+    owner : str
+        "MLflow" or "Optuna".
+
+    Returns
+    -------
+    str or None
+        None if it is the owner's, whole or damaged, or if nothing is there.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(mode):
+        return "a folder" if stat.S_ISDIR(mode) else "neither a file nor a folder"
+    with path.open("rb") as file:
+        header = file.read(_HEADER)
+    if not header.startswith(_MAGIC):
+        return "no SQLite database" if header else "empty"
+    tables = _tables(path)
+    known = [name for name, schema in _SCHEMAS.items() if tables.issuperset(schema)]
+    if not known and int.from_bytes(header[_MARK_AT]) == _MARK:
+        known = ["Optuna"]
+    if known[:1] == [owner]:
+        return None
+    return f"{known[0]}'s" if known else "another program's, or damaged beyond recognition"
+
+
+def mark_as_optunas(database: Path) -> None:
+    """Put a sign of ours into a new database's header, where most damage leaves it legible."""
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute(f"PRAGMA application_id = {_MARK}")
+
+
+def check_output(path: Path) -> None:
+    """Refuse to write what a link leads to, at the path, above it or in it.
+
+    DVC may link files, never folders, to its cache (``cache.type``); replaced, not written
+    through, they do no harm.
+
+    Raises
+    ------
+    OutputError
+        Naming the link, or what is neither a file nor a folder.
+    """
+    for place in (*path.parents, path, *_inside(path)):
+        if place.is_symlink():
+            target = place.readlink()
+            if place in path.parents or not _DVC_CACHED.search(str(target)):
+                raise OutputError(
+                    f"{place} must be no link, it leads to {target}: "
+                    f"run `rm {shlex.quote(str(place))}`, which keeps what it leads to, "
+                    "then run this again"
+                )
+        elif place.exists() and not (place.is_file() or place.is_dir()):
+            raise OutputError(
+                f"{place} must be a file or folder, it is neither: "
+                f"move it away, then run this again"
+            )
+
+
+def lock_file(path: Path, *, seconds: float) -> FileLock:
+    """A lock in a file of ours, which taking it would empty: it is empty already, or new.
+
+    Raises
+    ------
+    OutputError
+        If the path is a link or holds something.
+    """
+    check_output(path)
+    if path.exists() and (path.is_dir() or path.stat().st_size):
+        raise OutputError(f"{path} must be an empty lock file, it isn't: move it away")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path, timeout=seconds)
+
+
+def claim_beside(path: Path, word: str) -> Path:
+    """Make an empty file ``NAME.WORD-NUMBER``, the first number that nothing has yet."""
+    number = 1
+    while True:
+        free = path.with_name(f"{path.name}.{word}-{number}")
+        try:
+            free.open("xb").close()
+        except FileExistsError:
+            number += 1
+        else:
+            return free
+
+
+def _tables(path: Path) -> set[str]:
+    address = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
+    try:
+        with closing(sqlite3.connect(address, uri=True)) as connection:
+            named = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            return {name for (name,) in named}
+    except sqlite3.Error:
+        # Cut short, overwritten, or just being written: what of the schema can still be read?
+        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+            created = re.findall(rb'CREATE TABLE "?(\w+)"?\s*\(', content)
+        return {name.decode("ascii", "replace") for name in created}
+
+
+def _inside(path: Path) -> Iterator[Path]:
+    if path.is_dir() and not path.is_symlink():
+        yield from path.rglob("*")
