@@ -8,10 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-# An editable install puts our sources on the path: the name itself is refused, too.
+# An editable install may find our sources without the path: the name itself is refused, too.
 _PREDICT = """
 import sys
-sys.path[:] = [place for place in sys.path if "foldwise" not in place]
+from importlib.machinery import PathFinder
+def holds_foldwise(place):
+    found = PathFinder.find_spec("foldwise", [place])
+    return found is not None and found.origin is not None
+sys.path[:] = [place for place in sys.path if not holds_foldwise(place)]
 class Refuse:
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] == "foldwise":

@@ -90,7 +90,13 @@ def _write_images(
     # Not through a memory map: on a full disk that ends in SIGBUS, where this raises OSError.
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
-    file.writelines(np.ascontiguousarray(block).reshape(-1).data for block in blocks)
+    for block in blocks:
+        if block.dtype != np.uint8:  # the header says bytes: whatever came would be read as such
+            raise DataError(
+                f"images must be written as uint8, got {block.dtype}: let the source give whole"
+                " numbers from 0 to 255"
+            )
+        file.write(np.ascontiguousarray(block).reshape(-1).data)
 
 
 def _move(stage: Path, directory: Path) -> None:

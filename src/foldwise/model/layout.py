@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from foldwise.errors import DataError
+
 BLOCK_ROWS = 512
 LANES = 4
 """Blocks of a part are dealt to this many lanes, each summed by itself, whatever the threads."""
@@ -79,7 +81,14 @@ class Layout:
         *,
         classes: int,
     ) -> "Layout":
-        """Arrange ``images`` (rows, features) by ``parts``, each an array of row numbers."""
+        """Arrange ``images`` (rows, features) by ``parts``, each an array of row numbers.
+
+        Raises
+        ------
+        DataError
+            The images are not bytes.
+        """
+        require_bytes(images)
         moments = tuple(_moments(images, rows) for rows in parts)
         columns = rank_by_peeling(images)
         lanes = tuple(_lanes(images, labels, rows, columns) for rows in parts)
@@ -99,6 +108,21 @@ class Layout:
         variance = np.sum([moments.squares for moments in used], axis=0) / rows - mean**2
         constant = variance <= 1e-9 * np.maximum(mean, 1.0) ** 2
         return mean, np.sqrt(np.where(constant, 0.0, variance)), rows
+
+
+def require_bytes(images: NDArray[np.generic]) -> None:
+    """Refuse pixels of any type but uint8: kept as bytes, 0.7 would become 0 without a word.
+
+    Raises
+    ------
+    DataError
+        The images are of another type.
+    """
+    if images.dtype != np.uint8:
+        raise DataError(
+            f"images must be uint8, whole numbers from 0 to 255, got {images.dtype}: scale and"
+            " round them to that range, then hand in images.astype(numpy.uint8)"
+        )
 
 
 def rank_by_peeling(images: NDArray[np.uint8], *, sample: int = 20_000) -> NDArray[np.int64]:

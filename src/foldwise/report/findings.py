@@ -21,12 +21,16 @@ _SAMPLERS = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Findings:
-    """One version's data, search, holdout scores and origin."""
+    """One version's data, search, holdout scores and origin.
+
+    ``data_change`` says in a sentence how the data differ from the version before's.
+    """
 
     data: DataInfo
     search: SearchSummary
     holdout: HoldoutSummary
     origin: Origin
+    data_change: str = ""
 
     @property
     def reference(self) -> Reference | None:
@@ -82,4 +86,5 @@ class Findings:
             f"{search.fits.exhausted} of {search.fits.distinct} fits ended at tune.max_iter before "
             "they converged: raise it, their scores mislead.": search.fits.exhausted > 0,
         }
-        return tuple(text for text, applies in texts.items() if applies)
+        quiet = tuple(text for text, applies in texts.items() if applies)
+        return (self.data_change, *quiet) if self.data_change else quiet

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from foldwise.model.layout import require_bytes
 from foldwise.model.linear import Fit
 from foldwise.model.path import Path, anchors
 from foldwise.model.solver import FitRequest
@@ -96,6 +97,10 @@ class NestedSearch:
     book: Book
     shelf: Shelf
     threads: int = 1
+
+    def __post_init__(self) -> None:
+        # The layout holds bytes: fits on those, scored on anything else, would be worth nothing.
+        require_bytes(self.images)
 
     def run(self) -> Iterator[Event]:
         """Replay what is complete, do the rest, and tell all of it.

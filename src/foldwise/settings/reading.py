@@ -12,7 +12,7 @@ from ruamel.yaml.error import YAMLError
 
 from foldwise.errors import SettingsError
 from foldwise.settings.rules import Rule, Value, shown
-from foldwise.settings.schema import Settings
+from foldwise.settings.schema import PrepareSettings, Settings
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -136,8 +136,21 @@ def _check_together(settings: Settings, file: Path) -> None:
             "prepare.holdout must be null when prepare.source is idx, because the t10k files are"
             f" the holdout, got {prepare.holdout}: edit {file}"
         )
+    _check_read(prepare, file)
     if prepare.limit is not None and prepare.limit < 2 * tune.folds:
         raise SettingsError(
             f"prepare.limit must be at least {2 * tune.folds}, two classes in each of"
             f" {tune.folds} folds, got {prepare.limit}: edit {file}"
         )
+
+
+def _check_read(prepare: PrepareSettings, file: Path) -> None:
+    """Refuse a parameter that the source doesn't read: whoever set it means other data."""
+    for name, source in (("path", "idx"), ("version", "openml")):
+        default, value = getattr(PrepareSettings(), name), getattr(prepare, name)
+        if prepare.source != source and value != default:
+            raise SettingsError(
+                f"prepare.{name} must be {default} when prepare.source is {prepare.source}, which"
+                f" doesn't read it, got {shown(value)}: set prepare.source to {source}, or"
+                f" prepare.{name} to {default}, in {file}"
+            )

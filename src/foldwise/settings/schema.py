@@ -38,11 +38,17 @@ class PrepareSettings:
     )
     path: str = field(
         default="data/raw",
-        metadata=about(inside_path(), "Folder of the four IDX files; only `idx` reads it."),
+        metadata=about(
+            inside_path(),
+            "Folder of the four IDX files; only `idx` reads it, others ask for the default.",
+        ),
     )
     version: int = field(
         default=1,
-        metadata=about(integer(1, 1_000_000), "Version of the OpenML data; only `openml` uses it."),
+        metadata=about(
+            integer(1, 1_000_000),
+            "Version of the OpenML data; only `openml` reads it, others ask for 1.",
+        ),
     )
     holdout: int | None = field(
         default=None,

@@ -24,7 +24,9 @@ def run(main: Callable[[], None], *, resume: str = "run the same command again")
     ----------
     main : callable
         The command. SIGINT and SIGTERM reach it as `Stopped`, so that ``finally`` blocks and
-        handlers of KeyboardInterrupt run. A second SIGINT ends the process at once.
+        handlers of KeyboardInterrupt run. A second SIGINT ends the process at once. A signal
+        that was ignored when the process began stays ignored: so a shell without job control
+        starts what runs in the background, and Ctrl-C is then meant for others.
     resume : str
         What to do after a stop or a fault of the system, as an imperative.
 
@@ -36,7 +38,8 @@ def run(main: Callable[[], None], *, resume: str = "run the same command again")
         ours and keeps its traceback.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
     try:
         main()
     except FoldwiseError as error:
@@ -50,7 +53,8 @@ def run(main: Callable[[], None], *, resume: str = "run the same command again")
 def _stop(number: int, _frame: FrameType | None) -> NoReturn:
     # A process group may get SIGTERM twice; the second must not break into the clean-up.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     raise Stopped(number)
 
 

@@ -1,7 +1,7 @@
 """``python -m foldwise.stages.evaluate``: score on the holdout, report, register."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from foldwise.data.dataset import DataInfo, Split, load_development, load_holdout, load_info
 from foldwise.model.linear import probabilities
@@ -39,10 +39,11 @@ from foldwise.tracking.address import project_root
 from foldwise.tracking.evidence import gather_evidence, shared_rows
 from foldwise.tracking.holdout_budget import count_holdout_use
 from foldwise.tracking.lineage import Lineage, lineage
+from foldwise.tracking.predecessor import changed_data, require_same_kind, version_before
 from foldwise.tracking.registration import Submission, register
 from foldwise.tracking.registry import model_name
 from foldwise.tracking.runs import Recorder
-from foldwise.tracking.store import open_store
+from foldwise.tracking.store import Store, open_store
 
 EXAMPLES = 3
 FIGURES = REPORTS / "figures" / "evaluate"
@@ -66,6 +67,7 @@ def main() -> None:
     root = project_root()
     storage = study_storage(root)
     store = open_store(root)
+    require_same_kind(store, work.info)  # before the holdout is opened and counted for that model
     key, attempt = work.place.search_key, work.place.attempt
     described = lineage(work.settings, work.info, search_key=key, attempt=attempt)
     model = work.result.final.fit.model
@@ -82,7 +84,10 @@ def main() -> None:
             run_id=recorder.run_id,
         )
         judged = _judge(work)
-        findings = _findings(work, judged, described, run_id=recorder.run_id, digest=digest)
+        findings = replace(
+            _findings(work, judged, described, run_id=recorder.run_id, digest=digest),
+            data_change=_data_change(store, work.info, recorder.run_id),
+        )
         pictures = (
             *_data_pictures(work),
             *holdout_pictures(findings.holdout, judged, model),
@@ -115,7 +120,16 @@ def main() -> None:
         )
     close_attempt(storage, key, attempt, search_space(work.settings), home=root / "mlruns")
     if not is_quiet():
-        sys.stdout.write(f"{findings.headline()}\nregistered: version {version.number}\n")
+        lines = (findings.headline(), findings.data_change, f"registered: version {version.number}")
+        sys.stdout.write("".join(f"{line}\n" for line in lines if line))
+
+
+def _data_change(store: Store, info: DataInfo, run_id: str) -> str:
+    before = version_before(store, model_name(info.name), run_id)
+    changed = changed_data(before, info)
+    if before is None or not changed:
+        return ""
+    return f"The data are not those of version {before.number}: {changed}."
 
 
 def _tell_search_files(work: _Work, recorder: Recorder) -> None:

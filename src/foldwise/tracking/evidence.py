@@ -83,7 +83,7 @@ class Evidence:
         """
         try:
             return cls(**_decoded(json.loads(text)))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise StoreError(
                 f"a version's evidence.json must be as foldwise wrote it, reading gave {error!r}:"
                 " put the model's files back, or register a new version with `dvc repro -f`"

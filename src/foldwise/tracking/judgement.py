@@ -8,6 +8,7 @@ from foldwise.errors import PromotionError, StoreError
 from foldwise.settings import Settings
 from foldwise.tracking.checks import Check
 from foldwise.tracking.holdout_budget import count_holdout_use, holdout_uses
+from foldwise.tracking.predecessor import data_checks, version_before
 from foldwise.tracking.promotion import Contender, decide
 from foldwise.tracking.registry import Version
 from foldwise.tracking.store import Store
@@ -74,9 +75,11 @@ def judge(
         return Judgement(found.checks, is_verified=False)
     challenger = Contender(version.content, found.evidence, found.probabilities, found.checks)
     number = _look(store, version, holdout, is_dry=request.is_dry)
+    data = (*data_checks(version_before(store, version.name, version.run_id), found.evidence.data),)
 
     def against(rival: Contender | None) -> tuple[Check, ...]:
-        return decide(challenger, rival, holdout.labels, settings=settings, number=number).checks
+        decision = decide(challenger, rival, holdout.labels, settings=settings, number=number)
+        return (*decision.checks, *data)
 
     try:
         if champion is None:

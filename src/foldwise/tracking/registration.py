@@ -17,6 +17,7 @@ from foldwise.tracking.holdout_budget import ensure_registered_model
 from foldwise.tracking.lineage import machine
 from foldwise.tracking.model_files import files_digest, write_model
 from foldwise.tracking.moving import reconcile
+from foldwise.tracking.predecessor import require_same_kind
 from foldwise.tracking.registry import (
     CHALLENGER,
     Version,
@@ -102,6 +103,11 @@ def register(store: Store, submission: Submission, *, after: Watcher = unwatched
     after : Watcher
         Told the name of each step once it is done: ``logged``, ``written``, ``ready``,
         ``versioned``, ``aliased``.
+
+    Raises
+    ------
+    DataError
+        A new version would be of another kind of data than the model's earlier ones.
     """
     name = submission.name
     reconcile(store, name)
@@ -109,6 +115,7 @@ def register(store: Store, submission: Submission, *, after: Watcher = unwatched
         ensure_registered_model(store.client, name)
         version = _registered(store, submission)
         if version is None:
+            require_same_kind(store, submission.evidence.data)
             model_id = _ready_model(store, submission, after)
             version = to_version(_create_version(store, submission, model_id))
             after("versioned")

@@ -118,12 +118,19 @@ def _check_free(host: str, port: int) -> None:
 
 @contextmanager
 def _interrupts() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal end the server as Ctrl-C does."""
+    """Let SIGTERM and a closed terminal end the server as Ctrl-C does.
+
+    A signal that was ignored when we began stays ignored: ``nohup`` and background jobs ask that.
+    """
 
     def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in _ENDING}
+    before = {
+        number: signal.signal(number, interrupt)
+        for number in _ENDING
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         yield
     finally:

@@ -213,6 +213,13 @@ def test_a_failing_writer_leaves_the_old_data(prepared: Path) -> None:
     assert list(prepared.parent.iterdir()) == [prepared]
 
 
+def test_pixels_that_are_no_bytes_are_not_written_as_bytes(tmp_path: Path) -> None:
+    """A file of floats below a header that says uint8 would be read as eight times the pixels."""
+    with pytest.raises(DataError, match="must be written as uint8, got float64"):
+        save(tmp_path / "prepared", draft(IMAGES / 255))  # type: ignore[arg-type]
+    assert not (tmp_path / "prepared").exists()
+
+
 def test_new_data_leaves_nothing_of_the_old(prepared: Path) -> None:
     """A development set without copies has no file of origins, also where one was."""
     save(prepared, draft())

@@ -78,3 +78,12 @@ def test_limits_tell_the_shares_of_the_rows() -> None:
     text = " ".join(limits(6))
     assert "trained on 5/6 of the development rows" in text
     assert "each outer fold's C by fits on 2/3" in text
+
+
+def test_other_data_than_the_version_befores_are_the_first_caution() -> None:
+    """Whoever compares two versions must know; without a change the card says nothing of it."""
+    findings = make_findings()
+    said = "The data are not those of version 1: holdout 40 instead of 41."
+    assert "not those of" not in card.render(findings)
+    blocks = card.render(replace(findings, data_change=said)).split("\n\n")
+    assert blocks[1] == f"> **Caution.** {said}"

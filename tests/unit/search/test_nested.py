@@ -1,11 +1,13 @@
 """The nested search: no leakage, each fit once, and the same story however often it is cut."""
 
 from collections.abc import Generator
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 import pytest
 
+from foldwise.errors import DataError
 from foldwise.model.linear import probabilities
 from foldwise.search.results import FINAL_STUDY, FinalModel, OuterFold, SearchResult, Trial
 from foldwise.search.study.sampling import SearchSpace
@@ -112,3 +114,10 @@ def test_log_uniform_draws_fill_the_range_by_logarithm() -> None:
     below = sum(many.propose("any", n, []) < 10**-1.5 for n in range(200))
     assert 70 < below < 130
     assert SPACE.propose("outer-0", 0, []) == SPACE.propose("final", 0, [])
+
+
+def test_images_of_another_type_than_the_layouts_are_refused() -> None:
+    """Fits on bytes, scored on the same images as fractions, look like bad fits."""
+    search = nested_search(Memory())
+    with pytest.raises(DataError, match=r"must be uint8, .* got float64"):
+        replace(search, images=search.images / 16)  # type: ignore[arg-type]

@@ -83,6 +83,19 @@ def test_numbers_with_an_exponent_are_numbers(tmp_path: Path, form: str) -> None
         ("prepare: {augment: 25}", "prepare.augment must be an integer from 0 to 24, got 25"),
         ("prepare: {limit: 11}", "prepare.limit must be at least 12, two classes in each of 6"),
         ("prepare: {holdout: 9}", "prepare.holdout must be null when prepare.source is idx"),
+        (
+            "prepare: {source: digits, name: digits, path: data/fashion}",
+            "prepare.path must be data/raw when prepare.source is digits, which doesn't read",
+        ),
+        (
+            "prepare: {source: openml, name: iris, path: data/fashion}",
+            "prepare.path must be data/raw when prepare.source is openml, which doesn't read",
+        ),
+        (
+            "prepare: {source: digits, name: digits, version: 2}",
+            "prepare.version must be 1 when prepare.source is digits, which doesn't read",
+        ),
+        ("prepare: {version: 2}", "prepare.version must be 1 when prepare.source is idx, which"),
         ("prepare: {source: digits}", "prepare.name must not be mnist when prepare.source is"),
         ("tune: {fold: 5}", "got tune.fold (did you mean tune.folds?): remove or rename it in"),
         ("sede: 5", "got sede (did you mean seed?): remove or rename it in"),
@@ -183,3 +196,17 @@ def test_the_reference_names_every_parameter_with_its_default() -> None:
     for key, value in flattened(Settings()).items():
         shown = "null" if value is None else value
         assert any(f"`{key}`" in row and f"`{shown}`" in row for row in tables.splitlines())
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        "{path: data/fashion, name: fashion}",
+        "{source: openml, name: iris, version: 2, holdout: 50}",
+        "{source: digits, name: anything, holdout: 50}",
+        "{source: digits, name: digits, path: data/raw, version: 1}",
+    ],
+)
+def test_a_parameter_is_free_where_its_source_reads_it(tmp_path: Path, prepare: str) -> None:
+    """And may state its default where it doesn't, as the shipped file does."""
+    load_settings(written(tmp_path, f"prepare: {prepare}"))

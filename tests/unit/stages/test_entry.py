@@ -12,8 +12,17 @@ import pytest
 SRC = Path(__file__).parents[3] / "src"
 
 
-def outcome(tmp_path: Path, body: str, *, kill: tuple[signal.Signals, ...] = ()) -> tuple[int, str]:
-    """Run a command in a process of its own, with signals once it is ready."""
+def outcome(
+    tmp_path: Path,
+    body: str,
+    *,
+    kill: tuple[signal.Signals, ...] = (),
+    within: tuple[str, ...] = (),
+) -> tuple[int, str]:
+    """Run a command in a process of its own, with signals once it is ready.
+
+    ``within`` is a command that becomes the one it is given.
+    """
     program = (
         "import time, pathlib\n"
         "from foldwise.errors import DataError\n"
@@ -25,7 +34,7 @@ def outcome(tmp_path: Path, body: str, *, kill: tuple[signal.Signals, ...] = ())
         "run(main)\n"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", program],
+        [*within, sys.executable, "-c", program],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(SRC)},
         stderr=subprocess.PIPE,
@@ -100,3 +109,33 @@ def test_a_second_sigint_ends_at_once(tmp_path: Path) -> None:
     body = "    try: wait()\n    finally: wait()"
     status, _ = outcome(tmp_path, body, kill=(signal.SIGINT, signal.SIGINT))
     assert status == -signal.SIGINT
+
+
+IN_BACKGROUND = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
+"""As a shell without job control starts ``command &``."""
+
+
+def test_in_the_background_sigint_stays_ignored(tmp_path: Path) -> None:
+    """Ctrl-C is for what runs in the foreground; SIGTERM still stops the command cleanly."""
+    body = (
+        "    try: wait()\n"
+        "    finally:\n"
+        "        pathlib.Path('ready').touch()\n"
+        "        time.sleep(0.3)\n"
+        "        pathlib.Path('cleaned').touch()"
+    )
+    kill = (signal.SIGTERM, signal.SIGINT)
+    assert outcome(tmp_path, body, kill=kill, within=IN_BACKGROUND)[0] == 143
+    assert (tmp_path / "cleaned").exists()
+    body = "    pathlib.Path('ready').touch()\n    time.sleep(0.5)"
+    assert outcome(tmp_path, body, kill=(signal.SIGINT,), within=IN_BACKGROUND) == (0, "")
+
+
+def test_a_suite_in_the_background_tests_signals_all_the_same() -> None:
+    """What the tests start has SIGINT as from a terminal, however they were started."""
+    one = f"{__file__}::{test_a_second_sigint_ends_at_once.__name__}"
+    command = [*IN_BACKGROUND, sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", one]
+    ended = subprocess.run(
+        command, cwd=SRC.parent, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert ended.returncode == 0, ended.stdout

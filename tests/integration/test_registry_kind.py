@@ -1,0 +1,142 @@
+"""A registered model keeps to one kind of data, and says when the data have changed."""
+
+from dataclasses import replace
+
+import pytest
+
+from foldwise.data.dataset import DataInfo, Split
+from foldwise.errors import DataError
+from foldwise.tracking.judgement import Request, judge
+from foldwise.tracking.predecessor import changed_data, require_same_kind, version_before
+from foldwise.tracking.registration import Submission, register
+from foldwise.tracking.registry import all_versions, fetch_files
+from foldwise.tracking.store import Store
+from tests.integration.registry_cases import (
+    NAME,
+    SETTINGS,
+    as_found,
+    make_holdout,
+    model_of,
+    start_run,
+    submission,
+)
+
+
+@pytest.fixture(scope="module")
+def holdout() -> Split:
+    return make_holdout()
+
+
+def handed_in(store: Store, holdout: Split, **data: object) -> Submission:
+    """The same model from a run of its own, of data that differ as given."""
+    made = submission(model_of(0.0), holdout, start_run(store))
+    changed: DataInfo = replace(made.evidence.data, **data)  # type: ignore[arg-type]
+    return replace(made, evidence=replace(made.evidence, data=changed))
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"image_shape": (2, 8)}, "images of 2x8 instead of 4x4 pixels as against version 1"),
+        ({"image_shape": (16,)}, "images of 16 instead of 4x4 pixels"),
+        ({"image_shape": (8, 8)}, "images of 8x8 instead of 4x4 pixels"),
+        ({"classes": (0, 1, 3)}, "the classes 3 more, 2 fewer"),
+        ({"classes": (0, 1)}, "the classes 2 fewer"),
+        ({"classes": ("0", "1", "2")}, "the classes '0', '1', '2' more, 0, 1, 2 fewer"),
+        ({"classes": tuple(range(8))}, "the classes 3, 4, 5 and 2 others more"),
+        ({"classes": (0, 1), "image_shape": (2, 8)}, "pixels and the classes 2 fewer"),
+    ],
+)
+def test_data_of_another_kind_are_refused(
+    store: Store, holdout: Split, data: dict[str, object], said: str
+) -> None:
+    """One line, and nothing is registered or stored."""
+    register(store, handed_in(store, holdout))
+    other = handed_in(store, holdout, **data)
+    with pytest.raises(DataError, match="must have one image shape and the same classes") as caught:
+        require_same_kind(store, other.evidence.data)
+    assert said in str(caught.value)
+    assert "prepare.name other than blobs" in str(caught.value)
+    with pytest.raises(DataError, match="must have one image shape and the same classes"):
+        register(store, other)
+    assert len(all_versions(store, NAME)) == 1
+    assert len(store.client.search_logged_models([store.experiment("blobs")])) == 1
+
+
+def test_either_remedy_of_the_refusal_registers(store: Store, holdout: Split) -> None:
+    """Under a name of their own the data begin a model; the model's own data go on with it."""
+    register(store, handed_in(store, holdout))
+    other = register(store, handed_in(store, holdout, image_shape=(2, 8), name="others"))
+    assert (other.name, other.number) == ("others-classifier", 1)
+    assert register(store, handed_in(store, holdout)).number == 2
+
+
+def test_the_champions_kind_counts_where_versions_differ(store: Store, holdout: Split) -> None:
+    """Versions that were mixed up earlier must not keep the right data out."""
+    right = register(store, handed_in(store, holdout))
+    require_same_kind(store, handed_in(store, holdout).evidence.data)
+    wrong = handed_in(store, holdout, image_shape=(2, 8))
+    path = fetch_files(store, right, store.root) / "evidence.json"
+    kept = path.read_text()
+    path.write_text(wrong.evidence.to_json())
+    register(store, wrong)
+    path.write_text(kept)
+    with pytest.raises(DataError, match="as against version 2"):
+        require_same_kind(store, handed_in(store, holdout).evidence.data)
+    store.client.set_registered_model_alias(NAME, "champion", "1")
+    require_same_kind(store, handed_in(store, holdout).evidence.data)
+
+
+@pytest.mark.parametrize("left", [None, "", "{}", "[" * 100_000, '{"data": {"classes": 3}}'])
+def test_a_version_without_evidence_does_not_stand_in_the_way(
+    store: Store, holdout: Split, left: str | None
+) -> None:
+    """What was lost or spoilt says nothing of the data: the version before it counts."""
+    for _ in range(2):
+        register(store, handed_in(store, holdout))
+    path = fetch_files(store, all_versions(store, NAME)[-1], store.root) / "evidence.json"
+    path.unlink()
+    if left is not None:
+        path.write_text(left)
+    with pytest.raises(DataError, match="as against version 1"):
+        register(store, handed_in(store, holdout, image_shape=(2, 8)))
+    assert register(store, handed_in(store, holdout)).number == 3
+
+
+def test_a_repeat_compares_with_what_was_before_its_own_version(
+    store: Store, holdout: Split
+) -> None:
+    """Killed after it registered and run again, an evaluation says the same as the first time."""
+    register(store, handed_in(store, holdout))
+    second = handed_in(store, holdout, development_digest="e" * 64)
+
+    def said() -> str:
+        return changed_data(version_before(store, NAME, second.run_id), second.evidence.data)
+
+    first_time = said()
+    assert first_time == f"development set {'e' * 12} instead of {'d' * 12}"
+    register(store, second)
+    register(store, handed_in(store, holdout))
+    assert said() == first_time
+
+
+def test_the_gate_warns_of_other_data_and_says_nothing_of_a_first_version(
+    store: Store, holdout: Split
+) -> None:
+    """It advises: data may change for good reasons."""
+    versions = [
+        register(store, handed_in(store, holdout, development_digest=digest * 64))
+        for digest in ("d", "d", "e")
+    ]
+    verdicts = []
+    for version in versions:
+        judgement = judge(
+            store,
+            version,
+            None,
+            holdout=as_found(holdout),
+            settings=SETTINGS,
+            request=Request(is_dry=True),
+        )
+        verdicts.append([c.verdict for c in judgement.checks if c.name == "data"])
+    assert verdicts == [[], ["pass"], ["warning"]]
