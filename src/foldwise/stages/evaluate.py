@@ -13,6 +13,7 @@ from foldwise.report.holdout import summarise_holdout
 from foldwise.report.judged import Judged
 from foldwise.report.origin import origin
 from foldwise.report.picture import Picture, picture_files
+from foldwise.report.reference import Reference, read_reference
 from foldwise.report.summary import SearchSummary, summarise_search
 from foldwise.report.tables import (
     calibration_csv,
@@ -55,11 +56,12 @@ class _Work:
     result: SearchResult
     place: SearchPlace
     development: Split
+    reference: Reference | None
 
 
 def main() -> None:
     """Score the final model, write the reports, register the version, close the search."""
-    work = _Work(load_settings(), load_info(), restore(TUNED), load_place(), load_development())
+    work = _load()
     root = project_root()
     storage = study_storage(root)
     store = open_store(root)
@@ -115,6 +117,13 @@ def main() -> None:
         sys.stdout.write(f"{findings.headline()}\nregistered: version {version.number}\n")
 
 
+def _load() -> _Work:
+    """Read all but the holdout, so that what is broken doesn't cost a look at it."""
+    settings, info = load_settings(), load_info()
+    reference = read_reference(info.name, len(info.classes))
+    return _Work(settings, info, restore(TUNED), load_place(), load_development(), reference)
+
+
 def _tell_search_files(work: _Work, recorder: Recorder) -> None:
     """The search was told to another store, such as that of whom we pulled it from."""
     tell_search_files(
@@ -165,6 +174,7 @@ def _findings(
             seed=work.settings.seed,
         ),
         origin=origin(described.tags, run_id=run_id, model_digest=digest, commands=commands),
+        reference=work.reference,
     )
 
 
