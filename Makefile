@@ -6,11 +6,14 @@ BIN := $(VENV)/bin
 # DVC's stages say `python`: they must find this environment's first.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-SOURCES := $(wildcard src tests benchmarks docs)
+# By uv, checked against the lock's hashes, else by pip; it says which.
+INSTALL := $(BIN)/python tools/install.py
+SOURCES := $(wildcard src tests benchmarks docs tools)
 UV_VERSION := 0.13.9
 
 # Stamps, so that a second `make` has nothing to do.
 MADE := $(VENV)/made
+UV := $(VENV)/uv.stamp
 RUNTIME := $(VENV)/runtime.stamp
 DEV := $(VENV)/dev.stamp
 BENCH := $(VENV)/bench.stamp
@@ -20,7 +23,7 @@ PACKAGE := $(VENV)/package.stamp
 .DELETE_ON_ERROR:
 # Two installs at once into one environment spoil it.
 .NOTPARALLEL:
-.PHONY: help install dev repro compare ui test check format soak mutants bench calibrate docs screenshots lock hook clean
+.PHONY: help install dev repro classifiers ui test check format soak mutants bench calibrate docs screenshots lock hook clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -31,7 +34,7 @@ dev: $(DEV) $(PACKAGE) ## the same, and what development needs
 repro: install ## reproduce the pipeline: prepare, tune, evaluate
 	$(RUN) dvc repro
 
-compare: install ## reproduce the comparison with other classifiers
+classifiers: install ## reproduce the comparison with other classifiers
 	$(RUN) dvc repro comparison/dvc.yaml
 
 ui: install ## show the runs in the browser
@@ -83,36 +86,45 @@ $(MADE):
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
 	    echo "foldwise needs Python 3.11 to 3.13; $(PYTHON) is $$($(PYTHON) --version 2>&1):" \
 	         "name another, as in make PYTHON=python3.12" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	touch $@
+	@echo "$(VENV): an environment of $$($(PYTHON) --version 2>&1)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
 
-$(RUNTIME): requirements.lock | $(MADE)
-	$(PIP) install --quiet --require-hashes --requirement $<
-	touch $@
+$(UV): requirements-uv.lock | $(MADE)
+	@echo "uv $(UV_VERSION), which installs the rest, by pip"
+	@$(PIP) install --quiet --only-binary :all: --require-hashes --requirement $< || \
+	    echo "uv cannot be had here, see above: pip installs all, which takes longer"
+	@touch $@
+
+$(RUNTIME): requirements.lock | $(UV)
+	@$(INSTALL) $<
+	@touch $@
 
 # Holds the runtime lock's versions too, so either order of installing ends in the same place.
-$(DEV): requirements-dev.lock requirements.lock | $(MADE)
-	$(PIP) install --quiet --require-hashes --requirement $<
-	touch $@ $(RUNTIME)
+$(DEV): requirements-dev.lock requirements.lock | $(UV)
+	@$(INSTALL) $<
+	@touch $@ $(RUNTIME)
 
-$(BENCH): requirements-bench.lock requirements.lock | $(MADE)
-	$(PIP) install --quiet --require-hashes --requirement $<
-	touch $@ $(RUNTIME)
+$(BENCH): requirements-bench.lock requirements.lock | $(UV)
+	@$(INSTALL) $<
+	@touch $@ $(RUNTIME)
 
 # Built with the locked setuptools: nothing is fetched that has no hash.
 $(PACKAGE): pyproject.toml src/foldwise/__init__.py | $(RUNTIME)
-	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
-	touch $@
+	@$(INSTALL) .
+	@touch $@
 
 # One resolution for all Pythons and platforms. Versions stay unless pyproject.toml rules them out;
 # UPGRADE=1 takes the newest. No index is named: a lock holds on any mirror.
-COMPILE = $(VENV)/lock/bin/uv pip compile --quiet --no-config --universal --python-version 3.11 \
+RESOLVE = $(VENV)/lock/bin/uv pip compile --quiet --no-config --universal --python-version 3.11 \
     --fork-strategy fewest --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
-    --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade) --group build pyproject.toml
+    --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
+COMPILE = $(RESOLVE) --group build pyproject.toml
 
 lock: $(MADE) ## resolve the locks anew after editing pyproject.toml; UPGRADE=1 for newer versions
 	$(PYTHON) -m venv $(VENV)/lock
 	$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	echo uv==$(UV_VERSION) | $(RESOLVE) --output-file requirements-uv.lock -
 	$(COMPILE) --output-file requirements.lock
 	$(COMPILE) --constraint requirements.lock --extra dev --extra dask --extra postgres --output-file requirements-dev.lock
 	$(COMPILE) --constraint requirements.lock --extra bench --output-file requirements-bench.lock

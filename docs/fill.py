@@ -4,27 +4,27 @@ A section between ``<!-- name -->`` and ``<!-- /name -->`` is written anew; a te
 committed to what this would write.
 """
 
-import json
 import re
 from collections.abc import Mapping
+from dataclasses import MISSING, fields
 from pathlib import Path
 
-from docs import beside_the_report, compared
-from foldwise.report.reference import reference_for
+from docs.quoting import REPORTS, ROOT, read_csv, read_json, table, with_interval
+from foldwise.compare.entries import Plan
+from foldwise.report.reference import REFERENCES, read_reference
 from foldwise.report.wording import metric_label
 from foldwise.settings.reference import reference_tables
 
-ROOT = Path(__file__).parent.parent
+COMPARISON = REPORTS / "comparison"
 METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss")
 
 
 def filled() -> dict[Path, str]:
     """Every document with a generated section, as it should read."""
     sections = {
-        "README.md": {"results": _results(ROOT / "reports")},
+        "README.md": {"results": _results()},
         "docs/reference.md": {"parameters": reference_tables()},
-        "docs/comparison.md": compared.sections(),
-        "docs/reference-report.md": beside_the_report.sections(),
+        "docs/comparison.md": {"models": _models(), "pairs": _pairs(), "entry": _entry()},
     }
     return {ROOT / name: _with_sections(ROOT / name, each) for name, each in sections.items()}
 
@@ -36,13 +36,13 @@ def _with_sections(path: Path, sections: Mapping[str, str]) -> str:
     return text
 
 
-def _results(reports: Path) -> str:
-    tuning = json.loads((reports / "tuning.json").read_text())
-    evaluation = json.loads((reports / "evaluation.json").read_text())
+def _results() -> str:
+    names = ("data", "tuning", "evaluation")
+    data, tuning, evaluation = (read_json(REPORTS / f"{name}.json") for name in names)
     outer = {each["metric"]: each for each in tuning["intervals"]}
-    published = reference_for("mnist")
+    published = read_reference(data["name"], data["classes"], ROOT / REFERENCES)
     if published is None:
-        raise SystemExit("the reference report of mnist is gone: README compares with it")
+        raise SystemExit(f"{REFERENCES} must have {data['name']}: README compares with it")
     lines = [
         "| | outer folds, mean (95 % interval) | holdout (95 % interval) | reference report |",
         "|---|---|---|---|",
@@ -67,6 +67,62 @@ def _results(reports: Path) -> str:
         ),
     ]
     return "\n".join(lines)
+
+
+def _models() -> str:
+    header = (
+        "model",
+        "best values",
+        "accuracy (95 % interval)",
+        "ROC AUC",
+        "log-loss",
+        "calibration error",
+        "fit, s",
+        "predict, s",
+    )
+    rows = [
+        [
+            row["title"],
+            row["best"],
+            with_interval(row, "accuracy"),
+            *(_number(row[name]) for name in ("roc_auc", "log_loss", "calibration_error")),
+            row["fit_seconds"],
+            row["predict_seconds"],
+        ]
+        for row in read_csv(COMPARISON / "models.csv")
+    ]
+    return table(header, rows)
+
+
+def _pairs() -> str:
+    titles = {row["model"]: row["title"] for row in read_csv(COMPARISON / "models.csv")}
+    rows = [
+        [
+            titles[row["first"]],
+            titles[row["second"]],
+            f"{int(row['first_only']):,}",
+            f"{int(row['second_only']):,}",
+            row["p_value"],
+            row["p_value_holm"],
+        ]
+        for row in read_csv(COMPARISON / "pairs.csv")
+    ]
+    return table(
+        ("first", "second", "only the first right", "only the second", "p", "p, Holm"), rows
+    )
+
+
+def _entry() -> str:
+    rows = []
+    for field in fields(Plan):
+        default = "" if field.default in {MISSING, ""} else f"`{field.default}`"
+        rule, meaning = field.metadata["rule"].says, field.metadata["meaning"]
+        rows.append([f"`{field.name}`", rule, default, meaning])
+    return table(("key", "must be", "default", "meaning"), rows)
+
+
+def _number(cell: str) -> str:
+    return f"{float(cell):.4f}" if cell else "–"
 
 
 def with_section(text: str, name: str, content: str) -> str:

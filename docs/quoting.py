@@ -8,7 +8,6 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 REPORTS = ROOT / "reports"
-EVIDENCE = Path(__file__).parent / "evidence"
 
 Json = dict[str, Any]
 

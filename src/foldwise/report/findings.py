@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from foldwise.data.dataset import DataInfo
 from foldwise.report.holdout import HoldoutSummary
 from foldwise.report.origin import Origin
-from foldwise.report.reference import Reference, reference_for
+from foldwise.report.reference import Reference
 from foldwise.report.summary import SearchSummary
 from foldwise.report.wording import chosen, counted, metric_label, number, percent, span, strength
 
@@ -21,7 +21,7 @@ _SAMPLERS = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Findings:
-    """One version's data, search, holdout scores and origin.
+    """One version's data, search, holdout scores and origin; published numbers, if there are.
 
     ``data_change`` says in a sentence how the data differ from the version before's.
     """
@@ -31,11 +31,7 @@ class Findings:
     holdout: HoldoutSummary
     origin: Origin
     data_change: str = ""
-
-    @property
-    def reference(self) -> Reference | None:
-        """Published numbers for the same data, if there are any."""
-        return reference_for(self.data.name)
+    reference: Reference | None = None
 
     def headline(self) -> str:
         """The result in one line of plain text."""

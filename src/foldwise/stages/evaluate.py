@@ -14,12 +14,14 @@ from foldwise.report.holdout import summarise_holdout
 from foldwise.report.judged import Judged
 from foldwise.report.origin import origin
 from foldwise.report.picture import Picture, picture_files
+from foldwise.report.reference import Reference, read_reference
 from foldwise.report.summary import SearchSummary, summarise_search
 from foldwise.report.tables import (
     calibration_csv,
     confusion_csv,
     evaluation,
     json_text,
+    mistakes_csv,
     per_class_csv,
     predictions_csv,
     roc_csv,
@@ -58,12 +60,13 @@ class _Work:
     result: SearchResult
     place: SearchPlace
     development: Split
+    reference: Reference | None
 
 
 def main() -> None:
     """Score the final model, write the reports, register the version, close the search."""
     check_output(FIGURES)
-    work = _Work(load_settings(), load_info(), restore(TUNED), load_place(), load_development())
+    work = _load()
     root = project_root()
     storage = study_storage(root)
     store = open_store(root)
@@ -132,6 +135,13 @@ def _data_change(store: Store, info: DataInfo, run_id: str) -> str:
     return f"The data are not those of version {before.number}: {changed}."
 
 
+def _load() -> _Work:
+    """Read all but the holdout, so that what is broken doesn't cost a look at it."""
+    settings, info = load_settings(), load_info()
+    reference = read_reference(info.name, len(info.classes))
+    return _Work(settings, info, restore(TUNED), load_place(), load_development(), reference)
+
+
 def _tell_search_files(work: _Work, recorder: Recorder) -> None:
     """The search was told to another store, such as that of whom we pulled it from."""
     tell_search_files(
@@ -182,6 +192,7 @@ def _findings(
             seed=work.settings.seed,
         ),
         origin=origin(described.tags, run_id=run_id, model_digest=digest, commands=commands),
+        reference=work.reference,
     )
 
 
@@ -196,6 +207,7 @@ def _tables(findings: Findings, judged: Judged) -> dict[str, bytes]:
         "evaluation.json": json_text(evaluation(holdout)).encode(),
         "predictions.csv": predictions_csv(judged).encode(),
         "confusion.csv": confusion_csv(holdout).encode(),
+        "mistakes.csv": mistakes_csv(holdout).encode(),
         "per_class.csv": per_class_csv(holdout).encode(),
         "roc.csv": roc_csv(holdout).encode(),
         "calibration.csv": calibration_csv(holdout).encode(),

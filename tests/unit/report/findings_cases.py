@@ -4,15 +4,23 @@ import numpy as np
 
 from foldwise.data.dataset import DataInfo
 from foldwise.model.linear import LinearModel
+from foldwise.model.scores import METRICS
 from foldwise.report.findings import Findings
 from foldwise.report.holdout import HoldoutSummary, summarise_holdout
 from foldwise.report.judged import Judged
 from foldwise.report.origin import origin
+from foldwise.report.reference import Reference
 from foldwise.report.summary import SearchSummary, summarise_search
 from foldwise.search.results import SearchResult
 from tests.factories import make_result
 
 LOW, HIGH = 1e-4, 10.0
+PUBLISHED = Reference(
+    title="reference report",
+    C="0.59",
+    scores={name: f"0.9{index}" for index, name in enumerate(METRICS)},
+    f1=("0.81", "0.82", "0.83"),
+)
 TAGS = {
     "git.commit": "c0ffee" * 6 + "c0ff",
     "git.dirty": "false",

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from foldwise.report import card
 from foldwise.report.limits import limits
-from tests.unit.report.findings_cases import TAGS, make_findings, make_judged
+from tests.unit.report.findings_cases import PUBLISHED, TAGS, make_findings, make_judged
 
 
 def test_the_first_line_is_plain_text_and_no_heading_is_of_the_first_level() -> None:
@@ -56,11 +56,12 @@ def test_the_card_tells_origin_and_limits() -> None:
     assert all(limit in text for limit in limits(3))
 
 
-def test_published_numbers_stand_beside_ours_only_where_the_data_is_the_same() -> None:
-    """The reference report is about MNIST."""
-    digits = make_judged(tuple("0123456789"))
-    assert "reference report" in card.render(make_findings("mnist", digits))
-    assert "reference report" not in card.render(make_findings("toy", digits))
+def test_published_numbers_stand_beside_ours_where_there_are_any() -> None:
+    ours = make_findings()
+    text = card.render(replace(ours, reference=PUBLISHED))
+    assert "reference report, C = 0.59" in text
+    assert all(f"| {value} |" in text for value in PUBLISHED.scores.values())
+    assert "reference report" not in card.render(ours)
 
 
 def test_the_procedure_says_how_c_was_drawn_and_what_was_fitted() -> None:

@@ -15,6 +15,7 @@ from foldwise.report.tables import (
     curve_csv,
     evaluation,
     json_text,
+    mistakes_csv,
     per_class_csv,
     predictions_csv,
     roc_csv,
@@ -55,6 +56,7 @@ def test_the_curve_has_one_best_point_a_study() -> None:
     """Nothing is worse than the best by less than nothing."""
     excess: dict[str, list[float]] = {}
     for row in _rows(curve_csv(make_result(folds=3, trials=5))):
+        assert 10 ** float(row["log10_C"]) == pytest.approx(float(row["C"]), rel=1e-5)
         excess.setdefault(row["study"], []).append(float(row["worse_than_best"]))
     assert set(excess) == {"outer-0", "outer-1", "outer-2", "final"}
     assert all(values.count(0.0) == 1 and min(values) == 0 for values in excess.values())
@@ -126,6 +128,30 @@ def test_roc_curves_go_from_nothing_to_everything() -> None:
     for points in rates.values():
         assert [points[0], points[-1]] == [(0, 0), (1, 1)]
         assert points == sorted(points)
+
+
+def test_the_area_under_the_mean_curve_is_the_macro_averaged_one() -> None:
+    """So the curve that DVC draws is the one that the metric is about."""
+    summary = make_holdout_summary(make_judged())
+    points = sorted(
+        (float(row["false_positive_rate"]), float(row["mean_true_positive_rate"]))
+        for row in _rows(roc_csv(summary))
+    )
+    area = np.trapezoid(*reversed(np.transpose(points)))
+    assert area == pytest.approx(summary.scores.roc_auc, abs=0.01)
+
+
+def test_every_mistake_is_listed_once_and_nothing_else() -> None:
+    """By cell, so that no row is told from another."""
+    judged = make_judged(AWKWARD, rows=80)
+    cells = [
+        (row["actual"], row["predicted"])
+        for row in _rows(mistakes_csv(make_holdout_summary(judged)))
+    ]
+    assert cells == sorted(cells, key=lambda cell: tuple(map(AWKWARD.index, cell)))
+    wrong = judged.probabilities.argmax(axis=1) != judged.labels
+    assert len(cells) == wrong.sum() > 0
+    assert all(actual != predicted for actual, predicted in cells)
 
 
 def test_classes_and_bins_hold_every_row_once() -> None:

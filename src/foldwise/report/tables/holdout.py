@@ -1,8 +1,12 @@
 """The holdout as tables: evaluation.json, and CSV of predictions, classes, curves and bins."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from foldwise.model.scores import METRICS, predicted_codes
+from foldwise.model.scores.ranking import Rates
 from foldwise.report.holdout import HoldoutSummary
 from foldwise.report.judged import Judged
 from foldwise.report.tables.text import DIGITS, Json, csv_text, rounded
@@ -55,6 +59,22 @@ def confusion_csv(holdout: HoldoutSummary) -> str:
     )
 
 
+def mistakes_csv(holdout: HoldoutSummary) -> str:
+    """List actual and predicted class of each mistake: DVC's template of a confusion counts rows.
+
+    Sorted by cell, so that it doesn't say which row was which.
+    """
+    counts, names = holdout.confusion, holdout.classes
+    return csv_text(
+        ("actual", "predicted"),
+        (
+            (names[actual], names[predicted])
+            for (actual, predicted), images in np.ndenumerate(counts)
+            for _ in range(images if actual != predicted else 0)
+        ),
+    )
+
+
 def per_class_csv(holdout: HoldoutSummary) -> str:
     """List each class's scores, F1 with its interval."""
     header = ("class", "precision", "recall", "f1", "f1_low", "f1_high", "roc_auc", "support")
@@ -74,16 +94,25 @@ def per_class_csv(holdout: HoldoutSummary) -> str:
 
 
 def roc_csv(holdout: HoldoutSummary) -> str:
-    """List the points of each class's ROC curve, thinned."""
-    header = ("class", "false_positive_rate", "true_positive_rate")
+    """List the points of each class's ROC curve, thinned, and at each the mean over the classes.
+
+    The area under the means is the macro-averaged one.
+    """
+    header = ("class", "false_positive_rate", "true_positive_rate", "mean_true_positive_rate")
     return csv_text(
         header,
         (
-            (name, rounded(float(false)), rounded(float(true)))
-            for name, rates in zip(holdout.classes, holdout.curves, strict=True)
-            for false, true in np.transpose(rates)
+            (name, *map(rounded, point))
+            for name, (false, true) in zip(holdout.classes, holdout.curves, strict=True)
+            for point in zip(false, true, _mean_true(false, holdout.curves), strict=True)
         ),
     )
+
+
+def _mean_true(false: NDArray[np.float64], curves: Sequence[Rates]) -> NDArray[np.float64]:
+    """Average the classes' true positive rates; of an upright piece the upper end counts."""
+    each = [np.interp(false, *curve) for curve in curves]
+    return np.asarray(np.mean(each, axis=0))
 
 
 def calibration_csv(holdout: HoldoutSummary) -> str:

@@ -1,5 +1,6 @@
 """The search as tables: tuning.json, trials.csv, and the curves that ``dvc plots`` draws."""
 
+import math
 from dataclasses import asdict
 
 import numpy as np
@@ -86,14 +87,18 @@ def trials_csv(result: SearchResult) -> str:
 
 
 def curve_csv(result: SearchResult) -> str:
-    """List each study's mean inner score by C, and how much worse than its best, paired."""
-    header = ("study", "C", "inner_score", "worse_than_best", "standard_error")
+    """List each study's mean inner score by C, and how much worse than its best, paired.
+
+    ``log10_C`` is for plots whose axis knows no logarithm, such as those of DVC's templates.
+    """
+    header = ("study", "C", "log10_C", "inner_score", "worse_than_best", "standard_error")
     return csv_text(
         header,
         (
             (
                 curve.name,
                 significant(point.C),
+                rounded(math.log10(point.C)),
                 rounded(point.score),
                 rounded(point.excess),
                 rounded(point.error),
