@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from foldwise.atomic import write_bytes
+from foldwise.files import write_bytes
 
 DOCS = Path(__file__).parent
 REPORTS = ("tuning.json", "evaluation.json", "trials.csv")

@@ -1,9 +1,7 @@
 """The generated sections of docs/comparison.md."""
 
-from dataclasses import MISSING, fields
-
 from docs.quoting import REPORTS, read_csv, table, with_interval
-from foldwise.compare.entries import Plan
+from foldwise.settings import Entry, reference_rows
 
 FOLDER = REPORTS / "comparison"
 
@@ -57,11 +55,10 @@ def _pairs() -> str:
 
 
 def _entry() -> str:
-    rows = []
-    for field in fields(Plan):
-        default = "" if field.default in {MISSING, ""} else f"`{field.default}`"
-        rule, meaning = field.metadata["rule"].says, field.metadata["meaning"]
-        rows.append([f"`{field.name}`", rule, default, meaning])
+    rows = [
+        [f"`{key}`", rule, f"`{default}`" if default else "", meaning]
+        for key, rule, default, meaning in reference_rows(Entry)
+    ]
     return table(("key", "must be", "default", "meaning"), rows)
 
 

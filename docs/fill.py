@@ -12,7 +12,7 @@ from pathlib import Path
 from docs import beside_the_report, compared
 from foldwise.report.reference import reference_for
 from foldwise.report.wording import metric_label
-from foldwise.settings.reference import reference_tables
+from foldwise.settings import reference_tables
 
 ROOT = Path(__file__).parent.parent
 METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss")

@@ -19,8 +19,8 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from docs.published import SETTING
-from foldwise.atomic import write_text
-from foldwise.data.dataset import Split, load_development, load_holdout
+from foldwise.data.dataset import Split, load
+from foldwise.files import write_text
 from foldwise.model.fitting import SolverOptions
 from foldwise.model.layout import Layout
 from foldwise.model.linear import Multiclass, probabilities
@@ -34,7 +34,7 @@ EVIDENCE = Path(__file__).parent / "evidence" / "report-setting.json"
 
 def main() -> None:
     """Fit, score, write what came out."""
-    development, holdout = load_development(), load_holdout()
+    development, holdout = load("development"), load("holdout")
     document = {
         "C": SETTING,
         "rows": len(development.labels),

@@ -13,7 +13,7 @@ from pathlib import Path as FilePath
 
 import numpy as np
 
-from foldwise.atomic import write_bytes
+from foldwise.files import write_bytes
 from foldwise.model.path import Path
 
 

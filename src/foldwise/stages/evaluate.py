@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass
 
-from foldwise.data.dataset import DataInfo, Split, load_development, load_holdout, load_info
+from foldwise.data.dataset import DataInfo, Split, load, load_info
 from foldwise.model.linear import probabilities
 from foldwise.model.pipeline import content_digest
 from foldwise.report import card, page
@@ -59,7 +59,7 @@ class _Work:
 
 def main() -> None:
     """Score the final model, write the reports, register the version, close the search."""
-    work = _Work(load_settings(), load_info(), restore(TUNED), load_place(), load_development())
+    work = _Work(load_settings(), load_info(), restore(TUNED), load_place(), load("development"))
     root = project_root()
     storage = study_storage(root)
     store = open_store(root)
@@ -139,7 +139,7 @@ def _summary(work: _Work) -> SearchSummary:
 
 def _judge(work: _Work) -> Judged:
     """Open the holdout and let the final model predict it."""
-    holdout = load_holdout()
+    holdout = load("holdout")
     return Judged(
         holdout.images,
         holdout.labels,

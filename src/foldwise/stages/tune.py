@@ -1,6 +1,6 @@
 """``python -m foldwise.stages.tune``: the nested search, told to MLflow as it goes."""
 
-from foldwise.data.dataset import DataInfo, load_development, load_info
+from foldwise.data.dataset import DataInfo, load, load_info
 from foldwise.report.summary import summarise_search
 from foldwise.search.archive import archive
 from foldwise.search.identity import search_key
@@ -38,7 +38,7 @@ def main() -> None:
     root = project_root()
     storage = study_storage(root)
     store = open_store(root)
-    development = load_development()
+    development = load("development")
     key = search_key(info.development_digest, settings.tune, settings.seed)
     with search_lock(storage, key):
         book = open_book(storage, key, search_space(settings), fresh=is_fresh())
