@@ -49,13 +49,12 @@ def _integer(default: int | None, low: int, high: int, *, null: bool = False) ->
 
 
 def _number(default: float, low: float, high: float) -> Any:
-    rule = f"a number from {low:g} to {high:g}"
-    return _parameter(default, rule, ge=low, le=high, strict=True)
+    return _parameter(default, f"a number from {low:g} to {high:g}", ge=low, le=high, strict=True)
 
 
-def _number_inside(default: float, low: float, high: float) -> Any:
-    rule = f"a number between {low:g} and {high:g} (both excluded)"
-    return _parameter(default, rule, gt=low, lt=high, strict=True)
+def _share(default: float) -> Any:
+    rule = "a number between 0 and 1 (both excluded)"
+    return _parameter(default, rule, gt=0, lt=1, strict=True)
 
 
 def _choice(default: str, options: object) -> Any:
@@ -123,7 +122,7 @@ class TuneSettings:
     """Upper end of the range of C."""
     metric: Metric = _choice("log_loss", Metric)
     """What the inner folds select by."""
-    tol: float = _number_inside(1e-4, 0, 1)
+    tol: float = _share(1e-4)
     """A fit has converged when no entry of its gradient is larger, as in scikit-learn."""
     max_iter: int = _integer(1000, 1, 1_000_000)
     """A fit stops after so many iterations."""
@@ -140,7 +139,7 @@ class EvaluateSettings:
 
     bootstrap: int = _integer(2000, 50, 1_000_000)
     """Bootstrap draws behind the holdout's intervals."""
-    confidence: float = _number_inside(0.95, 0, 1)
+    confidence: float = _share(0.95)
     """Confidence level of all intervals."""
 
 
@@ -156,7 +155,7 @@ class PromotionSettings:
     """Largest calibration error of a champion."""
     accuracy_margin: float = _number(0.003, 0, 1)
     """How much holdout accuracy a challenger may lose against the champion."""
-    alpha: float = _number_inside(0.05, 0, 1)
+    alpha: float = _share(0.05)
     """Level of the test against the champion; shared out over the comparisons made on one
     holdout."""
     bootstrap: int = _integer(10_000, 50, 1_000_000)
@@ -219,11 +218,10 @@ def _dimension(given: Any) -> Dimension:
         raise _broken(f"one of {_KINDS}", given)
     is_log, is_whole, rule = _RANGES[kind]
     types = {int} if is_whole else {int, float}
-    if not isinstance(ends, list) or len(ends) != 2 or not {*map(type, ends)} <= types:
+    pair: list[Any] = ends if isinstance(ends, list) and len(ends) == 2 else ["", ""]
+    if not {*map(type, pair)} <= types or not (0 if is_log else -_HUGE) < pair[0] < pair[1] < _HUGE:
         raise _broken(rule, ends, at=f".{kind}")
-    if not (0 if is_log else -_HUGE) < ends[0] < ends[1] < _HUGE:
-        raise _broken(rule, ends, at=f".{kind}")
-    low, high = ends if is_whole else map(float, ends)
+    low, high = pair if is_whole else map(float, pair)
     return Between(low, high, is_log)
 
 
@@ -253,16 +251,11 @@ class Entry:
     """How many sets of values are tried."""
     startup_trials: int = _integer(6, 1, 10_000)
     """How many of them are drawn at random, first."""
-    fixed: Mapping[str, Value] = Field(
-        default_factory=dict,
-        json_schema_extra={
-            "rule": "a mapping of parameters to numbers, words, true, false or null"
-        },
+    fixed: Mapping[str, Value] = _parameter(
+        {}, "a mapping of parameters to numbers, words, true, false or null"
     )
-    space: Mapping[str, Annotated[Dimension, BeforeValidator(_dimension)]] = Field(
-        default=...,
-        min_length=1,
-        json_schema_extra={"rule": "a mapping of at least one parameter to its range"},
+    space: Mapping[str, Annotated[Dimension, BeforeValidator(_dimension)]] = _parameter(
+        ..., "a mapping of at least one parameter to its range", min_length=1
     )
 
     def __post_init__(self) -> None:
@@ -287,13 +280,7 @@ class Entry:
 
 
 def load_settings(path: Path = Path("params.yaml")) -> Settings:
-    """Read, check and freeze the parameters.
-
-    Parameters
-    ----------
-    path : Path
-        A YAML 1.2 file, read as DVC reads it (safe loading, no duplicate keys). A key left out
-        takes its default.
+    """Read params.yaml as DVC does: YAML 1.2, no duplicate keys. A key left out has its default.
 
     Raises
     ------
