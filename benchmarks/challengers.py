@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize_scalar
 
-from foldwise.data.digits import read_digits
 from foldwise.data.idx import read_idx
+from foldwise.data.sources import read_digits
 from foldwise.model.fitting import SolverOptions
 from foldwise.model.layout import Layout
 from foldwise.model.linear import probabilities

@@ -7,7 +7,7 @@ from time import perf_counter
 from benchmarks import limit, machine, memory, plot, report, scaling, startup
 from benchmarks.comparison import Tell, compare
 from benchmarks.workload import ROOT, Size, load
-from foldwise.atomic import write_bytes, write_text
+from foldwise.files import write_bytes, write_text
 from foldwise.model.solver import MOST_COLUMNS
 
 EVALUATED = (22, 42, 105)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from foldwise.data.idx_folder import read_idx_folder
+from foldwise.data.idx import read_idx_folder
 from foldwise.model.layout import Layout
 from foldwise.search.folds import FoldPlan
 from foldwise.search.results import FINAL_STUDY, SearchResult

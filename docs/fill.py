@@ -13,7 +13,7 @@ from docs.quoting import REPORTS, ROOT, read_csv, read_json, table, with_interva
 from foldwise.compare.entries import Plan
 from foldwise.report.reference import REFERENCES, read_reference
 from foldwise.report.wording import metric_label
-from foldwise.settings.reference import reference_tables
+from foldwise.settings import reference_tables
 
 COMPARISON = REPORTS / "comparison"
 METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss")

@@ -52,6 +52,9 @@ def serve_toy(server: FakeOpenml, arff: bytes, *, pixels: int = 9, name: str = "
     ]
     description = {
         "id": "77",
+        "name": name,
+        "version": "2",
+        "description": "made for a test",
         "format": "ARFF",
         "url": f"{server.address}/data/v1/download/99/toy.arff",
         "status": "active",
@@ -63,6 +66,7 @@ def serve_toy(server: FakeOpenml, arff: bytes, *, pixels: int = 9, name: str = "
             {"data": {"dataset": [{"did": 77, "name": name, "version": 2, "status": "active"}]}}
         ).encode(),
         f"{api}/77": json.dumps({"data_set_description": description}).encode(),
+        f"{api}/qualities/77": json.dumps({"data_qualities": {"quality": []}}).encode(),
         f"{api}/features/77": json.dumps({"data_features": {"feature": features}}).encode(),
         "/data/v1/download/99/toy.arff": arff,
     }

@@ -9,8 +9,7 @@ from typing import Any
 
 from foldwise.data.dataset import DataInfo
 from foldwise.search.results import FINAL_STUDY, SearchResult
-from foldwise.settings import Settings
-from foldwise.settings.schema import TuneSettings
+from foldwise.settings import Settings, TuneSettings
 from foldwise.tracking.ledger import KEY_TAG
 from foldwise.tracking.lineage import Lineage, lineage
 from foldwise.tracking.runs import Recorder

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foldwise.data.dataset import load_holdout
+from foldwise.data.dataset import load
 from foldwise.model.scores import METRICS, score
 from tests.e2e.outcome import result_files
 from tests.e2e.project import DIGITS, commit, make_project
@@ -76,7 +76,7 @@ def test_there_is_one_version_and_it_predicts_what_was_logged(reproduced: Reprod
     challenger = client.get_model_version_by_alias(NAME, "challenger")
     versions = client.search_model_versions(f"name = '{NAME}'")
     assert [str(version.version) for version in versions] == ["1"]
-    holdout = load_holdout(reproduced.project.folder / "data" / "prepared")
+    holdout = load("holdout", reproduced.project.folder / "data" / "prepared")
     predicted = predict_elsewhere(
         reproduced.project.folder, f"models:/{NAME}@challenger", np.asarray(holdout.images)
     )

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import requests
 
-from foldwise.data.dataset import load_holdout
+from foldwise.data.dataset import load
 from tests.e2e.project import Ended, Project, ended, make_project, stage_command
 from tests.e2e.team import Postgres, free_port, mlflow_server, postgres, postgres_program
 
@@ -135,7 +135,7 @@ def test_the_champion_is_served_from_the_server_alone(team: Team, tmp_path: Path
         *("-m", "models:/digits-classifier@champion", "--port", str(port)),
         **team.environment(team.second),
     )
-    images = load_holdout(team.first.folder / "data" / "prepared").images
+    images = load("holdout", team.first.folder / "data" / "prepared").images
     try:
         answer = _ask(f"http://127.0.0.1:{port}/invocations", images.tolist())
     finally:

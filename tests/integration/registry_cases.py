@@ -11,7 +11,7 @@ from multiprocessing.context import ForkServerContext
 import numpy as np
 
 from foldwise.data.dataset import DataInfo, Split
-from foldwise.data.digest import content_digest as data_digest
+from foldwise.data.dataset import content_digest as data_digest
 from foldwise.model.linear import LinearModel, probabilities
 from foldwise.search.results import FitCounts
 from foldwise.settings import PromotionSettings, Settings

@@ -5,9 +5,8 @@ from dataclasses import replace
 import pytest
 
 from foldwise.compare.archive import EntryResult
-from foldwise.compare.entries import Entry
 from foldwise.data.dataset import DataInfo
-from foldwise.settings import Settings
+from foldwise.settings import Entry, Settings
 from foldwise.tracking.entry_runs import EntryRecorder, entry_lineage, experiment_name
 from foldwise.tracking.lineage import Lineage
 from foldwise.tracking.page import page_links

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from foldwise.cli import main
-from foldwise.data.saving import Draft, write_split
+from foldwise.data.dataset import write_split
 from foldwise.tracking.registration import register
 from foldwise.tracking.registry import alias_holder, fetch_files, find_version
 from foldwise.tracking.store import Store
@@ -42,8 +42,14 @@ def project(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     """A project whose versions 1, 2 and 3 are good, better and worse; one works below its root."""
     (store.root / "dvc.yaml").touch()
     (store.root / "params.yaml").write_text(PARAMS)
-    draft = Draft(lambda: iter([SPLIT.images]), SPLIT.labels, None, SHAPE)
-    write_split(store.root / "data/prepared/holdout", draft, name="blobs", classes=CLASSES)
+    write_split(
+        store.root / "data/prepared/holdout",
+        [SPLIT.images],
+        SPLIT.labels,
+        name="blobs",
+        classes=CLASSES,
+        image_shape=SHAPE,
+    )
     for error in (0.1, 0.0, 0.2):
         register(store, submission(model_of(error), SPLIT, start_run(store)))
     monkeypatch.chdir(store.root / "data")

@@ -8,7 +8,7 @@ import pytest
 
 from docs.fill import filled
 from foldwise.cli.parsing import make_parser
-from foldwise.settings.schema import Settings
+from foldwise.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foldwise.atomic import write_bytes
+from foldwise.files import write_bytes
 from foldwise.data.download import fetch
 from foldwise.data.saving import staged
 from foldwise.errors import OutputError

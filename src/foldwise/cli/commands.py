@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foldwise.cli.text import check_table, history_table
-from foldwise.data.dataset import PREPARED, load_holdout, load_holdout_info
+from foldwise.data.dataset import PREPARED, load, load_facts
 from foldwise.errors import StoreError
 from foldwise.settings import Settings, load_settings
 from foldwise.tracking.address import project_root
@@ -44,8 +44,8 @@ class _Project:
 
     def holdout(self) -> Holdout:
         prepared = self.root / PREPARED
-        split = load_holdout(prepared)
-        return Holdout(load_holdout_info(prepared).digest, split.images, split.labels)
+        split = load("holdout", prepared)
+        return Holdout(load_facts(prepared / "holdout").digest, split.images, split.labels)
 
 
 def promote(given: Namespace) -> None:

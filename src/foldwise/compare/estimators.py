@@ -8,10 +8,10 @@ from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from foldwise.compare.entries import ENTRIES, Entry
 from foldwise.compare.scaling import UnitScaler
 from foldwise.errors import SettingsError
 from foldwise.search.values import Values
+from foldwise.settings import ENTRIES, Entry
 
 
 def build(entry: Entry, values: Values, *, seed: int) -> Pipeline:
@@ -21,7 +21,7 @@ def build(entry: Entry, values: Values, *, seed: int) -> Pipeline:
     """
     kind = _class(entry)
     random = {"random_state": seed} if "random_state" in kind().get_params() else {}
-    return make_pipeline(_scaling(entry.plan.pixels), kind(**{**random, **entry.fixed, **values}))
+    return make_pipeline(_scaling(entry.pixels), kind(**{**random, **entry.fixed, **values}))
 
 
 def check_buildable(entry: Entry) -> None:
@@ -46,9 +46,9 @@ def check_buildable(entry: Entry) -> None:
     if not hasattr(pipeline, "decision_function"):
         raise SettingsError(
             f"{key}.estimator must give probabilities or decision scores, got"
-            f" {entry.plan.estimator}, which gives neither: choose another in {ENTRIES}"
+            f" {entry.estimator}, which gives neither: choose another in {ENTRIES}"
         )
-    if entry.plan.metric == "log_loss":
+    if entry.metric == "log_loss":
         raise SettingsError(
             f"{key}.metric must not be log_loss, because {kind.__name__} gives no probabilities,"
             f" got log_loss: edit {ENTRIES}"
@@ -56,18 +56,18 @@ def check_buildable(entry: Entry) -> None:
 
 
 def _class(entry: Entry) -> Any:
-    module, _, name = entry.plan.estimator.rpartition(".")
+    module, _, name = entry.estimator.rpartition(".")
     try:
         kind = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise SettingsError(
             f"models.{entry.name}.estimator must be an installed class, got"
-            f" {entry.plan.estimator} ({error}): correct it in {ENTRIES}, or install it"
+            f" {entry.estimator} ({error}): correct it in {ENTRIES}, or install it"
         ) from error
     if not isclass(kind) or not hasattr(kind, "get_params") or not _is_ready_classifier(kind):
         raise SettingsError(
             f"models.{entry.name}.estimator must be a classifier with scikit-learn's interface"
-            f" that needs no other estimator, got {entry.plan.estimator}: correct it in {ENTRIES}"
+            f" that needs no other estimator, got {entry.estimator}: correct it in {ENTRIES}"
         )
     return kind
 

@@ -3,8 +3,8 @@
 import hashlib
 import json
 
-from foldwise.compare.entries import Entry
 from foldwise.search.identity import SEARCH_ROOMS, code_digest
+from foldwise.settings import Entry
 
 
 def entry_key(development_digest: str, entry: Entry, *, folds: int, seed: int) -> str:

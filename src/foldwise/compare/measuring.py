@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from foldwise.compare.cores import one_core_threads
-from foldwise.compare.entries import Entry
 from foldwise.compare.estimators import build
 from foldwise.compare.predictions import Predictions, joined, predict_in_blocks
 from foldwise.data.dataset import Split
 from foldwise.search.results import Progress
 from foldwise.search.values import Values
+from foldwise.settings import Entry
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from foldwise.compare.entries import ENTRIES, Entry
 from foldwise.data.dataset import Split
-from foldwise.data.sampling import stratified_rows
+from foldwise.data.labels import stratified_rows
 from foldwise.errors import DataError
 from foldwise.search.folds import FoldPlan
+from foldwise.settings import ENTRIES, Entry
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +43,7 @@ def draw_sample(development: Split, plan: FoldPlan, entry: Entry, *, seed: int) 
         If so few rows are asked for that a part would lack a class.
     """
     originals = np.flatnonzero(development.origins == np.arange(len(development.labels)))
-    wanted = len(originals) if entry.plan.rows is None else min(entry.plan.rows, len(originals))
+    wanted = len(originals) if entry.rows is None else min(entry.rows, len(originals))
     chosen = []
     for part in range(plan.folds):
         pool = originals[plan.part_of[originals] == part]
@@ -63,5 +63,5 @@ def _naming(entry: Entry) -> Iterator[None]:
     except DataError as error:
         raise DataError(
             f"models.{entry.name}.rows must leave rows of every class in every part,"
-            f" got {entry.plan.rows}: raise it in {ENTRIES}"
+            f" got {entry.rows}: raise it in {ENTRIES}"
         ) from error

@@ -9,13 +9,13 @@ from typing import Protocol
 from threadpoolctl import threadpool_limits
 
 from foldwise.compare.cores import one_core_threads
-from foldwise.compare.entries import Entry
 from foldwise.compare.estimators import build
 from foldwise.compare.predictions import predict
 from foldwise.compare.sample import Sample
 from foldwise.search.results import FINAL_STUDY, Progress
 from foldwise.search.study.spaces import ValuesSpace
 from foldwise.search.values import ScoredPart, Values, ValuesTrial
+from foldwise.settings import Entry
 
 
 class Book(Protocol):
@@ -58,7 +58,7 @@ class EntryStudy:
         completed = list(self.book.completed(FINAL_STUDY))
         yield from completed
         with one_core_threads(self.threads) as pool:
-            while (number := len(completed)) < self.entry.plan.trials:
+            while (number := len(completed)) < self.entry.trials:
                 values = self.space.propose(number, completed)
                 for event in self._trial(pool, number, values):
                     if isinstance(event, ValuesTrial):
@@ -78,7 +78,7 @@ class EntryStudy:
                 for done in as_completed(waiting):
                     scored.append(done.result())
                     made = number * folds + len(scored)
-                    yield Progress(made, self.entry.plan.trials * folds)
+                    yield Progress(made, self.entry.trials * folds)
             finally:
                 for future in waiting:
                     future.cancel()
@@ -98,5 +98,4 @@ class EntryStudy:
 
 def values_space(entry: Entry, seed: int) -> ValuesSpace:
     """How the entry's values are drawn."""
-    plan = entry.plan
-    return ValuesSpace(entry.name, entry.space, plan.startup_trials, seed, plan.metric)
+    return ValuesSpace(entry.name, entry.space, entry.startup_trials, seed, entry.metric)

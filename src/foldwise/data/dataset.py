@@ -1,30 +1,34 @@
-"""The prepared data on disk: two splits, each an own folder, checked whenever they are read."""
+"""The data: two splits, each a folder of its own on the disk, checked whenever they are read."""
 
+import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foldwise.data.digest import content_digest
 from foldwise.errors import DataError
+from foldwise.files import DocumentError, decode, encode, replacing_folder
 
 PREPARED = Path("data/prepared")
 Classes = tuple[int, ...] | tuple[str, ...]
+SplitName = Literal["development", "holdout"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """Images and labels of the development set or the holdout; all arrays are read-only.
+    """Images and labels of the development set or the holdout.
 
     Attributes
     ----------
     images : uint8 array (rows, features)
-        Pixels 0-255, mapped from the disk.
+        Pixels 0-255; loaded ones are mapped from the disk, read-only as all arrays are.
     labels : int64 array (rows,)
-        Class codes: positions in ``SplitInfo.classes``.
+        Class codes: positions in the data's classes.
     origins : int64 array (rows,)
         The row each row was copied from; its own number where it is no copy. Rows of one origin
         must stay in one part.
@@ -35,36 +39,28 @@ class Split:
     origins: NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class SplitInfo:
-    """What one split is, without its pixels.
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """Both splits as a source gives them, before anything is left out or added.
 
     Attributes
     ----------
-    name : str
-        The data's name.
     classes : tuple of int or of str
-        Sorted; both splits have the same.
+        Sorted; both splits have rows of each.
     image_shape : tuple of int
         Such as (28, 28); its product is the number of features.
-    rows : int
-    augmented : bool
-        Whether some rows are shifted copies.
-    digest : str
-        `content_digest` of the split, SHA-256 in hexadecimal.
+    development, holdout : Split
     """
 
-    name: str
     classes: Classes
     image_shape: tuple[int, ...]
-    rows: int
-    augmented: bool
-    digest: str
+    development: Split
+    holdout: Split
 
 
 @dataclass(frozen=True, slots=True)
 class DataInfo:
-    """What the whole prepared data is: the facts of both splits."""
+    """What the prepared data is, without its pixels; a digest is `content_digest` of a split."""
 
     name: str
     classes: Classes
@@ -75,9 +71,21 @@ class DataInfo:
     holdout_digest: str
 
 
+@dataclass(frozen=True, slots=True)
+class SplitFacts:
+    """What a split's info.json holds: the facts of the data that concern this split."""
+
+    name: str
+    classes: Classes
+    image_shape: tuple[int, ...]
+    rows: int
+    augmented: bool
+    digest: str
+
+
 def load_info(directory: Path = PREPARED) -> DataInfo:
     """Facts of both splits, read from their small info files only."""
-    development, holdout = load_development_info(directory), load_holdout_info(directory)
+    development, holdout = (load_facts(directory / name) for name in ("development", "holdout"))
     return DataInfo(
         name=development.name,
         classes=development.classes,
@@ -89,49 +97,37 @@ def load_info(directory: Path = PREPARED) -> DataInfo:
     )
 
 
-def load_development_info(directory: Path = PREPARED) -> SplitInfo:
-    """Facts of the development set; touches nothing of the holdout."""
-    return _load_info(directory / "development")
+def load_facts(folder: Path) -> SplitFacts:
+    """Facts of the split in this folder."""
+    path = folder / "info.json"
+    try:
+        return decode(SplitFacts, path.read_bytes(), tolerant=True)
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{path} must exist, and doesn't: run `dvc repro prepare`, or `dvc pull`"
+        ) from error
+    except (OSError, DocumentError) as error:
+        raise _damaged(path, str(error)) from error
 
 
-def load_holdout_info(directory: Path = PREPARED) -> SplitInfo:
-    """Facts of the holdout, without its pixels and labels."""
-    return _load_info(directory / "holdout")
-
-
-def load_development(directory: Path = PREPARED) -> Split:
-    """Map the development set from the disk, its digest checked.
-
-    Raises
-    ------
-    DataError
-        A file is missing, no array of ours, or not what the digest was taken of.
-    """
-    return load_split(directory / "development")
-
-
-def load_holdout(directory: Path = PREPARED) -> Split:
-    """Map the holdout from the disk, its digest checked. Each use spends some of it.
+def load(split: SplitName, directory: Path = PREPARED) -> Split:
+    """Map a split from the disk, its digest checked. Each use of the holdout spends some of it.
 
     Raises
     ------
     DataError
         A file is missing, no array of ours, or not what the digest was taken of.
     """
-    return load_split(directory / "holdout")
-
-
-def load_split(folder: Path) -> Split:
-    """Map one split's folder from the disk, its digest checked."""
-    info = _load_info(folder)
+    folder = directory / split
+    facts = load_facts(folder)
     images = _load_array(folder / "images.npy")
     labels = np.array(_load_array(folder / "labels.npy"))
-    origins = np.array(_load_array(folder / "origins.npy")) if info.augmented else None
+    origins = np.array(_load_array(folder / "origins.npy")) if facts.augmented else None
     digest = content_digest(
-        images, labels, origins, classes=info.classes, image_shape=info.image_shape
+        images, labels, origins, classes=facts.classes, image_shape=facts.image_shape
     )
-    if digest != info.digest or len(labels) != info.rows:
-        raise _damaged(folder, f"its digest is {info.digest[:12]}, got {digest[:12]}")
+    if digest != facts.digest or len(labels) != facts.rows:
+        raise _damaged(folder, f"its digest is {facts.digest[:12]}, got {digest[:12]}")
     if origins is None:
         origins = np.arange(len(labels), dtype=np.int64)
     for array in (labels, origins):
@@ -139,24 +135,96 @@ def load_split(folder: Path) -> Split:
     return Split(images, labels, origins)
 
 
-def info_text(info: SplitInfo) -> str:
-    """Write a split's facts as its info.json has them."""
-    return json.dumps(asdict(info), indent=2, sort_keys=True) + "\n"
+@contextmanager
+def replacing_data(directory: Path) -> Iterator[Path]:
+    """Yield an empty folder to `write_split` to; whole, it takes the place of ``directory``.
+
+    Raises
+    ------
+    DataError
+        Another process is writing in the same place.
+    """
+    busy = DataError(
+        f"{directory} must be written by one process at a time, and another is writing it:"
+        " wait until it ends"
+    )
+    with replacing_folder(directory, seal="info.json", busy=busy) as stage:
+        yield stage
 
 
-def _load_info(folder: Path) -> SplitInfo:
-    path = folder / "info.json"
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        facts["classes"] = tuple(facts["classes"])
-        facts["image_shape"] = tuple(facts["image_shape"])
-        return SplitInfo(**facts)
-    except FileNotFoundError as error:
-        raise DataError(
-            f"{path} must exist, and doesn't: run `dvc repro prepare`, or `dvc pull`"
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(path, f"reading gave {error!r}") from error
+def write_split(
+    folder: Path,
+    blocks: Iterable[NDArray[np.uint8]],
+    labels: NDArray[np.int64],
+    *,
+    origins: NDArray[np.int64] | None = None,
+    name: str,
+    classes: Classes,
+    image_shape: tuple[int, ...],
+) -> SplitFacts:
+    """Write one split's files and give its facts.
+
+    Parameters
+    ----------
+    folder : Path
+    blocks : iterable of uint8 arrays (some rows, features)
+        The pixels in row order, so that never all of them need be in memory.
+    labels, origins : int64 arrays (rows,)
+        As in `Split`; no origins where no row is a copy.
+    name, classes, image_shape
+        As in `DataInfo`.
+
+    Raises
+    ------
+    DataError
+        Pixels are no bytes.
+    """
+    folder.mkdir(parents=True)
+    # Not through a memory map: on a full disk that ends in SIGBUS, where this raises OSError.
+    shape = (len(labels), int(np.prod(image_shape)))
+    with (folder / "images.npy").open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in blocks:
+            if block.dtype != np.uint8:  # the header says bytes: whatever came would be read so
+                raise DataError(
+                    f"images must be written as uint8, got {block.dtype}: let the source give"
+                    " whole numbers from 0 to 255"
+                )
+            file.write(np.ascontiguousarray(block).reshape(-1).data)
+    np.save(folder / "labels.npy", labels)
+    if origins is not None:
+        np.save(folder / "origins.npy", origins)
+    images = _load_array(folder / "images.npy")
+    digest = content_digest(images, labels, origins, classes=classes, image_shape=image_shape)
+    facts = SplitFacts(name, classes, image_shape, len(labels), origins is not None, digest)
+    (folder / "info.json").write_text(encode(facts, indent=2) + "\n", encoding="utf-8")
+    return facts
+
+
+def content_digest(
+    images: NDArray[np.generic],
+    labels: NDArray[np.generic],
+    origins: NDArray[np.generic] | None,
+    *,
+    classes: Classes,
+    image_shape: tuple[int, ...],
+) -> str:
+    """SHA-256 (hexadecimal) of everything in a split that could change a result.
+
+    The arrays' shapes and types, the image shape and the classes enter as one line of JSON, then
+    the arrays' bytes follow, so that no two different splits give the same bytes.
+    """
+    arrays = [array for array in (images, labels, origins) if array is not None]
+    head = {
+        "arrays": [[list(array.shape), array.dtype.str] for array in arrays],
+        "classes": list(classes),
+        "image_shape": list(image_shape),
+    }
+    digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode() + b"\n")
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).reshape(-1).data)
+    return digest.hexdigest()
 
 
 def _load_array(path: Path) -> NDArray[Any]:

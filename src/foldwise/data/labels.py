@@ -1,4 +1,4 @@
-"""From labels as they come to class codes; data that can't be learned from is refused."""
+"""Labels as class codes, rows by class; data that can't be learned from is refused."""
 
 import re
 from typing import Any
@@ -6,11 +6,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foldwise.data.dataset import Classes
-from foldwise.data.raw import Labels
+from foldwise.data.dataset import Classes, Dataset, Split
 from foldwise.errors import DataError
 
+Labels = NDArray[np.int64] | NDArray[np.str_]
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
+
+
+def make_dataset(
+    image_shape: tuple[int, ...],
+    development: tuple[NDArray[np.uint8], Labels],
+    holdout: tuple[NDArray[np.uint8], Labels],
+) -> Dataset:
+    """Put together what a source gives: images (rows, features) and labels as they come.
+
+    Raises
+    ------
+    DataError
+        As `code_labels`.
+    """
+    classes, *codes = code_labels(development[1], holdout[1])
+    rows = [np.arange(len(labels), dtype=np.int64) for labels in codes]
+    return Dataset(
+        classes,
+        image_shape,
+        Split(development[0], codes[0], rows[0]),
+        Split(holdout[0], codes[1], rows[1]),
+    )
 
 
 def code_labels(
@@ -57,3 +79,54 @@ def _as_integers(development: Labels, holdout: Labels) -> tuple[Labels, Labels]:
 
 def _shown(classes: NDArray[Any]) -> str:
     return ", ".join(repr(label) for label in classes.tolist()) or "none"
+
+
+def stratified_rows(labels: NDArray[np.int64], *, limit: int, seed: int) -> NDArray[np.int64]:
+    """Choose ``limit`` rows, in their original order, so that classes keep their proportions.
+
+    Each class gets the whole part of its share; the rows left go to the largest fractions, ties
+    to the first class (Hamilton's method). Within a class, rows are drawn without replacement.
+
+    Parameters
+    ----------
+    labels : int64 array (rows,)
+        Class codes from 0, none unused.
+    limit : int
+    seed : int
+
+    Returns
+    -------
+    int64 array (limit,)
+        Row numbers, ascending.
+
+    Raises
+    ------
+    DataError
+        There are fewer rows, or so few are asked for that a class would vanish.
+    """
+    if limit > len(labels):
+        raise DataError(
+            f"prepare.limit must be at most the development set's {len(labels):,} rows,"
+            f" got {limit:,}: lower it, or null takes all"
+        )
+    counts = np.bincount(labels)
+    quotas = _quotas(counts, limit)
+    if quotas.min() == 0:
+        enough = -(-len(labels) // int(counts.min()))
+        raise DataError(
+            f"prepare.limit must leave rows of every class, got {limit:,}, which leaves none of"
+            f" the smallest: {enough:,} would be enough"
+        )
+    generator = np.random.default_rng((seed, 1))
+    chosen = [
+        generator.choice(np.flatnonzero(labels == code), size=quota, replace=False)
+        for code, quota in enumerate(quotas)
+    ]
+    return np.sort(np.concatenate(chosen))
+
+
+def _quotas(counts: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
+    whole, fraction = np.divmod(limit * counts, counts.sum())
+    largest = np.argsort(-fraction, kind="stable")[: limit - whole.sum()]
+    whole[largest] += 1
+    return np.asarray(whole)

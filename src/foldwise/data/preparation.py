@@ -1,21 +1,16 @@
 """From a source to prepared data on the disk: read, check, thin out, augment, describe."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from foldwise.atomic import replacing
 from foldwise.data.augment import blocks_with_copies, check_augmentable, draw_shifts
-from foldwise.data.dataset import PREPARED, DataInfo, load_info
-from foldwise.data.labels import code_labels
+from foldwise.data.dataset import PREPARED, DataInfo, load_info, replacing_data, write_split
+from foldwise.data.labels import stratified_rows
 from foldwise.data.profile import data_profile, profile_text
-from foldwise.data.raw import RawData, RawSplit
-from foldwise.data.sampling import stratified_rows
-from foldwise.data.saving import Draft, staged, write_split
 from foldwise.data.sources import read_source
-from foldwise.settings import PrepareSettings, Settings
+from foldwise.files import replacing
+from foldwise.settings import Settings
 
 PROFILE = Path("reports/data.json")
 
@@ -28,39 +23,36 @@ def prepare_data(settings: Settings, *, root: Path = Path()) -> DataInfo:
 
     Raises
     ------
-    DataError
+    DataError, SettingsError
         The data can't be had, breaks its format, can't be learned from, or not in the size asked.
     """
-    prepare = settings.prepare
-    raw = read_source(prepare, root=root)
-    classes, codes, holdout_codes = code_labels(raw.development.labels, raw.holdout.labels)
-    development = _development(raw, codes, prepare, seed=settings.seed)
-    holdout = _holdout(raw.holdout, holdout_codes, raw.image_shape)
-    with staged(root / PREPARED) as stage, replacing(root / PROFILE) as profile:
-        write_split(stage / "development", development, name=prepare.name, classes=classes)
-        write_split(stage / "holdout", holdout, name=prepare.name, classes=classes)
+    prepare, seed = settings.prepare, settings.seed
+    data = read_source(prepare, root=root)
+    images, labels = data.development.images, data.development.labels
+    rows = np.arange(len(labels))
+    if prepare.limit is not None:
+        rows = stratified_rows(labels, limit=prepare.limit, seed=seed)
+    if prepare.augment:
+        check_augmentable(data.image_shape, copies=prepare.augment)
+    shifts = draw_shifts(len(rows), copies=prepare.augment, seed=seed)
+    times = prepare.augment + 1
+    with replacing_data(root / PREPARED) as stage, replacing(root / PROFILE) as profile:
+        write_split(
+            stage / "development",
+            blocks_with_copies(images, rows, shifts, image_shape=data.image_shape),
+            np.tile(labels[rows], times),
+            origins=np.tile(np.arange(len(rows)), times) if prepare.augment else None,
+            name=prepare.name,
+            classes=data.classes,
+            image_shape=data.image_shape,
+        )
+        write_split(
+            stage / "holdout",
+            [data.holdout.images],
+            data.holdout.labels,
+            name=prepare.name,
+            classes=data.classes,
+            image_shape=data.image_shape,
+        )
         profile.write_text(profile_text(data_profile(stage)), encoding="utf-8")
     return load_info(root / PREPARED)
-
-
-def _development(
-    raw: RawData, codes: NDArray[np.int64], prepare: PrepareSettings, *, seed: int
-) -> Draft:
-    rows = np.arange(len(codes))
-    if prepare.limit is not None:
-        rows = stratified_rows(codes, limit=prepare.limit, seed=seed)
-    if prepare.augment:
-        check_augmentable(raw.image_shape, copies=prepare.augment)
-    shifts = draw_shifts(len(rows), copies=prepare.augment, seed=seed)
-
-    def blocks() -> Iterator[NDArray[np.uint8]]:
-        images = raw.development.images
-        return blocks_with_copies(images, rows, shifts, image_shape=raw.image_shape)
-
-    times = prepare.augment + 1
-    origins = np.tile(np.arange(len(rows)), times) if prepare.augment else None
-    return Draft(blocks, np.tile(codes[rows], times), origins, raw.image_shape)
-
-
-def _holdout(split: RawSplit, codes: NDArray[np.int64], image_shape: tuple[int, ...]) -> Draft:
-    return Draft(lambda: iter([split.images]), codes, None, image_shape)

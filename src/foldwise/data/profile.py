@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from foldwise.data.dataset import SplitInfo, load_development_info, load_holdout_info, load_split
+from foldwise.data.dataset import SplitName, load, load_facts
 
 _BLOCK = 8192
 
@@ -18,7 +18,7 @@ def data_profile(directory: Path) -> dict[str, int | float | str]:
     Parameters
     ----------
     directory : Path
-        As `load_development` takes it; digests are checked.
+        As `load` takes it; digests are checked.
 
     Returns
     -------
@@ -30,20 +30,18 @@ def data_profile(directory: Path) -> dict[str, int | float | str]:
         ``<split>_constant_pixels`` (features with one value throughout) and
         ``<split>_digest``.
     """
-    info = load_development_info(directory)
-    facts: dict[str, int | float | str] = {
-        "name": info.name,
-        "classes": len(info.classes),
-        "features": int(np.prod(info.image_shape)),
-        "image_shape": "x".join(str(side) for side in info.image_shape),
+    facts = load_facts(directory / "development")
+    profile: dict[str, int | float | str] = {
+        "name": facts.name,
+        "classes": len(facts.classes),
+        "features": int(np.prod(facts.image_shape)),
+        "image_shape": "x".join(str(side) for side in facts.image_shape),
     }
-    for name, split_info in {
-        "development": info,
-        "holdout": load_holdout_info(directory),
-    }.items():
-        for key, value in _split_profile(directory / name, split_info).items():
-            facts[f"{name}_{key}"] = value
-    return facts
+    names: tuple[SplitName, ...] = ("development", "holdout")
+    for name in names:
+        for key, value in _split_profile(directory, name).items():
+            profile[f"{name}_{key}"] = value
+    return profile
 
 
 def profile_text(profile: Mapping[str, int | float | str]) -> str:
@@ -51,18 +49,18 @@ def profile_text(profile: Mapping[str, int | float | str]) -> str:
     return json.dumps(profile, indent=2, ensure_ascii=False) + "\n"
 
 
-def _split_profile(folder: Path, info: SplitInfo) -> dict[str, int | float | str]:
-    split = load_split(folder)
-    counts = np.bincount(split.labels, minlength=len(info.classes))
+def _split_profile(directory: Path, name: SplitName) -> dict[str, int | float | str]:
+    split, facts = load(name, directory), load_facts(directory / name)
+    counts = np.bincount(split.labels, minlength=len(facts.classes))
     mean, spread, constant = _pixel_profile(split.images)
     return {
-        "rows": info.rows,
+        "rows": facts.rows,
         "originals": int(np.unique(split.origins).size),
-        **{f"class_{name}": int(count) for name, count in zip(info.classes, counts, strict=True)},
+        **{f"class_{one}": int(count) for one, count in zip(facts.classes, counts, strict=True)},
         "pixel_mean": mean,
         "pixel_spread": spread,
         "constant_pixels": constant,
-        "digest": info.digest,
+        "digest": facts.digest,
     }
 
 

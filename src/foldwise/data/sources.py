@@ -1,16 +1,31 @@
-"""Where raw data comes from: four IDX files, OpenML, or scikit-learn's digits."""
+"""Where the data comes from: four IDX files, OpenML, or scikit-learn's digits."""
 
+import gzip
+import math
 import os
+import socket
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from foldwise.data.digits import read_digits
-from foldwise.data.idx_folder import read_idx_folder
-from foldwise.data.openml import SERVER, read_openml
-from foldwise.data.raw import RawData
+import numpy as np
+from numpy.typing import NDArray
+
+from foldwise.data.dataset import Dataset
+from foldwise.data.idx import KNOWN, read_idx_folder
+from foldwise.data.labels import make_dataset
+from foldwise.errors import DataError, SettingsError
 from foldwise.settings import PrepareSettings
 
+OPENML = "https://www.openml.org"
+_TIMEOUT = 20.0
+_LONGEST_LABEL = 100
+_BLOCK = 4096
 
-def read_source(settings: PrepareSettings, *, root: Path) -> RawData:
+
+def read_source(settings: PrepareSettings, *, root: Path) -> Dataset:
     """Read the data that the parameters name.
 
     Parameters
@@ -24,17 +39,196 @@ def read_source(settings: PrepareSettings, *, root: Path) -> RawData:
 
     Raises
     ------
+    SettingsError
+        A parameter doesn't go with the source.
     DataError
         The data can't be had, or breaks its format.
     """
+    _check_read(settings)
+    if settings.source == "idx":
+        if settings.holdout is not None:
+            raise SettingsError(
+                "prepare.holdout must be null when prepare.source is idx, because the t10k files"
+                f" are the holdout, got {settings.holdout}: edit params.yaml"
+            )
+        return read_idx_folder(root / settings.path, name=settings.name)
+    if settings.name in KNOWN:
+        raise SettingsError(
+            f"prepare.name must not be {settings.name} when prepare.source is {settings.source},"
+            f" because it names known files' model: name the data, such as"
+            f" {'digits' if settings.source == 'digits' else 'mnist_784'}, in params.yaml"
+        )
     if settings.source == "digits":
         return read_digits(holdout=settings.holdout)
-    if settings.source == "openml":
-        return read_openml(
-            settings.name,
-            settings.version,
-            holdout=settings.holdout,
-            cache=Path(os.environ.get("DVC_ROOT") or root) / "data" / "openml",
-            server=os.environ.get("FOLDWISE_OPENML_SERVER") or SERVER,
+    return read_openml(
+        settings.name,
+        settings.version,
+        holdout=settings.holdout,
+        cache=Path(os.environ.get("DVC_ROOT") or root) / "data" / "openml",
+        server=os.environ.get("FOLDWISE_OPENML_SERVER") or OPENML,
+    )
+
+
+def _check_read(settings: PrepareSettings) -> None:
+    """Refuse a parameter that the source doesn't read: whoever set it means other data."""
+    for name, source in (("path", "idx"), ("version", "openml")):
+        default, value = getattr(PrepareSettings(), name), getattr(settings, name)
+        if settings.source != source and value != default:
+            raise SettingsError(
+                f"prepare.{name} must be {default} when prepare.source is {settings.source}, which"
+                f" doesn't read it, got {value!r}: set prepare.source to {source}, or"
+                f" prepare.{name} to {default}, in params.yaml"
+            )
+
+
+def read_digits(*, holdout: int | None) -> Dataset:
+    """Read scikit-learn's digits; pixels are 0 to 16. By default, the last 297 are the holdout."""
+    from sklearn.datasets import load_digits  # a second and 100 MB that other sources save
+
+    digits = load_digits()
+    images = digits.data.astype(np.uint8)
+    return _split_last(images, digits.target, (8, 8), 297 if holdout is None else holdout)
+
+
+def read_openml(
+    name: str, version: int, *, holdout: int | None, cache: Path, server: str = OPENML
+) -> Dataset:
+    """Read a data set of images, one pixel a column, by scikit-learn's `fetch_openml`.
+
+    Parameters
+    ----------
+    name, version : str, int
+        Such as ``mnist_784`` and 1.
+    holdout : int or None
+        How many of the last rows are the holdout; None means 10,000.
+    cache : Path
+        A folder ``openml`` that keeps the server's answers.
+    server : str
+        Beginning of the addresses.
+
+    Returns
+    -------
+    Dataset
+        A number of pixels that is a square gives square images, any other one-dimensional ones.
+
+    Raises
+    ------
+    DataError
+        There is no such data set, the server can't be reached, or what it gives isn't dense ARFF
+        with one label and pixels from 0 to 255.
+    """
+    from sklearn.datasets import fetch_openml
+
+    # A missing label is NaN, and NaN cast to a class's number is, by the machine, one of them.
+    with _one_line(name, version), _asking(server), np.errstate(invalid="raise"):
+        # The other parser takes the labels 7 and 07 for one class.
+        data = fetch_openml(
+            name, version=version, data_home=cache.parent, as_frame=False, parser="liac-arff"
         )
-    return read_idx_folder(root / settings.path, name=settings.name)
+    if len(data.target_names) != 1 or not data.feature_names or data.categories:
+        raise DataError(
+            f"OpenML's {name} must have one label and numbers for all else a row,"
+            f" got {len(data.target_names)} labels, {len(data.feature_names)} other columns,"
+            f" {len(data.categories)} of them in words: choose other data"
+        )
+    images = _pixels(data.data, name)
+    pixels = images.shape[1]
+    side = math.isqrt(pixels)
+    shape = (side, side) if side * side == pixels else (pixels,)
+    labels = _labels(data.target, name)
+    return _split_last(images, labels, shape, 10_000 if holdout is None else holdout)
+
+
+def _split_last(
+    images: NDArray[np.uint8], labels: NDArray[Any], shape: tuple[int, ...], holdout: int
+) -> Dataset:
+    first = len(labels) - holdout
+    if first < 1:
+        raise DataError(
+            f"the data must have more rows than the holdout's {holdout:,}, got {len(labels):,}:"
+            " set prepare.holdout in params.yaml"
+        )
+    return make_dataset(shape, (images[:first], labels[:first]), (images[first:], labels[first:]))
+
+
+@contextmanager
+def _asking(server: str) -> Iterator[None]:
+    """Let scikit-learn ask this server, and none for ever."""
+    from sklearn.datasets import _openml
+
+    names = ("_SEARCH_NAME", "_DATA_INFO", "_DATA_FEATURES", "_DATA_QUALITIES")
+    before = {name: getattr(_openml, name) for name in names}
+    timeout = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_TIMEOUT)
+    try:
+        for name, address in before.items():
+            setattr(_openml, name, address.replace(OPENML, server.rstrip("/")))
+        yield
+    finally:
+        socket.setdefaulttimeout(timeout)
+        for name, address in before.items():
+            setattr(_openml, name, address)
+
+
+@contextmanager
+def _one_line(name: str, version: int) -> Iterator[None]:
+    from sklearn.datasets._openml import OpenMLError
+    from sklearn.externals._arff import ArffException
+
+    data = f"OpenML's {name} in version {version}"
+    try:
+        yield
+    except OpenMLError as error:
+        raise DataError(
+            f"{data} must exist, and doesn't: check prepare.name and prepare.version"
+        ) from error
+    except (gzip.BadGzipFile, EOFError, zlib.error, RecursionError) as error:
+        raise DataError(f"{data} must come whole, got {error!r:.200}: run prepare again") from error
+    except FloatingPointError as error:
+        raise DataError(
+            f"{data} must have a label in each row, got rows without: choose other data"
+        ) from error
+    except OSError as error:
+        raise DataError(
+            f"{data} must be reachable, got '{error}': check the network, or use another source"
+        ) from error
+    except (ArffException, ValueError, LookupError, TypeError, AttributeError) as error:
+        said = " ".join(str(error).split())[:300]
+        raise DataError(
+            f"{data} must be image data in ARFF, described as OpenML does, got {said!r}:"
+            " choose other data, or run prepare again"
+        ) from error
+
+
+def _pixels(values: NDArray[np.float64], name: str) -> NDArray[np.uint8]:
+    if not isinstance(values, np.ndarray):
+        raise DataError(f"OpenML's {name} must be dense, got sparse rows: choose other data")
+    images = np.empty(values.shape, dtype=np.uint8)
+    for start in range(0, len(values), _BLOCK):
+        block = values[start : start + _BLOCK]
+        is_pixel = (block >= 0) & (block <= 255) & (block == np.floor(block))
+        if not is_pixel.all():
+            row, column = np.argwhere(~is_pixel)[0]
+            raise DataError(
+                f"OpenML's {name}, row {start + row + 1}, column {column + 1} must be a pixel, an"
+                f" integer from 0 to 255, got {block[row, column]:g}: choose image data, unscaled"
+            )
+        images[start : start + _BLOCK] = block
+    return images
+
+
+def _labels(values: NDArray[Any], name: str) -> NDArray[Any]:
+    labels = [_label(value) for value in values.tolist()]
+    for row, label in enumerate(labels, start=1):
+        if not label or len(label) > _LONGEST_LABEL or not label.isprintable():
+            raise DataError(
+                f"OpenML's {name}, row {row} must have a label of 1 to {_LONGEST_LABEL} printable"
+                f" characters, got {label[:20]!r}: choose data without missing labels"
+            )
+    return np.array(labels)
+
+
+def _label(value: object) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{int(value)}" if value.is_integer() else f"{value!r}"
+    return "" if value is None else str(value)

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.compare.archive import EntryResult
-from foldwise.compare.entries import Entry
 from foldwise.compare.pairwise import Pair, compare_pairs
 from foldwise.model.scores import (
     METRICS,
@@ -22,6 +21,7 @@ from foldwise.model.scores import (
 from foldwise.model.scores.ranking import Rates
 from foldwise.report.holdout import ROC_POINTS
 from foldwise.search.intervals import Interval, bootstrap_intervals
+from foldwise.settings import Entry
 
 
 @dataclass(frozen=True, slots=True, eq=False)

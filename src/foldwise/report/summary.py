@@ -12,7 +12,7 @@ from foldwise.report.curves import optimism
 from foldwise.search.intervals import Interval, corrected_interval, pooled_interval
 from foldwise.search.results import FitCounts, OuterFold, SearchResult
 from foldwise.search.selection import at_edge
-from foldwise.settings.schema import Search
+from foldwise.settings import Search
 
 
 @dataclass(frozen=True, slots=True)

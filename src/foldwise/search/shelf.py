@@ -13,8 +13,8 @@ from pathlib import Path as FilePath
 
 import numpy as np
 
-from foldwise.atomic import write_bytes
 from foldwise.errors import OutputError
+from foldwise.files import write_bytes
 from foldwise.model.path import Path
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from foldwise.model.scores import Scores
 from foldwise.search.encoding import Json
 from foldwise.search.results import FINAL_STUDY
+from foldwise.settings import Value
 
-Value = bool | int | float | str | None
 Values = Mapping[str, Value]
 
 

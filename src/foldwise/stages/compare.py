@@ -4,13 +4,12 @@ import sys
 from dataclasses import dataclass
 
 from foldwise.compare.archive import RESULTS, EntryResult, archive
-from foldwise.compare.entries import ENTRIES, Entry, load_entries
 from foldwise.compare.estimators import check_buildable
 from foldwise.compare.identity import entry_key
 from foldwise.compare.measuring import Measured, measure
 from foldwise.compare.sample import draw_sample
 from foldwise.compare.tuning import Book, EntryStudy, values_space
-from foldwise.data.dataset import DataInfo, Split, load_development, load_holdout, load_info
+from foldwise.data.dataset import DataInfo, Split, load, load_info
 from foldwise.errors import SettingsError
 from foldwise.report.contest import ModelSummary, summarise_model
 from foldwise.report.contest_album import model_pictures
@@ -22,7 +21,7 @@ from foldwise.search.selection import best_trial
 from foldwise.search.study.locks import search_lock
 from foldwise.search.study.storage import open_book
 from foldwise.search.values import ValuesTrial
-from foldwise.settings import Settings, load_settings
+from foldwise.settings import ENTRIES, Entry, Settings, load_entries, load_settings
 from foldwise.stages.entry import run
 from foldwise.stages.entry_display import EntryDisplay
 from foldwise.stages.environment import is_fresh, is_quiet, study_storage, threads
@@ -57,7 +56,7 @@ def main() -> None:
     Its search stays open: as long as data, entry and searching code are the same, trials are only
     made anew with ``FOLDWISE_FRESH=1``.
     """
-    work = _Work(_entry(sys.argv[1:]), load_settings(), load_info(), load_development())
+    work = _Work(_entry(sys.argv[1:]), load_settings(), load_info(), load("development"))
     check_buildable(work.entry)
     root, key, entry = project_root(), work.key, work.entry
     storage = study_storage(root)
@@ -117,9 +116,9 @@ def _tune(
 def _measure(work: _Work, trials: tuple[ValuesTrial, ...], display: EntryDisplay) -> ModelSummary:
     """Fit on all development rows, open the holdout, and score."""
     entry, settings = work.entry, work.settings
-    best = best_trial(trials, entry.plan.metric)
+    best = best_trial(trials, entry.metric)
     display.turn_to(f"fitting {len(work.development.labels):,} rows with the best values")
-    holdout = load_holdout()
+    holdout = load("holdout")
     for event in measure(
         entry, best.values, work.development, holdout.images, seed=settings.seed, threads=threads()
     ):

@@ -3,14 +3,13 @@
 import sys
 
 from foldwise.compare.archive import RESULTS, restore
-from foldwise.compare.entries import Entry, load_entries
-from foldwise.data.dataset import load_holdout, load_info
+from foldwise.data.dataset import load, load_info
 from foldwise.errors import SearchError
 from foldwise.report.contest import ModelSummary, summarise_model, summarise_pairs
 from foldwise.report.contest_album import contest_pictures
 from foldwise.report.picture import picture_files
 from foldwise.report.tables.contest import models_csv, pairs_csv
-from foldwise.settings import load_settings
+from foldwise.settings import Entry, load_entries, load_settings
 from foldwise.stages.entry import run
 from foldwise.stages.environment import is_quiet
 from foldwise.stages.files import REPORTS, save, save_all
@@ -43,7 +42,7 @@ def _summary(entry: Entry) -> ModelSummary:
     return summarise_model(
         entry,
         result,
-        load_holdout().labels,
+        load("holdout").labels,
         draws=evaluate.bootstrap,
         confidence=evaluate.confidence,
         seed=settings.seed,

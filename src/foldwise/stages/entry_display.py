@@ -5,11 +5,11 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from foldwise.compare.entries import Entry
 from foldwise.report.tables.contest import values_text
 from foldwise.search.results import Progress
 from foldwise.search.selection import best_trial
 from foldwise.search.values import ValuesTrial
+from foldwise.settings import Entry
 from foldwise.stages.display import LINE_SECONDS, Pace, progress_bars
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class EntryDisplay:
     def _best(self) -> str:
         if not self._trials:
             return ""
-        metric = self._entry.plan.metric
+        metric = self._entry.metric
         best = best_trial(self._trials, metric)
         return f"{values_text(best.values)}: {metric} {best.mean(metric):.4f}"
 

@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass, replace
 
-from foldwise.data.dataset import DataInfo, Split, load_development, load_holdout, load_info
+from foldwise.data.dataset import DataInfo, Split, load, load_info
 from foldwise.model.linear import probabilities
 from foldwise.model.pipeline import content_digest
 from foldwise.ownership import check_output
@@ -139,7 +139,7 @@ def _load() -> _Work:
     """Read all but the holdout, so that what is broken doesn't cost a look at it."""
     settings, info = load_settings(), load_info()
     reference = read_reference(info.name, len(info.classes))
-    return _Work(settings, info, restore(TUNED), load_place(), load_development(), reference)
+    return _Work(settings, info, restore(TUNED), load_place(), load("development"), reference)
 
 
 def _tell_search_files(work: _Work, recorder: Recorder) -> None:
@@ -166,7 +166,7 @@ def _summary(work: _Work) -> SearchSummary:
 
 def _judge(work: _Work) -> Judged:
     """Open the holdout and let the final model predict it."""
-    holdout = load_holdout()
+    holdout = load("holdout")
     return Judged(
         holdout.images,
         holdout.labels,

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from foldwise.atomic import write_bytes
 from foldwise.errors import SearchError
+from foldwise.files import write_bytes
 from foldwise.ownership import check_output
 
 TUNED = Path("models/tuned")

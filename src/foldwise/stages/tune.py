@@ -1,6 +1,6 @@
 """``python -m foldwise.stages.tune``: the nested search, told to MLflow as it goes."""
 
-from foldwise.data.dataset import DataInfo, load_development, load_info
+from foldwise.data.dataset import DataInfo, load, load_info
 from foldwise.ownership import check_output
 from foldwise.report.summary import summarise_search
 from foldwise.search.archive import archive
@@ -43,7 +43,7 @@ def main() -> None:
     root = project_root()
     storage = study_storage(root)
     store = open_store(root)
-    development = load_development()
+    development = load("development")
     key = search_key(info.development_digest, settings.tune, settings.seed)
     with search_lock(storage, key):
         book = open_book(

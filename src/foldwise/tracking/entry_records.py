@@ -3,10 +3,9 @@
 import math
 
 from foldwise.compare.archive import EntryResult
-from foldwise.compare.entries import Entry
 from foldwise.model.scores import METRICS
-from foldwise.search.study.spaces import Between
-from foldwise.search.values import Value, Values, ValuesTrial
+from foldwise.search.values import Values, ValuesTrial
+from foldwise.settings import Between, Entry, Value
 from foldwise.tracking.records import Point, RunRecord
 
 
@@ -39,7 +38,7 @@ def entry_trial_record(pipeline: str, entry: Entry, trial: ValuesTrial) -> RunRe
 def entry_outcome(pipeline: str, entry: Entry, result: EntryResult) -> RunRecord:
     """What the whole adds to the entry's run: the best values, and what the study said of them."""
     best = result.best_trial
-    metric = entry.plan.metric
+    metric = entry.metric
     return RunRecord(
         key=pipeline,
         parent=None,

@@ -9,10 +9,9 @@ from datetime import datetime
 from typing import Self
 
 from foldwise.compare.archive import EntryResult
-from foldwise.compare.entries import Entry
 from foldwise.data.dataset import DataInfo
 from foldwise.search.values import ValuesTrial
-from foldwise.settings import Settings
+from foldwise.settings import Entry, Settings
 from foldwise.tracking.entry_records import entry_outcome, entry_trial_record
 from foldwise.tracking.lineage import Lineage, lineage
 from foldwise.tracking.pipeline_run import Title
@@ -35,7 +34,7 @@ class EntryRecorder(Teller):
             The store can't be used: said before any work is done.
         """
         day = datetime.now().astimezone().date().isoformat()
-        note = f"**{entry.title}**: {entry.plan.trials} trials, then the holdout."
+        note = f"**{entry.title}**: {entry.trials} trials, then the holdout."
         return cls.begin(store, lineage, Title(f"{entry.name}-{day}", note))
 
     def record_trial(self, entry: Entry, trial: ValuesTrial) -> None:
@@ -58,7 +57,7 @@ def entry_lineage(
 ) -> Lineage:
     """Gather what an entry's run came from: its own parameters, and those it shares."""
     base = lineage(settings, data, search_key=search_key, attempt=attempt)
-    own = {"model": entry.name, **asdict(entry.plan)} | {
+    own = {"model": entry.name, **entry.plan} | {
         **{f"fixed.{name}": value for name, value in entry.fixed.items()},
         **{f"space.{name}": asdict(dimension) for name, dimension in entry.space.items()},
     }

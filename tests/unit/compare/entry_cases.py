@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from foldwise.compare.entries import Entry, Plan, load_entries
 from foldwise.compare.sample import Sample, draw_sample
 from foldwise.data.dataset import Split
 from foldwise.search.folds import FoldPlan
-from foldwise.search.study.spaces import Between, Dimension
-from foldwise.search.values import Value, ValuesTrial
+from foldwise.search.values import ValuesTrial
+from foldwise.settings import Between, Dimension, Entry, Value, load_entries
 from tests.unit.model.solver_cases import digits
 
 SHIPPED = Path(__file__).parents[3] / "comparison" / "params.yaml"
@@ -33,7 +32,8 @@ def make_entry(
     """An entry of moments."""
     return Entry(
         name="tree",
-        plan=Plan(estimator, **{"rows": 240, "trials": 4, "startup_trials": 2} | plan),  # type: ignore[arg-type]
+        estimator=estimator,
+        **{"rows": 240, "trials": 4, "startup_trials": 2} | plan,  # type: ignore[arg-type]
         fixed=fixed or {},
         space=space or {"max_depth": Between(1, 9, is_log=False)},
     )

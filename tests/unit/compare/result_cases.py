@@ -5,10 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from foldwise.compare.archive import EntryResult
-from foldwise.compare.entries import Entry
 from foldwise.compare.predictions import Predictions
-from foldwise.search.study.spaces import Between, Dimension, OneOf
 from foldwise.search.values import ScoredPart, ValuesTrial
+from foldwise.settings import Between, Dimension, Entry, OneOf
 from tests.factories import make_scores
 from tests.unit.compare.entry_cases import make_entry
 

@@ -6,7 +6,7 @@ import pytest
 from foldwise.compare.estimators import build, check_buildable
 from foldwise.compare.predictions import predict
 from foldwise.errors import SettingsError
-from foldwise.search.study.spaces import Between
+from foldwise.settings import Between
 from tests.unit.compare.entry_cases import make_entry, make_split, shipped_entries
 from tests.unit.model.solver_cases import two_digits
 

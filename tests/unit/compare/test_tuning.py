@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from foldwise.compare.entries import Entry
 from foldwise.compare.estimators import build
 from foldwise.compare.predictions import predict
 from foldwise.compare.tuning import Book, EntryStudy
 from foldwise.search.results import Progress
 from foldwise.search.values import ValuesTrial
+from foldwise.settings import Entry
 from tests.unit.compare.entry_cases import (
     FOLDS,
     SEED,
@@ -42,7 +42,7 @@ def _trials(entry: Entry, book: Book, threads: int = 2) -> list[ValuesTrial]:
 def test_the_score_does_not_depend_on_the_threads(name: str) -> None:
     """One fold at a time or three side by side, the same trials with the same scores."""
     shipped = shipped_entries()[name]
-    entry = replace(shipped, plan=replace(shipped.plan, rows=120, trials=3, startup_trials=2))
+    entry = replace(shipped, rows=120, trials=3, startup_trials=2)
     alone, together = (_trials(entry, Memory(), threads=threads) for threads in (1, 3))
     assert list(map(repr, alone)) == list(map(repr, together))  # NaN equals nothing
 

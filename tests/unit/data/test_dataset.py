@@ -7,6 +7,7 @@ import pickle
 import signal
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,15 @@ import pytest
 from numpy.typing import NDArray
 
 from foldwise.data.dataset import (
+    Classes,
     DataInfo,
-    load_development,
-    load_development_info,
-    load_holdout,
+    Split,
+    load,
+    load_facts,
     load_info,
+    replacing_data,
+    write_split,
 )
-from foldwise.data.saving import Draft, staged, write_split
 from foldwise.errors import DataError
 
 SHAPE = (2, 3)
@@ -30,16 +33,33 @@ LABELS = np.array([0, 1] * 5)
 ORIGINS = np.array([0, 1, 2, 3, 4] * 2)
 
 
-def draft(images: NDArray[np.uint8] = IMAGES, origins: NDArray[np.int64] | None = None) -> Draft:
-    """Make a draft that gives its pixels in uneven blocks."""
-    return Draft(lambda: iter([images[:7], images[7:]]), LABELS[: len(images)], origins, SHAPE)
+def draft(images: NDArray[np.uint8] = IMAGES, origins: NDArray[np.int64] | None = None) -> Split:
+    """Make a split; no origins, empty ones, where no row is a copy."""
+    none = np.empty(0, dtype=np.int64)
+    return Split(images, LABELS[: len(images)], none if origins is None else origins)
 
 
-def save(directory: Path, development: Draft, *, classes: tuple[str, ...] = ("a", "b")) -> None:
+def write(
+    folder: Path,
+    split: Split,
+    *,
+    classes: Classes = ("a", "b"),
+    name: str = "toy",
+    shape: tuple[int, ...] = SHAPE,
+) -> str:
+    """Write a split, its pixels in uneven blocks, and give its digest."""
+    blocks = [split.images[:7], split.images[7:]]
+    origins = split.origins if split.origins.size else None
+    return write_split(
+        folder, blocks, split.labels, origins=origins, name=name, classes=classes, image_shape=shape
+    ).digest
+
+
+def save(directory: Path, development: Split) -> None:
     """Write a whole prepared dataset."""
-    with staged(directory) as stage:
-        write_split(stage / "development", development, name="toy", classes=classes)
-        write_split(stage / "holdout", draft(IMAGES[:4]), name="toy", classes=classes)
+    with replacing_data(directory) as stage:
+        write(stage / "development", development)
+        write(stage / "holdout", draft(IMAGES[:4]))
 
 
 @pytest.fixture
@@ -52,7 +72,7 @@ def prepared(tmp_path: Path) -> Path:
 
 def test_what_is_saved_is_what_is_loaded(prepared: Path) -> None:
     """Pixels, labels and origins, read-only and of the promised types."""
-    split = load_development(prepared)
+    split = load("development", prepared)
     assert np.array_equal(split.images, IMAGES)
     assert np.array_equal(split.labels, LABELS)
     assert np.array_equal(split.origins, ORIGINS)
@@ -63,12 +83,12 @@ def test_what_is_saved_is_what_is_loaded(prepared: Path) -> None:
 
 def test_pixels_stay_on_the_disk(prepared: Path) -> None:
     """Loading maps the file instead of reading it."""
-    assert isinstance(load_development(prepared).images, np.memmap)
+    assert isinstance(load("development", prepared).images, np.memmap)
 
 
 def test_without_copies_each_row_is_its_own_origin(prepared: Path) -> None:
     """The holdout is never augmented."""
-    assert load_holdout(prepared).origins.tolist() == [0, 1, 2, 3]
+    assert load("holdout", prepared).origins.tolist() == [0, 1, 2, 3]
 
 
 def test_the_info_tells_both_splits_apart(prepared: Path) -> None:
@@ -82,14 +102,26 @@ def test_the_info_tells_both_splits_apart(prepared: Path) -> None:
 
 def test_integer_classes_stay_integers(tmp_path: Path) -> None:
     """The class 7 is not the class '7'."""
-    with staged(tmp_path / "prepared") as stage:
-        write_split(stage / "development", draft(), name="toy", classes=(3, 7))
-    assert load_development_info(tmp_path / "prepared").classes == (3, 7)
+    write(tmp_path / "one", draft(), classes=(3, 7))
+    assert load_facts(tmp_path / "one").classes == (3, 7)
 
 
-def digest_of(folder: Path, one: Draft, classes: tuple[str, ...] = ("a", "b")) -> str:
-    """Digest of a draft once written."""
-    return write_split(folder, one, name="toy", classes=classes).digest
+def test_data_prepared_by_an_earlier_version_stays_valid(tmp_path: Path) -> None:
+    """The files' bytes and the digest are what registered versions refer to."""
+    digest = write(tmp_path / "development", draft(origins=ORIGINS))
+    assert digest == "65f7080addde6316828bde7976696fd837cfeb6f555903437615fee6d3506ed8"
+    assert (tmp_path / "development" / "info.json").read_text() == (
+        '{\n  "augmented": true,\n  "classes": [\n    "a",\n    "b"\n  ],\n'
+        f'  "digest": "{digest}",\n'
+        '  "image_shape": [\n    2,\n    3\n  ],\n  "name": "toy",\n  "rows": 10\n}\n'
+    )
+
+
+def test_a_field_of_a_later_version_is_passed_over(prepared: Path) -> None:
+    """Whoever goes back a version keeps the data."""
+    path = prepared / "development" / "info.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "kind": "image"}))
+    assert np.array_equal(load("development", prepared).images, IMAGES)
 
 
 def test_the_digest_sees_every_part_of_a_split(tmp_path: Path) -> None:
@@ -98,17 +130,17 @@ def test_the_digest_sees_every_part_of_a_split(tmp_path: Path) -> None:
     other_pixel[9, 5] ^= 1
     base = draft()
     others = [
+        base,
         draft(other_pixel),
         draft(origins=ORIGINS),
         draft(origins=ORIGINS[::-1].copy()),
-        Draft(base.blocks, LABELS[::-1].copy(), None, SHAPE),
-        Draft(base.blocks, LABELS, None, (3, 2)),
+        replace(base, labels=LABELS[::-1].copy()),
     ]
-    digests = [digest_of(tmp_path / str(n), one) for n, one in enumerate([base, *others])]
-    digests.append(digest_of(tmp_path / "classes", base, ("a", "c")))
+    digests = [write(tmp_path / str(n), one) for n, one in enumerate(others)]
+    digests.append(write(tmp_path / "shape", base, shape=(3, 2)))
+    digests.append(write(tmp_path / "classes", base, classes=("a", "c")))
     assert len(set(digests)) == len(digests)
-    other_name = write_split(tmp_path / "name", base, name="other", classes=("a", "b"))
-    assert other_name.digest == digests[0]
+    assert write(tmp_path / "name", base, name="other") == digests[0]
 
 
 def flip_a_byte(path: Path) -> None:
@@ -145,7 +177,7 @@ def test_a_pickle_is_never_loaded(prepared: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(tempfile, "tempdir", str(prepared))
     (prepared / "development" / "labels.npy").write_bytes(pickle.dumps(Hostile()))
     with pytest.raises(DataError, match="must be as prepare wrote it"):
-        load_development(prepared)
+        load("development", prepared)
     assert not (prepared / "unpickled").exists()
 
 
@@ -172,7 +204,7 @@ def test_a_damaged_array_is_refused(
     """The error names the place and the remedy."""
     damage(prepared / "development" / name)
     with pytest.raises(DataError, match=r"must be as prepare wrote it.*run `dvc repro -f prepare`"):
-        load_development(prepared)
+        load("development", prepared)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "{", '{"classes": 3}', "\x00", "null", "7"])
@@ -180,7 +212,7 @@ def test_a_damaged_info_is_refused(prepared: Path, text: str) -> None:
     """Half a file, or JSON of another shape."""
     (prepared / "development" / "info.json").write_text(text)
     with pytest.raises(DataError, match="must be as prepare wrote it"):
-        load_development(prepared)
+        load("development", prepared)
 
 
 def test_a_wrong_count_of_rows_is_refused(prepared: Path) -> None:
@@ -188,13 +220,13 @@ def test_a_wrong_count_of_rows_is_refused(prepared: Path) -> None:
     path = prepared / "development" / "info.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "rows": 9}))
     with pytest.raises(DataError, match="must be as prepare wrote it"):
-        load_development(prepared)
+        load("development", prepared)
 
 
 def test_missing_data_says_how_to_get_it(tmp_path: Path) -> None:
     """A fresh clone has no prepared data."""
     with pytest.raises(DataError, match="must exist, and doesn't: run `dvc repro prepare`"):
-        load_development(tmp_path)
+        load("development", tmp_path)
 
 
 def test_a_failing_writer_leaves_the_old_data(prepared: Path) -> None:
@@ -202,14 +234,14 @@ def test_a_failing_writer_leaves_the_old_data(prepared: Path) -> None:
     before = load_info(prepared)
 
     def fail() -> None:
-        with staged(prepared) as stage:
-            write_split(stage / "development", draft(), name="toy", classes=("a", "b"))
+        with replacing_data(prepared) as stage:
+            write(stage / "development", draft())
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         fail()
     assert load_info(prepared) == before
-    assert np.array_equal(load_development(prepared).images, IMAGES)
+    assert np.array_equal(load("development", prepared).images, IMAGES)
     assert list(prepared.parent.iterdir()) == [prepared]
 
 
@@ -225,14 +257,17 @@ def test_new_data_leaves_nothing_of_the_old(prepared: Path) -> None:
     save(prepared, draft())
     names = sorted(path.name for path in (prepared / "development").iterdir())
     assert names == ["images.npy", "info.json", "labels.npy"]
-    assert load_development(prepared).origins.tolist() == list(range(10))
+    assert load("development", prepared).origins.tolist() == list(range(10))
 
 
 def test_only_one_process_writes_at_a_time(prepared: Path) -> None:
     """The second is told so, and the first is not disturbed."""
-    with staged(prepared) as stage:
+    with replacing_data(prepared) as stage:
         (stage / "mine").mkdir()
-        with pytest.raises(DataError, match="written by one process at a time"), staged(prepared):
+        with (
+            pytest.raises(DataError, match="written by one process at a time"),
+            replacing_data(prepared),
+        ):
             pass
         assert (stage / "mine").exists()
 
@@ -246,16 +281,16 @@ def test_a_kill_while_files_move_in_is_noticed_and_mended(prepared: Path, after:
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
-    info_before_repair = load_development_info(prepared).digest
+    info_before_repair = load_facts(prepared / "development").digest
     try:
-        seen = load_development(prepared).images
+        seen = load("development", prepared).images
         assert np.array_equal(seen, IMAGES) or np.array_equal(seen, changed)
     except DataError:
         seen = None
     save(prepared, draft(changed))
-    is_new = info_before_repair == load_development_info(prepared).digest
+    is_new = info_before_repair == load_facts(prepared / "development").digest
     assert is_new == (seen is not None and np.array_equal(seen, changed))
-    assert np.array_equal(load_development(prepared).images, changed)
+    assert np.array_equal(load("development", prepared).images, changed)
     assert list(prepared.parent.iterdir()) == [prepared]
 
 

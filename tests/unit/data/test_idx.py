@@ -55,15 +55,13 @@ def test_an_uncompressed_file_stays_on_the_disk(tmp_path: Path) -> None:
     assert isinstance(read_idx(tmp_path / "a", "images")[0], np.memmap)
 
 
-@pytest.mark.parametrize("length", range(16))
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_file_cut_within_its_header_is_refused(
-    tmp_path: Path, length: int, *, packed: bool
-) -> None:
+def test_a_file_cut_within_its_header_is_refused(tmp_path: Path, *, packed: bool) -> None:
     """Wherever the cut falls."""
-    content = idx_bytes(IMAGES)[:length]
     path = tmp_path / ("a.gz" if packed else "a")
-    assert "must be an IDX file" in refused(path, gzip.compress(content) if packed else content)
+    for length in range(16):
+        content = idx_bytes(IMAGES)[:length]
+        assert "must be an IDX file" in refused(path, gzip.compress(content) if packed else content)
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -123,22 +121,23 @@ def test_a_stream_that_grows_beyond_its_declared_size_is_not_unpacked(tmp_path: 
 STREAM = gzip.compress(idx_bytes(IMAGES), mtime=0)
 
 
-@pytest.mark.parametrize("length", range(len(STREAM)))
-def test_a_gzip_stream_cut_anywhere_is_refused(tmp_path: Path, length: int) -> None:
+def test_a_gzip_stream_cut_anywhere_is_refused(tmp_path: Path) -> None:
     """In its header, its data, or the checksum at its end."""
-    assert "must be an IDX file" in refused(tmp_path / "a.gz", STREAM[:length])
+    for length in range(len(STREAM)):
+        assert "must be an IDX file" in refused(tmp_path / "a.gz", STREAM[:length])
 
 
-@pytest.mark.parametrize("place", range(len(STREAM)))
-def test_a_gzip_stream_changed_anywhere_is_refused_or_harmless(tmp_path: Path, place: int) -> None:
+def test_a_gzip_stream_changed_anywhere_is_refused_or_harmless(tmp_path: Path) -> None:
     """Only a time stamp, a flag or the name of a system may change without being noticed."""
-    path = tmp_path / "a.gz"
-    path.write_bytes(STREAM[:place] + bytes([STREAM[place] ^ 0x41]) + STREAM[place + 1 :])
-    try:
-        assert np.array_equal(read_idx(path, "images")[0], IMAGES)
-    except DataError:
-        return
-    assert place < 10
+    path, unnoticed = tmp_path / "a.gz", []
+    for place, byte in enumerate(STREAM):
+        path.write_bytes(STREAM[:place] + bytes([byte ^ 0x41]) + STREAM[place + 1 :])
+        try:
+            assert np.array_equal(read_idx(path, "images")[0], IMAGES)
+        except DataError:
+            continue
+        unnoticed.append(place)
+    assert max(unnoticed) < 10
 
 
 def test_content_larger_than_the_memory_is_refused(

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foldwise.data.idx_folder import read_idx_folder
+from foldwise.data.idx import read_idx_folder
 from foldwise.errors import DataError
 from tests.idx_files import STEMS, idx_bytes, toy_images, write_idx_folder
 

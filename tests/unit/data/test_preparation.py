@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from foldwise.data.augment import SHIFTS, shifted
-from foldwise.data.dataset import load_development, load_holdout, load_info
+from foldwise.data.dataset import load, load_info
 from foldwise.data.preparation import PROFILE, prepare_data
-from foldwise.errors import DataError, FoldwiseError
+from foldwise.errors import DataError, FoldwiseError, SettingsError
 from foldwise.settings import PrepareSettings, Settings
 from tests.idx_files import STEMS, idx_bytes, toy_images, write_idx_folder
 from tests.openml_server import fake_openml, serve_toy, toy_arff
@@ -45,10 +45,12 @@ def test_idx_files_become_two_splits(project: Path) -> None:
     assert (info.name, info.classes, info.image_shape) == ("toy", (0, 1, 2), (5, 4))
     directory = project / "data" / "prepared"
     assert np.array_equal(
-        load_development(directory).images, toy_images(60, seed=60).reshape(60, 20)
+        load("development", directory).images, toy_images(60, seed=60).reshape(60, 20)
     )
-    assert np.array_equal(load_holdout(directory).images, toy_images(30, seed=30).reshape(30, 20))
-    assert load_holdout(directory).labels.tolist() == [0, 1, 2] * 10
+    assert np.array_equal(
+        load("holdout", directory).images, toy_images(30, seed=30).reshape(30, 20)
+    )
+    assert load("holdout", directory).labels.tolist() == [0, 1, 2] * 10
 
 
 def test_mnist_has_its_well_known_numbers(tmp_path: Path) -> None:
@@ -69,7 +71,7 @@ def test_digits_need_no_file(tmp_path: Path) -> None:
     info = prepare_data(asked(DIGITS), root=tmp_path)
     assert (info.development_rows, info.holdout_rows) == (1500, 297)
     assert (info.classes, info.image_shape) == (tuple(range(10)), (8, 8))
-    assert load_holdout(tmp_path / "data/prepared").images.max() == 16
+    assert load("holdout", tmp_path / "data/prepared").images.max() == 16
 
 
 def test_the_holdout_of_digits_can_be_chosen(tmp_path: Path) -> None:
@@ -96,10 +98,10 @@ def test_openml_is_a_source_with_text_labels(
     """Its answers are cached in the project, or in the main checkout of an experiment."""
     settings = asked(PrepareSettings(source="openml", name="toy", version=2, holdout=30))
     assert prepare_data(settings, root=tmp_path / "one").classes == ("a", "b", "c")
-    assert (tmp_path / "one/data/openml/toy-2/data.arff.gz").exists()
+    assert (tmp_path / "one/data/openml/openml.org/data/v1/download/99/toy.arff.gz").exists()
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "main"))
     prepare_data(settings, root=tmp_path / "copy")
-    assert (tmp_path / "main/data/openml/toy-2/data.arff.gz").exists()
+    assert (tmp_path / "main/data/openml/openml.org/data/v1/download/99/toy.arff.gz").exists()
     assert not (tmp_path / "copy/data/openml").exists()
 
 
@@ -114,12 +116,12 @@ def test_openml_leaves_ten_thousand_rows_to_the_holdout(tmp_path: Path) -> None:
 def test_a_limit_thins_out_the_development_set_alone(tmp_path: Path) -> None:
     """Every class keeps its share, the holdout is the same."""
     whole = prepare_data(asked(DIGITS), root=tmp_path)
-    before = load_development(tmp_path / "data/prepared")
+    before = load("development", tmp_path / "data/prepared")
     known = {
         image.tobytes(): label for image, label in zip(before.images, before.labels, strict=True)
     }
     part = prepare_data(asked(replace(DIGITS, limit=300)), root=tmp_path)
-    split = load_development(tmp_path / "data/prepared")
+    split = load("development", tmp_path / "data/prepared")
     assert part.holdout_digest == whole.holdout_digest
     assert len(split.labels) == 300
     assert np.bincount(split.labels).min() >= 29
@@ -131,7 +133,7 @@ def test_each_copy_is_its_origin_shifted(tmp_path: Path, limit: int | None) -> N
     """Labels and origins follow the copies, and no two copies of a row are the same shift."""
     settings = asked(replace(DIGITS, limit=limit, augment=3))
     info = prepare_data(settings, root=tmp_path)
-    split = load_development(tmp_path / "data/prepared")
+    split = load("development", tmp_path / "data/prepared")
     rows = limit or 1500
     assert info.development_rows == len(split.images) == 4 * rows
     assert np.array_equal(split.origins, np.tile(np.arange(rows), 4))
@@ -168,6 +170,40 @@ def test_data_can_lie_behind_a_link(project: Path, tmp_path: Path) -> None:
     (project / "toy").rename(tmp_path / "elsewhere" / "toy")
     (project / "toy").symlink_to(tmp_path / "elsewhere" / "toy")
     assert prepare_data(asked(TOY), root=project).development_rows == 60
+
+
+@pytest.mark.parametrize(
+    ("prepare", "said"),
+    [
+        (
+            replace(DIGITS, name="mnist"),
+            "prepare.name must not be mnist when prepare.source",
+        ),
+        (replace(TOY, holdout=9), "prepare.holdout must be null when prepare.source is idx"),
+        (
+            PrepareSettings(source="digits", name="digits", path="data/fashion"),
+            "prepare.path must be data/raw when prepare.source is digits, which doesn't read",
+        ),
+        (
+            PrepareSettings(source="openml", name="iris", path="data/fashion"),
+            "prepare.path must be data/raw when prepare.source is openml, which doesn't read",
+        ),
+        (
+            PrepareSettings(source="digits", name="digits", version=2),
+            "prepare.version must be 1 when prepare.source is digits, which doesn't read",
+        ),
+        (
+            replace(TOY, version=2),
+            "prepare.version must be 1 when prepare.source is idx, which doesn't read",
+        ),
+    ],
+)
+def test_parameters_that_do_not_go_with_the_source_are_refused(
+    tmp_path: Path, prepare: PrepareSettings, said: str
+) -> None:
+    """MNIST's name is kept for its files, and those bring their holdout."""
+    with pytest.raises(SettingsError, match=said):
+        prepare_data(asked(prepare), root=tmp_path)
 
 
 def one_class(folder: Path) -> None:
@@ -224,7 +260,7 @@ def test_a_full_disk_leaves_the_old_data(project: Path, monkeypatch: pytest.Monk
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("foldwise.atomic.flush", refuse)
+    monkeypatch.setattr("foldwise.files.flush", refuse)
     with pytest.raises(OSError, match="No space left"):
         prepare_data(asked(replace(TOY, augment=1)), root=project)
     assert content(project) == before

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from foldwise.data.dataset import Classes, write_split
 from foldwise.data.profile import data_profile, profile_text
-from foldwise.data.saving import Draft, write_split
 
 IMAGES = np.random.default_rng(3).integers(0, 256, (9000, 4), dtype=np.uint8)
 IMAGES[:, 1] = np.arange(9000) // 8999
@@ -19,10 +19,17 @@ LABELS = np.arange(9000) % 3
 def prepared(tmp_path: Path) -> Path:
     """A development set with copies and more rows than one block, and a small holdout."""
     origins = np.arange(9000) % 4500
-    development = Draft(lambda: iter([IMAGES]), LABELS, origins, (2, 2))
-    holdout = Draft(lambda: iter([IMAGES[:6]]), LABELS[:6], None, (2, 2))
-    write_split(tmp_path / "development", development, name="toy", classes=(0, 1, 2))
-    write_split(tmp_path / "holdout", holdout, name="toy", classes=(0, 1, 2))
+    classes: Classes = (0, 1, 2)
+    for name, rows, copied in (("development", 9000, origins), ("holdout", 6, None)):
+        write_split(
+            tmp_path / name,
+            [IMAGES[:rows]],
+            LABELS[:rows],
+            origins=copied,
+            name="toy",
+            classes=classes,
+            image_shape=(2, 2),
+        )
     return tmp_path
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foldwise.data.sampling import stratified_rows
+from foldwise.data.labels import stratified_rows
 from foldwise.errors import DataError
 
 

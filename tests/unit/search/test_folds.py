@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foldwise.data.augment import SHIFTS, shifted
-from foldwise.data.dataset import PREPARED, load_development
+from foldwise.data.dataset import PREPARED, load
 from foldwise.data.preparation import prepare_data
 from foldwise.errors import DataError
 from foldwise.search.folds import FoldPlan
@@ -60,7 +60,7 @@ def test_prepared_copies_stay_in_the_part_of_their_original(tmp_path: Path, augm
     """From the files that prepare writes: a copy's pixels are its original's, shifted."""
     prepare = PrepareSettings(source="digits", name="digits", limit=200, augment=augment)
     prepare_data(Settings(prepare=prepare), root=tmp_path)
-    split = load_development(tmp_path / PREPARED)
+    split = load("development", tmp_path / PREPARED)
     plan = FoldPlan.stratified(split.labels, folds=4, seed=1, origins=split.origins)
     assert len(plan.part_of) == 200 * (augment + 1)
     images = split.images.reshape(-1, 8, 8)

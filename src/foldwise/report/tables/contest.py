@@ -9,7 +9,8 @@ from foldwise.compare.pairwise import Pair
 from foldwise.model.scores import METRICS
 from foldwise.report.contest import ModelSummary
 from foldwise.report.tables.text import Json, csv_text, rounded, significant
-from foldwise.search.values import Value, Values
+from foldwise.search.values import Values
+from foldwise.settings import Value
 
 
 def model_report(model: ModelSummary) -> dict[str, Json]:
@@ -25,11 +26,11 @@ def model_report(model: ModelSummary) -> dict[str, Json]:
     return {
         "title": model.entry.title,
         **scores,
-        f"inner_{model.entry.plan.metric}": rounded(best.mean(model.entry.plan.metric)),
+        f"inner_{model.entry.metric}": rounded(best.mean(model.entry.metric)),
         "inner_accuracy": rounded(best.mean("accuracy")),
         "best": {name: _plain(value) for name, value in best.values.items()},
         "trials": len(result.trials),
-        "tuning_rows": model.entry.plan.rows,
+        "tuning_rows": model.entry.rows,
         "fit_seconds": round(result.fit_seconds, 1),
         "predict_seconds": round(result.predict_seconds, 1),
         "threads": result.threads,

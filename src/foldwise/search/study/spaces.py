@@ -19,43 +19,12 @@ from optuna.trial import FrozenTrial, create_trial
 from foldwise.search.encoding import Json
 from foldwise.search.study.sampling import direction, sampler_seed
 from foldwise.search.values import (
-    Value,
     Values,
     ValuesTrial,
     values_trial_from_json,
     values_trial_to_json,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Between:
-    """A number from low to high, both included; whole if they are integers."""
-
-    low: float
-    high: float
-    is_log: bool
-
-    @property
-    def distribution(self) -> BaseDistribution:
-        """Optuna's description of the range."""
-        if isinstance(self.low, int) and isinstance(self.high, int):
-            return IntDistribution(self.low, self.high, log=self.is_log)
-        return FloatDistribution(self.low, self.high, log=self.is_log)
-
-
-@dataclass(frozen=True, slots=True)
-class OneOf:
-    """One of the values given."""
-
-    options: tuple[Value, ...]
-
-    @property
-    def distribution(self) -> BaseDistribution:
-        """Optuna's description of the options."""
-        return CategoricalDistribution(self.options)
-
-
-Dimension = Between | OneOf
+from foldwise.settings import Dimension, OneOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,4 +68,13 @@ class ValuesSpace:
 
     @property
     def _distributions(self) -> dict[str, BaseDistribution]:
-        return {name: dimension.distribution for name, dimension in self.dimensions.items()}
+        return {name: _distribution(dimension) for name, dimension in self.dimensions.items()}
+
+
+def _distribution(dimension: Dimension) -> BaseDistribution:
+    if isinstance(dimension, OneOf):
+        return CategoricalDistribution(dimension.options)
+    low, high, is_log = dimension.low, dimension.high, dimension.is_log
+    if isinstance(low, int) and isinstance(high, int):
+        return IntDistribution(low, high, log=is_log)
+    return FloatDistribution(low, high, log=is_log)

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from foldwise.compare.entries import load_entries
 from foldwise.errors import SettingsError
-from foldwise.search.study.spaces import Between, OneOf
+from foldwise.settings import Between, OneOf, load_entries
 from tests.unit.compare.entry_cases import make_entry, shipped_entries
 
 
@@ -37,7 +36,7 @@ def test_an_entry_is_an_estimator_and_a_space(tmp_path: Path) -> None:
     )
     entry = load_entries(path)["forest"]
     assert entry.title == "forest"
-    assert entry.plan.metric == "accuracy"
+    assert entry.metric == "accuracy"
     assert entry.space == {
         "max_depth": Between(2, 9, is_log=False),
         "min_samples_leaf": Between(1, 50, is_log=True),
@@ -54,7 +53,7 @@ def test_an_entry_is_an_estimator_and_a_space(tmp_path: Path) -> None:
         ("models: {a: {estimator: x.Y}}\nseed: 1", "models"),
         ("- 1", "got a list"),
         ("models: {'../a': {estimator: x.Y}}", "models must be called"),
-        ("models: {a: 3}", "models.a must be a mapping with an estimator"),
+        ("models: {a: 3}", "models.a must be a mapping of parameters, got 3"),
         ("models: {a: {estimator: tree, space: {c: {log: [1, 2]}}}}", "models.a.estimator"),
         ("models: {a: {estimator: x.Y}}", "models.a.space"),
         ("models: {a: {estimator: x.Y, space: {}}}", "models.a.space"),
@@ -89,13 +88,13 @@ def test_what_is_no_entry_is_refused_by_its_key(tmp_path: Path, text: str, said:
 def test_a_title_changes_no_digest_and_everything_else_does() -> None:
     """Renaming must not throw trials away; any other change must."""
     entry = make_entry()
-    assert replace(entry, plan=replace(entry.plan, title="Baum")).digest == entry.digest
+    assert replace(entry, title="Baum").digest == entry.digest
     others = [
         replace(entry, name="other"),
         replace(entry, fixed={"min_samples_leaf": 2}),
         replace(entry, space={"max_depth": Between(1, 10, is_log=False)}),
         replace(entry, space={"max_depth": Between(1, 9, is_log=True)}),
-        replace(entry, plan=replace(entry.plan, rows=241)),
-        replace(entry, plan=replace(entry.plan, pixels="raw")),
+        replace(entry, rows=241),
+        replace(entry, pixels="raw"),
     ]
     assert len({entry.digest, *(other.digest for other in others)}) == 1 + len(others)

@@ -1,0 +1,247 @@
+"""Files: written whole or not at all, one lock for all who write, one codec for all documents.
+
+A document is a frozen dataclass stored as JSON. It carries ``schema: Literal[1] = 1``. A new field
+with a default needs no new number: old documents take the default, and old code that reads with
+``tolerant=True`` passes over it. When a field changes its meaning or goes, the type says
+``schema: Literal[1, 2] = 2`` and its reader tells the two apart; a number that the type doesn't
+name is refused. What is digested are the bytes stored, never a value decoded and encoded again.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from filelock import FileLock, Timeout
+from pydantic import TypeAdapter, ValidationError
+
+from foldwise.errors import FoldwiseError, OutputError
+from foldwise.ownership import check_output
+
+_T = TypeVar("_T")
+
+
+class DocumentError(FoldwiseError):
+    """A stored text is no document of its type. Chain it to an error that names file and remedy."""
+
+
+@contextmanager
+def locked(path: Path, *, wait: float = 0, busy: FoldwiseError | None = None) -> Iterator[None]:
+    """Hold the lock file ``path``, which another process or thread can't hold meanwhile.
+
+    A killed process frees its lock. Folders are made as needed; the file goes with the lock.
+
+    Parameters
+    ----------
+    path : Path
+    wait : float
+        Seconds to wait for another holder before ``busy`` is raised.
+    busy : FoldwiseError or None
+        What to raise when the lock is still held; None waits as long as it takes.
+
+    Raises
+    ------
+    OutputError
+        The path is a link or holds something: taking the lock would empty it.
+    OSError
+        The file can't be written.
+    """
+    check_output(path)
+    if path.exists() and (path.is_dir() or path.stat().st_size):
+        raise OutputError(f"{path} must be an empty lock file, it isn't: move it away")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path, timeout=-1 if busy is None else wait, poll_interval=0.01)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        if busy is None:
+            raise
+        raise busy from error
+    try:
+        yield
+    finally:
+        # Removed while held: whoever waits for this file sees that it has no name, and begins anew.
+        path.unlink(missing_ok=True)
+        lock.release()
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path to write; it takes ``path``'s place if the block ends well.
+
+    The temporary file lies beside ``path``, keeps its suffix and has a fixed name, so that what
+    a killed process left is used up by its next run; a lock keeps two writers apart. If the
+    block raises, ``path`` stays as it was.
+
+    Raises
+    ------
+    OutputError
+        If a link leads elsewhere, see `check_output`.
+    """
+    check_output(path)
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    check_output(partial)
+    with locked(path.with_name(f".{path.name}.lock")):
+        partial.unlink(missing_ok=True)
+        try:
+            yield partial
+            flush(partial)
+            partial.replace(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+        flush(path.parent)
+
+
+@contextmanager
+def replacing_folder(path: Path, *, seal: str, busy: FoldwiseError) -> Iterator[Path]:
+    """Yield an empty folder to write; its files take their places in ``path`` at the end.
+
+    Every folder of files holds one called ``seal``, with a digest of the others. It moves last, so
+    that a kill between two renames leaves files that a reader who looks at the digest refuses.
+    Strange files go; folders stay, since DVC may watch them. If the block raises, all stays as it
+    was. ``busy`` is raised when another process is writing there.
+
+    Raises
+    ------
+    OutputError
+        If a link leads elsewhere, see `check_output`.
+    """
+    check_output(path)
+    stage = path.with_name(f".{path.name}.partial")
+    check_output(stage)
+    with locked(path.with_name(f".{path.name}.lock"), busy=busy):
+        shutil.rmtree(stage, ignore_errors=True)
+        stage.mkdir()
+        try:
+            yield stage
+            for written in stage.rglob("*"):
+                flush(written)
+            for folder in (stage, *sorted(inner for inner in stage.rglob("*") if inner.is_dir())):
+                _move_files(folder, path / folder.relative_to(stage), seal)
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write a UTF-8 text file whole or not at all, newlines as they are."""
+    write_bytes(path, content.encode("utf-8"))
+
+
+def flush(path: Path) -> None:
+    """Wait until a file's content, or a folder's entries, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def encode(value: object, *, indent: int | None = None) -> str:
+    """Write a value as JSON, the same text for equal values; `decode` is the inverse, to the bit.
+
+    Parameters
+    ----------
+    value : object
+        Dataclasses, mappings with keys of text or integers, tuples, lists, sets, text, numbers,
+        truth values and None, in any nesting. NaN and infinities are written as Python does.
+    indent : int or None
+        None writes one line, without spaces.
+
+    Raises
+    ------
+    TypeError
+        There is anything else in it, numpy's scalars and arrays included: convert them first.
+    """
+    separators = (",", ":") if indent is None else None
+    return json.dumps(plain(value), sort_keys=True, indent=indent, separators=separators)
+
+
+def decode(kind: type[_T], text: str | bytes, *, tolerant: bool = False) -> _T:
+    """Read a value that `encode` wrote.
+
+    Parameters
+    ----------
+    kind : type
+        A dataclass, or whatever `encode` takes, such as ``tuple[Trial, ...]``; its annotations must
+        be importable where it is defined. Types are checked, never converted: ``true`` and ``1.0``
+        are no integers. A field left out takes its default.
+    text : str or bytes
+    tolerant : bool
+        Whether fields that the dataclasses don't know are passed over, as they must be where a
+        later version may have written the document; else they are refused.
+
+    Raises
+    ------
+    DocumentError
+        It is no JSON, or a field is missing, unknown or of another type: one line.
+    """
+    try:
+        key: Any = kind  # a type is hashable, which mypy doubts
+        extra: Literal["ignore", "forbid"] = "ignore" if tolerant else "forbid"
+        value: _T = _reader(key).validate_json(text, strict=True, extra=extra)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the document"
+        said = f"{first['msg'][:1].lower()}{first['msg'][1:]}"
+        got = "" if isinstance(first["input"], dict) else f", got {first['input']!r:.60}"
+        raise DocumentError(f"{place} must be as {_name(kind)} has it: {said}{got}") from error
+    return value
+
+
+def plain(value: object) -> Any:
+    """Give a value as `encode` would write it, made of dicts, lists and JSON's scalars alone."""
+    if type(value) in {str, int, float, bool, type(None)}:
+        return value
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {_key(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(inner) for inner in value]
+    if isinstance(value, set | frozenset):
+        return sorted((plain(inner) for inner in value), key=json.dumps)
+    raise _refused(value)
+
+
+def _key(key: object) -> str:
+    if type(key) is str or type(key) is int:
+        return str(key)
+    raise _refused(key)
+
+
+def _refused(value: object) -> TypeError:
+    return TypeError(
+        f"a document must be made of Python's own values, got {type(value).__name__}: convert it"
+    )
+
+
+@cache
+def _reader(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _name(kind: object) -> str:
+    return kind.__name__ if is_dataclass(kind) and isinstance(kind, type) else str(kind)
+
+
+def _move_files(folder: Path, target: Path, seal: str) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    names = {path.name for path in folder.iterdir() if path.is_file()}
+    for path in target.iterdir():
+        if path.is_file() and path.name not in names:
+            path.unlink()
+    for name in sorted(names, key=lambda name: (name == seal, name)):
+        (folder / name).replace(target / name)
+    flush(target)

@@ -1,0 +1,469 @@
+"""What changes results: params.yaml and the comparison's entries as frozen, validated models.
+
+Every parameter's rule, default and meaning stand here, once; ``python -m foldwise.settings`` prints
+them as the reference. A value is checked when it is read, and trusted from then on.
+"""
+
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, is_dataclass
+from datetime import date
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter
+from pydantic import ValidationError as Invalid
+from pydantic.dataclasses import dataclass
+from pydantic_core import ErrorDetails, PydanticCustomError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from foldwise.errors import SettingsError
+
+ENTRIES = Path("comparison/params.yaml")
+Value = bool | int | float | str | None
+Source = Literal["idx", "openml", "digits"]
+Metric = Literal["accuracy", "precision", "recall", "f1", "roc_auc", "log_loss"]
+Search = Literal["tpe", "random_uniform"]
+Multiclass = Literal["multinomial", "ovr"]
+Pixels = Literal["unit", "standard", "raw"]
+
+_T = TypeVar("_T")
+_LARGEST_FILE = 1_000_000
+# The text below a parameter is what it means.
+_CONFIG = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+def _parameter(default: object, rule: str, **limits: Any) -> Any:
+    return Field(default=default, json_schema_extra={"rule": rule}, **limits)
+
+
+# Strict: YAML's true, 6.0 and "6" are no integers.
+def _integer(default: int | None, low: int, high: int, *, null: bool = False) -> Any:
+    rule = f"an integer from {low:,} to {high:,}{', or null' if null else ''}"
+    return _parameter(default, rule, ge=low, le=high, strict=True)
+
+
+def _number(default: float, low: float, high: float) -> Any:
+    return _parameter(default, f"a number from {low:g} to {high:g}", ge=low, le=high, strict=True)
+
+
+def _share(default: float) -> Any:
+    rule = "a number between 0 and 1 (both excluded)"
+    return _parameter(default, rule, gt=0, lt=1, strict=True)
+
+
+def _choice(default: str, options: object) -> Any:
+    *most, last = get_args(options)
+    return _parameter(default, f"{', '.join(most)} or {last}")
+
+
+def _text(default: object, pattern: str, rule: str) -> Any:
+    return _parameter(default, rule, pattern=f"^({pattern})$", strict=True)
+
+
+def _inside(path: str) -> str:
+    is_inside = 0 < len(path) <= 400 and path.isprintable() and "\\" not in path
+    if not is_inside or path.startswith(("/", "~")) or ".." in path.split("/"):
+        raise ValueError
+    return path
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class PrepareSettings:
+    """What the data is and where it comes from."""
+
+    source: Source = _choice("idx", Source)
+    """Where the images come from: a folder of four IDX files, OpenML, or scikit-learn's 8x8
+    digits."""
+    name: str = _text(
+        "mnist",
+        "[A-Za-z0-9][A-Za-z0-9._-]{0,99}",
+        "text of letters, digits, dots, hyphens and underscores that begins with a letter or digit",
+    )
+    """The data's name; the registered model is called `<name>-classifier`. With `openml`, the name
+    there, such as `mnist_784`. `mnist` is kept for the MNIST files, whose checksums are known."""
+    path: Annotated[str, AfterValidator(_inside)] = _parameter(
+        "data/raw",
+        "a path inside the project, relative and without '..'"
+        " (for data that lies elsewhere, make a symbolic link inside the project)",
+    )
+    """Folder of the four IDX files; only `idx` reads it, others ask for the default."""
+    version: int = _integer(1, 1, 1_000_000)
+    """Version of the OpenML data; only `openml` reads it, others ask for 1."""
+    holdout: int | None = _integer(None, 1, 1_000_000_000, null=True)
+    """How many of the last rows are the holdout; null means 10,000 for `openml` and 297 for
+    `digits`. Must be null for `idx`, whose t10k files are the holdout."""
+    limit: int | None = _integer(None, 2, 1_000_000_000, null=True)
+    """Take a stratified part of so many development images, for quick runs; null takes all. The
+    holdout stays whole."""
+    augment: int = _integer(0, 0, 24)
+    """Shifted copies added for each development image: the first 8 by one pixel, further ones by
+    two."""
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class TuneSettings:
+    """The nested search for C."""
+
+    folds: int = _integer(6, 3, 100)
+    """Parts of the development set: K outer folds with K-1 inner folds each."""
+    trials: int = _integer(12, 1, 10_000)
+    """Values of C tried in each study."""
+    startup_trials: int = _integer(5, 1, 10_000)
+    """How many of a study's first trials are drawn at random, before TPE proposes."""
+    c_low: float = _number(1e-4, 1e-10, 1e10)
+    """Lower end of the range of C, searched by logarithm."""
+    c_high: float = _number(10.0, 1e-10, 1e10)
+    """Upper end of the range of C."""
+    metric: Metric = _choice("log_loss", Metric)
+    """What the inner folds select by."""
+    tol: float = _share(1e-4)
+    """A fit has converged when no entry of its gradient is larger, as in scikit-learn."""
+    max_iter: int = _integer(1000, 1, 1_000_000)
+    """A fit stops after so many iterations."""
+    multiclass: Multiclass = _choice("multinomial", Multiclass)
+    """One softmax over all classes, or one-vs-rest sigmoids."""
+    search: Search = _choice("tpe", Search)
+    """Optuna's TPE on a log-uniform scale, or the reference report's random search, uniform in
+    C."""
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class EvaluateSettings:
+    """The final model on the holdout."""
+
+    bootstrap: int = _integer(2000, 50, 1_000_000)
+    """Bootstrap draws behind the holdout's intervals."""
+    confidence: float = _share(0.95)
+    """Confidence level of all intervals."""
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class PromotionSettings:
+    """What a challenger must show to become champion."""
+
+    min_accuracy: float = _number(0.90, 0, 1)
+    """Least holdout accuracy of a champion."""
+    max_log_loss: float = _number(0.35, 0, 1000)
+    """Largest holdout log-loss of a champion."""
+    max_calibration_error: float = _number(0.03, 0, 1)
+    """Largest calibration error of a champion."""
+    accuracy_margin: float = _number(0.003, 0, 1)
+    """How much holdout accuracy a challenger may lose against the champion."""
+    alpha: float = _share(0.05)
+    """Level of the test against the champion; shared out over the comparisons made on one
+    holdout."""
+    bootstrap: int = _integer(10_000, 50, 1_000_000)
+    """Bootstrap draws of the paired test."""
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class Settings:
+    """All that changes results."""
+
+    seed: int = _integer(1, 0, 2**32 - 1)
+    """From it come the parts, the draws and the shifts."""
+    prepare: PrepareSettings = Field(default_factory=PrepareSettings)
+    tune: TuneSettings = Field(default_factory=TuneSettings)
+    evaluate: EvaluateSettings = Field(default_factory=EvaluateSettings)
+    promotion: PromotionSettings = Field(default_factory=PromotionSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A number from low to high, both included; whole if they are integers."""
+
+    low: int | float
+    high: int | float
+    is_log: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """One of the values given."""
+
+    options: tuple[Value, ...]
+
+
+Dimension = Between | OneOf
+# By kind: whether its scale is logarithmic, whether its numbers are whole, and its rule.
+_RANGES = {
+    "log": (True, False, "[low, high], two numbers with 0 < low < high"),
+    "linear": (False, False, "[low, high], two numbers with low < high"),
+    "log_integer": (True, True, "[low, high], two integers with 1 <= low < high"),
+    "integer": (False, True, "[low, high], two integers with low < high"),
+}
+_OPTIONS = "a list of different numbers, words, true, false or null"
+_KINDS = ", ".join(f"{{{kind}: [...]}}" for kind in (*_RANGES, "choice"))
+_HUGE = 1e300
+
+
+def _dimension(given: Any) -> Dimension:
+    if isinstance(given, Between | OneOf):
+        return given
+    kinds = [*given.items()] if isinstance(given, dict) else []
+    kind, ends = kinds[0] if len(kinds) == 1 else ("", None)
+    if kind == "choice":
+        options = ends if isinstance(ends, list) else []
+        is_plain = all(isinstance(option, Value) for option in options)
+        if not is_plain or not 0 < len(options) == len({(type(one), one) for one in options}):
+            raise _broken(_OPTIONS, ends, at=".choice")
+        return OneOf(tuple(options))
+    if kind not in _RANGES:
+        raise _broken(f"one of {_KINDS}", given)
+    is_log, is_whole, rule = _RANGES[kind]
+    types = {int} if is_whole else {int, float}
+    pair: list[Any] = ends if isinstance(ends, list) and len(ends) == 2 else ["", ""]
+    if not {*map(type, pair)} <= types or not (0 if is_log else -_HUGE) < pair[0] < pair[1] < _HUGE:
+        raise _broken(rule, ends, at=f".{kind}")
+    low, high = pair if is_whole else map(float, pair)
+    return Between(low, high, is_log)
+
+
+def _broken(rule: str, given: object, *, at: str = "") -> PydanticCustomError:
+    return PydanticCustomError("rule", "{rule}", {"rule": rule, "at": at, "got": shown(given)})
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class Entry:
+    """One classifier of the comparison: how it is tuned, what is fixed and what is searched."""
+
+    name: str
+    estimator: str = _text(
+        ..., r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", "a class's full name, as in sklearn.svm.SVC"
+    )
+    """A classifier with scikit-learn's interface."""
+    title: str = _text("", r"[^\n|]{0,60}", "text of at most 60 characters")
+    """As in tables."""
+    pixels: Pixels = _choice("unit", Pixels)
+    """What it is given: pixels from 0 to 1, pixels standardised by the mean and spread of the
+    training rows, or pixels from 0 to 255."""
+    metric: Metric = _choice("accuracy", Metric)
+    """What its study selects by."""
+    rows: int | None = _integer(10_000, 2, 1_000_000_000, null=True)
+    """Tune on a stratified part of so many development rows; null takes all."""
+    trials: int = _integer(16, 1, 10_000)
+    """How many sets of values are tried."""
+    startup_trials: int = _integer(6, 1, 10_000)
+    """How many of them are drawn at random, first."""
+    fixed: Mapping[str, Value] = _parameter(
+        {}, "a mapping of parameters to numbers, words, true, false or null"
+    )
+    space: Mapping[str, Annotated[Dimension, BeforeValidator(_dimension)]] = _parameter(
+        ..., "a mapping of at least one parameter to its range", min_length=1
+    )
+
+    def __post_init__(self) -> None:
+        """Call it by its name unless it has a title."""
+        object.__setattr__(self, "title", self.title or self.name.replace("_", " "))
+
+    @property
+    def plan(self) -> dict[str, Value]:
+        """How it is tuned: all of it that is one value."""
+        return {name: getattr(self, name) for name, *_ in reference_rows(Entry)}
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hexadecimal) of all that changes its result; its title does not."""
+        story = {
+            "name": self.name,
+            "plan": self.plan | {"title": ""},
+            "fixed": dict(self.fixed),
+            "space": {name: asdict(dimension) for name, dimension in self.space.items()},
+        }
+        return hashlib.sha256(json.dumps(story, sort_keys=True).encode()).hexdigest()
+
+
+def load_settings(path: Path = Path("params.yaml")) -> Settings:
+    """Read params.yaml as DVC does: YAML 1.2, no duplicate keys. A key left out has its default.
+
+    Raises
+    ------
+    SettingsError
+        The file can't be read, a key is unknown, or a value breaks its rule: one line with the
+        full key, the rule, the value and the remedy.
+    """
+    settings = _read(Settings, _read_yaml(path), prefix="", file=path)
+    prepare, tune = settings.prepare, settings.tune
+    if not tune.c_low < tune.c_high:
+        raise SettingsError(
+            f"tune.c_low must be below tune.c_high, got {tune.c_low:g} and {tune.c_high:g}:"
+            f" edit {path}"
+        )
+    if prepare.limit is not None and prepare.limit < 2 * tune.folds:
+        raise SettingsError(
+            f"prepare.limit must be at least {2 * tune.folds}, two classes in each of"
+            f" {tune.folds} folds, got {prepare.limit}: edit {path}"
+        )
+    return settings
+
+
+def load_entries(path: Path = ENTRIES) -> dict[str, Entry]:
+    """Read and check the comparison's entries, by name, in the file's order.
+
+    Raises
+    ------
+    SettingsError
+        The file can't be read, a key is unknown, or a value breaks its rule.
+    """
+    document = _read_yaml(path)
+    models = document.get("models") if isinstance(document, dict) and len(document) == 1 else None
+    if not isinstance(models, dict) or not models:
+        raise SettingsError(
+            f"{path} must hold one mapping, models, with an entry a classifier,"
+            f" got {shown(document)}: edit it"
+        )
+    return {name: _entry(name, given, path) for name, given in models.items()}
+
+
+def flattened(settings: Settings) -> dict[str, Value]:
+    """Every parameter by its full key, such as ``tune.folds``."""
+    flat: dict[str, Value] = {}
+    for key, value in asdict(settings).items():
+        inner = value if isinstance(value, dict) else {"": value}
+        flat.update({f"{key}.{name}".rstrip("."): one for name, one in inner.items()})
+    return flat
+
+
+def parameters_digest(settings: Settings, *, only: tuple[str, ...] = ("",)) -> str:
+    """SHA-256 (hexadecimal) of the parameters as canonical JSON; defaults count as given.
+
+    ``only`` takes beginnings of full keys, such as ``("seed", "tune.")``.
+    """
+    chosen = {key: value for key, value in flattened(settings).items() if key.startswith(only)}
+    canonical = json.dumps(chosen, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def reference_rows(kind: Any, *, prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
+    """For each parameter of a model: its full key, its rule, its default and its meaning."""
+    for name, field in _fields(kind).items():
+        if field.description:
+            default = "" if field.is_required() else field.default
+            words = default if isinstance(default, str) else shown(default)
+            yield f"{prefix}{name}", _rule(field), words, " ".join(field.description.split())
+
+
+def reference_tables() -> str:
+    """One Markdown table for the top level and one for each section of params.yaml."""
+    sections = [
+        (field.annotation, f"{name}.")
+        for name, field in _fields(Settings).items()
+        if is_dataclass(field.annotation)
+    ]
+    tables = []
+    for kind, prefix in [(Settings, ""), *sections]:
+        title = f"### {prefix[:-1]}\n\n{kind.__doc__}\n\n" if prefix else ""
+        rows = [
+            f"| `{key}` | {rule} | `{default}` | {meaning} |\n"
+            for key, rule, default, meaning in reference_rows(kind, prefix=prefix)
+        ]
+        head = "| parameter | must be | default | meaning |\n|---|---|---|---|\n"
+        tables.append("".join([title, head, *rows]))
+    return "\n".join(tables)
+
+
+def shown(value: object) -> str:
+    """Put any value that YAML can make into short, printable words for an error's one line."""
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    if isinstance(value, dict):
+        return "a mapping"
+    if not isinstance(value, str | int | float | date):
+        return f"a {type(value).__name__}"
+    if isinstance(value, int) and abs(value) >= 10**40:
+        return f"an integer of {value.bit_length()} bits"
+    words = str(value) if isinstance(value, date) else repr(value)
+    return words if len(words) <= 60 else f"{words[:40]}... ({len(words)} characters)"
+
+
+def _read_yaml(path: Path) -> object:
+    try:
+        if (size := path.stat().st_size) > _LARGEST_FILE:
+            raise SettingsError(
+                f"{path} must be smaller than a megabyte, got {size:,} bytes: is it the right file?"
+            )
+        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(
+            f"{path} must be a readable file, got '{error.strerror}':"
+            " run from the project's folder, or restore it with git checkout"
+        ) from error
+    except (YAMLError, ValueError, RecursionError) as error:
+        words = " ".join(str(error).split())[:200] or type(error).__name__
+        raise SettingsError(f"{path} must be valid YAML, got: {words}: mend the file") from error
+
+
+def _entry(name: object, given: object, file: Path) -> Entry:
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name):
+        raise SettingsError(
+            "models must be called a name of lower-case letters, digits and underscores,"
+            f" got {shown(name)}: edit {file}"
+        )
+    inside = {"name": name} | given if isinstance(given, dict) else given
+    entry = _read(Entry, inside, prefix=f"models.{name}.", file=file)
+    if twice := entry.fixed.keys() & entry.space.keys():
+        raise SettingsError(
+            f"models.{name} must fix a parameter or search it, got {min(twice)} in both:"
+            f" edit {file}"
+        )
+    return entry
+
+
+def _read(kind: type[_T], given: object, *, prefix: str, file: Path) -> _T:
+    try:
+        return TypeAdapter(kind).validate_python(given)
+    except Invalid as error:
+        errors = error.errors(include_url=False)
+        first = min(errors, key=lambda one: one["type"] not in _UNKNOWN)
+        raise SettingsError(_line(first, kind, prefix, file)) from error
+
+
+_UNKNOWN = {"unexpected_keyword_argument", "invalid_key"}
+
+
+def _line(error: ErrorDetails, kind: Any, prefix: str, file: Path) -> str:
+    place = [str(part) for part in error["loc"]]
+    got = error.get("ctx", {}).get("got") or shown(error["input"])
+    if error["type"] == "dataclass_type":
+        key = ".".join([*prefix.split(".")[:-1], *place])
+        remedy = f"edit {file}, or leave it out for the defaults"
+        return f"{key or file} must be a mapping of parameters, got {got}: {remedy}"
+    if len(place) > 1 and is_dataclass(section := _fields(kind)[place[0]].annotation):
+        kind, prefix, place = section, f"{prefix}{place[0]}.", place[1:]
+    if error["type"] in _UNKNOWN:
+        return _unknown(error, [*_fields(kind)], prefix, file)
+    field = _fields(kind)[place[0]]
+    if error["type"] == "rule":
+        at = f"{prefix}{'.'.join(place)}{error['ctx']['at']}"
+        return f"{at} must be {error['msg']}, got {got}: edit {file}"
+    got = "nothing" if error["type"] == "missing" else got
+    return f"{prefix}{place[0]} must be {_rule(field)}, got {got}: edit {file}"
+
+
+def _unknown(error: ErrorDetails, known: list[str], prefix: str, file: Path) -> str:
+    key = error["input"] if error["type"] == "invalid_key" else error["loc"][-1]
+    near = get_close_matches(key, known, n=1) if isinstance(key, str) else []
+    hint = f" (did you mean {prefix}{near[0]}?)" if near else ""
+    name = f"{prefix}{key}" if isinstance(key, str) and key.isidentifier() else shown(key)
+    return (
+        f"{prefix.rstrip('.') or 'the top level'} knows the parameters {', '.join(known)},"
+        f" got {name}{hint}: remove or rename it in {file}"
+    )
+
+
+def _fields(kind: Any) -> dict[str, Any]:
+    return dict(kind.__pydantic_fields__)
+
+
+def _rule(field: Any) -> str:
+    return str(field.json_schema_extra["rule"])
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference_tables())
