@@ -1,7 +1,8 @@
 """The generated sections of docs/reference-report.md."""
 
+from benchmarks.markdown import table
 from docs.published import MODELS
-from docs.quoting import REPORTS, read_csv, read_json, table, with_interval
+from docs.quoting import REPORTS, read_csv, read_json, with_interval
 from docs.report_classes import areas, classes, column_of_nine, table_one
 from docs.report_search import one_vs_rest, outer_folds, sampling
 

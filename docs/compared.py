@@ -2,7 +2,8 @@
 
 from dataclasses import MISSING, fields
 
-from docs.quoting import REPORTS, read_csv, table, with_interval
+from benchmarks.markdown import table
+from docs.quoting import REPORTS, read_csv, with_interval
 from foldwise.compare.entries import Plan
 
 FOLDER = REPORTS / "comparison"

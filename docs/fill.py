@@ -5,10 +5,10 @@ committed to what this would write.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from benchmarks.markdown import with_section
 from docs import beside_the_report, compared
 from foldwise.report.reference import reference_for
 from foldwise.report.wording import metric_label
@@ -67,15 +67,6 @@ def _results(reports: Path) -> str:
         ),
     ]
     return "\n".join(lines)
-
-
-def with_section(text: str, name: str, content: str) -> str:
-    """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->``."""
-    section = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-    written, count = section.subn(lambda found: f"{found[1]}{content.strip()}\n{found[2]}", text)
-    if count != 1:
-        raise SystemExit(f"a document must have the section {name} once, it has it {count} times")
-    return written
 
 
 if __name__ == "__main__":

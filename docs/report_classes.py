@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from benchmarks.markdown import table
 from docs.published import BY_CLASS
-from docs.quoting import EVIDENCE, REPORTS, Json, read_csv, read_json, table, with_interval
+from docs.quoting import EVIDENCE, REPORTS, Json, read_csv, read_json, with_interval
 from foldwise.model.scores import METRICS
 from foldwise.report.reference import reference_for
 from foldwise.report.wording import metric_label, percent, strength

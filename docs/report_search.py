@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from docs.quoting import EVIDENCE, REPORTS, read_csv, read_json, table, with_interval
+from benchmarks.markdown import table
+from docs.quoting import EVIDENCE, REPORTS, read_csv, read_json, with_interval
 from foldwise.report.wording import metric_label, percent, strength
 
 UNIFORM = EVIDENCE / "random-uniform"
