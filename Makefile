@@ -59,7 +59,7 @@ soak: dev ## the long tests: load, kills, full disks
 bench: $(BENCH) $(PACKAGE) ## time the nested search against scikit-learn's
 	$(RUN) python -m benchmarks.nested
 
-bench-check: dev ## test the benchmarks and the validation, a minute
+bench-check: dev ## test the benchmarks and the validation, in minutes
 	$(RUN) python -m pytest -m bench
 
 calibrate: $(BENCH) $(PACKAGE) ## measure what the documented figures rest on
