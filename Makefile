@@ -8,7 +8,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # By uv, checked against the lock's hashes, else by pip; it says which.
 INSTALL := $(BIN)/python tools/install.py
-SOURCES := $(wildcard src tests benchmarks docs tools)
+SOURCES := $(wildcard src tests benchmarks validation docs tools)
 UV_VERSION := 0.13.9
 
 # Stamps, so that a second `make` has nothing to do.
@@ -23,7 +23,7 @@ PACKAGE := $(VENV)/package.stamp
 .DELETE_ON_ERROR:
 # Two installs at once into one environment spoil it.
 .NOTPARALLEL:
-.PHONY: help install dev repro classifiers ui test check format soak mutants bench calibrate docs screenshots lock hook clean
+.PHONY: help install dev repro classifiers ui test check format soak mutants bench bench-check calibrate docs screenshots lock hook clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -65,14 +65,17 @@ mutants: dev ## seed faults, each of which a test must catch; FAULTS="ID ..." fo
 bench: $(BENCH) $(PACKAGE) ## time the nested search against scikit-learn's
 	$(RUN) python -m benchmarks.nested
 
+bench-check: dev ## test the benchmarks and the validation, in minutes
+	$(RUN) python -m pytest -m bench
+
 calibrate: $(BENCH) $(PACKAGE) ## measure what the documented figures rest on
-	$(RUN) python -m benchmarks.calibrate
+	$(RUN) python -m validation.calibrate
 
 docs: dev ## write the generated sections of README and docs
 	$(RUN) python -m docs.fill
 
 screenshots: dev ## take the documentation's pictures anew; needs Chromium and a `make repro` before
-	$(RUN) python -m benchmarks.screenshots
+	$(RUN) python -m docs.screenshots
 
 hook: dev ## check before each commit
 	@hook="$$(git rev-parse --git-path hooks)/pre-commit"; \

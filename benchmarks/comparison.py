@@ -1,144 +1,118 @@
-"""The contenders side by side: timed in alternation, then judged by how far they converged."""
+"""The contenders side by side: timed in alternation, judged by how far they converged."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from statistics import mean, median
 
-import numpy as np
-from sklearn.linear_model import LogisticRegression
+from benchmarks import own
+from benchmarks.contenders import Contender, Rounds, Sample
+from benchmarks.markdown import table
+from benchmarks.work import Task
 
-from benchmarks import batched, reference
-from benchmarks.measured import Line, Sample, extrapolated, seconds_of
-from benchmarks.own import Own
-from benchmarks.stock import Stock, fastest
-from benchmarks.task import Task
-from benchmarks.warm_path import WarmPath
-from benchmarks.workload import LogicalFit, Workload
-from foldwise.model.linear import LinearModel
+LESS_CONVERGED = 2.0
+"""A gap so many times scikit-learn's float64 one is no rounding: the fits stopped earlier."""
 
 Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Comparison:
-    """The table, and what else its measurement brought to light.
+class Line:
+    """A contender in the table: of the whole search seconds, fits made, and those they stand for.
 
-    Attributes
-    ----------
-    lines : as in the table, scikit-learn's float64 search first
-    searched : the last of foldwise's timed searches
-    sampled : values of C of the sampled fits
-    outer_loss : mean log-loss of foldwise's outer folds
-    left_out : names of contenders that aren't installed
+    ``gap`` is the judged fits' largest relative excess over the tight solutions' objectives.
     """
 
-    lines: tuple[Line, ...]
-    searched: batched.Searched
-    sampled: tuple[float, ...]
-    outer_loss: float
-    left_out: tuple[str, ...]
+    name: str
+    seconds: float
+    fits: int
+    logical: int
+    evaluations: float
+    gap: float
+    log_loss: float
+    note: str
 
 
-def compare(workload: Workload, tell: Tell) -> Comparison:
-    """Time and judge all contenders."""
-    tell("foldwise's search, whose values of C everyone gets")
-    task = Task.settle(workload)
-    stock = _stock_contenders(task)
-    own = Own(task)
-    warm = WarmPath("LogisticRegressionCV, warm starts, float64", workload, workload.threads)
-    warm_sample: Sample | None = None
-    samples: dict[str, list[Sample]] = {each.name: [] for each in stock}
-    for repeat in range(workload.size.repeats):
-        own.repeat(first=repeat == 0)
-        for each in stock:
-            tell(f"{repeat + 1} of {workload.size.repeats}: {each.name}")
-            samples[each.name].append(each.sample(task.inner, task.outer))
-        if repeat == 0:
-            tell(f"once: {warm.name}")
-            warm_sample = warm.sample(task.first.result)
-    assert warm_sample is not None
+def compare(
+    searched: own.Searched, everyone: Sequence[Contender], tell: Tell
+) -> tuple[list[Line], own.Searched]:
+    """Time all in turn, ``repeats`` times round, and judge them; the last of foldwise's searches.
+
+    ``searched`` is the search whose values of C everyone gets.
+    """
+    task, repeats = searched.task, searched.task.work.size.repeats
+    suited = [each.suit(task) for each in everyone]
+    seconds: dict[str, list[float]] = {each.name: [] for each in suited}
+    samples: dict[str, Sample] = {}
+    for repeat in range(repeats):
+        for each in suited:
+            if repeat == 0 or not each.once:
+                tell(f"{repeat + 1} of {repeats}: {each.name}")
+                samples[each.name] = each.sample(task)
+                seconds[each.name].append(each.seconds(task, samples[each.name]))
     tell("tight reference solutions")
-    tight = reference.tight_models(workload, (*task.inner, task.outer))
-    lines = [_stock_line(each, samples[each.name], task, tight) for each in stock]
-    lines.insert(2, _warm_line(warm, warm_sample, task))
-    return Comparison(
-        lines=(*lines, *own.lines(tight)),
-        searched=own.last,
-        sampled=tuple(fit.C for fit in task.inner),
-        outer_loss=mean(fold.scores.log_loss for fold in own.last.result.outer),
-        left_out=() if _has_intelex() else ("scikit-learn-intelex",),
-    )
+    lines = [_line(each, task, median(seconds[each.name]), samples[each.name]) for each in suited]
+    last = next(each.searched for each in suited if isinstance(each, Rounds))
+    return [*lines, _unshared(lines[-1], last)], last
 
 
-def _has_intelex() -> bool:
-    return find_spec("sklearnex") is not None
-
-
-def _stock_contenders(task: Task) -> list[Stock]:
-    """Each with as many workers as serve it best: one fit per core, or one fit on all cores."""
-    kinds = [
-        Stock("scikit-learn, float64", LogisticRegression, np.float64, task.workload),
-        Stock("scikit-learn, float32", LogisticRegression, np.float32, task.workload),
-    ]
-    if _has_intelex():
-        from sklearnex.linear_model import LogisticRegression as Accelerated
-
-        name = "scikit-learn-intelex, float32"
-        kinds.append(Stock(name, Accelerated, np.float32, task.workload, sums=True))
-    counts = sorted({1, task.workload.threads})
-    few = task.inner[: task.workload.threads]
-    return [fastest([replace(kind, workers=n) for n in counts], few) for kind in kinds]
-
-
-def _stock_line(
-    stock: Stock, samples: Sequence[Sample], task: Task, tight: dict[LogicalFit, LinearModel]
-) -> Line:
-    guess = median(extrapolated(sample, task.wanted, task.workload) for sample in samples)
-    seconds, fits, note = _whole_or(guess, stock, task)
-    fitted = (*samples[-1].inner, samples[-1].outer)
-    gap = max(task.gap(fit, tight[fit.wanted]) for fit in fitted)
-    each = "one fit at a time" if stock.workers == 1 else f"{stock.workers} fits at a time"
+def _line(each: Contender, task: Task, seconds: float, sample: Sample) -> Line:
+    work = task.work
+    tight = own.tight(work, tuple(made.wanted for made in sample.judged), sample.scaled_outside)
     return Line(
-        stock.name,
+        each.name,
         seconds,
-        fits,
+        sample.count,
         len(task.wanted),
-        mean(fit.evaluations for fit in samples[-1].inner),
-        gap,
-        task.log_loss(samples[-1].outer.model),
-        f"{note}; {each}",
+        mean(made.evaluations for made in sample.inner),
+        max(work.gap(m.model, tight[m.wanted], m.wanted.left_out) for m in sample.judged),
+        work.mean_loss(sample.outer.model, work.scored_rows(0)),
+        each.note,
     )
 
 
-def _warm_line(warm: WarmPath, sample: Sample, task: Task) -> Line:
-    guess = extrapolated(sample, task.wanted, task.workload)
-    seconds, fits, note = _whole_or(guess, warm, task)
-    # A few of its fits, spread over the path: each needs a reference in the path's own scaling.
-    path = sample.inner[: len(sample.inner) // 2]
-    chosen = [path[(2 * i + 1) * len(path) // 6] for i in range(3)]
-    own = reference.scaled_by(task.workload.layout, frozenset({0}))
-    tight = reference.tight_models(task.workload, [fit.wanted for fit in chosen], own)
-    gap = max(task.gap(fit, tight[fit.wanted]) for fit in chosen)
-    return Line(
-        warm.name,
-        seconds,
-        fits,
-        len(task.wanted),
-        mean(fit.evaluations for fit in sample.inner),
-        gap,
-        task.log_loss(sample.outer.model),
-        f"{note}; {warm.workers} folds at a time",
+def _unshared(in_one_go: Line, searched: own.Searched) -> Line:
+    """As if every study of foldwise's made its own paths and fits, by passes over rows."""
+    task, work = searched.task, searched.task.work
+    rows = {left_out: len(work.training_rows(left_out)) for left_out in work.training_sets}
+    paths = {left_out: times * rows[left_out] for left_out, times in searched.paths.items()}
+    fits = {key: times * rows[key[0]] for key, times in searched.fits.items()}
+    own_paths = [left_out for study in work.studies
+                 for left_out in (study, *(inner for inner, _ in work.inner(study)))]  # fmt: skip
+    often = sum(paths[left_out] for left_out in own_paths)
+    often += sum(fits[fit.left_out, fit.C] for fit in task.wanted)
+    return replace(
+        in_one_go,
+        name="foldwise in one go, every study for itself",
+        seconds=in_one_go.seconds * often / (sum(paths.values()) + sum(fits.values())),
+        fits=in_one_go.logical,
+        note="computed from the evaluations",
     )
 
 
-def _whole_or(guess: float, contender: Stock | WarmPath, task: Task) -> tuple[float, int, str]:
-    """The whole search's seconds and fits if there is time for it, else the guess."""
-    if guess > task.workload.size.longest:
-        return guess, len(task.wanted), "extrapolated"
-    fits: list[int] = []
-    seconds = [
-        seconds_of(lambda: fits.append(contender.whole(task.first.result)))
-        for _ in range(task.workload.size.repeats)
-    ]
-    return median(seconds), fits[-1], "whole"
+def tabled(lines: Sequence[Line]) -> str:
+    """The table of contenders; ratios are to foldwise's search in rounds."""
+    mine = next(line for line in lines if line.name.startswith("**foldwise**"))
+    header = (
+        "", "wall time", "ratio", "fits", "evaluations per fit", "objective gap", "outer log-loss",
+        "timed",
+    )  # fmt: skip
+    rows = (
+        (
+            line.name,
+            duration(line.seconds),
+            f"{line.seconds / mine.seconds:.2f}",
+            str(line.fits) if line.fits == line.logical else f"{line.fits} for {line.logical}",
+            f"{line.evaluations:.0f}",
+            f"{line.gap:.1e}" + (" †" if line.gap > LESS_CONVERGED * lines[0].gap else ""),
+            f"{line.log_loss:.4f}",
+            line.note,
+        )
+        for line in lines
+    )
+    return table(header, rows, numbers=True)
+
+
+def duration(seconds: float) -> str:
+    """Seconds, or minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{seconds:.1f} s" if seconds < 100 else f"{minutes} min {rest} s"

@@ -1,58 +1,49 @@
-"""The solver's peak memory, in a process of its own: `python -m benchmarks.memory ROWS FITS`."""
+"""The solver's peak memory, in a process of its own: `python -m benchmarks.memory FOLDER ...`."""
 
 import resource
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.workload import ROOT, Workload
-from foldwise.model.fitting import SolverOptions
-from foldwise.model.layout import Layout
-from foldwise.model.path import anchors
-from foldwise.model.solver import FitRequest
-from foldwise.search.engine import LocalEngine
-from foldwise.search.folds import FoldPlan
+from benchmarks import own
+from benchmarks.work import ROOT, Size, Work
 
 ITERATIONS = 12
 """Of every anchor of a path: more in all than the correction pairs that a path keeps."""
 
 
-@dataclass(frozen=True, slots=True)
-class Peak:
-    """Bytes: of the images on the disk, and of the solver beyond interpreter and libraries."""
+def peak(work: Work, fits: int) -> int:
+    """Bytes beyond interpreter and libraries for all paths, then ``fits`` fits at once.
 
-    images: int
-    solver: int
-
-
-def measure(workload: Workload, fits: int) -> Peak:
-    """Trace all paths and solve ``fits`` fits at once, in a fresh process that maps the images."""
+    In a fresh process that maps the images.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        np.save(Path(folder) / "images.npy", workload.images)
-        np.save(Path(folder) / "labels.npy", workload.labels)
-        command = [sys.executable, "-m", "benchmarks.memory", folder, str(fits)]
-        command += [str(workload.size.folds), str(workload.threads)]
+        np.save(Path(folder) / "images.npy", work.images)
+        np.save(Path(folder) / "labels.npy", work.labels)
+        command = [sys.executable, "-m", "benchmarks.memory", folder]
+        command += [str(work.size.folds), str(fits)]
         told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    return Peak(workload.images.nbytes, int(told.stdout))
+    return int(told.stdout)
 
 
-def _solve(folder: Path, fits: int, folds: int, threads: int) -> int:
+def section(work: Work) -> str:
+    """Measure, and say how much."""
+    return (
+        f"The images take {work.images.nbytes / 1e6:.0f} MB; all paths, then {own.MOST_FITS} fits"
+        f" at once, the most there ever are, take {peak(work, own.MOST_FITS) / 1e6:.0f} MB."
+    )
+
+
+def _solve(folder: Path, folds: int, fits: int) -> int:
     before = _high_water()
     images = np.load(folder / "images.npy", mmap_mode="r")
     labels = np.load(folder / "labels.npy")
-    plan = FoldPlan.stratified(labels, folds=folds, seed=1)
-    layout = Layout.build(images, labels, plan.parts, classes=10)
-    engine = LocalEngine(layout, SolverOptions(max_iter=ITERATIONS, tol=1e-9, threads=threads))
-    sets = {inner.left_out for study in plan.studies for inner in study.inner} | {frozenset[int]()}
-    for _ in engine.trace(sorted(sets, key=sorted), anchors(1e-4, 10.0)):
-        pass
-    requests = [FitRequest(frozenset({fit % folds}), 0.1 / (1 + fit)) for fit in range(fits)]
-    for _ in engine.solve(requests):
-        pass
+    work = own.dealt(Size(rows=len(labels), folds=folds), images, labels)
+    own.trace(own.engine(work, max_iter=ITERATIONS, tol=1e-9), work)
+    own.side_by_side(work, fits, max_iter=ITERATIONS, tol=1e-9)
     return _high_water() - before
 
 
@@ -64,11 +55,9 @@ def _high_water() -> int:
     """
     status = Path("/proc/self/status")
     if status.exists():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        return int(status.read_text().partition("VmHWM:")[2].split()[0]) * 1024
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most * (1 if sys.platform == "darwin" else 1024)
 
 
 if __name__ == "__main__":

@@ -1,67 +1,68 @@
 """`make bench`: time the nested search, and write docs/benchmarks.md and its picture."""
 
 import sys
-from pathlib import Path
+from collections.abc import Sequence
 from time import perf_counter
 
-from benchmarks import limit, machine, memory, plot, report, scaling, startup
-from benchmarks.comparison import Tell, compare
-from benchmarks.workload import ROOT, Size, load
-from foldwise.files import write_bytes, write_text
-from foldwise.model.solver import MOST_COLUMNS
-
-EVALUATED = (22, 42, 105)
+from benchmarks import limit, memory, own, scaling
+from benchmarks.comparison import Line, Tell, compare, tabled
+from benchmarks.contenders import contenders
+from benchmarks.markdown import DOCS, DRAFTS, machine, write_measured
+from benchmarks.work import Size, Work
 
 
-def measure(size: Size, tell: Tell, *, gemm_edge: int = limit.EDGE) -> report.Findings:
-    """Everything, in the order of the page."""
-    workload = load(size)
-    compared = compare(workload, tell)
+def measure(size: Size, tell: Tell, *, gemm_edge: int = limit.EDGE) -> tuple[dict[str, str], bytes]:
+    """The sections of the page, and its picture."""
+    work = own.load(size)
+    tell("foldwise's search, whose values of C everyone gets")
+    first = own.search(work)
+    lines, searched = compare(first, contenders(first), tell)
     tell("the machine's limit")
-    # Before and after the evaluations: the machine's speed drifts.
-    before = limit.best_gemm_rate(workload.threads, size.repeats, gemm_edge)
-    evaluated = limit.evaluations(workload, EVALUATED, [workload.threads])
-    after = limit.best_gemm_rate(workload.threads, size.repeats, gemm_edge)
-    tell("memory")
-    peak_fits = MOST_COLUMNS // workload.layout.classes
-    peak = memory.measure(workload, peak_fits)
-    tell("scaling")
-    return report.Findings(
-        size=size,
-        machine=machine.description(),
-        threads=workload.threads,
-        features=len(workload.layout.columns),
-        comparison=compared,
-        gemm=(before + after) / 2,
-        evaluated=evaluated,
-        solved=limit.operations_of_all(workload.layout, compared.searched.made),
-        peak=peak,
-        peak_fits=peak_fits,
-        scaling=scaling.measure(workload, compared.searched),
-        help_seconds=startup.help_seconds(size.repeats),
+    limits = limit.section(work, searched, gemm_edge)
+    tell("memory, scaling")
+    grown = scaling.measure(work, searched)
+    sections = {
+        "setting": _setting(work),
+        "contenders": _contenders(lines, searched),
+        "limit": limits,
+        "memory": memory.section(work),
+        **{name: each.tabled() for name, each in grown.items()},
+    }
+    return sections, scaling.draw(list(grown.values()))
+
+
+def _setting(work: Work) -> str:
+    size = work.size
+    return (
+        "\n".join(f"- {line}" for line in machine())
+        + f"\n\nOne nested search for `C` on MNIST's first {size.rows:,} images: {size.folds} outer"
+        f" folds with\n{size.folds - 1} inner folds each and a final study, {size.trials} trials a"
+        f" study, tolerance\n{size.tol:g}, on {work.threads} threads."
     )
 
 
-def write(found: report.Findings, docs: Path) -> None:
-    """The page and its picture."""
-    write_bytes(docs / report.PICTURE, plot.draw(found.scaling))
-    write_text(docs / "benchmarks.md", report.page(found))
+def _contenders(lines: Sequence[Line], searched: own.Searched) -> str:
+    size = searched.task.work.size
+    strengths = ", ".join(f"{fit.C:.2g}" for fit in searched.task.sampled[:-1])
+    return (
+        f"{tabled(lines)}\n\nMedians of {size.repeats}. Extrapolated from inner fits at"
+        f" C = {strengths}. Mean log-loss over foldwise's outer folds: {searched.outer_loss:.4f}."
+    )
 
 
 def main() -> None:
-    """Measure with progress on standard error, write the page, print the table."""
-    started = perf_counter()
+    """Measure with progress on standard error, write the page and its picture."""
+    began = perf_counter()
 
     def tell(what: str) -> None:
-        print(f"{perf_counter() - started:6.0f} s  {what}", file=sys.stderr, flush=True)
+        print(f"{perf_counter() - began:6.0f} s  {what}", file=sys.stderr, flush=True)
 
     size = Size.from_environment()
-    found = measure(size, tell)
-    # Only the full size makes the page: figures for a part of the rows would mislead.
-    docs = ROOT / "docs" if size.rows == Size().rows else ROOT / "build" / "benchmarks"
-    write(found, docs)
-    print(report.contenders(found.comparison.lines))
-    tell(f"written: {docs / 'benchmarks.md'}")
+    sections, picture = measure(size, tell)
+    folder = DOCS if size.is_whole else DRAFTS
+    (folder / "pictures").mkdir(parents=True, exist_ok=True)
+    (folder / "pictures" / "benchmarks.svg").write_bytes(picture)
+    write_measured("benchmarks", sections, whole=size.is_whole)
 
 
 if __name__ == "__main__":

@@ -1,83 +1,296 @@
-"""foldwise's own lines: in rounds, in one go, and in one go without sharing."""
+"""foldwise as the benchmarks use it: the only module here that knows the library."""
 
-from statistics import median
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, fields
+from functools import cache
+from time import perf_counter
+from typing import Any, TypeVar
 
-from benchmarks import batched, reference
-from benchmarks.measured import Line, seconds_of
-from benchmarks.task import Task
-from benchmarks.workload import LogicalFit
-from foldwise.model.linear import LinearModel
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
+from benchmarks.work import ROOT, Model, Parts, Size, Task, Wanted, Work, seconds_of
+from foldwise.data.idx import read_idx_folder
+from foldwise.model.fitting import SolverOptions
+from foldwise.model.layout import Layout
+from foldwise.model.linear import Fit, probabilities
+from foldwise.model.objective import Batch, evaluate, softmax_link
+from foldwise.model.path import Path, anchors
+from foldwise.model.scores import score
+from foldwise.model.solver import MOST_COLUMNS, FitRequest
+from foldwise.model.tiles import tile_width
+from foldwise.search.cluster import DaskEngine, connected
+from foldwise.search.engine import Engine, LocalEngine
+from foldwise.search.folds import FoldPlan
+from foldwise.search.nested import NestedSearch
+from foldwise.search.results import SearchResult, Trial
+from foldwise.search.study.sampling import SearchSpace
 
-class Own:
-    """Times the searches, and tells what they took."""
+LOW, HIGH = 1e-4, 10.0
+CLASSES = 10
+MOST_FITS = MOST_COLUMNS // CLASSES
+TIGHT = 1e-6
+"""The objective's excess falls with the gradient's square: at 1e-4 it is 10,000 times as large."""
 
-    def __init__(self, task: Task) -> None:
-        self._task = task
-        self._rounds: list[float] = []
-        self._one_go: list[float] = []
-        self.last = task.first
-
-    def repeat(self, *, first: bool) -> None:
-        """Time the search, of which the first settled the values of C, and all in one go."""
-        work = self._task.workload, self._task.wanted
-        self._one_go.append(seconds_of(lambda: batched.in_one_go(*work)))
-        if not first:
-            self.last = batched.search(self._task.workload)
-        self._rounds.append(self.last.seconds)
-
-    def lines(self, tight: dict[LogicalFit, LinearModel]) -> tuple[Line, ...]:
-        """The three of them."""
-        task = self._task
-        once, often = _work(self.last, task)
-        wanted = (*task.inner, task.outer)
-        engine = batched.engine(task.workload)
-        # The same bits as in the search: a fit doesn't depend on its company.
-        asked = {(fit.left_out, fit.C) for fit in wanted}
-        made = list(engine.solve(batched.on_paths(engine, task.workload, asked)))
-        models = {(fit.left_out, fit.model.C): fit.model for fit in made}
-        gap = max(
-            reference.relative_gap(models[w.left_out, w.C], tight[w], w, task.workload)
-            for w in wanted
-        )
-        loss = task.log_loss(models[task.outer.left_out, task.outer.C])
-        distinct, logical = len({(f.left_out, f.model.C) for f in self.last.fits}), len(task.wanted)
-        evaluations = sum(times for _, times in self.last.made) / distinct
-
-        def line(name: str, seconds: float, fits: int, note: str) -> Line:
-            return Line(name, seconds, fits, logical, evaluations, gap, loss, note)
-
-        return (
-            line(
-                "**foldwise**, rounds as Optuna proposes", median(self._rounds), distinct, "whole"
-            ),
-            line("foldwise, all C known, in one go", median(self._one_go), distinct, "whole"),
-            line(
-                "foldwise in one go, every study for itself",
-                median(self._one_go) * often / once,
-                logical,
-                "computed from the evaluations",
-            ),
-        )
+T = TypeVar("T")
 
 
-def _work(searched: batched.Searched, task: Task) -> tuple[float, float]:
-    """Passes over rows: as they were made, and if every study made its own paths and fits."""
-    workload, plan = task.workload, task.workload.plan
-    path_cost = {
-        left_out: path.evaluations * len(workload.training_rows(left_out))
-        for left_out, path in searched.paths.items()
-    }
-    fit_cost = {
-        (fit.left_out, fit.model.C): fit.outcome.evaluations
-        * len(workload.training_rows(fit.left_out))
-        for fit in searched.fits
-    }
-    once = sum(path_cost.values()) + sum(fit_cost.values())
-    own_paths = (
-        left_out
-        for study in plan.studies
-        for left_out in (study.refit, *(inner.left_out for inner in study.inner))
+def load(size: Size) -> Work:
+    """MNIST's first ``size.rows`` development rows, dealt to parts and laid out."""
+    development = read_idx_folder(ROOT / "data" / "raw", name="mnist").development
+    images = np.ascontiguousarray(development.images[: size.rows])
+    return dealt(size, images, np.asarray(development.labels[: size.rows], dtype=np.int64))
+
+
+def dealt(size: Size, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Work:
+    """Deal rows to parts and arrange them, which no timing includes."""
+    plan = FoldPlan.stratified(labels, folds=size.folds, seed=1)
+    work = Work(size, images, labels, plan.part_of)
+    layout(work)
+    return work
+
+
+@cache
+def layout(work: Work) -> Layout:
+    """The rows as the solver arranges them."""
+    parts = [work.scored_rows(part) for part in range(work.size.folds)]
+    return Layout.build(work.images, work.labels, parts, classes=CLASSES)
+
+
+def engine(work: Work, **options: Any) -> LocalEngine:
+    """The solver on this machine's cores, at the benchmark's tolerance unless told otherwise."""
+    options = {"tol": work.size.tol, "threads": work.threads} | options
+    return LocalEngine(layout(work), SolverOptions(**options))
+
+
+def remote(work: Work, address: str) -> AbstractContextManager[DaskEngine]:
+    """The same on the Dask cluster at an address."""
+    return connected(address, layout(work), SolverOptions(tol=work.size.tol))
+
+
+class _Watched:
+    """An engine that adds up the seconds spent in it, and keeps what it made."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.seconds = 0.0
+        self.made: list[object] = []
+
+    def trace(self, sets: Sequence[Parts], strengths: NDArray[np.float64]) -> Iterator[Any]:
+        return self._watch(self._engine.trace(sets, strengths))
+
+    def solve(self, requests: Sequence[FitRequest]) -> Iterator[Any]:
+        return self._watch(self._engine.solve(requests))
+
+    def _watch(self, working: Iterator[T]) -> Iterator[T]:
+        while True:
+            began = perf_counter()
+            event = next(working, None)
+            self.seconds += perf_counter() - began
+            if event is None:
+                return
+            self.made.append(event)
+            yield event
+
+
+@dataclass(slots=True)
+class _Memory:
+    """A book and a shelf that know of no earlier search."""
+
+    trials: list[Trial] = field(default_factory=list)
+
+    def completed(self, study: str) -> tuple[Trial, ...]:
+        return tuple(trial for trial in self.trials if trial.study == study)
+
+    def add(self, trial: Trial) -> None:
+        self.trials.append(trial)
+
+    def find(self, left_out: Parts) -> None:
+        """Every search traces its own paths."""
+
+    def keep(self, path: Path) -> None:
+        """They are forgotten."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Searched:
+    """A whole search: its values of C, evaluations of each path and distinct fit, and seconds.
+
+    ``trial_seconds`` is when every study had 1, 2, ... completed trials, ``outer_loss`` the mean
+    log-loss of the outer folds.
+    """
+
+    task: Task
+    paths: Mapping[Parts, float]
+    fits: Mapping[tuple[Parts, float], float]
+    seconds: float
+    solve_seconds: float
+    trial_seconds: tuple[float, ...]
+    outer_loss: float
+
+
+def search(work: Work) -> Searched:
+    """Run the nested search as the tune stage does, without a store."""
+    watched, memory, began = _Watched(engine(work)), _Memory(), perf_counter()
+    plan = FoldPlan(work.size.folds, work.part_of, np.ones(len(work.labels), dtype=bool))
+    ended, result = np.zeros(work.size.trials), None
+    for event in NestedSearch(
+        work.images, work.labels, plan, _space(work), work.size.trials, watched, memory, memory,
+        work.threads,
+    ).run():  # fmt: skip
+        if isinstance(event, Trial):
+            ended[event.number] = perf_counter() - began
+        if isinstance(event, SearchResult):
+            result = event
+    seconds = perf_counter() - began
+    assert result is not None
+    tried = {s.refit: sorted(t.C for t in result.study_trials(s.name)) for s in plan.studies}
+    best = {frozenset({outer.fold}): outer.best.C for outer in result.outer}
+    fits = [made for made in watched.made if isinstance(made, Fit)]
+    return Searched(
+        Task(work, tried, best | {frozenset(): result.final.best.C}),
+        {made.left_out: made.evaluations for made in watched.made if isinstance(made, Path)},
+        {(fit.left_out, fit.model.C): fit.outcome.evaluations for fit in fits},
+        seconds,
+        watched.seconds,
+        tuple(np.maximum.accumulate(ended).tolist()),
+        float(np.mean([fold.scores.log_loss for fold in result.outer])),
     )
-    often = sum(path_cost[left_out] for left_out in own_paths)
-    return once, often + sum(fit_cost[fit.left_out, fit.C] for fit in task.wanted)
+
+
+def _space(work: Work) -> SearchSpace:
+    return SearchSpace(LOW, HIGH, "tpe", work.size.startup, 1, "log_loss")
+
+
+def in_one_go(task: Task) -> None:
+    """Make every distinct fit in one call of the solver, and score it wherever it is wanted."""
+    work, solver = task.work, engine(task.work)
+    parts: dict[tuple[Parts, float], set[int | None]] = defaultdict(set)
+    for fit in task.wanted:
+        parts[fit.left_out, fit.C].add(fit.scored)
+    for made in solver.solve(_on_paths(solver, parts, HIGH)):
+        for part in parts[made.left_out, made.model.C]:
+            if part is None:
+                continue
+            rows = work.scored_rows(part)
+            score(probabilities(made.model, work.images[rows]), work.labels[rows])
+
+
+@cache
+def models(work: Work, wanted: tuple[Wanted, ...]) -> Mapping[Wanted, Model]:
+    """Fits as the search makes them, to the bit: a fit doesn't depend on its company."""
+    return _models(engine(work), wanted, HIGH)
+
+
+@cache
+def tight(
+    work: Work, wanted: tuple[Wanted, ...], scaled_outside: Parts | None = None
+) -> Mapping[Wanted, Model]:
+    """Float64 solutions at a hundredth of the tolerance.
+
+    Standardised by their own rows, or by all rows but those of the parts ``scaled_outside``.
+    """
+    arranged = layout(work)
+    if scaled_outside is not None:
+        arranged = _scaled(arranged, scaled_outside)
+    options = SolverOptions(
+        tol=min(TIGHT, work.size.tol / 100), max_iter=20_000, threads=work.threads, double=True
+    )
+    return _models(LocalEngine(arranged, options), wanted, max(fit.C for fit in wanted))
+
+
+def _scaled(arranged: Layout, outside: Parts) -> Layout:
+    """A layout whose fits standardise by more rows than their own: scaled first, then split."""
+    mean, spread, _ = arranged.standardisation(outside)
+
+    class Scaled(Layout):
+        def standardisation(self, left_out: Parts) -> Any:
+            return mean, spread, arranged.standardisation(left_out)[2]
+
+    return Scaled(*(getattr(arranged, each.name) for each in fields(Layout)))
+
+
+def _models(solver: Engine, wanted: Sequence[Wanted], high: float) -> Mapping[Wanted, Model]:
+    asked, names = {(fit.left_out, fit.C): fit for fit in wanted}, fields(Model)
+    return {
+        asked[fit.left_out, fit.model.C]: Model(*(getattr(fit.model, n.name) for n in names))
+        for fit in solver.solve(_on_paths(solver, asked, high))
+    }
+
+
+def _on_paths(
+    solver: Engine, asked: Iterable[tuple[Parts, float]], high: float
+) -> list[FitRequest]:
+    """Requests for fits (left out, C), each with its start on a path traced as far as ``high``."""
+    wanted = list(asked)
+    sets = sorted({left_out for left_out, _ in wanted}, key=sorted)
+    traced = solver.trace(sets, anchors(LOW, high))
+    paths = {path.left_out: path for path in traced if isinstance(path, Path)}
+    return [FitRequest(left_out, C, paths[left_out].at(C)) for left_out, C in wanted]
+
+
+def trace(solver: Engine, work: Work, *, smallest: int | None = None) -> list[Path]:
+    """The paths of all the search's training sets, or their anchors of so many smallest C's."""
+    traced = solver.trace(work.training_sets, anchors(LOW, HIGH)[:smallest])
+    return [event for event in traced if isinstance(event, Path)]
+
+
+def startup_round(work: Work, paths: Sequence[Path]) -> list[FitRequest]:
+    """The distinct fits of all studies' trials that are drawn before TPE proposes."""
+    by_set = {path.left_out: path for path in paths}
+    drawn = [_space(work).propose("", number, []) for number in range(work.size.startup)]
+    sets = sorted({left_out for s in work.studies for left_out, _ in work.inner(s)}, key=sorted)
+    return [FitRequest(left_out, C, by_set[left_out].at(C)) for C in drawn for left_out in sets]
+
+
+def side_by_side(work: Work, fits: int, **options: Any) -> list[Fit]:
+    """Make so many distinct fits together."""
+    sets = [left_out for left_out in work.training_sets if left_out]
+    requests = [FitRequest(sets[fit % len(sets)], 1.0 + fit // len(sets)) for fit in range(fits)]
+    return list(engine(work, **options).solve(requests))
+
+
+def bits(paths: Iterable[Path], fits: Iterable[Fit]) -> set[tuple[object, ...]]:
+    """What was made, to be compared to the bit."""
+    return {(path.left_out, path.points.tobytes()) for path in paths} | {
+        (fit.left_out, fit.model.C, fit.model.coefficients.tobytes()) for fit in fits
+    }
+
+
+def operations(work: Work, left_out: Parts) -> NDArray[np.float64]:
+    """Of one fit's evaluation: for every pixel that is lit anywhere, and those really multiplied.
+
+    Two products, each a multiplication and an addition.
+    """
+    arranged = layout(work)
+    used = [lanes for part, lanes in enumerate(arranged.lanes) if part not in left_out]
+    pixels = sum(block.pixels.size for lanes in used for lane in lanes for block in lane)
+    tile = tile_width(np.dtype(np.float32))
+    rows = len(work.training_rows(left_out))
+    needed = 4.0 * rows * len(arranged.columns) * CLASSES
+    return np.array([needed, 4.0 * pixels * -(-CLASSES // tile) * tile])
+
+
+def evaluation(work: Work, fits: int) -> tuple[Callable[[int], float], NDArray[np.float64]]:
+    """Evaluate so many fits of the search's training sets once, at arbitrary weights.
+
+    A function from threads to seconds, and the operations.
+    """
+    arranged, sets = layout(work), [left_out for left_out in work.training_sets if left_out]
+    left_out = [sets[fit % len(sets)] for fit in range(fits)]
+    weights = np.random.default_rng(0).normal(0, 1e-4, (fits, CLASSES, arranged.width))
+    used = [[part not in out for out in left_out] for part in range(work.size.folds)]
+    batch = Batch(weights.astype(np.float32), np.array(used))
+
+    def seconds(threads: int) -> float:
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+            return seconds_of(lambda: evaluate(arranged, batch, softmax_link, pool))
+
+    return seconds, np.sum([operations(work, out) for out in left_out], axis=0)
+
+
+__all__ = ["Engine", "Fit", "Path"]

@@ -4,16 +4,14 @@ A section between ``<!-- name -->`` and ``<!-- /name -->`` is written anew; a te
 committed to what this would write.
 """
 
-import re
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
 from pathlib import Path
 
-from docs.quoting import REPORTS, ROOT, read_csv, read_json, table, with_interval
-from foldwise.compare.entries import Plan
+from benchmarks.markdown import table, with_section
+from docs.quoting import REPORTS, ROOT, read_csv, read_json, with_interval
 from foldwise.report.reference import REFERENCES, read_reference
 from foldwise.report.wording import metric_label
-from foldwise.settings import reference_tables
+from foldwise.settings import Entry, reference_rows, reference_tables
 
 COMPARISON = REPORTS / "comparison"
 METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss")
@@ -113,25 +111,15 @@ def _pairs() -> str:
 
 
 def _entry() -> str:
-    rows = []
-    for field in fields(Plan):
-        default = "" if field.default in {MISSING, ""} else f"`{field.default}`"
-        rule, meaning = field.metadata["rule"].says, field.metadata["meaning"]
-        rows.append([f"`{field.name}`", rule, default, meaning])
+    rows = [
+        [f"`{key}`", rule, f"`{default}`" if default else "", meaning]
+        for key, rule, default, meaning in reference_rows(Entry)
+    ]
     return table(("key", "must be", "default", "meaning"), rows)
 
 
 def _number(cell: str) -> str:
     return f"{float(cell):.4f}" if cell else "–"
-
-
-def with_section(text: str, name: str, content: str) -> str:
-    """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->``."""
-    section = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-    written, count = section.subn(lambda found: f"{found[1]}{content.strip()}\n{found[2]}", text)
-    if count != 1:
-        raise SystemExit(f"a document must have the section {name} once, it has it {count} times")
-    return written
 
 
 if __name__ == "__main__":

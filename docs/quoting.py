@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,6 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     """A CSV table, a mapping a row."""
     with path.open() as file:
         return list(csv.DictReader(file))
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def with_interval(scores: Mapping[str, Any], metric: str) -> str:

@@ -143,7 +143,7 @@ def _sources() -> Iterator[str]:
         text=True,
         check=True,
     )
-    skipped = ("data/raw/", "tests/", "benchmarks/", "docs/", "reports/")
+    skipped = ("data/raw/", "tests/", "benchmarks/", "validation/", "docs/", "reports/")
     yield "data/raw/README.md"
     for name in sorted(set(listed.stdout.split("\0")) - {"", "dvc.lock"}):
         if not name.startswith(skipped) and (REPOSITORY / name).is_file():

@@ -7,7 +7,7 @@ import pytest
 from mlflow.entities import Run
 from playwright.sync_api import Browser, Page
 
-from benchmarks.screenshots import PAGES, chromium, link_to, open_browser, open_page, ui_links
+from docs.screenshots import PAGES, chromium, link_to, open_browser, open_page, ui_links
 from foldwise.palette import fold_colour
 from tests.e2e.project import DIGITS
 from tests.e2e.reproduced import Reproduced, all_runs

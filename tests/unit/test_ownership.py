@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from foldwise.files import write_bytes
-from foldwise.data.download import fetch
-from foldwise.data.saving import staged
+from foldwise.data.dataset import replacing_data
+from foldwise.data.sources import read_openml
 from foldwise.errors import OutputError
 from foldwise.model.path import Path as SolutionPath
 from foldwise.ownership import check_output, claim_beside
@@ -54,7 +54,7 @@ def contents(folder: Path) -> dict[str, tuple[int, str]]:
 
 
 def write_prepared() -> None:
-    with staged(Path("data/prepared")) as stage:
+    with replacing_data(Path("data/prepared")) as stage:
         for part in ("development", "holdout"):
             (stage / part).mkdir()
             (stage / part / "info.json").write_text("ours")
@@ -174,7 +174,7 @@ def test_no_download_goes_behind_a_link(theirs: Path) -> None:
     """It is told before the network is asked."""
     Path("openml").symlink_to(theirs)
     with pytest.raises(OutputError, match="openml must be no link"):
-        fetch("http://127.0.0.1:1/", Path("openml/diary.txt"), largest=1)
+        read_openml("diary", 1, holdout=None, cache=Path("openml"), server="http://127.0.0.1:1")
 
 
 def test_a_claimed_name_was_free(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from foldwise.data.dataset import Dataset
 from foldwise.data.idx import KNOWN, read_idx_folder
 from foldwise.data.labels import make_dataset
 from foldwise.errors import DataError, SettingsError
+from foldwise.ownership import check_output
 from foldwise.settings import PrepareSettings
 
 OPENML = "https://www.openml.org"
@@ -116,9 +117,12 @@ def read_openml(
     DataError
         There is no such data set, the server can't be reached, or what it gives isn't dense ARFF
         with one label and pixels from 0 to 255.
+    OutputError
+        A link leads elsewhere.
     """
     from sklearn.datasets import fetch_openml
 
+    check_output(cache)
     # A missing label is NaN, and NaN cast to a class's number is, by the machine, one of them.
     with _one_line(name, version), _asking(server), np.errstate(invalid="raise"):
         # The other parser takes the labels 7 and 07 for one class.

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.screenshots [FOLDER]``: the pages that ``foldwise ui`` shows, as pictures.
+"""``python -m docs.screenshots [FOLDER]``: the pages that ``foldwise ui`` shows, as pictures.
 
 Starts ``foldwise ui`` on a project's store and takes the documentation's pictures anew with the
 system's Chromium. Copies the figures that stand in the documents, too.

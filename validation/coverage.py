@@ -15,15 +15,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.newton import Fits, fit_all
-from foldwise.search.folds import FoldPlan
-from foldwise.search.intervals import (
-    Interval,
-    corrected_interval,
-    naive_interval,
-    pooled_interval,
-    prediction_interval,
-)
+from validation import own
+from validation.newton import Fits, fit_all
 
 FOLDS = 6
 TRIALS = 5
@@ -88,11 +81,13 @@ class Search:
     rows: tuple[dict[str, Array], ...]
     final: Array
 
-    def interval(self, method: str, metric: str) -> Interval:
+    def interval(self, method: str, metric: str) -> own.Interval:
         """The interval of the outer mean."""
         if method == "pooled":
-            return pooled_interval(np.concatenate([part[metric] for part in self.rows]), CONFIDENCE)
-        formula = {"naive": naive_interval, "corrected": corrected_interval}[method]
+            return own.pooled_interval(
+                np.concatenate([part[metric] for part in self.rows]), CONFIDENCE
+            )
+        formula = {"naive": own.naive_interval, "corrected": own.corrected_interval}[method]
         return formula(self.fold_scores(metric), CONFIDENCE)
 
     def fold_scores(self, metric: str) -> list[float]:
@@ -102,45 +97,47 @@ class Search:
 
 def search(sample: Sample, *, seed: int) -> Search:
     """Nested cross-validation as foldwise nests it: every distinct fit once."""
-    plan = FoldPlan.stratified(sample.labels.astype(np.int64), folds=FOLDS, seed=seed)
+    part_of = own.dealt(sample.labels.astype(np.int64), folds=FOLDS, seed=seed)
     strengths = 10 ** np.random.default_rng(seed).uniform(-3, 1, TRIALS)
     left_out = [frozenset(parts) for size in (1, 2) for parts in combinations(range(FOLDS), size)]
     wanted = [(parts, C) for parts in left_out for C in range(TRIALS)]
-    fitted = _fitted(sample, plan, wanted, strengths)
+    fitted = _fitted(sample, part_of, wanted, strengths)
 
     def chosen(outer: frozenset[int]) -> int:
         inner = [part for part in range(FOLDS) if part not in outer]
         means = [
-            np.mean([_mean_loss(sample, plan, fitted[outer | {part}, C], part) for part in inner])
+            np.mean(
+                [_mean_loss(sample, part_of, fitted[outer | {part}, C], part) for part in inner]
+            )
             for C in range(TRIALS)
         ]
         return int(np.argmin(means))
 
     outer = [fitted[frozenset({fold}), chosen(frozenset({fold}))] for fold in range(FOLDS)]
-    final = _fitted(sample, plan, [(frozenset(), best := chosen(frozenset()))], strengths)
-    rows = [_part(sample, plan, fold).row_scores(model) for fold, model in enumerate(outer)]
+    final = _fitted(sample, part_of, [(frozenset(), best := chosen(frozenset()))], strengths)
+    rows = [_part(sample, part_of, fold).row_scores(model) for fold, model in enumerate(outer)]
     return Search(np.stack(outer, axis=1), tuple(rows), final[frozenset(), best])
 
 
 def _fitted(
     sample: Sample,
-    plan: FoldPlan,
+    part_of: NDArray[np.int64],
     wanted: Sequence[tuple[frozenset[int], int]],
     strengths: Array,
 ) -> dict[tuple[frozenset[int], int], Array]:
-    masks = np.stack([~np.isin(plan.part_of, list(parts)) for parts, _ in wanted], axis=1)
+    masks = np.stack([~np.isin(part_of, list(parts)) for parts, _ in wanted], axis=1)
     at = strengths[[C for _, C in wanted]]
     weights = fit_all(Fits(sample.features, sample.labels, masks.astype(np.float64), at))
     return dict(zip(wanted, weights.T, strict=True))
 
 
-def _part(sample: Sample, plan: FoldPlan, part: int) -> Sample:
-    rows = plan.scored_rows(part)
+def _part(sample: Sample, part_of: NDArray[np.int64], part: int) -> Sample:
+    rows = part_of == part
     return Sample(sample.features[rows], sample.labels[rows])
 
 
-def _mean_loss(sample: Sample, plan: FoldPlan, weights: Array, part: int) -> float:
-    return float(_part(sample, plan, part).row_scores(weights)["log_loss"].mean())
+def _mean_loss(sample: Sample, part_of: NDArray[np.int64], weights: Array, part: int) -> float:
+    return float(_part(sample, part_of, part).row_scores(weights)["log_loss"].mean())
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,12 +211,12 @@ def _trial(world: World, rows: int, random: np.random.Generator) -> _Trial:
     )
 
 
-def _cover(intervals: Sequence[Interval], truth: float) -> Cover:
+def _cover(intervals: Sequence[own.Interval], truth: float) -> Cover:
     held = np.mean([each.low <= truth <= each.high for each in intervals])
     return Cover(float(held), float(np.mean([(each.high - each.low) / 2 for each in intervals])))
 
 
 def _alarms(trial: _Trial, metric: str) -> bool:
-    expected = prediction_interval(trial.search.fold_scores(metric), CONFIDENCE)
+    expected = own.prediction_interval(trial.search.fold_scores(metric), CONFIDENCE)
     found = trial.new_part[metric]
     return found > expected.high if metric == "log_loss" else found < expected.low

@@ -7,12 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from benchmarks.challengers import Rival
-from foldwise.settings import PromotionSettings
-from foldwise.tracking.promotion import LOST_ROW, comparison_level
-from foldwise.tracking.promotion.paired import bootstrap_bound, likelihood_bound, paired_bound
+from validation.challengers import Rival
+from validation.own import (
+    LOST_ROW,
+    RULES,
+    bootstrap_bound,
+    comparison_level,
+    likelihood_bound,
+    paired_bound,
+)
 
-RULES = PromotionSettings()
 SEQUENCE = 20
 DRAWS = 400
 """Bootstrap draws in each trial, where the gate itself takes 10,000."""

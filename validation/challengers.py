@@ -10,28 +10,17 @@ probabilities are tempered, p^(1/T) renormalised: *cautious* with T > 1, *confid
 Which class is the most probable doesn't change.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize_scalar
 
-from foldwise.data.idx import read_idx
-from foldwise.data.sources import read_digits
-from foldwise.model.fitting import SolverOptions
-from foldwise.model.layout import Layout
-from foldwise.model.linear import probabilities
-from foldwise.model.scores import predicted_codes, row_losses
-from foldwise.model.solver import FitRequest
-from foldwise.search.engine import LocalEngine
-from foldwise.search.folds import FoldPlan
+from validation import own
 
-ROOT = Path(__file__).resolve().parent.parent
 STRENGTHS = (0.003, 0.01, 0.03)
 PARTS = 6
 Side = Literal["cautious", "confident"]
@@ -61,37 +50,26 @@ class Population:
 @cache
 def mnist() -> Population:
     """The 60,000 development images of MNIST; holdouts of 10,000."""
-    raw = ROOT / "data" / "raw"
-    images, _ = read_idx(raw / "train-images-idx3-ubyte.gz", "images")
-    labels, _ = read_idx(raw / "train-labels-idx1-ubyte.gz", "labels")
-    return _population("MNIST", 10_000, images.reshape(len(images), -1), labels.astype(np.int64))
+    return _population("MNIST", 10_000, own.mnist())
 
 
 def digits() -> Population:
     """The 1,500 development images of scikit-learn's digits; holdouts of 297."""
-    development = read_digits(holdout=297).development
-    return _population("digits", 297, development.images, development.labels.astype(np.int64))
+    return _population("digits", 297, own.digits(holdout=297))
 
 
-def _population(
-    name: str, holdout: int, images: NDArray[np.uint8], labels: NDArray[np.int64]
-) -> Population:
-    classes = int(labels.max()) + 1
-    plan = FoldPlan.stratified(labels, folds=PARTS, seed=1)
+def _population(name: str, holdout: int, data: own.Data) -> Population:
+    labels = data[1]
+    part_of = own.dealt(labels, folds=PARTS, seed=1)
     left_out = {frozenset({o, (o + s) % PARTS}) for o in range(PARTS) for s in range(PARTS)}
-    requests = [FitRequest(parts, C) for C in STRENGTHS for parts in sorted(left_out, key=sorted)]
-    engine = LocalEngine(
-        Layout.build(images, labels, plan.parts, classes=classes),
-        SolverOptions(threads=os.cpu_count() or 1),
-    )
-    fits = {(fit.left_out, fit.model.C): fit.model for fit in engine.solve(requests)}
+    wanted = [(parts, C) for C in STRENGTHS for parts in sorted(left_out, key=sorted)]
+    found = own.predictions(data, part_of, wanted)
     models = {}
     for origin in (Origin(C, s) for C in STRENGTHS for s in range(PARTS)):
-        predicted = np.empty((len(labels), classes))
+        predicted = np.empty((len(labels), int(labels.max()) + 1))
         for o in range(PARTS):
-            model = fits[frozenset({o, (o + origin.sibling) % PARTS}), origin.C]
-            rows = plan.scored_rows(o)
-            predicted[rows] = probabilities(model, images[rows])
+            parts = frozenset({o, (o + origin.sibling) % PARTS})
+            predicted[part_of == o] = found[parts, origin.C, o]
         models[origin] = predicted
     return Population(name, holdout, labels, models)
 
@@ -127,7 +105,7 @@ def rival(population: Population, origin: Origin, side: Side, loss: float) -> Ri
     return Rival(
         f"C = {origin.C:g}, sibling {origin.sibling}, {side}",
         _tempered(logs, labels, found),
-        predicted_codes(logs) == labels,
+        own.predicted_codes(logs) == labels,
     )
 
 
@@ -158,4 +136,4 @@ def _tempered(
     scores -= scores.max(axis=1, keepdims=True)
     np.exp(scores, out=scores)
     scores /= scores.sum(axis=1, keepdims=True)
-    return row_losses(scores, labels)
+    return own.row_losses(scores, labels)

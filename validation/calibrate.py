@@ -1,18 +1,19 @@
-"""``python -m benchmarks.calibrate``: how often the gate and the intervals are wrong.
+"""``python -m validation.calibrate``: how often the gate and the intervals are wrong.
 
-Prints each table as it goes and writes it into docs/statistics.md. Everything is seeded; the
-tables of power and margin take longest, and each can be asked for alone. The holdout is never read.
+Shows each table's lines as they come and writes it into docs/statistics.md. Everything is seeded;
+the tables of power and margin take longest, and each can be asked for alone. The holdout is never
+read.
 """
 
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from benchmarks.challengers import (
+from benchmarks.markdown import write_measured
+from validation.challengers import (
     Origin,
     Population,
     Rival,
@@ -23,9 +24,8 @@ from benchmarks.challengers import (
     rival,
     rivals,
 )
-from benchmarks.coverage import FOLDS, METHODS, METRICS, World, coverage
-from benchmarks.gate_trials import (
-    RULES,
+from validation.coverage import FOLDS, METHODS, METRICS, World, coverage
+from validation.gate_trials import (
     SEQUENCE,
     Disagreement,
     Trial,
@@ -33,10 +33,8 @@ from benchmarks.gate_trials import (
     false_promotions,
     power,
 )
-from docs.fill import with_section
-from foldwise.tracking.promotion import comparison_level
+from validation.own import RULES, comparison_level
 
-DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "statistics.md"
 SEED = 1
 CHAMPIONS: tuple[tuple[Origin, Side], ...] = (
     (Origin(0.01, 0), "cautious"),
@@ -81,7 +79,7 @@ def main() -> None:
         "margin": lambda: _margin(mnist()),
         "coverage": _coverage,
     }
-    parser = ArgumentParser(prog="python -m benchmarks.calibrate", description=__doc__)
+    parser = ArgumentParser(prog="python -m validation.calibrate", description=__doc__)
     parser.add_argument("table", nargs="*", help=f"of {', '.join(makers)}; default: all")
     asked = parser.parse_args().table or list(makers)
     if unknown := set(asked) - set(makers):
@@ -89,15 +87,13 @@ def main() -> None:
     for name in asked:
         with threadpool_limits(limits=1, user_api="blas"):
             content = _table(makers[name]())
-        text = DOCUMENT.read_text(encoding="utf-8")
-        DOCUMENT.write_text(with_section(text, name, content), encoding="utf-8")
+        write_measured("statistics", {name: content}, whole=True)
 
 
 def _table(lines: Iterator[str]) -> str:
     found = []
     for line in lines:
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+        print(line, file=sys.stderr, flush=True)
         found.append(line)
     return "\n".join(found)
 

@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from benchmarks.challengers import Origin, Population, Rival, common_loss, rival, rivals
-from benchmarks.coverage import FOLDS, Sample, World, coverage, search
-from benchmarks.gate_trials import (
-    RULES,
+from foldwise.model.scores import predicted_codes
+from foldwise.search.folds import FoldPlan
+from foldwise.tracking.promotion import compare, paired_bound
+from tests.unit.model.predictions import draw_predictions
+from validation.challengers import Origin, Population, Rival, common_loss, rival, rivals
+from validation.coverage import FOLDS, Sample, World, coverage, search
+from validation.gate_trials import (
     Disagreement,
     Pair,
     Power,
@@ -23,11 +26,8 @@ from benchmarks.gate_trials import (
     is_no_less_accurate,
     power,
 )
-from benchmarks.newton import Fits, fit_all
-from foldwise.model.scores import predicted_codes
-from foldwise.search.folds import FoldPlan
-from foldwise.tracking.promotion import compare, paired_bound
-from tests.unit.model.predictions import draw_predictions
+from validation.newton import Fits, fit_all
+from validation.own import RULES
 
 
 def population(*, rows: int = 300) -> Population:

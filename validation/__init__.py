@@ -1,0 +1,1 @@
+"""How often the intervals and the promotion gate are wrong; `make calibrate` measures it."""

@@ -1,0 +1,88 @@
+"""foldwise as it is validated: the only module here that knows the library."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foldwise.data.sources import read_digits
+from foldwise.data.idx import read_idx
+from foldwise.model.fitting import SolverOptions
+from foldwise.model.layout import Layout
+from foldwise.model.linear import probabilities
+from foldwise.model.scores import predicted_codes, row_losses
+from foldwise.model.solver import FitRequest
+from foldwise.search.engine import LocalEngine
+from foldwise.search.folds import FoldPlan
+from foldwise.search.intervals import (
+    Interval,
+    corrected_interval,
+    naive_interval,
+    pooled_interval,
+    prediction_interval,
+)
+from foldwise.settings import PromotionSettings
+from foldwise.tracking.promotion import LOST_ROW, comparison_level
+from foldwise.tracking.promotion.paired import bootstrap_bound, likelihood_bound, paired_bound
+
+ROOT = Path(__file__).resolve().parent.parent
+RULES = PromotionSettings()
+
+Codes = NDArray[np.int64]
+Data = tuple[NDArray[np.uint8], Codes]
+
+
+def mnist() -> Data:
+    """The 60,000 development images and their class codes; the holdout is never read."""
+    raw = ROOT / "data" / "raw"
+    images, _ = read_idx(raw / "train-images-idx3-ubyte.gz", "images")
+    labels, _ = read_idx(raw / "train-labels-idx1-ubyte.gz", "labels")
+    return images.reshape(len(images), -1), labels.astype(np.int64)
+
+
+def digits(*, holdout: int) -> Data:
+    """The development images of scikit-learn's digits and their class codes."""
+    development = read_digits(holdout=holdout).development
+    return development.images, development.labels.astype(np.int64)
+
+
+def dealt(labels: Codes, *, folds: int, seed: int) -> Codes:
+    """The stratified part of each row."""
+    return FoldPlan.stratified(labels, folds=folds, seed=seed).part_of
+
+
+def predictions(
+    data: Data, part_of: Codes, wanted: Iterable[tuple[frozenset[int], float]]
+) -> dict[tuple[frozenset[int], float, int], NDArray[np.float64]]:
+    """Fit each model wanted, by the parts it leaves out and its C, and predict those parts.
+
+    Probabilities (rows of the part, classes), by the fit and the part.
+    """
+    images, labels = data
+    rows = [np.flatnonzero(part_of == part) for part in range(part_of.max() + 1)]
+    arranged = Layout.build(images, labels, rows, classes=int(labels.max()) + 1)
+    engine = LocalEngine(arranged, SolverOptions(threads=os.cpu_count() or 1))
+    return {
+        (fit.left_out, fit.model.C, part): probabilities(fit.model, images[rows[part]])
+        for fit in engine.solve([FitRequest(parts, C) for parts, C in wanted])
+        for part in fit.left_out
+    }
+
+
+__all__ = [
+    "LOST_ROW",
+    "RULES",
+    "Interval",
+    "bootstrap_bound",
+    "comparison_level",
+    "corrected_interval",
+    "likelihood_bound",
+    "naive_interval",
+    "paired_bound",
+    "pooled_interval",
+    "predicted_codes",
+    "prediction_interval",
+    "row_losses",
+]
