@@ -15,20 +15,18 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.work import ROOT, Model, Parts, Size, Task, Wanted, Work, seconds_of
 from foldwise.data.idx import read_idx_folder
-from foldwise.model.fitting import SolverOptions
-from foldwise.model.layout import Layout
-from foldwise.model.linear import Fit, probabilities
-from foldwise.model.objective import Batch, evaluate, softmax_link
-from foldwise.model.path import Path, anchors
-from foldwise.model.scores import score
-from foldwise.model.solver import MOST_COLUMNS, FitRequest
-from foldwise.model.tiles import tile_width
-from foldwise.search.cluster import DaskEngine, connected
-from foldwise.search.engine import Engine, LocalEngine
-from foldwise.search.folds import FoldPlan
+from foldwise.search.engines.batched import Engine, LocalEngine
+from foldwise.search.engines.dask import DaskEngine, connected
 from foldwise.search.nested import NestedSearch
-from foldwise.search.results import SearchResult, Trial
-from foldwise.search.study.sampling import SearchSpace
+from foldwise.search.plan import FoldPlan
+from foldwise.search.space import SearchSpace
+from foldwise.search.trials import SearchResult, Trial
+from foldwise.solver.fits import MOST_COLUMNS, FitRequest, SolverOptions
+from foldwise.solver.layout import Layout
+from foldwise.solver.linear import Fit, probabilities
+from foldwise.solver.objective import Batch, evaluate, softmax_link, tile_width
+from foldwise.solver.paths import Path, anchors
+from foldwise.stats.scores import score
 
 LOW, HIGH = 1e-4, 10.0
 CLASSES = 10

@@ -77,7 +77,7 @@ def ui_links(folder: Path, data: str) -> Iterator[dict[str, str]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-c", "from foldwise.cli import main; main()", "ui"]
+    command = [sys.executable, "-c", "from foldwise.app.cli import main; main()", "ui"]
     with subprocess.Popen(
         [*command, "--port", str(port)],
         cwd=folder,

@@ -2,9 +2,7 @@
 
 import numpy as np
 
-from foldwise.model.linear import Fit, FitOutcome, LinearModel, Status
-from foldwise.model.scores import Scores
-from foldwise.search.results import (
+from foldwise.search.trials import (
     FINAL_STUDY,
     Event,
     FinalModel,
@@ -15,6 +13,8 @@ from foldwise.search.results import (
     Trial,
     outer_study,
 )
+from foldwise.solver.linear import Fit, FitOutcome, LinearModel, Status
+from foldwise.stats.scores import Scores
 
 FEATURES = 16
 CLASSES = 3

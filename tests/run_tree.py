@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from foldwise.data.dataset import DataInfo
-from foldwise.search.results import FINAL_STUDY, SearchResult
+from foldwise.runs.ledger import KEY_TAG
+from foldwise.runs.lineage import Lineage, lineage
+from foldwise.runs.recorder import Recorder
+from foldwise.search.trials import FINAL_STUDY, SearchResult
 from foldwise.settings import Settings, TuneSettings
-from foldwise.tracking.ledger import KEY_TAG
-from foldwise.tracking.lineage import Lineage, lineage
-from foldwise.tracking.runs import Recorder
-from foldwise.tracking.store import Store
+from foldwise.store.open import Store
 from tests.factories import make_events
 
 FIGURE = b"\x89PNG" + bytes(5000)

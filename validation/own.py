@@ -7,25 +7,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from foldwise.data.sources import read_digits
 from foldwise.data.idx import read_idx
-from foldwise.model.fitting import SolverOptions
-from foldwise.model.layout import Layout
-from foldwise.model.linear import probabilities
-from foldwise.model.scores import predicted_codes, row_losses
-from foldwise.model.solver import FitRequest
-from foldwise.search.engine import LocalEngine
-from foldwise.search.folds import FoldPlan
-from foldwise.search.intervals import (
+from foldwise.data.sources import read_digits
+from foldwise.registry.gate import LOST_ROW, comparison_level
+from foldwise.search.engines.batched import LocalEngine
+from foldwise.search.plan import FoldPlan
+from foldwise.settings import PromotionSettings
+from foldwise.solver.fits import FitRequest, SolverOptions
+from foldwise.solver.layout import Layout
+from foldwise.solver.linear import probabilities
+from foldwise.stats.intervals import (
     Interval,
     corrected_interval,
     naive_interval,
     pooled_interval,
     prediction_interval,
 )
-from foldwise.settings import PromotionSettings
-from foldwise.tracking.promotion import LOST_ROW, comparison_level
-from foldwise.tracking.promotion.paired import bootstrap_bound, likelihood_bound, paired_bound
+from foldwise.stats.paired import bootstrap_bound, likelihood_bound, paired_bound
+from foldwise.stats.scores import predicted_codes, row_losses
 
 ROOT = Path(__file__).resolve().parent.parent
 RULES = PromotionSettings()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from foldwise.tracking.store import open_store
+from foldwise.store.open import open_store
 from tests.e2e.outcome import Outcome, outcome, result_files
 from tests.e2e.project import Ended, Project
 from tests.e2e.stages import Moment, StageServer, stage_server

@@ -98,7 +98,7 @@ class Project:
 
 def stage_command(name: str) -> tuple[str, ...]:
     """The command of a stage."""
-    return (sys.executable, "-m", f"foldwise.stages.{name}")
+    return (sys.executable, "-m", f"foldwise.app.{name}")
 
 
 def ended(process: "subprocess.Popen[str]", timeout: float = 240) -> Ended:

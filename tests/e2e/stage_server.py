@@ -24,9 +24,9 @@ from sqlalchemy.orm import configure_mappers
 
 # The stages, and what they import only when they come to need it.
 IMPORTS = (
-    "foldwise.stages.prepare",
-    "foldwise.stages.tune",
-    "foldwise.stages.evaluate",
+    "foldwise.app.prepare",
+    "foldwise.app.tune",
+    "foldwise.app.evaluate",
     "matplotlib.backends.backend_agg",
     "matplotlib.backends.backend_svg",
     "mlflow.pyfunc",
@@ -108,7 +108,7 @@ def _become(order: dict[str, str | int | dict[str, str]]) -> NoReturn:
     for descriptor, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(log / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
     watch = Watch(folder, what=str(order["what"]), at=int(str(order["at"])), how=str(order["how"]))
-    status = _run(f"foldwise.stages.{order['stage']}")
+    status = _run(f"foldwise.app.{order['stage']}")
     (log / "events").write_text(str(watch.seen))
     sys.stdout.flush()
     sys.stderr.flush()

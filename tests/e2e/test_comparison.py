@@ -113,7 +113,7 @@ def test_a_killed_model_goes_on_with_the_trials_it_had(compared: Project) -> Non
     _edit(compared, svm={"rows": 300, "trials": 12})
     storage = compared.folder / "mlruns" / "optuna.db"
     with compared.start(
-        "python", "-m", "foldwise.stages.compare", "svm", FOLDWISE_THREADS="1"
+        "python", "-m", "foldwise.app.compare", "svm", FOLDWISE_THREADS="1"
     ) as process:
         before = _trials_kept(storage)
         while _trials_kept(storage) < before + 3 and process.poll() is None:
@@ -144,7 +144,7 @@ def test_an_impossible_entry_ends_in_one_line_and_leaves_results_alone(
     before, report = params.read_text(), _report(compared, "svm")
     try:
         _edit(compared, svm=change)
-        done = compared.run("python", "-m", "foldwise.stages.compare", "svm")
+        done = compared.run("python", "-m", "foldwise.app.compare", "svm")
     finally:
         params.write_text(before)
     assert done.status == 1

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from foldwise.data.dataset import load
-from foldwise.model.scores import METRICS, score
+from foldwise.stats.scores import METRICS, score
 from tests.e2e.outcome import result_files
 from tests.e2e.project import DIGITS, commit, make_project
 from tests.e2e.reproduced import Reproduced, all_runs, client_of

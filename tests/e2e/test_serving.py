@@ -18,10 +18,10 @@ import pytest
 import requests
 from numpy.typing import NDArray
 
-from foldwise.model.linear import probabilities
-from foldwise.tracking.registration import register
-from foldwise.tracking.registry import CHAMPION, fetch_files, find_version
-from foldwise.tracking.store import Store, open_store
+from foldwise.registry.registration import register
+from foldwise.registry.snapshot import CHAMPION, fetch_files, find_version
+from foldwise.solver.linear import probabilities
+from foldwise.store.open import Store, open_store
 from tests.e2e.without_foldwise import predict_elsewhere
 from tests.integration.registry_cases import (
     NAME,

@@ -24,8 +24,8 @@ ADMIN = ("admin", "the admin's own password")
 COLLEAGUE = ("colleague", "a colleague's own password")
 OPEN = (
     "import sys\n"
-    "from foldwise.search.study.sampling import SearchSpace\n"
-    "from foldwise.search.study.storage import open_book\n"
+    "from foldwise.search.space import SearchSpace\n"
+    "from foldwise.search.book import open_book\n"
     "space = SearchSpace(1e-4, 10.0, 'tpe', 3, 5, 'log_loss')\n"
     "print(open_book(sys.argv[1], 'key', space).completed('final'))\n"
 )

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from foldwise.tracking.relocate import relocate
-from foldwise.tracking.store import Store, open_store
+from foldwise.store.open import Store, open_store
+from foldwise.store.relocate import relocate
 
 _OUTSIDE = (
     "MLFLOW_TRACKING_URI",

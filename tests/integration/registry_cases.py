@@ -12,13 +12,13 @@ import numpy as np
 
 from foldwise.data.dataset import DataInfo, Split
 from foldwise.data.dataset import content_digest as data_digest
-from foldwise.model.linear import LinearModel, probabilities
-from foldwise.search.results import FitCounts
+from foldwise.registry.evidence import Evidence, gather_evidence
+from foldwise.registry.registration import Submission
+from foldwise.registry.verify import Holdout
+from foldwise.search.trials import FitCounts
 from foldwise.settings import PromotionSettings, Settings
-from foldwise.tracking.evidence import Evidence, gather_evidence
-from foldwise.tracking.registration import Submission
-from foldwise.tracking.store import Store
-from foldwise.tracking.verify import Holdout
+from foldwise.solver.linear import LinearModel, probabilities
+from foldwise.store.open import Store
 from tests.factories import make_result
 
 NAME = "blobs-classifier"

@@ -13,13 +13,13 @@ import pytest
 pytest.importorskip("distributed", reason="needs foldwise[dask]")
 
 from foldwise.errors import SearchError
-from foldwise.model.fitting import SolverOptions
-from foldwise.model.layout import Layout
-from foldwise.search import cluster as module
-from foldwise.search.cluster import DaskEngine, connected, deal
-from foldwise.search.engine import LocalEngine
+from foldwise.search.engines import dask as module
+from foldwise.search.engines.batched import LocalEngine
+from foldwise.search.engines.dask import DaskEngine, connected, deal
 from foldwise.search.nested import NestedSearch
-from foldwise.search.results import Progress, SearchResult, Tracing, Trial
+from foldwise.search.trials import Progress, SearchResult, Tracing, Trial
+from foldwise.solver.fits import SolverOptions
+from foldwise.solver.layout import Layout
 from tests.e2e.project import make_project
 from tests.integration.dask_cluster import Cluster, cluster
 from tests.unit.search.search_cases import Memory, nested_search, told
@@ -35,8 +35,8 @@ class Refuse:
 sys.meta_path.insert(0, Refuse())
 """
 OTHER_FOLDWISE = """
-import foldwise.search.identity
-foldwise.search.identity.code_digest = lambda: "of another version"
+import foldwise.search.version
+foldwise.search.version.code_digest = lambda: "of another version"
 """
 RECORD = """
 import sys
@@ -49,7 +49,7 @@ tracing.ThreadPoolExecutor = solver.ThreadPoolExecutor = recorded
 """
 HANG = """
 import sys, time
-from foldwise.search.cluster import connected
+from foldwise.search.engines.dask import connected
 from tests.unit.search.search_cases import Memory, nested_search
 search = nested_search(Memory())
 with connected(sys.argv[1], search.engine.layout, search.engine.options):

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from foldwise.app.views import page_links
 from foldwise.compare.archive import EntryResult
 from foldwise.data.dataset import DataInfo
+from foldwise.runs.entries import EntryRecorder, entry_lineage, experiment_name
+from foldwise.runs.lineage import Lineage
 from foldwise.settings import Entry, Settings
-from foldwise.tracking.entry_runs import EntryRecorder, entry_lineage, experiment_name
-from foldwise.tracking.lineage import Lineage
-from foldwise.tracking.page import page_links
-from foldwise.tracking.store import Store
+from foldwise.store.open import Store
 from tests.run_tree import run_tree, statuses
 from tests.unit.compare.result_cases import make_result, make_searched_entry
 

@@ -14,15 +14,20 @@ from pathlib import Path
 
 import pytest
 
+from foldwise.app.ui import serve_ui
 from foldwise.errors import FoldwiseError, OutputError, SearchError, StoreError
 from foldwise.ownership import foreign
-from foldwise.search.study.address import storage_url
-from foldwise.search.study.locks import creation_lock, search_lock
-from foldwise.search.study.storage import attempts, close_attempt, open_book
-from foldwise.tracking.registry_lock import registry_lock
-from foldwise.tracking.relocate import relocate
-from foldwise.tracking.store import Store, open_store
-from foldwise.tracking.ui import serve_ui
+from foldwise.registry.champion import registry_lock
+from foldwise.search.book import (
+    attempts,
+    close_attempt,
+    creation_lock,
+    open_book,
+    search_lock,
+    storage_url,
+)
+from foldwise.store.open import Store, open_store
+from foldwise.store.relocate import relocate
 from tests.unit.search.search_cases import SPACE, a_trial
 
 KEY = "0123abcd"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from foldwise.cli import main
+from foldwise.app.cli import main
 from foldwise.data.dataset import write_split
-from foldwise.tracking.registration import register
-from foldwise.tracking.registry import alias_holder, fetch_files, find_version
-from foldwise.tracking.store import Store
+from foldwise.registry.registration import register
+from foldwise.registry.snapshot import alias_holder, fetch_files, find_version
+from foldwise.store.open import Store
 from tests.integration.registry_cases import (
     CLASSES,
     NAME,

@@ -1,8 +1,8 @@
 """Each look at a holdout is counted once for each distinct model, and not forgotten."""
 
-from foldwise.tracking.holdout_budget import count_holdout_use, holdout_uses
-from foldwise.tracking.registration import register
-from foldwise.tracking.store import Store
+from foldwise.registry.registration import register
+from foldwise.registry.snapshot import count_holdout_use, holdout_uses
+from foldwise.store.open import Store
 from tests.integration.registry_cases import NAME, make_holdout, model_of, start_run, submission
 
 HOLDOUT, OTHER = "a" * 64, "b" * 64

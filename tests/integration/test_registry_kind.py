@@ -6,11 +6,11 @@ import pytest
 
 from foldwise.data.dataset import DataInfo, Split
 from foldwise.errors import DataError
-from foldwise.tracking.judgement import Request, judge
-from foldwise.tracking.predecessor import changed_data, require_same_kind, version_before
-from foldwise.tracking.registration import Submission, register
-from foldwise.tracking.registry import all_versions, fetch_files
-from foldwise.tracking.store import Store
+from foldwise.registry.gate import Request, judge
+from foldwise.registry.predecessor import changed_data, require_same_kind, version_before
+from foldwise.registry.registration import Submission, register
+from foldwise.registry.snapshot import all_versions, fetch_files
+from foldwise.store.open import Store
 from tests.integration.registry_cases import (
     NAME,
     SETTINGS,

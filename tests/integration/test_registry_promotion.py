@@ -10,19 +10,29 @@ from pathlib import Path
 
 import pytest
 
+from foldwise.app.ui import serve_ui
 from foldwise.errors import PromotionError, StoreError
-from foldwise.tracking.audit import Record, read_records
-from foldwise.tracking.champion import Outcome, promote, rollback
-from foldwise.tracking.checks import Check
-from foldwise.tracking.history import Unrecorded, read_history, unrecorded_now
-from foldwise.tracking.judgement import Request
-from foldwise.tracking.moving import reconcile
-from foldwise.tracking.registration import register
-from foldwise.tracking.registry import Version, fetch_files, find_version
-from foldwise.tracking.registry_lock import registry_lock
-from foldwise.tracking.store import Store, open_store
-from foldwise.tracking.ui import serve_ui
-from foldwise.tracking.watching import Watcher, unwatched
+from foldwise.registry.audit import (
+    Check,
+    Record,
+    Unrecorded,
+    read_history,
+    read_records,
+    unrecorded_now,
+)
+from foldwise.registry.champion import (
+    Outcome,
+    Watcher,
+    promote,
+    reconcile,
+    registry_lock,
+    rollback,
+    unwatched,
+)
+from foldwise.registry.gate import Request
+from foldwise.registry.registration import register
+from foldwise.registry.snapshot import Version, fetch_files, find_version
+from foldwise.store.open import Store, open_store
 from tests.integration.registry_cases import (
     NAME,
     SETTINGS,
@@ -543,7 +553,7 @@ def test_on_a_server_a_move_that_began_long_ago_is_settled(
     """Whoever began it is dead."""
     decide(candidates, 1)
     assert in_process(promote_and_die, candidates.root, "2", "previous moved") == -signal.SIGKILL
-    monkeypatch.setattr("foldwise.tracking.moving._LONGEST_MOVE", 0.0)
+    monkeypatch.setattr("foldwise.registry.champion._LONGEST_MOVE", 0.0)
     (settled,) = reconcile(on_a_server(candidates), NAME)
     assert settled.state == "abandoned"
     assert aliases(candidates) == {"challenger": 4, "champion": 1}
@@ -567,7 +577,7 @@ def test_checkouts_that_share_a_database_share_the_lock(
     candidates: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two promotions from two folders wait for each other all the same."""
-    monkeypatch.setattr("foldwise.tracking.registry_lock._SECONDS", 0.1)
+    monkeypatch.setattr("foldwise.registry.champion._SECONDS", 0.1)
     elsewhere = replace(candidates, root=tmp_path / "elsewhere")
     with registry_lock(candidates), pytest.raises(StoreError, match="another process has held"):
         decide(elsewhere, 1)
@@ -583,7 +593,7 @@ def test_whoever_opens_the_store_after_a_kill_settles_the_move(
     if opened == "registering":
         register(candidates, submission(model_of(BEST, 1), SPLIT, start_run(candidates)))
     else:
-        monkeypatch.setattr("foldwise.tracking.ui._check_free", stop)
+        monkeypatch.setattr("foldwise.app.ui._check_free", stop)
         candidates.client.set_tag(start_run(candidates), "level", "pipeline")
         with pytest.raises(Stopped):
             serve_ui(root=candidates.root)

@@ -10,12 +10,12 @@ import pytest
 
 from foldwise.data.dataset import Split
 from foldwise.errors import StoreError
-from foldwise.model.linear import probabilities
-from foldwise.model.pipeline import content_digest
-from foldwise.tracking.model_files import files_digest, read_model
-from foldwise.tracking.registration import register
-from foldwise.tracking.registry import alias_holder, all_versions, fetch_files, find_version
-from foldwise.tracking.store import Store, open_store
+from foldwise.registry.registration import register
+from foldwise.registry.snapshot import alias_holder, all_versions, fetch_files, find_version
+from foldwise.registry.stored_model import files_digest, read_model
+from foldwise.search.engines.pipeline import content_digest
+from foldwise.solver.linear import probabilities
+from foldwise.store.open import Store, open_store
 from tests.integration.registry_cases import (
     CLASSES,
     NAME,

@@ -12,12 +12,12 @@ import skops.io
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from foldwise.errors import StoreError
-from foldwise.tracking.lineage import git_state, library_versions
-from foldwise.tracking.model_files import files_digest, read_model
-from foldwise.tracking.registration import register
-from foldwise.tracking.registry import Version, fetch_files, find_version
-from foldwise.tracking.store import Store
-from foldwise.tracking.verify import Verification, verify
+from foldwise.registry.registration import register
+from foldwise.registry.snapshot import Version, fetch_files, find_version
+from foldwise.registry.stored_model import files_digest, read_model
+from foldwise.registry.verify import Verification, verify
+from foldwise.runs.lineage import git_state, library_versions
+from foldwise.store.open import Store
 from tests.integration.registry_cases import (
     NAME,
     SETTINGS,

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from foldwise.errors import SearchError
-from foldwise.search.results import SearchResult
-from foldwise.search.study.locks import search_lock
-from foldwise.search.study.storage import attempts, open_book
+from foldwise.search.book import attempts, open_book, search_lock
+from foldwise.search.trials import SearchResult
 from tests.unit.search.search_cases import SPACE, a_trial, nested_search, told
 
 KEY = "0123abcd"
@@ -93,8 +92,8 @@ def test_processes_creating_the_storage_at_once_do_not_collide(url: str) -> None
     """Four processes that open the same new database at one moment all succeed."""
     program = (
         "import sys\n"
-        "from foldwise.search.study.storage import open_book\n"
-        "from foldwise.search.study.sampling import SearchSpace\n"
+        "from foldwise.search.book import open_book\n"
+        "from foldwise.search.space import SearchSpace\n"
         "space = SearchSpace(1e-4, 10.0, 'tpe', 3, 5, 'log_loss')\n"
         "print(open_book(sys.argv[1], sys.argv[2], space).completed('final'))\n"
     )

@@ -15,10 +15,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 
 from foldwise.errors import StoreError
-from foldwise.search.results import Event
-from foldwise.tracking.lineage import Lineage
-from foldwise.tracking.runs import Recorder
-from foldwise.tracking.store import Store
+from foldwise.runs.lineage import Lineage
+from foldwise.runs.recorder import Recorder
+from foldwise.search.trials import Event
+from foldwise.store.open import Store
 from tests.factories import make_events, make_outer_fold, make_result, make_trial
 from tests.run_tree import FIGURE, make_lineage, record_search, run_tree, statuses
 
@@ -29,8 +29,8 @@ KEY = LINEAGE.key
 _CHILD = """
 import sys
 from pathlib import Path
-from foldwise.tracking.runs import Recorder
-from foldwise.tracking.store import open_store
+from foldwise.runs.recorder import Recorder
+from foldwise.store.open import open_store
 from tests.factories import make_events, make_result
 from tests.run_tree import make_lineage
 

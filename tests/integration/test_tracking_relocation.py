@@ -10,9 +10,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from foldwise.errors import StoreError
-from foldwise.tracking.relocate import relocate
-from foldwise.tracking.runs import Recorder
-from foldwise.tracking.store import Store, open_store
+from foldwise.runs.recorder import Recorder
+from foldwise.store.open import Store, open_store
+from foldwise.store.relocate import relocate
 from tests.factories import make_result
 from tests.run_tree import make_lineage, record_search, run_tree
 

@@ -5,9 +5,9 @@ from datetime import date
 
 import pytest
 
-from foldwise.search.results import outer_study
-from foldwise.tracking.runs import Recorder
-from foldwise.tracking.store import Store
+from foldwise.runs.recorder import Recorder
+from foldwise.search.trials import outer_study
+from foldwise.store.open import Store
 from tests.factories import make_events, make_outer_fold, make_result, make_trial
 from tests.run_tree import make_lineage, record_search, run_tree, statuses
 
@@ -148,7 +148,7 @@ def test_a_study_of_more_trials_than_a_batch_has_its_whole_curve(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """MLflow takes a limited number of metric values a call."""
-    monkeypatch.setattr("foldwise.tracking.ledger._BATCH", 7)
+    monkeypatch.setattr("foldwise.runs.ledger._BATCH", 7)
     with Recorder.open(store, LINEAGE) as recorder:
         trials = [make_trial("outer-0", number, C=0.001 * 2**number) for number in range(9)]
         for trial in trials:
@@ -162,7 +162,7 @@ def test_a_tree_larger_than_a_page_is_read_whole(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """MLflow answers a thousand runs at a time; none may be taken for missing."""
-    monkeypatch.setattr("foldwise.tracking.querying._PAGE", 5)
+    monkeypatch.setattr("foldwise.store.open._PAGE", 5)
     record_search(store, LINEAGE, RESULT)
     record_search(store, LINEAGE, RESULT)
     assert len(run_tree(store.root)) == 17

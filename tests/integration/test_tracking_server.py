@@ -11,18 +11,17 @@ from threading import Event, Thread
 
 import pytest
 
+from foldwise.app.ui import serve_ui
+from foldwise.app.views import page_links, recorded_data
 from foldwise.errors import StoreError
-from foldwise.tracking.champion import promote, rollback
-from foldwise.tracking.history import unrecorded_now
-from foldwise.tracking.judgement import Request
-from foldwise.tracking.page import page_links, recorded_data
-from foldwise.tracking.registration import register
-from foldwise.tracking.registry import fetch_files, find_version
-from foldwise.tracking.runs import Recorder
-from foldwise.tracking.server import check_server
-from foldwise.tracking.store import Store, open_store
-from foldwise.tracking.ui import serve_ui
-from foldwise.tracking.verify import verify
+from foldwise.registry.audit import unrecorded_now
+from foldwise.registry.champion import promote, rollback
+from foldwise.registry.gate import Request
+from foldwise.registry.registration import register
+from foldwise.registry.snapshot import fetch_files, find_version
+from foldwise.registry.verify import verify
+from foldwise.runs.recorder import Recorder
+from foldwise.store.open import Store, check_server, open_store
 from tests.factories import make_events, make_result
 from tests.integration.registry_cases import (
     NAME,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from foldwise.tracking.runs import Recorder
-from foldwise.tracking.store import Store
+from foldwise.runs.recorder import Recorder
+from foldwise.store.open import Store
 from tests.factories import make_events, make_result
 from tests.run_tree import make_lineage, record_search, run_tree, statuses
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from foldwise.errors import StoreError
-from foldwise.tracking.store import Store, open_store
+from foldwise.store.open import Store, open_store
 
 _REPOSITORY = Path(__file__).parents[2]
 _OPEN = """
 import sys
 from pathlib import Path
-from foldwise.tracking.store import open_store
+from foldwise.store.open import open_store
 
 store = open_store(Path(sys.argv[1]))
 print(store.experiment("blobs"))
@@ -212,7 +212,7 @@ _LOOK_AS_NOBODY = """
 import os, sys
 from pathlib import Path
 from foldwise.errors import StoreError
-from foldwise.tracking.database import check_database
+from foldwise.store.database import check_database
 
 os.chdir(sys.argv[1])
 if os.geteuid() == 0:  # root may write anywhere

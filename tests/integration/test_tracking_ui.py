@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from foldwise.app.ui import new_log, serve_ui
+from foldwise.app.views import page_links, recorded_data
 from foldwise.errors import OutputError, StoreError
-from foldwise.tracking.page import page_links, recorded_data
-from foldwise.tracking.runs import Recorder
-from foldwise.tracking.store import Store
-from foldwise.tracking.ui import new_log, serve_ui
+from foldwise.runs.recorder import Recorder
+from foldwise.store.open import Store
 from tests.factories import make_result
 from tests.run_tree import FIGURE, make_lineage, record_search
 
@@ -26,7 +26,7 @@ RESULT = make_result(trials=1)
 _SERVE = """
 import sys
 from pathlib import Path
-from foldwise.tracking.ui import serve_ui
+from foldwise.app.ui import serve_ui
 
 serve_ui(port=int(sys.argv[2]), root=Path(sys.argv[1]))
 """

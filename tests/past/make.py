@@ -88,8 +88,8 @@ _SERVER = """
 import json, os, sys, traceback
 from importlib import import_module
 for module in (
-    "foldwise.cli.commands", "foldwise.stages.prepare", "foldwise.stages.tune",
-    "foldwise.stages.evaluate", "foldwise.stages.compare", "matplotlib.backends.backend_agg",
+    "foldwise.app.commands", "foldwise.app.prepare", "foldwise.app.tune",
+    "foldwise.app.evaluate", "foldwise.app.compare", "matplotlib.backends.backend_agg",
     "matplotlib.backends.backend_svg", "mlflow.pyfunc", "mlflow.sklearn",
     "mlflow.store.model_registry.sqlalchemy_store", "mlflow.store.tracking.sqlalchemy_store",
     "optuna.storages._rdb.models", "skops.io",
@@ -133,8 +133,8 @@ def counted(*args, **kwargs):
     return answer
 setattr(holder, name, counted)
 """
-_CLI = "from foldwise.cli import main; main()"
-_STAGE = "from foldwise.stages.{} import main; main()"
+_CLI = "from foldwise.app.cli import main; main()"
+_STAGE = "from foldwise.app.{} import main; main()"
 
 
 def main() -> None:
@@ -234,7 +234,7 @@ class _World:
         before = yaml.safe_load(params.read_text())
         _set({**before, "seed": 2})
         shutil.copy(params, PROJECT / "params-open.yaml")
-        code = _killed("foldwise.search.study.storage", "TrialBook.add", at=7, moment="after")
+        code = _killed("foldwise.search.book", "TrialBook.add", at=7, moment="after")
         self.run(code + _STAGE.format("tune"), status=-signal.SIGKILL)
         _set(before)
 
@@ -248,7 +248,7 @@ class _World:
 
     def cli_killed(self, function: str, at: int, *arguments: str) -> None:
         """Run a command and kill it before it calls a function for the n-th time."""
-        code = _killed("foldwise.tracking.moving", function, at=at, moment="before")
+        code = _killed("foldwise.registry.champion", function, at=at, moment="before")
         self.run(code + _CLI, *arguments, status=-signal.SIGKILL)
 
     def run(self, code: str, *arguments: str, status: int = 0) -> str:

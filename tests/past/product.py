@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from foldwise.cli import main
+from foldwise.app.cli import main
 
-_STAGES = "foldwise.stages.{}"
+_STAGES = "foldwise.app.{}"
 _SETTINGS = {"FOLDWISE_QUIET": "1", "FOLDWISE_THREADS": "1"}
 _OUTSIDE = ("DVC_", "FOLDWISE_", "MLFLOW_")
 

@@ -8,12 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from foldwise.cli import main
-from foldwise.cli.parsing import make_parser
-from foldwise.cli.text import check_table, columns, history_table
-from foldwise.tracking.audit import Record
-from foldwise.tracking.checks import Check
-from foldwise.tracking.history import Unrecorded
+from foldwise.app.cli import check_table, columns, history_table, main, make_parser
+from foldwise.registry.audit import Check, Record, Unrecorded
 
 COMMANDS = ("ui", "promote", "rollback", "history", "verify", "relocate")
 SLOW = ("numpy", "sklearn", "mlflow", "optuna", "matplotlib", "scipy", "sqlalchemy")
@@ -37,7 +33,7 @@ def test_help_answers_before_anything_slow_is_imported() -> None:
     """Whoever asks for help gets it at once."""
     program = (
         "import sys\n"
-        "from foldwise.cli.parsing import make_parser\n"
+        "from foldwise.app.cli import make_parser\n"
         "make_parser().format_help()\n"
         f"print([name for name in {SLOW} if name in sys.modules])\n"
     )
@@ -53,7 +49,7 @@ def test_help_takes_less_than_half_a_second() -> None:
     for _ in range(3):
         start = time.perf_counter()
         subprocess.run(
-            [sys.executable, "-c", "from foldwise.cli import main; main(['--help'])"],
+            [sys.executable, "-c", "from foldwise.app.cli import main; main(['--help'])"],
             capture_output=True,
             check=True,
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from docs.fill import filled
-from foldwise.cli.parsing import make_parser
+from foldwise.app.cli import make_parser
 from foldwise.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -9,15 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foldwise.files import write_bytes
+from foldwise.app.workspace import path_shelf, save, save_all
 from foldwise.data.dataset import replacing_data
 from foldwise.data.sources import read_openml
 from foldwise.errors import OutputError
-from foldwise.model.path import Path as SolutionPath
+from foldwise.files import write_bytes
 from foldwise.ownership import check_output, claim_beside
-from foldwise.search.shelf import PathShelf
-from foldwise.stages.files import save, save_all
-from foldwise.stages.searching import path_shelf
+from foldwise.search.engines.batched import PathShelf
+from foldwise.solver.paths import Path as SolutionPath
 
 FOLDERS = [
     "models/tuned",

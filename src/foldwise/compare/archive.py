@@ -10,7 +10,7 @@ import numpy as np
 
 from foldwise.compare.predictions import Predictions
 from foldwise.errors import SearchError
-from foldwise.search.values import ValuesTrial, values_trial_from_json, values_trial_to_json
+from foldwise.search.trials import ValuesTrial, values_trial_from_json, values_trial_to_json
 
 RESULTS = Path("models/comparison")
 """A folder an entry."""

@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from foldwise.compare.scaling import UnitScaler
 from foldwise.errors import SettingsError
-from foldwise.search.values import Values
+from foldwise.search.trials import Values
 from foldwise.settings import ENTRIES, Entry
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from foldwise.search.identity import SEARCH_ROOMS, code_digest
+from foldwise.search.version import SEARCH_ROOMS, code_digest
 from foldwise.settings import Entry
 
 

@@ -12,8 +12,7 @@ from foldwise.compare.cores import one_core_threads
 from foldwise.compare.estimators import build
 from foldwise.compare.predictions import Predictions, joined, predict_in_blocks
 from foldwise.data.dataset import Split
-from foldwise.search.results import Progress
-from foldwise.search.values import Values
+from foldwise.search.trials import Progress, Values
 from foldwise.settings import Entry
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foldwise.model.scores import Scores, score
+from foldwise.stats.scores import Scores, score
 
 _BLOCK_ROWS = 1000
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from foldwise.data.dataset import Split
 from foldwise.data.labels import stratified_rows
 from foldwise.errors import DataError
-from foldwise.search.folds import FoldPlan
+from foldwise.search.plan import FoldPlan
 from foldwise.settings import ENTRIES, Entry
 
 

@@ -12,9 +12,8 @@ from foldwise.compare.cores import one_core_threads
 from foldwise.compare.estimators import build
 from foldwise.compare.predictions import predict
 from foldwise.compare.sample import Sample
-from foldwise.search.results import FINAL_STUDY, Progress
-from foldwise.search.study.spaces import ValuesSpace
-from foldwise.search.values import ScoredPart, Values, ValuesTrial
+from foldwise.search.space import ValuesSpace
+from foldwise.search.trials import FINAL_STUDY, Progress, ScoredPart, Values, ValuesTrial
 from foldwise.settings import Entry
 
 

@@ -5,16 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from foldwise.model.linear import LinearModel
-from foldwise.model.scores import confusion, per_class, roc_curve_points
-from foldwise.model.scores.ranking import Rates
 from foldwise.report import figures
-from foldwise.report.figures import drawn
-from foldwise.report.holdout import ROC_POINTS, HoldoutSummary
-from foldwise.report.judged import Judged
+from foldwise.report.figures.style import drawn
+from foldwise.report.findings import ROC_POINTS, HoldoutSummary, Judged
 from foldwise.report.picture import Picture
-from foldwise.report.summary import SearchSummary
-from foldwise.search.results import OuterFold, SearchResult
+from foldwise.search.summary import SearchSummary
+from foldwise.search.trials import OuterFold, SearchResult
+from foldwise.solver.linear import LinearModel
+from foldwise.stats.scores import Rates, confusion, per_class, roc_curve_points
 
 
 def data_pictures(

@@ -3,10 +3,9 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from foldwise.model.scores import METRICS
 from foldwise.report.findings import Findings
-from foldwise.report.limits import limits
-from foldwise.report.wording import metric_label, number, percent, span, strength
+from foldwise.report.wording import limits, metric_label, number, percent, span, strength
+from foldwise.stats.scores import METRICS
 
 
 def render(findings: Findings) -> str:

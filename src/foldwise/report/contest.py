@@ -1,4 +1,13 @@
-"""The comparison in numbers: each classifier's scores, costs and predictions on the holdout."""
+"""The comparison's models side by side: summary, tables and pictures.
+
+The comparison in numbers: each classifier's scores, costs and predictions on the holdout.
+
+The comparison as tables: a JSON document a classifier, and CSV of all of them and of all pairs.
+
+Their times are as measured: they differ from run to run, the rest does not.
+
+The pictures of the comparison, drawn and described.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,10 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.compare.archive import EntryResult
-from foldwise.compare.pairwise import Pair, compare_pairs
-from foldwise.model.scores import (
+from foldwise.report.album import confusion_and_roc
+from foldwise.report.figures.contest import ModelCost, accuracy_against_time
+from foldwise.report.figures.style import drawn
+from foldwise.report.findings import ROC_POINTS
+from foldwise.report.picture import Picture
+from foldwise.report.wording import Json, csv_text, rounded, significant
+from foldwise.search.trials import Values
+from foldwise.settings import Entry, Value
+from foldwise.stats.intervals import Interval, bootstrap_intervals
+from foldwise.stats.paired import Pair, compare_pairs
+from foldwise.stats.scores import (
     METRICS,
     ClassScores,
+    Rates,
     Scores,
     calibration_error,
     confusion,
@@ -18,10 +37,6 @@ from foldwise.model.scores import (
     predicted_codes,
     roc_curve_points,
 )
-from foldwise.model.scores.ranking import Rates
-from foldwise.report.holdout import ROC_POINTS
-from foldwise.search.intervals import Interval, bootstrap_intervals
-from foldwise.settings import Entry
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,3 +96,115 @@ def summarise_model(
 def summarise_pairs(models: Sequence[ModelSummary]) -> tuple[Pair, ...]:
     """McNemar's test of all pairs, corrected for their number."""
     return compare_pairs({model.entry.name: model.right for model in models})
+
+
+def model_report(model: ModelSummary) -> dict[str, Json]:
+    """Tell one classifier's result; numbers to be compared stand at the top."""
+    result, best = model.result, model.result.best_trial
+    scores: dict[str, Json] = {}
+    for metric, interval in model.intervals.items():
+        scores[metric] = rounded(model.scores.value(metric))
+        scores[f"{metric}_low"] = rounded(interval.low)
+        scores[f"{metric}_high"] = rounded(interval.high)
+    if model.calibration_error is not None:
+        scores["calibration_error"] = rounded(model.calibration_error)
+    return {
+        "title": model.entry.title,
+        **scores,
+        f"inner_{model.entry.metric}": rounded(best.mean(model.entry.metric)),
+        "inner_accuracy": rounded(best.mean("accuracy")),
+        "best": {name: _plain(value) for name, value in best.values.items()},
+        "trials": len(result.trials),
+        "tuning_rows": model.entry.rows,
+        "fit_seconds": round(result.fit_seconds, 1),
+        "predict_seconds": round(result.predict_seconds, 1),
+        "threads": result.threads,
+    }
+
+
+def models_csv(models: Sequence[ModelSummary]) -> str:
+    """List the classifiers with their holdout scores and times."""
+    header = (
+        "model",
+        "title",
+        "best",
+        *METRICS,
+        "accuracy_low",
+        "accuracy_high",
+        "calibration_error",
+        "fit_seconds",
+        "predict_seconds",
+    )
+    return csv_text(header, (_row(model) for model in models))
+
+
+def pairs_csv(pairs: Sequence[Pair]) -> str:
+    """List McNemar's tests: the rows that one of two got right alone, and the p-values."""
+    header = ("first", "second", "first_only", "second_only", "p_value", "p_value_holm")
+    return csv_text(
+        header,
+        (
+            (
+                pair.first,
+                pair.second,
+                pair.test.gained,
+                pair.test.lost,
+                f"{pair.test.p:.3g}",
+                f"{pair.adjusted:.3g}",
+            )
+            for pair in pairs
+        ),
+    )
+
+
+def values_text(values: Values) -> str:
+    """Write a set of values in one line: ``C = 5.31, gamma = 0.0213``."""
+    return ", ".join(f"{name} = {_short(value)}" for name, value in values.items())
+
+
+def _row(model: ModelSummary) -> tuple[object, ...]:
+    error = model.calibration_error
+    return (
+        model.entry.name,
+        model.entry.title,
+        values_text(model.result.best_trial.values),
+        *(rounded(model.scores.value(metric)) for metric in METRICS),
+        rounded(model.intervals["accuracy"].low),
+        rounded(model.intervals["accuracy"].high),
+        None if error is None else rounded(error),
+        round(model.result.fit_seconds, 1),
+        round(model.result.predict_seconds, 1),
+    )
+
+
+def _plain(value: Value) -> Value:
+    return significant(value) if isinstance(value, float) else value
+
+
+def _short(value: Value) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def model_pictures(model: ModelSummary, classes: Sequence[str]) -> tuple[Picture, ...]:
+    """Draw one classifier's ``confusion`` matrix and ``roc`` curves on the holdout."""
+    areas = [each.roc_auc for each in model.by_class]
+    return confusion_and_roc(model.confusion, model.curves, areas, classes)
+
+
+def contest_pictures(
+    models: Sequence[ModelSummary], *, rows: int, holdout: int
+) -> tuple[Picture, ...]:
+    """Draw ``accuracy_time``: what each classifier's accuracy costs."""
+    costs = [
+        ModelCost(
+            title=model.entry.title,
+            accuracy=model.scores.accuracy,
+            low=model.intervals["accuracy"].low,
+            high=model.intervals["accuracy"].high,
+            fit_seconds=model.result.fit_seconds,
+            predict_seconds=model.result.predict_seconds,
+        )
+        for model in models
+    ]
+    alt = "Holdout accuracy of each classifier against the time to fit and to predict."
+    return (drawn("accuracy_time", alt, accuracy_against_time(costs, rows=rows, holdout=holdout)),)

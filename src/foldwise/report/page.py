@@ -6,13 +6,12 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from foldwise.model.scores import METRICS
 from foldwise.report.findings import Findings
-from foldwise.report.limits import limits
 from foldwise.report.picture import Picture
 from foldwise.report.wording import (
     chosen,
     counted,
+    limits,
     metric_label,
     number,
     percent,
@@ -20,6 +19,7 @@ from foldwise.report.wording import (
     span,
     strength,
 )
+from foldwise.stats.scores import METRICS
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from foldwise.errors import SettingsError
-from foldwise.model.scores import METRICS
+from foldwise.stats.scores import METRICS
 
 REFERENCES = Path("reference.json")
 

@@ -1,9 +1,20 @@
-"""How metrics and numbers are worded, the same in figures, card and page."""
+"""How numbers and names are written for people, and how much is shown.
 
+How metrics and numbers are worded, the same in figures, card and page.
+
+What the figures do not say: the limits that card and page state in the same words.
+
+Tables as text: rounded, ordered and ended the same way every time, so that re-runs agree.
+"""
+
+import csv
+import io
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 
-from foldwise.search.intervals import Interval
+from foldwise.stats.intervals import Interval
 
 _METRICS = {
     "accuracy": "accuracy",
@@ -66,3 +77,61 @@ def brief(name: str, length: int = 16) -> str:
 def counted(number: int, noun: str) -> str:
     """Write a number of things: ``1 image``, ``1,200 images``."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+_LIMITS = """
+The outer folds estimate the procedure trained on {outer} of the development rows; the final model
+is trained on all of them and is usually a little better.
+
+The intervals are conditional on the partition that the seed gave. Folds are shuffled, so that
+related images, those by one writer say, may stand on both sides of a fold: new writers can be
+harder.
+
+The best C depends on the number of training rows: the final C is chosen by fits on {outer} of
+them, each outer fold's C by fits on {inner}. How far apart these C's lie also tells how finely the
+search looked: it is no interval for the best one.
+
+The corrected interval of the outer mean (Nadeau and Bengio) is conservative. The pooled one takes
+all rows as independent and leaves out that the folds share training rows.
+
+The bootstrap intervals of the holdout take the model as given: they hold how the holdout was
+drawn, not how training could have come out.
+
+The holdout is a budget: each further model scored on it makes the next comparison on it worth less.
+"""
+
+
+def limits(folds: int) -> tuple[str, ...]:
+    """Word the limits of a nested search with ``folds`` outer folds, a paragraph each."""
+    text = _LIMITS.format(outer=Fraction(folds - 1, folds), inner=Fraction(folds - 2, folds))
+    return tuple(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+
+
+Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
+
+DIGITS = 6
+"""Decimals of a score. Bootstrap and fold noise start at the third."""
+
+
+def rounded(value: float) -> float | None:
+    """Round a score to six decimals; None where there is no number, since JSON has no NaN."""
+    return None if math.isnan(value) else round(float(value), DIGITS) + 0.0  # no -0.0
+
+
+def significant(value: float) -> float:
+    """Round a ``C`` to six significant digits, whatever its size."""
+    return float(f"{value:.6g}")
+
+
+def json_text(document: Mapping[str, Json]) -> str:
+    """Write the document as JSON, two spaces deep, in its own order, with a last newline."""
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Write rows as CSV with a header; quoted where needed, lines end with a newline everywhere."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return stream.getvalue()

@@ -12,17 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.errors import SearchError
-from foldwise.model.linear import Fit, FitOutcome, LinearModel
-from foldwise.model.scores import Scores
-from foldwise.search.encoding import trial_from_json, trial_to_json
-from foldwise.search.results import (
+from foldwise.search.trials import (
     FINAL_STUDY,
     FinalModel,
     FitCounts,
     OuterFold,
     SearchResult,
     Trial,
+    trial_from_json,
+    trial_to_json,
 )
+from foldwise.solver.linear import Fit, FitOutcome, LinearModel
+from foldwise.stats.scores import Scores
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -7,10 +7,10 @@ import numpy as np
 
 from foldwise.compare.sample import Sample, draw_sample
 from foldwise.data.dataset import Split
-from foldwise.search.folds import FoldPlan
-from foldwise.search.values import ValuesTrial
+from foldwise.search.plan import FoldPlan
+from foldwise.search.trials import ValuesTrial
 from foldwise.settings import Between, Dimension, Entry, Value, load_entries
-from tests.unit.model.solver_cases import digits
+from tests.unit.solver.solver_cases import digits
 
 SHIPPED = Path(__file__).parents[3] / "comparison" / "params.yaml"
 SEED = 3

@@ -6,7 +6,7 @@ import numpy as np
 
 from foldwise.compare.archive import EntryResult
 from foldwise.compare.predictions import Predictions
-from foldwise.search.values import ScoredPart, ValuesTrial
+from foldwise.search.trials import ScoredPart, ValuesTrial
 from foldwise.settings import Between, Dimension, Entry, OneOf
 from tests.factories import make_scores
 from tests.unit.compare.entry_cases import make_entry

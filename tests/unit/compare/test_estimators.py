@@ -8,7 +8,7 @@ from foldwise.compare.predictions import predict
 from foldwise.errors import SettingsError
 from foldwise.settings import Between
 from tests.unit.compare.entry_cases import make_entry, make_split, shipped_entries
-from tests.unit.model.solver_cases import two_digits
+from tests.unit.solver.solver_cases import two_digits
 
 ANY = {"C": Between(0.1, 1.0, is_log=True)}
 

@@ -11,7 +11,7 @@ from foldwise.compare.estimators import build
 from foldwise.compare.measuring import Measured, measure
 from foldwise.compare.predictions import Predictions, predict
 from foldwise.errors import SearchError
-from foldwise.search.results import Progress
+from foldwise.search.trials import Progress
 from tests.unit.compare.entry_cases import make_entry, make_split, shipped_entries
 from tests.unit.compare.result_cases import make_result
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from foldwise.compare.sample import draw_sample
 from foldwise.data.dataset import Split
 from foldwise.errors import DataError
-from foldwise.search.folds import FoldPlan
+from foldwise.search.plan import FoldPlan
 from tests.unit.compare.entry_cases import FOLDS, make_entry, make_sample, make_split
 
 SPLIT = make_split()

@@ -9,8 +9,7 @@ import pytest
 from foldwise.compare.estimators import build
 from foldwise.compare.predictions import predict
 from foldwise.compare.tuning import Book, EntryStudy
-from foldwise.search.results import Progress
-from foldwise.search.values import ValuesTrial
+from foldwise.search.trials import Progress, ValuesTrial
 from foldwise.settings import Entry
 from tests.unit.compare.entry_cases import (
     FOLDS,

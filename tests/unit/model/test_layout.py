@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from foldwise.errors import DataError
-from foldwise.model.layout import Layout
-from tests.unit.model.solver_cases import digits
+from foldwise.solver.layout import Layout
+from tests.unit.solver.solver_cases import digits
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,12 @@
 import numpy as np
 
 from foldwise.data.dataset import DataInfo
-from foldwise.model.linear import LinearModel
-from foldwise.model.scores import METRICS
-from foldwise.report.findings import Findings
-from foldwise.report.holdout import HoldoutSummary, summarise_holdout
-from foldwise.report.judged import Judged
-from foldwise.report.origin import origin
+from foldwise.report.findings import Findings, HoldoutSummary, Judged, origin, summarise_holdout
 from foldwise.report.reference import Reference
-from foldwise.report.summary import SearchSummary, summarise_search
-from foldwise.search.results import SearchResult
+from foldwise.search.summary import SearchSummary, summarise_search
+from foldwise.search.trials import SearchResult
+from foldwise.solver.linear import LinearModel
+from foldwise.stats.scores import METRICS
 from tests.factories import make_result
 
 LOW, HIGH = 1e-4, 10.0

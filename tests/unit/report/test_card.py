@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from foldwise.report import card
-from foldwise.report.limits import limits
+from foldwise.report.wording import limits
 from tests.unit.report.findings_cases import PUBLISHED, TAGS, make_findings, make_judged
 
 

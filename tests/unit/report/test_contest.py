@@ -6,12 +6,20 @@ from dataclasses import replace
 
 import pytest
 
-from foldwise.report.contest import ModelSummary, summarise_model, summarise_pairs
-from foldwise.report.contest_album import contest_pictures, model_pictures
+from foldwise.report.contest import (
+    ModelSummary,
+    contest_pictures,
+    model_pictures,
+    model_report,
+    models_csv,
+    pairs_csv,
+    summarise_model,
+    summarise_pairs,
+    values_text,
+)
 from foldwise.report.figures.contest import ModelCost, accuracy_against_time
 from foldwise.report.picture import Picture
-from foldwise.report.tables.contest import model_report, models_csv, pairs_csv, values_text
-from foldwise.report.tables.text import json_text
+from foldwise.report.wording import json_text
 from tests.unit.compare.result_cases import LABELS, ROWS, make_result, make_searched_entry
 
 

@@ -10,12 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from foldwise.report import figures, page
-from foldwise.report.album import (
-    data_pictures,
-    fold_pictures,
-    holdout_pictures,
-    search_pictures,
-)
+from foldwise.report.album import data_pictures, fold_pictures, holdout_pictures, search_pictures
 from foldwise.report.picture import Picture, picture_files
 from tests.factories import make_outer_fold, make_result
 from tests.unit.report.findings_cases import (

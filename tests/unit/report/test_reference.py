@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from foldwise.errors import SettingsError
-from foldwise.model.scores import METRICS
 from foldwise.report.reference import read_reference
+from foldwise.stats.scores import METRICS
 
 ENTRY = {
     "title": "the report",

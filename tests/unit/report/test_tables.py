@@ -8,13 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from foldwise.model.scores import METRICS
 from foldwise.report.tables import (
     calibration_csv,
     confusion_csv,
     curve_csv,
     evaluation,
-    json_text,
     mistakes_csv,
     per_class_csv,
     predictions_csv,
@@ -22,7 +20,8 @@ from foldwise.report.tables import (
     trials_csv,
     tuning,
 )
-from foldwise.report.tables.text import csv_text, rounded
+from foldwise.report.wording import csv_text, json_text, rounded
+from foldwise.stats.scores import METRICS
 from tests.factories import make_result
 from tests.unit.report.findings_cases import (
     make_holdout_summary,

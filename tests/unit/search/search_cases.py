@@ -2,15 +2,15 @@
 
 import os
 
-from foldwise.model.fitting import SolverOptions
-from foldwise.model.layout import Layout
-from foldwise.model.path import Path
-from foldwise.search.engine import LocalEngine
-from foldwise.search.folds import FoldPlan
+from foldwise.search.engines.batched import LocalEngine
 from foldwise.search.nested import Book, NestedSearch, Shelf
-from foldwise.search.results import Event, Progress, Tracing, Trial
-from foldwise.search.study.sampling import SearchSpace
-from tests.unit.model.solver_cases import digits
+from foldwise.search.plan import FoldPlan
+from foldwise.search.space import SearchSpace
+from foldwise.search.trials import Event, Progress, Tracing, Trial
+from foldwise.solver.fits import SolverOptions
+from foldwise.solver.layout import Layout
+from foldwise.solver.paths import Path
+from tests.unit.solver.solver_cases import digits
 
 SPACE = SearchSpace(low=1e-4, high=10.0, sampler="tpe", startup=3, seed=5, metric="log_loss")
 

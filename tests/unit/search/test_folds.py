@@ -11,7 +11,7 @@ from foldwise.data.augment import SHIFTS, shifted
 from foldwise.data.dataset import PREPARED, load
 from foldwise.data.preparation import prepare_data
 from foldwise.errors import DataError
-from foldwise.search.folds import FoldPlan
+from foldwise.search.plan import FoldPlan
 from foldwise.settings import PrepareSettings, Settings
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import foldwise
-from foldwise.search.identity import SEARCH_ROOMS, code_digest, search_key
+from foldwise.search.version import SEARCH_ROOMS, code_digest, search_key
 from foldwise.settings import TuneSettings
 
 TUNE = TuneSettings()

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from foldwise.errors import DataError
-from foldwise.model.linear import probabilities
-from foldwise.search.results import FINAL_STUDY, FinalModel, OuterFold, SearchResult, Trial
-from foldwise.search.study.sampling import SearchSpace
+from foldwise.search.space import SearchSpace
+from foldwise.search.trials import FINAL_STUDY, FinalModel, OuterFold, SearchResult, Trial
+from foldwise.solver.linear import probabilities
 from tests.unit.search.search_cases import SPACE, Memory, nested_search, told
 
 

@@ -5,9 +5,9 @@ from pathlib import Path as FilePath
 import numpy as np
 import pytest
 
-from foldwise.model.path import Path
-from foldwise.search.results import SearchResult, Tracing
-from foldwise.search.shelf import PathShelf
+from foldwise.search.engines.batched import PathShelf
+from foldwise.search.trials import SearchResult, Tracing
+from foldwise.solver.paths import Path
 from tests.unit.search.search_cases import Memory, nested_search, told
 
 PATH = Path(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foldwise.search.study.spaces import ValuesSpace
-from foldwise.search.values import ScoredPart, Values, ValuesTrial
+from foldwise.search.space import ValuesSpace
+from foldwise.search.trials import ScoredPart, Values, ValuesTrial
 from foldwise.settings import Between, OneOf
 from tests.factories import make_scores
 

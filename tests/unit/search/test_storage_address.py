@@ -3,8 +3,7 @@
 import pytest
 
 from foldwise.errors import SearchError
-from foldwise.search.study.address import shown, storage_url
-from foldwise.search.study.storage import open_book
+from foldwise.search.book import open_book, shown, storage_url
 from tests.unit.search.search_cases import SPACE
 
 NOBODY = "127.0.0.1:1"  # nothing listens on this port

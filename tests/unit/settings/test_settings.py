@@ -8,7 +8,6 @@ import pytest
 from pydantic import TypeAdapter
 
 from foldwise.errors import SettingsError
-from foldwise.model.scores import METRICS
 from foldwise.settings import (
     Metric,
     PrepareSettings,
@@ -19,6 +18,7 @@ from foldwise.settings import (
     parameters_digest,
     reference_tables,
 )
+from foldwise.stats.scores import METRICS
 
 PROJECT = Path(__file__).parents[3]
 

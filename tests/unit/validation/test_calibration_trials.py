@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from foldwise.model.scores import predicted_codes
-from foldwise.search.folds import FoldPlan
-from foldwise.tracking.promotion import compare, paired_bound
-from tests.unit.model.predictions import draw_predictions
+from foldwise.registry.gate import compare
+from foldwise.search.plan import FoldPlan
+from foldwise.stats.paired import paired_bound
+from foldwise.stats.scores import predicted_codes
+from tests.unit.solver.predictions import draw_predictions
 from validation.challengers import Origin, Population, Rival, common_loss, rival, rivals
 from validation.coverage import FOLDS, Sample, World, coverage, search
 from validation.gate_trials import (

@@ -1,1 +1,0 @@
-"""What we learn: the batched solver, the linear model as numbers, its scores."""

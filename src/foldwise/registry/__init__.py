@@ -1,0 +1,1 @@
+"""Registered versions: evidence, the gate, the champion, the audit."""

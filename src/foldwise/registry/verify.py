@@ -1,0 +1,187 @@
+"""Is what serves what was evaluated? Bytes, numbers, data, origin and figures, looked at again."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foldwise.registry.audit import Check, advised, all_hold, judged, same_digest
+from foldwise.registry.evidence import Evidence, labels_digest
+from foldwise.registry.snapshot import Version, fetch_files
+from foldwise.registry.stored_model import StoredModel, files_digest, read_model
+from foldwise.runs.lineage import git_knows, library_versions, machine
+from foldwise.search.engines.pipeline import content_digest
+from foldwise.settings import Settings, parameters_digest
+from foldwise.stats.scores import METRICS, calibration_error, score
+from foldwise.store.faults import store_faults
+from foldwise.store.open import Store
+
+_SAME_MACHINE, _ELSEWHERE = 1e-9, 1e-6
+_BLOCK_ROWS = 2048
+_RUNS_WITH = ("library.scikit-learn", "library.skops", "library.numpy", "library.mlflow")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Holdout:
+    """The holdout as it lies prepared: what a version is predicted on again.
+
+    Attributes
+    ----------
+    digest : str
+        Of what is there now.
+    images : uint8 array (rows, features)
+    labels : int64 array (rows,)
+    """
+
+    digest: str
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verification:
+    """What was found on looking at a version again.
+
+    Attributes
+    ----------
+    version : Version
+    checks : tuple of Check
+    evidence : Evidence or None
+        None if the files aren't those that were registered: they were not opened then.
+    probabilities : float64 array (rows, classes) or None
+        Predicted on the holdout; None without evidence or with another holdout.
+    """
+
+    version: Version
+    checks: tuple[Check, ...]
+    evidence: Evidence | None
+    probabilities: NDArray[np.float64] | None
+
+    @property
+    def holds(self) -> bool:
+        """Whether no check failed."""
+        return all_hold(self.checks)
+
+
+def verify(store: Store, version: Version, holdout: Holdout, settings: Settings) -> Verification:
+    """Look at everything a version claims: its files first, unopened, then what is in them.
+
+    The labels predicted on the holdout must be the same, the scores within 1e-9 on the machine
+    and with the libraries of the registration, within 1e-6 elsewhere. A changed commit, library
+    or params.yaml is a warning: it doesn't change what serves.
+
+    Raises
+    ------
+    StoreError
+        The files can't be fetched, or hold a type that isn't trusted; nothing was run then.
+    """
+    with TemporaryDirectory(prefix="foldwise-") as folder:
+        files = fetch_files(store, version, Path(folder))
+        found = files_digest(files)
+        told = version.tags.get("bytes_digest", "")
+        unchanged = same_digest("stored files", found, told)
+        if unchanged.verdict == "fail":
+            closed = Check("model", "not opened", "files as registered", "fail")
+            return Verification(version, (unchanged, closed), None, None)
+        stored = read_model(files)
+    probabilities = None
+    if stored.evidence.data.holdout_digest == holdout.digest:
+        probabilities = _predict(stored.pipeline, holdout.images)
+    checks = (
+        unchanged,
+        *_contents(version, stored),
+        same_digest("holdout", holdout.digest, version.tags.get("holdout_digest", "")),
+        *_figures(version, stored.evidence, probabilities, holdout.labels),
+        *_origin(store, version, settings),
+    )
+    return Verification(version, checks, stored.evidence, probabilities)
+
+
+def _contents(version: Version, stored: StoredModel) -> Iterator[Check]:
+    tags, evidence = version.tags, stored.evidence
+    found = content_digest(stored.model, evidence.classes)
+    yield same_digest("model's numbers", found, tags.get("content_digest", ""))
+    yield same_digest("evidence", evidence.digest, tags.get("evidence_digest", ""))
+
+
+def _figures(
+    version: Version,
+    evidence: Evidence,
+    probabilities: NDArray[np.float64] | None,
+    labels: NDArray[np.int64],
+) -> Iterator[Check]:
+    if probabilities is None:
+        yield Check("labels, scores", "not predicted", "the holdout evaluated on", "fail")
+        return
+    found = labels_digest(probabilities)
+    yield same_digest("predicted labels", found, evidence.labels_digest)
+    again = score(probabilities, labels)
+    difference = max(
+        abs(calibration_error(probabilities, labels) - evidence.calibration_error),
+        *(abs(again.value(name) - evidence.holdout.value(name)) for name in METRICS),
+    )
+    bound = _SAME_MACHINE if _is_at_home(version.tags) else _ELSEWHERE
+    where = "same machine" if bound == _SAME_MACHINE else "another machine or library"
+    yield judged(
+        "scores", f"differ by {difference:.1e}", f"<= {bound:.0e} ({where})",
+        holds=difference <= bound,
+    )  # fmt: skip
+
+
+def _origin(store: Store, version: Version, settings: Settings) -> Iterator[Check]:
+    tags = version.tags
+    commit = tags.get("git.commit", "")
+    dirty = tags.get("git.dirty") != "false"
+    yield advised(
+        "git commit",
+        (commit[:12] or "none") + (" with uncommitted changes" if commit and dirty else ""),
+        "clean, known here",
+        holds=bool(commit) and not dirty and git_knows(store.root, commit),
+    )
+    told = tags.get("parameters_digest", "")
+    recorded = _run_tag(store, version, "parameters_digest")
+    if recorded not in (None, told):
+        yield same_digest("parameters", told, recorded or "")
+    else:
+        now = parameters_digest(settings)
+        yield advised("parameters", told[:12], f"{now[:12]} (params.yaml)", holds=told == now)
+    others = [
+        f"{name.removeprefix('library.')} {tags.get(name, '?')}"
+        for name in _RUNS_WITH
+        if tags.get(name) != library_versions().get(name)
+    ]
+    yield advised("libraries", ", ".join(others) or "the same", "as here", holds=not others)
+
+
+def _run_tag(store: Store, version: Version, tag: str) -> str | None:
+    """A tag of the version's pipeline run; None if the run is gone."""
+    from mlflow.exceptions import MlflowException
+
+    with store_faults(f"reading the run of version {version.number}"):
+        try:
+            return store.client.get_run(version.run_id).data.tags.get(tag)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return None
+
+
+def _is_at_home(tags: Mapping[str, str]) -> bool:
+    here = library_versions()
+    return tags.get("machine") == machine() and all(
+        tags.get(name) == here.get(name) for name in _RUNS_WITH
+    )
+
+
+def _predict(pipeline: Any, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    # In blocks, because scikit-learn turns what it is given into float64 at once.
+    return np.concatenate(
+        [
+            pipeline.predict_proba(images[start : start + _BLOCK_ROWS])
+            for start in range(0, len(images), _BLOCK_ROWS)
+        ]
+    )

@@ -1,0 +1,217 @@
+"""Figures of the holdout: confusion, ROC curves, calibration.
+
+Confusion matrix: counts and row shares, with the mistakes on a colour scale of their own.
+
+ROC curves, one class against the rest, with the corner that matters enlarged.
+
+Reliability diagram: whether the probabilities can be taken at their word.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+from numpy.typing import NDArray
+
+from foldwise.palette import FOLD_COLOURS
+from foldwise.report.figures.style import BLUE, FAINT, INK, MUTED, canvas, fit_labels, shown, styled
+from foldwise.report.wording import counted, percent
+from foldwise.stats.scores import Rates, ReliabilityBin
+
+_DETAILED = 12
+"""Up to this many classes a cell holds count and share, beyond it the count alone."""
+_WRITTEN = 30
+"""Beyond this many classes nothing fits into a cell."""
+
+
+@styled
+def confusion_matrix(counts: NDArray[np.int64], classes: Sequence[str]) -> Figure:
+    """Show counts (actual, predicted), with each cell's share of its row.
+
+    The diagonal would drown the rest on a common scale: correct predictions are blue, mistakes
+    orange, each by its share of the row; both darken with the share, so grey prints work too.
+    """
+    classes = shown(classes)
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = counts / np.maximum(totals, 1)
+    wrong = int(counts.sum() - np.trace(counts))
+    correct = percent(1 - wrong / counts.sum(), digits=2)
+    figure = canvas(
+        f"{correct} correct, {counted(wrong, 'mistake')} of {counts.sum():,}",
+        min(6.6, 1.6 + 0.9 * len(classes)),
+    )
+    axes = figure.subplots()
+    _draw_cells(axes, shares)
+    _write_cells(axes, counts, shares)
+    axes.set_xticks(range(len(classes)), classes)
+    axes.set_yticks(range(len(classes)), classes)
+    fit_labels(axes, classes)
+    axes.grid(visible=False)
+    axes.set_xlabel("Predicted class (blue: correct, orange: mistakes; each row adds up to 100 %)")
+    axes.set_ylabel("Actual class")
+    return figure
+
+
+def _draw_cells(axes: Axes, shares: NDArray[np.float64]) -> None:
+    diagonal = np.eye(len(shares), dtype=bool)
+    worst = max(float(shares[~diagonal].max()), 1e-9)
+    axes.imshow(
+        np.ma.masked_array(shares, ~diagonal), aspect="auto", cmap="Blues", norm=Normalize(0, 1.3)
+    )
+    axes.imshow(
+        np.ma.masked_array(shares, diagonal),
+        aspect="auto",
+        cmap="Oranges",
+        norm=Normalize(0, worst * 1.2),
+    )
+
+
+def _write_cells(axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
+    diagonal, detailed = np.eye(len(shares), dtype=bool), len(shares) <= _DETAILED
+    darkest = np.where(diagonal, 1.0, max(float(shares[~diagonal].max()), 1e-9))
+    for row, column in np.argwhere(counts > 0) if len(shares) <= _WRITTEN else ():
+        share = f"\n{percent(shares[row, column])}" if detailed else ""
+        is_dark = shares[row, column] > 0.75 * darkest[row, column]
+        axes.text(
+            column,
+            row,
+            f"{counts[row, column]:,}{share}",
+            ha="center",
+            va="center",
+            fontsize=8.5 if detailed else 7,
+            color="white" if is_dark else INK,
+        )
+
+
+_NAMED = 10
+"""Classes drawn in colour: the hardest. More can't be told apart, the others are grey."""
+# Each for two of ten classes, the harder one broad: told apart in grey, too.
+_DASHES = ("-", (0, (5, 1)), (0, (1, 1)), (0, (6, 1, 1, 1)), (0, (6, 1, 1, 1, 1, 1)))
+
+
+@styled
+def roc_curves(curves: Sequence[Rates], areas: Sequence[float], classes: Sequence[str]) -> Figure:
+    """Draw each class's true against false positive rate; right, the upper left corner enlarged.
+
+    Parameters
+    ----------
+    curves : one pair a class
+        False and true positive rates, ascending from 0 to 1.
+    areas : one a class
+        Areas under the curves. Classes are listed from the smallest, the hardest.
+    """
+    classes = shown(classes)
+    hardest = np.argsort(areas, kind="stable")
+    figure = canvas(
+        f"ROC AUC {np.nanmean(areas):.4f} (macro); hardest class: {classes[hardest[0]]}", 4.6
+    )
+    whole, corner = figure.subplots(1, 2)
+    for rank, code in reversed(list(enumerate(hardest))):
+        for axes in (whole, corner):
+            _draw(axes, curves[code], rank, f"{classes[code]}  {areas[code]:.4f}")
+    whole.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=":")
+    _frame(whole, 1.0, "one class against the rest")
+    edge = _corner(curves)
+    _frame(corner, edge, f"upper left corner, {1 / edge:.0f} times enlarged")
+    whole.set_ylabel("True positive rate")
+    handles, labels = whole.get_legend_handles_labels()
+    whole.legend(
+        handles[::-1],
+        labels[::-1],
+        title="class, AUC (hardest first)",
+        loc="lower right",
+        ncols=2 if len(labels) > 5 else 1,
+        fontsize=9,
+    )
+    return figure
+
+
+def _draw(axes: Axes, rates: Rates, rank: int, label: str) -> None:
+    if rank >= _NAMED:
+        axes.plot(*rates, color=FAINT, linewidth=1)
+        return
+    colour, dash = FOLD_COLOURS[rank], _DASHES[rank % len(_DASHES)]
+    width = 2.2 if rank < len(_DASHES) else 1.2
+    axes.plot(*rates, color=colour, linestyle=dash, linewidth=width, label=label)
+
+
+def _frame(axes: Axes, edge: float, title: str) -> None:
+    axes.set_xlim(-0.01 * edge, edge)
+    axes.set_ylim(1 - edge, 1 + 0.01 * edge)
+    axes.set_title(title)
+    axes.set_xlabel("False positive rate")
+
+
+def _corner(curves: Sequence[Rates]) -> float:
+    # The smallest corner that holds every curve's bend, the point furthest above the diagonal.
+    bends = []
+    for false, true in curves:
+        at = int(np.argmax(true - false))
+        bends.append(max(false[at], 1 - true[at]))
+    return next(edge for edge in (0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if max(bends) <= edge)
+
+
+_DEVIATIONS = 1.96
+
+
+@styled
+def reliability_diagram(bins: Sequence[ReliabilityBin], error: float) -> Figure:
+    """Share of correct predictions against the stated confidence, with 95 % intervals (Wilson's).
+
+    Below: how many images the model is so sure of. Points under the diagonal: too sure of itself.
+
+    Parameters
+    ----------
+    error : float
+        The calibration error, mean of |accuracy - confidence| over the images.
+    """
+    gap = sum(each.rows * (each.confidence - each.accuracy) for each in bins)
+    word = "too sure of itself" if gap > 0 else "too careful"
+    figure = canvas(f"Calibration error {error:.4f}; on the whole {word}", 6.0)
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    _draw_bins(above, bins)
+    for each in bins:
+        below.bar(
+            each.low,
+            each.rows,
+            width=each.high - each.low,
+            align="edge",
+            color=BLUE,
+            edgecolor="white",
+        )
+    below.set_yscale("log")
+    below.set_ylim(bottom=0.7)  # a bin of one image stays visible
+    below.set_ylabel("Images (log)")
+    below.set_xlabel("Confidence: probability of the predicted class")
+    below.set_xlim(min(each.low for each in bins), 1)
+    below.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+    return figure
+
+
+def _draw_bins(axes: Axes, bins: Sequence[ReliabilityBin]) -> None:
+    confidence = np.array([each.confidence for each in bins])
+    accuracy = np.array([each.accuracy for each in bins])
+    low, high = _wilson(accuracy, np.array([each.rows for each in bins]))
+    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":")
+    corner: dict[str, Any] = {"transform": axes.transAxes, "color": MUTED, "fontstyle": "italic"}
+    axes.text(0.02, 0.82, "too careful", **corner)
+    axes.text(0.98, 0.05, "too sure of itself", ha="right", **corner)
+    axes.vlines(confidence, low, high, color=BLUE, linewidth=3, alpha=0.4)
+    axes.plot(confidence, accuracy, "o", color=BLUE, markersize=6)
+    axes.set_ylim(0, 1.02)
+    axes.set_ylabel("Share predicted correctly (with 95 % interval)")
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+
+
+def _wilson(
+    shares: NDArray[np.float64], rows: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    # Wilson's interval stays within [0, 1] and is right for few rows (Wilson, 1927).
+    weight = _DEVIATIONS**2 / rows
+    middle = (shares + weight / 2) / (1 + weight)
+    half = np.sqrt(weight * (shares * (1 - shares) + weight / 4)) / (1 + weight)
+    return middle - half, middle + half

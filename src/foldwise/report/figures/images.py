@@ -1,0 +1,237 @@
+"""Figures that show images: samples, coefficients, mistakes.
+
+Rows of numbers as pictures, whatever shape the data says its images have.
+
+Figures with a row for each class: how well it is predicted, and what it looks like.
+
+Coefficients as images: which pixels speak for a class, and which against it.
+
+Mistakes to look at: the most confident ones, and the pairs most often confused.
+"""
+
+from collections.abc import Sequence
+from math import ceil
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from foldwise.report.figures.style import (
+    BLUE,
+    INK,
+    MUTED,
+    SIGNED,
+    bare,
+    canvas,
+    literal,
+    shown,
+    styled,
+)
+from foldwise.report.findings import Judged
+from foldwise.report.wording import brief, counted, percent
+from foldwise.solver.linear import LinearModel
+from foldwise.stats.intervals import Interval
+
+Shape = tuple[int, ...]
+
+
+def draw_image(axes: Axes, pixels: NDArray[np.uint8], shape: Shape) -> None:
+    """Draw one image (features,): dark ink on white, in colour where the shape has 3 channels.
+
+    Shapes that are no picture, (features,) for one, are drawn as a profile over the features.
+    """
+    bare(axes)
+    if _is_picture(shape):
+        axes.imshow(pixels.reshape(shape).squeeze(), cmap="gray_r", vmin=0, vmax=255)
+    else:
+        axes.fill_between(range(pixels.size), pixels, color=MUTED, linewidth=0)
+        axes.set_ylim(0, 255)
+
+
+def draw_strip(axes: Axes, images: NDArray[np.uint8], shape: Shape) -> None:
+    """Draw images (examples, features) side by side: one picture is faster than many axes."""
+    if not _is_picture(shape):
+        draw_image(axes, images.ravel(), (images.size,))
+        return
+    strip = np.concatenate([image.reshape(shape) for image in images], axis=1)
+    draw_image(axes, strip, strip.shape)
+    axes.set_anchor("W")
+
+
+def draw_signed(axes: Axes, values: NDArray[np.float64], shape: Shape, limit: float) -> None:
+    """Draw signed values (features,) on the common scale from -limit to limit; channels added."""
+    bare(axes)
+    if _is_picture(shape):
+        picture = values.reshape(*shape[:2], -1).sum(axis=2)
+        axes.imshow(picture, cmap=SIGNED, vmin=-limit, vmax=limit)
+    else:
+        axes.axhline(0, color=MUTED, linewidth=0.6)
+        axes.bar(range(values.size), values, width=1.0, color=SIGNED(np.sign(values) / 2 + 0.5))
+        axes.set_ylim(-limit, limit)
+
+
+def tallness(shape: Shape) -> float:
+    """Height of an image over its width, within [1/3, 3]; 1 for shapes that are no picture."""
+    return min(max(shape[0] / shape[1], 1 / 3), 3.0) if _is_picture(shape) else 1.0
+
+
+def _is_picture(shape: Shape) -> bool:
+    flat = len(shape) == 2 or (len(shape) == 3 and shape[2] in {1, 3, 4})
+    return flat and min(shape[:2]) > 1
+
+
+@styled
+def class_f1(
+    scores: Sequence[float], intervals: Sequence[Interval], classes: Sequence[str]
+) -> Figure:
+    """F1 of each class with its interval, the hardest class on top; dotted: their mean."""
+    classes = shown(classes)
+    order = np.argsort(scores, kind="stable")
+    confidence = intervals[0].confidence
+    figure = canvas(
+        f"F1 {np.mean(scores):.3f} (macro); hardest class: {classes[order[0]]}",
+        1.2 + 0.3 * len(classes),
+    )
+    axes = figure.subplots()
+    for row, code in enumerate(order):
+        low, high = intervals[code].low, intervals[code].high
+        axes.barh(row, high - low, left=low, height=0.6, color=BLUE, alpha=0.3)
+        axes.plot([scores[code]] * 2, [row - 0.3, row + 0.3], color=BLUE, linewidth=2.5)
+        axes.text(scores[code], row, f" {scores[code]:.3f}", va="center", fontsize=9, color=INK)
+    axes.axvline(float(np.mean(scores)), color=MUTED, linewidth=1, linestyle=":")
+    axes.set_yticks(range(len(classes)), [classes[code] for code in order])
+    axes.set_ylim(len(classes) - 0.5, -0.5)
+    lows, highs = [each.low for each in intervals], [each.high for each in intervals]
+    margin = 0.03 * (max(highs) - min(lows)) or 0.01
+    axes.set_xlim(min(lows) - margin, max(highs) + margin)
+    axes.set_ylabel("Class")
+    axes.set_xlabel(
+        f"F1 score (bar: {percent(confidence, digits=0)} bootstrap interval; dotted: mean)"
+    )
+    return figure
+
+
+@styled
+def class_samples(
+    counts: Sequence[int],
+    samples: Sequence[NDArray[np.uint8]],
+    classes: Sequence[str],
+    shape: Shape,
+) -> Figure:
+    """Show the number of images of each class, and some of them.
+
+    Parameters
+    ----------
+    counts : one a class
+        Images in the development set.
+    samples : one uint8 array (examples, features) a class
+    """
+    figure = canvas(f"{sum(counts):,} images of {len(classes)} classes", 1.0 + 0.5 * len(classes))
+    classes = shown(classes)
+    left, right = figure.subplots(1, 2, width_ratios=[3, 5])
+    _draw_counts(left, counts, classes)
+    bare(right)
+    for row, images in enumerate(samples, start=1):
+        # Places within the right panel, which is as high as the left: each beside its bar.
+        place = (0, 1 - row / len(classes), 1, 0.94 / len(classes))
+        draw_strip(right.inset_axes(place), images, shape)
+    return figure
+
+
+def _draw_counts(axes: Axes, counts: Sequence[int], classes: Sequence[str]) -> None:
+    axes.barh(range(len(classes)), counts, color=BLUE, height=0.6)
+    for row, count in enumerate(counts):
+        axes.text(count, row, f" {count:,}", va="center", fontsize=9)
+    axes.set_xlim(0, 1.2 * max(counts))
+    axes.set_yticks(range(len(classes)), list(classes))
+    axes.set_ylim(len(classes) - 0.5, -0.5)
+    axes.set_ylabel("Class")
+    axes.set_xlabel("Images in the development set")
+    axes.locator_params(axis="x", nbins=4)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+
+
+_COLUMNS = 5
+
+
+@styled
+def coefficient_images(model: LinearModel, classes: Sequence[str], shape: Shape) -> Figure:
+    """One image of the coefficients for each class, all on one scale.
+
+    The coefficients are for standardised pixels: the change in the class's score when a pixel
+    grows by one standard deviation. The scale ends at the 99.5th percentile of the magnitudes.
+    Two classes have one image, of the second against the first.
+    """
+    classes = shown(classes)
+    titles = list(classes) if len(classes) > 2 else [f"{classes[1]} against {classes[0]}"]
+    columns = min(_COLUMNS, len(titles))
+    rows = ceil(len(titles) / columns)
+    limit = float(np.quantile(np.abs(model.coefficients), 0.995)) or 1.0
+    figure = canvas(
+        "What the model looks for: light pixels for the class, dark against",
+        max(2.8, 0.6 + (0.3 + 1.2 * tallness(shape)) * rows),
+    )
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in panels[len(titles) :]:
+        axes.set_axis_off()
+    for axes, title, weights in zip(panels, titles, model.coefficients, strict=False):
+        draw_signed(axes, weights, shape, limit)
+        axes.set_title(title, loc="center")
+    scale = ScalarMappable(Normalize(-limit, limit), SIGNED)
+    figure.colorbar(
+        scale,
+        ax=list(panels),
+        location="right",
+        shrink=0.95,
+        aspect=30,
+        panchor=False,
+        extend="both",
+        label="Coefficient (per standard deviation)",
+    )
+    return figure
+
+
+@styled
+def confident_mistakes(judged: Judged, *, columns: int = 6, rows: int = 4) -> Figure:
+    """Show the wrong predictions the model was surest of: actual → predicted (probability)."""
+    shown = judged.mistakes()[: columns * rows]
+    rows = max(1, ceil(len(shown) / columns))
+    title = "Surest mistakes: actual → predicted (probability)" if len(shown) else "No mistakes"
+    verdicts = [judged.verdict(int(row)) for row in shown]
+    lines = max((verdict.count("\n") for verdict in verdicts), default=0)
+    figure = canvas(title, 0.6 + (1.55 + 0.17 * lines) * rows)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in panels[len(shown) :]:
+        axes.set_axis_off()
+    for axes, row, verdict in zip(panels, shown, verdicts, strict=False):
+        draw_image(axes, judged.images[row], judged.shape)
+        axes.set_title(literal(verdict), loc="center", fontsize=9.5)
+    return figure
+
+
+@styled
+def confused_pairs(judged: Judged, *, pairs: int = 6, examples: int = 8) -> Figure:
+    """Show the commonest confusions, each with its number and the surest of its images."""
+    common = judged.confusions(pairs)
+    rows = max(1, len(common))
+    title = (
+        "Commonest confusions: actual → predicted (share of the actual class)"
+        if common
+        else "No confusions"
+    )
+    figure = canvas(title, 0.6 + 0.95 * rows)
+    grid = figure.subplots(rows, examples + 1, squeeze=False)
+    for axes in grid.ravel():
+        axes.set_axis_off()
+    for line, pair in zip(grid, common, strict=False):
+        actual, predicted = (brief(judged.classes[c]) for c in (pair.actual, pair.predicted))
+        text = f"{actual} → {predicted}\n{counted(pair.rows, 'image')}\n{percent(pair.share)}"
+        line[0].text(0, 0.5, literal(text), va="center", transform=line[0].transAxes)
+        for axes, row in zip(line[1:], judged.mistakes_of(pair), strict=False):
+            draw_image(axes, judged.images[row], judged.shape)
+            sure = percent(float(judged.probabilities[row].max()), digits=0)
+            axes.set_title(sure, loc="center", fontsize=9)
+    return figure

@@ -1,0 +1,1 @@
+"""The tree of runs that a search should leave in MLflow."""

@@ -1,0 +1,1 @@
+"""Who makes the fits that a search asks for."""

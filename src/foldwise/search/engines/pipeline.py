@@ -1,0 +1,110 @@
+"""A linear model as a stock scikit-learn Pipeline, so that serving it needs none of our code."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import LabelBinarizer, StandardScaler
+
+from foldwise.solver.linear import LinearModel, Multiclass
+
+Classes = Sequence[int] | Sequence[str]
+
+
+def to_pipeline(model: LinearModel, classes: Classes) -> Pipeline:
+    """Make the fitted ``Pipeline(StandardScaler, classifier)`` that computes what ``model`` does.
+
+    The classifier is a LogisticRegression, or for one-vs-rest with three classes and more a
+    OneVsRestClassifier of LogisticRegressions. Only what a fit would have learned and prediction
+    needs is set: the rows' number and variances, which the model doesn't know, stay unset.
+
+    Parameters
+    ----------
+    model : LinearModel
+    classes : ints or strings (classes,)
+        What ``predict`` answers, in the order of the class codes.
+    """
+    labels = np.asarray(classes)
+    if len(model.coefficients) == 1 or model.multiclass == "multinomial":
+        classifier = _logistic(model, labels, slice(None))
+    else:
+        classifier = _one_vs_rest(model, labels)
+    return Pipeline([("scaler", _scaler(model)), ("classifier", classifier)])
+
+
+def from_pipeline(pipeline: Pipeline) -> LinearModel:
+    """Read the numbers back out of a pipeline made by :func:`to_pipeline`.
+
+    Two classes come back as ``multinomial``, because both kinds are the same sigmoid there.
+
+    Raises
+    ------
+    ValueError
+        The pipeline is not of that form.
+    """
+    steps = tuple(type(step) for _, step in pipeline.steps)
+    if steps not in ((StandardScaler, LogisticRegression), (StandardScaler, OneVsRestClassifier)):
+        names = ", ".join(kind.__name__ for kind in steps)
+        raise ValueError(f"a StandardScaler and a linear classifier are expected, got {names}")
+    scaler, classifier = pipeline[0], pipeline[1]
+    multiclass: Multiclass = "multinomial"
+    members = [classifier]
+    if isinstance(classifier, OneVsRestClassifier):
+        multiclass, members = "ovr", classifier.estimators_
+    return LinearModel(
+        C=float(members[0].C),
+        multiclass=multiclass,
+        mean=scaler.mean_,
+        scale=scaler.scale_,
+        coefficients=np.concatenate([member.coef_ for member in members]),
+        intercepts=np.concatenate([member.intercept_ for member in members]),
+    )
+
+
+def content_digest(model: LinearModel, classes: Classes) -> str:
+    """SHA-256 (hexadecimal) of the function that a model computes.
+
+    Over the link, the classes, and the means, scales, coefficients and intercepts as
+    little-endian float64. Two fits that compute the same have the same digest, however they
+    were stored; C, which only led there, isn't in it.
+    """
+    link = "sigmoid" if len(model.coefficients) == 1 else model.multiclass
+    head = {"link": link, "classes": list(classes), "features": len(model.mean)}
+    digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
+    for numbers in (model.mean, model.scale, model.coefficients, model.intercepts):
+        # Adding zero turns -0.0, which computes the same, into 0.0.
+        digest.update(np.ascontiguousarray(numbers + 0.0, dtype="<f8").tobytes())
+    return digest.hexdigest()
+
+
+def _scaler(model: LinearModel) -> StandardScaler:
+    scaler = StandardScaler()
+    scaler.mean_ = np.array(model.mean)
+    scaler.scale_ = np.array(model.scale)
+    scaler.n_features_in_ = len(model.mean)
+    return scaler
+
+
+def _logistic(model: LinearModel, labels: NDArray[np.generic], rows: slice) -> LogisticRegression:
+    classifier = LogisticRegression(C=model.C)
+    classifier.classes_ = labels
+    classifier.coef_ = np.array(model.coefficients[rows])
+    classifier.intercept_ = np.array(model.intercepts[rows])
+    classifier.n_features_in_ = len(model.mean)
+    return classifier
+
+
+def _one_vs_rest(model: LinearModel, labels: NDArray[np.generic]) -> OneVsRestClassifier:
+    classifier = OneVsRestClassifier(LogisticRegression(C=model.C))
+    classifier.label_binarizer_ = LabelBinarizer(sparse_output=True).fit(labels)
+    classifier.classes_ = labels
+    classifier.estimators_ = [
+        _logistic(model, np.array([0, 1]), slice(row, row + 1)) for row in range(len(labels))
+    ]
+    classifier.n_features_in_ = len(model.mean)
+    return classifier

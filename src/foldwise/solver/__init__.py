@@ -1,0 +1,1 @@
+"""Many regularised logistic regressions side by side: numpy and scipy alone."""

@@ -1,0 +1,205 @@
+"""Loss and gradient of many fits in one product over blocks of rows.
+
+How many neighbouring columns of a product are summed alike, wherever they stand in it.
+
+A fit's bits must not depend on its neighbours, but the kernels of a BLAS library may sum columns
+differently by their place: OpenBLAS's for AVX2 treat columns 0-5 and 6-11 of every twelve in two
+ways, those for AVX-512 treat all alike. Whole tiles are safe, but ten columns filled up to twelve
+cost a sixth of all work; so the width of a tile is found by trying, once per process.
+
+The hot loop: loss and gradient of many fits in one pass over the pixels.
+
+For raw pixels ``x`` a fit with standardised coefficients ``w`` and intercept ``b`` scores
+
+    z = w . (x - mean) / scale + b  =  u . x + c,   u = w / scale,  c = b - u . mean
+
+so the data need no standardised copy. With ``r`` the residual (probability minus indicator), the
+gradient of the summed loss is ``dL/dc = sum r`` and ``dL/du = sum r x``, and by the chain rule
+``dL/dw = (dL/du - mean * dL/dc) / scale``, ``dL/db = dL/dc``. Column 0 of the pixels is one, so
+``c`` is column 0 of the matrix of all fits, and one product gives both.
+
+The scores of a block are (fits, outputs, rows): a fit's rows are contiguous, and the softmax runs
+over the axis before them.
+
+L-BFGS turns a difference in the last bit into one in the fourth digit of the predictions at the
+usual tolerance, so a fit's sums must not depend, to the bit, on which fits share the product.
+A BLAS library's kernels may sum differently at different places of a product, and in small
+products. Hence each fit gets whole tiles of outputs, and a product is
+never small.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foldwise.solver.layout import Block, Layout
+
+SMALL_PRODUCT = 1_100_000
+"""Multiplications. Below a million OpenBLAS has other kernels, which sum differently."""
+
+_WIDTHS = (1, 2, 4, 6, 8, 12, 24)
+_SHAPES = ((500, 397), (477, 718), (512, 97), (37, 65))
+
+
+@cache
+def tile_width(dtype: np.dtype[np.floating]) -> int:
+    """Columns that must be kept together in products of this type; the most tried if none is safe.
+
+    Call it with the BLAS library set to one thread.
+    """
+    return next((width for width in _WIDTHS if _is_safe(width, dtype)), _WIDTHS[-1])
+
+
+def _is_safe(width: int, dtype: np.dtype[np.floating]) -> bool:
+    """Whether equal tiles come out equal, wherever they stand and however many there are."""
+    generator = np.random.default_rng(0)
+    for rows, inner in _SHAPES:
+        pixels = generator.integers(0, 256, (rows, inner)).astype(dtype)
+        weights = generator.normal(size=(width, inner)).astype(dtype)
+        residuals = generator.normal(size=(width, rows)).astype(dtype)
+        seen = set()
+        for tiles in _counts(width * rows * inner):
+            scores = np.tile(weights, (tiles, 1)) @ pixels.T
+            gradient = np.tile(residuals, (tiles, 1)) @ pixels
+            seen |= _distinct(scores.reshape(tiles, -1)) | _distinct(gradient.reshape(tiles, -1))
+            if len(seen) > 2:  # one for the scores, one for the gradient
+                return False
+    return True
+
+
+def _counts(work_of_one: int) -> Iterator[int]:
+    """Numbers of tiles to try: from the fewest whose product isn't small, all remainders."""
+    fewest = -(-SMALL_PRODUCT // work_of_one)
+    yield from range(fewest, fewest + 24)
+    yield fewest + 101
+
+
+def _distinct(tiles: NDArray[np.floating]) -> set[bytes]:
+    return {tiles[0].tobytes()} | {
+        tile.tobytes() for tile in tiles[(tiles != tiles[0]).any(axis=1)]
+    }
+
+
+Real = NDArray[np.floating]
+Link = Callable[[Real, NDArray[np.int64]], NDArray[np.float64]]
+"""Turns scores (fits, outputs, rows) into residuals in place; returns summed losses (fits, n)."""
+
+_LOG_CHUNK = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """The fits of one evaluation.
+
+    Attributes
+    ----------
+    weights : (fits, outputs, width)
+        ``u`` of all fits, with ``c`` in column 0.
+    trains_on : bool array (parts, fits)
+    """
+
+    weights: Real
+    trains_on: NDArray[np.bool_]
+
+
+def evaluate(
+    layout: Layout, batch: Batch, link: Link, pool: Executor
+) -> tuple[NDArray[np.float64], Real]:
+    """Summed losses (fits, n) and their gradient in the weights (fits, outputs, width).
+
+    ``n`` is 1 for the softmax, and the number of outputs where each is a problem of its own.
+    Every (part, lane) is summed by itself and the sums are added in a fixed order, so that the
+    answer is the same to the bit for any number of threads.
+    """
+    chosen = [np.flatnonzero(fits) for fits in batch.trains_on]
+    weights = [_in_tiles(batch.weights[fits], layout.smallest_block) for fits in chosen]
+    tasks = [
+        (part, lane)
+        for part, lanes in enumerate(layout.lanes)
+        for lane in lanes
+        if lane and len(chosen[part])
+    ]
+    outputs = batch.weights.shape[1]
+
+    def task(item: tuple[int, tuple[Block, ...]]) -> tuple[NDArray[np.float64], Real]:
+        part, blocks = item
+        return _sum_blocks(blocks, weights[part], (len(chosen[part]), outputs), link)
+
+    gradient = np.zeros_like(batch.weights)
+    losses: NDArray[np.float64] | float = 0.0
+    for (part, _), (lane_losses, lane_gradient) in zip(tasks, pool.map(task, tasks), strict=True):
+        spread = np.zeros((len(gradient), lane_losses.shape[1]))
+        spread[chosen[part]] = lane_losses
+        losses = losses + spread
+        for fit, slope in zip(chosen[part], lane_gradient, strict=True):
+            gradient[fit] += slope
+    return np.asarray(losses), gradient
+
+
+def _in_tiles(weights: Real, smallest_block: int) -> Real:
+    """All fits' outputs as rows, each fit's filled up with zeros to whole tiles."""
+    fits, outputs, width = weights.shape
+    padded_outputs = _padded(outputs, weights.dtype)
+    enough = -(-SMALL_PRODUCT // (smallest_block * padded_outputs))
+    padded = np.zeros((max(fits, enough), padded_outputs, width), dtype=weights.dtype)
+    padded[:fits, :outputs] = weights
+    return padded.reshape(-1, width)
+
+
+def _padded(outputs: int, dtype: np.dtype[np.floating]) -> int:
+    tile = tile_width(dtype)
+    return -(-outputs // tile) * tile
+
+
+def _sum_blocks(
+    blocks: tuple[Block, ...], weights: Real, shape: tuple[int, int], link: Link
+) -> tuple[NDArray[np.float64], Real]:
+    """Losses (fits, n) and gradient (fits, outputs, width) of one lane, shape = (fits, outputs)."""
+    fits, outputs = shape
+    padded = _padded(outputs, weights.dtype)
+    losses: NDArray[np.float64] | float = 0.0
+    gradient = np.zeros_like(weights)
+    for block in blocks:
+        pixels = block.pixels.astype(weights.dtype)
+        prefix = pixels.shape[1]
+        scores = weights[:, :prefix] @ pixels.T
+        by_fit = scores[: fits * padded].reshape(fits, padded, len(pixels))
+        losses = losses + link(by_fit[:, :outputs], block.labels)
+        gradient[:, :prefix] += scores @ pixels
+    slopes = gradient[: fits * padded].reshape(fits, padded, -1)
+    return np.asarray(losses), slopes[:, :outputs]
+
+
+def softmax_link(scores: Real, labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Cross-entropy: loss ``logsumexp(z) - z_label``, residual ``softmax(z) - [label]``."""
+    rows = np.arange(len(labels))
+    scores -= scores.max(axis=1, keepdims=True)
+    of_label = scores[:, labels, rows].sum(axis=1, dtype=np.float64)
+    np.exp(scores, out=scores)
+    total = scores.sum(axis=1)
+    losses = np.log(total).sum(axis=1, dtype=np.float64) - of_label
+    scores /= total[:, np.newaxis]
+    scores[:, labels, rows] -= 1
+    return np.asarray(losses[:, np.newaxis])
+
+
+def sigmoid_link(scores: Real, labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Each output against the rest: loss ``log(1 + e^z) - t z``, residual ``sigmoid(z) - t``.
+
+    Output ``k`` has ``t = 1`` for label ``k``; a single output (two classes) for label 1.
+    ``log(1 + e^-|z|)`` is summed as the logarithm of products of 64 factors in (1, 2]: one
+    logarithm where there would be 64, and no overflow.
+    """
+    targets = np.array([1]) if scores.shape[1] == 1 else np.arange(scores.shape[1])
+    indicator = (labels == targets[:, np.newaxis]).astype(scores.dtype)
+    linear = (np.maximum(scores, 0) - scores * indicator).sum(axis=2, dtype=np.float64)
+    tail = np.exp(-np.abs(scores))
+    factors = 1 + tail
+    products = np.multiply.reduceat(factors, np.arange(0, len(labels), _LOG_CHUNK), axis=2)
+    np.divide(np.where(scores >= 0, 1, tail), factors, out=scores)
+    scores -= indicator
+    return np.asarray(linear + np.log(products).sum(axis=2, dtype=np.float64))

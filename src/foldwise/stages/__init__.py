@@ -1,1 +1,0 @@
-"""What DVC calls: each stage reads settings, loads, computes, saves, tracks."""

@@ -1,0 +1,293 @@
+"""Scores of predicted probabilities: the six metrics, and what lies behind each of them.
+
+Who was taken for whom: predicted classes, the confusion matrix, and ratios of its counts.
+
+How well probabilities rank rows, one class against the rest: ROC curves and the area below.
+
+The six metrics of a set of predictions, as scikit-learn defines them, and the same per class.
+
+Whether probabilities can be taken at their word: the reliability table and its summary.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def predicted_codes(probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Most probable class of each row of probabilities (rows, classes); the first one if tied."""
+    return np.asarray(probabilities.argmax(axis=1), dtype=np.int64)
+
+
+def confusion(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows counted by true (first axis) and predicted class: an array (classes, classes)."""
+    classes = probabilities.shape[1]
+    cells = np.asarray(labels, dtype=np.int64) * classes + predicted_codes(probabilities)
+    return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassCounts:
+    """What precision, recall and F1 are made of, counted per class.
+
+    The arrays end in an axis of classes; axes before it are separate cases (bootstrap draws).
+    Counts may be weighted.
+
+    Attributes
+    ----------
+    hits : rows of the class that were predicted as it
+    true : rows of the class
+    predicted : rows predicted as it
+    """
+
+    hits: NDArray[np.float64]
+    true: NDArray[np.float64]
+    predicted: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, counts: NDArray[np.int64]) -> "ClassCounts":
+        """Counts of a confusion matrix."""
+        whole = counts.astype(np.float64)
+        return cls(np.diagonal(whole).copy(), whole.sum(axis=1), whole.sum(axis=0))
+
+    @property
+    def precision(self) -> NDArray[np.float64]:
+        """Share of the rows predicted as the class that are of it; 0 if there are none."""
+        return _ratio(self.hits, self.predicted)
+
+    @property
+    def recall(self) -> NDArray[np.float64]:
+        """Share of the class's rows that were predicted as it; 0 if there are none."""
+        return _ratio(self.hits, self.true)
+
+    @property
+    def f1(self) -> NDArray[np.float64]:
+        """Harmonic mean of precision and recall; 0 if the class neither occurs nor is predicted."""
+        return _ratio(2 * self.hits, self.true + self.predicted)
+
+    @property
+    def accuracy(self) -> NDArray[np.float64]:
+        """Share of all rows that were predicted right."""
+        return np.asarray(self.hits.sum(axis=-1) / self.true.sum(axis=-1))
+
+    def macro(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Unweighted mean of per-class values over the classes that occur or are predicted.
+
+        As scikit-learn's ``average="macro"``.
+        """
+        counted = self.true + self.predicted > 0
+        return np.asarray((values * counted).sum(axis=-1) / counted.sum(axis=-1))
+
+
+def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+
+
+Rates = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""False and true positive rates, ascending from 0 to 1."""
+
+
+def area_under_curve(values: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
+    """Area under the ROC curve of ``values`` (rows,), by ranks; ties count half.
+
+    It is the chance that a positive row has a larger value than a negative one (Mann-Whitney):
+
+        sum over positives of (negatives below + half the negatives level) / (positives * negatives)
+
+    NaN if there are no positive or no negative rows.
+    """
+    inside, outside = np.sort(values[positive]), np.sort(values[~positive])
+    if not len(inside) or not len(outside):
+        return float("nan")
+    below = np.searchsorted(outside, inside, side="left")
+    not_above = np.searchsorted(outside, inside, side="right")
+    wins = int(below.sum()) + int(not_above.sum())
+    return wins / (2 * len(inside) * len(outside))
+
+
+def areas_by_class(
+    probabilities: NDArray[np.float64], labels: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Area under each class's ROC curve (classes,); NaN for a class without rows, or with all."""
+    columns = np.ascontiguousarray(probabilities.T)
+    return np.array(
+        [area_under_curve(column, labels == code) for code, column in enumerate(columns)]
+    )
+
+
+def roc_curve_points(
+    probabilities: NDArray[np.float64], labels: NDArray[np.int64], points: int
+) -> tuple[Rates, ...]:
+    """Each class's ROC curve, thinned to at most ``points`` of its own corners (at least 2).
+
+    They are spread evenly over the curve as drawn with both error rates on square-root axes, so
+    that most of them lie in the upper left, where curves of good models differ.
+    A class without rows, or with all of them, has the diagonal.
+    """
+    columns = np.ascontiguousarray(probabilities.T)
+    return tuple(
+        _thinned(_curve(column, labels == code), points) for code, column in enumerate(columns)
+    )
+
+
+def _curve(values: NDArray[np.float64], positive: NDArray[np.bool_]) -> Rates:
+    if positive.all() or not positive.any():
+        return np.array([0.0, 1.0]), np.array([0.0, 1.0])
+    order = np.argsort(-values, kind="stable")
+    ranked = values[order]
+    # Rows level with the next one are passed together with it.
+    ends = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
+    true = np.append(0, np.cumsum(positive[order])[ends])
+    false = np.append(0, ends + 1) - true
+    return false / false[-1], true / true[-1]
+
+
+def _thinned(rates: Rates, points: int) -> Rates:
+    false, true = rates
+    if len(false) <= points:
+        return rates
+    length = np.sqrt(false) - np.sqrt(1 - true)
+    wanted = np.linspace(length[0], length[-1], points)
+    kept = np.unique(np.searchsorted(length, wanted))
+    return false[kept], true[kept]
+
+
+METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss")
+
+
+def is_loss(metric: str) -> bool:
+    """Whether smaller is better."""
+    return metric == "log_loss"
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """The six metrics; precision, recall, F1 and ROC AUC are macro averages over classes."""
+
+    accuracy: float
+    precision: float
+    recall: float
+    f1: float
+    roc_auc: float
+    log_loss: float
+
+    def value(self, metric: str) -> float:
+        """The metric of that name, one of ``METRICS``."""
+        return self.as_dict()[metric]
+
+    def as_dict(self) -> dict[str, float]:
+        """All metrics by name, in the order of ``METRICS``."""
+        return {metric: getattr(self, metric) for metric in METRICS}
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScores:
+    """One class against the rest; ``support`` counts the rows of the class."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+    roc_auc: float
+
+
+def score(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> Scores:
+    """Score probabilities (rows, classes) against class codes (rows,), by scikit-learn's formulas.
+
+    Precision, recall and F1 are means over the classes that occur among the labels or the
+    predictions (``average="macro"``, ``zero_division=0``). ROC AUC is the mean over classes, one
+    against the rest; with two classes the plain AUC. Where scikit-learn refuses, because the rows
+    lack a class, it is the mean over the classes that occur, and NaN if only one does.
+    """
+    counts = ClassCounts.of(confusion(probabilities, labels))
+    return Scores(
+        accuracy=float(counts.accuracy),
+        precision=float(counts.macro(counts.precision)),
+        recall=float(counts.macro(counts.recall)),
+        f1=float(counts.macro(counts.f1)),
+        roc_auc=_roc_auc(probabilities, labels),
+        log_loss=float(row_losses(probabilities, labels).mean()),
+    )
+
+
+def row_losses(
+    probabilities: NDArray[np.floating], labels: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Each row's log-loss: minus the natural logarithm of its true class's probability (rows,).
+
+    Clipped by the machine precision of the probabilities' type, so that it is finite.
+    """
+    stated = probabilities[np.arange(len(labels)), labels]
+    precision = np.finfo(stated.dtype).eps
+    return np.asarray(-np.log(np.clip(stated, precision, 1 - precision)))
+
+
+def per_class(
+    probabilities: NDArray[np.float64], labels: NDArray[np.int64]
+) -> tuple[ClassScores, ...]:
+    """Every class's own scores, by code. A class without rows has NaN for ``roc_auc``."""
+    counts = ClassCounts.of(confusion(probabilities, labels))
+    columns = (
+        counts.precision.tolist(),
+        counts.recall.tolist(),
+        counts.f1.tolist(),
+        counts.true.astype(int).tolist(),
+        areas_by_class(probabilities, labels).tolist(),
+    )
+    return tuple(ClassScores(*row) for row in zip(*columns, strict=True))
+
+
+def _roc_auc(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    if probabilities.shape[1] == 2:
+        return area_under_curve(probabilities[:, 1], np.asarray(labels == 1))
+    areas = areas_by_class(probabilities, labels)
+    return float("nan") if np.isnan(areas).all() else float(np.nanmean(areas))
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """The rows whose confidence, the probability of the predicted class, lies in (low, high].
+
+    ``confidence`` is their mean confidence, ``accuracy`` the share predicted right.
+    """
+
+    low: float
+    high: float
+    rows: int
+    confidence: float
+    accuracy: float
+
+
+def reliability(
+    probabilities: NDArray[np.float64], labels: NDArray[np.int64], bins: int = 15
+) -> tuple[ReliabilityBin, ...]:
+    """Confidence against accuracy in ``bins`` equal slices of [0, 1]; empty ones are left out."""
+    confidence = probabilities.max(axis=1)
+    right = predicted_codes(probabilities) == labels
+    slices = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    rows = np.bincount(slices, minlength=bins)
+    stated = np.bincount(slices, weights=confidence, minlength=bins)
+    found = np.bincount(slices, weights=right, minlength=bins)
+    return tuple(
+        ReliabilityBin(
+            low=index / bins,
+            high=(index + 1) / bins,
+            rows=int(rows[index]),
+            confidence=float(stated[index] / rows[index]),
+            accuracy=float(found[index] / rows[index]),
+        )
+        for index in np.flatnonzero(rows)
+    )
+
+
+def calibration_error(
+    probabilities: NDArray[np.float64], labels: NDArray[np.int64], bins: int = 15
+) -> float:
+    """Expected calibration error of the predicted class, the mean of |accuracy - confidence|.
+
+    Each row counts with the difference of its slice in :func:`reliability` (Guo et al., 2017, "On
+    calibration of modern neural networks"). Depends on ``bins``, and is above 0 by chance alone.
+    """
+    table = reliability(probabilities, labels, bins)
+    return sum(each.rows * abs(each.accuracy - each.confidence) for each in table) / len(labels)

@@ -1,0 +1,135 @@
+"""The SQLite file of the tracking store: created once, and looked at before MLflow touches it."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from filelock import Timeout
+
+from foldwise.errors import StoreError
+from foldwise.ownership import foreign, lock_file
+from foldwise.store.faults import import_mlflow, reason, store_faults
+
+LOCATION_TAG = "foldwise.artifacts"
+"""Experiment tag: the artifact folder's name under ``artifacts/``, by which a move is noticed."""
+
+_DEFAULT_EXPERIMENT = "0"
+_LOCK_SECONDS = 60
+_BUSY_SECONDS = 5
+
+
+def artifacts_of(database: Path) -> Path:
+    """Folder of a database's artifacts: ``artifacts`` beside it."""
+    return database.parent / "artifacts"
+
+
+@contextmanager
+def database_lock(database: Path) -> Iterator[None]:
+    """Keep other foldwise processes from creating or relocating this database meanwhile."""
+    try:
+        lock = lock_file(database.with_name(f"{database.name}.lock"), seconds=_LOCK_SECONDS)
+        lock.acquire()
+    except Timeout as error:
+        raise StoreError(
+            f"another process has held {database}.lock for {_LOCK_SECONDS} s: end it, or wait"
+        ) from error
+    except OSError as error:
+        raise StoreError(f"can't write beside {database}: {reason(error)}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def create_once(database: Path) -> None:
+    """Create the database unless it is there.
+
+    Several processes at once would break each other's schema, so one does it, beside and under
+    a lock; a killed one leaves no half database.
+    """
+    if database.exists() or database.is_symlink():
+        return
+    with database_lock(database):
+        if not database.exists():
+            _create(database)
+
+
+def check_database(database: Path) -> None:
+    """Refuse a damaged, locked, read-only or foreign file before MLflow spends minutes on it."""
+    if (what := foreign(database, "MLflow")) is not None:
+        raise StoreError(
+            f"{database} must be MLflow's database, it is {what}: put a backup in its place, "
+            "move it away to begin anew, or correct MLFLOW_TRACKING_URI"
+        )
+    _check_writable(database)
+    try:
+        with closing(sqlite3.connect(database, timeout=_BUSY_SECONDS)) as connection:
+            # Takes back first what a killed process left half written.
+            connection.execute("BEGIN IMMEDIATE")
+            if _is_cut_short(database):
+                raise StoreError(f"{database} is damaged, cut short: put a backup in its place")
+            version = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            connection.rollback()
+    except sqlite3.Error as error:
+        raise StoreError(f"the tracking database {database}: {reason(error)}") from error
+    _check_schema(database, version[0] if version else "none")
+
+
+def _create(database: Path) -> None:
+    import_mlflow()
+    from mlflow import MlflowClient
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    beside = database.with_name(f".{database.stem}.partial{database.suffix}")
+    beside.unlink(missing_ok=True)
+    with store_faults(f"creating {database}"):
+        # Given the root, MLflow's own default experiment lies here and not in the working folder.
+        store = SqlAlchemyStore(  # type: ignore[no-untyped-call]
+            f"sqlite:///{beside}", str(artifacts_of(database))
+        )
+        client = MlflowClient(tracking_uri=f"sqlite:///{beside}")
+        client.set_experiment_tag(_DEFAULT_EXPERIMENT, LOCATION_TAG, _DEFAULT_EXPERIMENT)
+        store.engine.dispose()
+        beside.replace(database)
+
+
+def _check_writable(database: Path) -> None:
+    for path in (database.parent, database):
+        if not os.access(path, os.W_OK):
+            raise StoreError(f"{path} is read-only: give this user write permission")
+
+
+def _is_cut_short(database: Path) -> bool:
+    """Whether pages are missing that SQLite would miss only when it reads them.
+
+    The header holds the page size at byte 16 (1 means 65,536) and, at byte 28, the number of
+    pages, which counts if the change counters at 24 and 92 agree.
+    """
+    with database.open("rb") as file:
+        header = file.read(100)
+    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
+        return False
+    page_size = int.from_bytes(header[16:18]) if header[16:18] != b"\0\1" else 65_536
+    pages = int.from_bytes(header[28:32])
+    return header[24:28] == header[92:96] and database.stat().st_size < pages * page_size
+
+
+def _check_schema(database: Path, version: str) -> None:
+    import_mlflow()
+    import mlflow
+    from mlflow.store.db.utils import _get_latest_schema_revision
+
+    if version == _get_latest_schema_revision():  # type: ignore[no-untyped-call]
+        return
+    migrations = Path(mlflow.__file__).parent / "store" / "db_migrations" / "versions"
+    if any(migrations.glob(f"{version}_*.py")):
+        raise StoreError(
+            f"{database} was written by an older MLflow: copy it, "
+            f"then run `mlflow db upgrade 'sqlite:///{database}'`"
+        )
+    raise StoreError(
+        f"{database} was written by another MLflow than {mlflow.__version__} "
+        f"(schema {version}): install the version that wrote it"
+    )

@@ -1,0 +1,276 @@
+"""Opening MLflow's store: address, reachability, experiments, all with one-line errors.
+
+Asking MLflow for runs, page by page.
+
+Is an MLflow server there? Asked once, with short waits, before any work begins.
+
+Which MLflow: the store opened, checked and ready, or one line on what is wrong with it.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from foldwise.errors import StoreError
+from foldwise.store.address import Address, project_root, tracking_address
+from foldwise.store.database import LOCATION_TAG, artifacts_of, check_database, create_once
+from foldwise.store.faults import import_mlflow, store_faults
+from foldwise.store.relocate import check_not_moved
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment, Run
+
+
+_PAGE = 1000
+
+
+def search_runs(client: "MlflowClient", experiment_id: str, query: str) -> list["Run"]:
+    """All runs an MLflow filter finds, however many, oldest first."""
+    found: list[Run] = []
+    token: str | None = None
+    while True:
+        page = client.search_runs(
+            [experiment_id],
+            query,
+            max_results=_PAGE,
+            order_by=["attributes.start_time ASC"],
+            page_token=token,
+        )
+        found.extend(page)
+        token = page.token
+        if not token:
+            return found
+
+
+_Answer = tuple[int, str] | str
+"""HTTP status and body, or why there is none."""
+
+_LOGIN = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+
+
+def adopt_credentials(address: Address) -> None:
+    """Put a URL's user and password where MLflow looks for them: never into a message or tag."""
+    if address.username is not None:
+        os.environ["MLFLOW_TRACKING_USERNAME"] = address.username
+        os.environ["MLFLOW_TRACKING_PASSWORD"] = address.password or ""
+
+
+def check_server(uri: str, *, seconds: float = 10.0) -> None:
+    """Ask the server for one experiment.
+
+    Parameters
+    ----------
+    uri : str
+        Without credentials; MLflow's environment variables supply them.
+    seconds : float
+        Wait at most so long, the look-up of the name included.
+
+    Raises
+    ------
+    StoreError
+        If nothing answers, the login is refused, or what answers is no MLflow server.
+    """
+    ask = _question(uri, seconds / 2)
+    answers: list[_Answer] = []
+    # A look-up of a name has no time limit of its own, hence the thread.
+    asking = Thread(target=lambda: answers.append(ask()), daemon=True)
+    asking.start()
+    asking.join(seconds)
+    answer = answers[0] if answers else f"no answer within {seconds:g} s"
+    if isinstance(answer, str):
+        raise StoreError(
+            f"the tracking server can't be reached, {uri} ({answer}): "
+            "start it, or correct MLFLOW_TRACKING_URI"
+        )
+    _judge(uri, *answer)
+
+
+def _question(uri: str, seconds: float) -> Callable[[], _Answer]:
+    """A request ready to be sent: what is slow to import is not counted as the server's delay."""
+    import_mlflow()
+    from mlflow.exceptions import MlflowException
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+    from requests.exceptions import RequestException
+
+    credentials = get_default_host_creds(uri)  # type: ignore[no-untyped-call]
+
+    def ask() -> _Answer:
+        try:
+            response = http_request(  # type: ignore[no-untyped-call]
+                credentials,
+                "/api/2.0/mlflow/experiments/search",
+                "GET",
+                params={"max_results": 1},
+                max_retries=0,
+                timeout=seconds,
+                raise_on_status=False,
+            )
+        except (MlflowException, RequestException, OSError, ValueError) as error:
+            return _short(error)
+        return response.status_code, response.text
+
+    return ask
+
+
+def _short(error: BaseException) -> str:
+    told = str(error).lower()
+    for sign, reason in (
+        ("refused", "connection refused"),
+        ("resolve", "unknown host"),
+        ("certificate", "its certificate isn't trusted"),
+        ("timed out", "no answer in time"),
+    ):
+        if sign in told:
+            return reason
+    return type(error.__cause__ or error).__name__
+
+
+def _judge(uri: str, status: int, text: str) -> None:
+    if status in (401, 403):
+        raise StoreError(f"the tracking server {uri} refuses the login (HTTP {status}): {_LOGIN}")
+    if status == 200 and text.lstrip().startswith("{") and '"experiments"' in text:
+        return
+    raise StoreError(
+        f"{uri} doesn't answer as an MLflow server (HTTP {status}): correct MLFLOW_TRACKING_URI"
+    )
+
+
+_MLFLOW_SETS = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An MLflow tracking store and registry that was found in order.
+
+    Attributes
+    ----------
+    root : Path
+        The project's folder.
+    tracking_uri : str
+        Without user and password, so that it may be shown.
+    artifacts : Path or None
+        Where this process writes artifacts itself; None if a server takes them.
+    """
+
+    root: Path
+    tracking_uri: str
+    artifacts: Path | None
+
+    @property
+    def client(self) -> "MlflowClient":
+        """MLflow's client for this store and its registry."""
+        return _client(self.tracking_uri)
+
+    @property
+    def is_server(self) -> bool:
+        """Whether the store is reached over HTTP."""
+        return self.artifacts is None
+
+    def check(self) -> None:
+        """Raise a StoreError within seconds if the store can't be used now.
+
+        MLflow alone would wait for a locked file for 20 seconds, for a server for minutes.
+        """
+        if self.is_server:
+            check_server(self.tracking_uri, seconds=5.0)
+        else:
+            check_database(Path(self.tracking_uri.removeprefix("sqlite:///")))
+
+    def find_experiment(self, name: str) -> str | None:
+        """Id of the experiment, or None if there is none yet."""
+        with store_faults(f"looking for experiment '{name}'"):
+            found = self.client.get_experiment_by_name(name)
+            return None if found is None else self._checked(found)
+
+    def experiment(self, name: str) -> str:
+        """Id of the experiment of this name, created if need be."""
+        from mlflow.exceptions import MlflowException
+
+        if (known := self.find_experiment(name)) is not None:
+            return known
+        with store_faults(f"creating experiment '{name}'"):
+            try:
+                return self.client.create_experiment(
+                    name,
+                    artifact_location=str(self.artifacts / name) if self.artifacts else None,
+                    tags={LOCATION_TAG: name} if self.artifacts else None,
+                )
+            except MlflowException:
+                # Another process was faster, or the fault shows again in the look-up.
+                if (known := self.find_experiment(name)) is None:
+                    raise
+                return known
+
+    @contextmanager
+    def as_default(self) -> Iterator[None]:
+        """Let MLflow's module-level functions, such as ``log_model``, use this store meanwhile."""
+        import_mlflow()
+        import mlflow
+
+        before = {name: os.environ.get(name) for name in _MLFLOW_SETS}
+        mlflow.set_tracking_uri(self.tracking_uri)
+        mlflow.set_registry_uri(self.tracking_uri)
+        try:
+            yield
+        finally:
+            mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
+            mlflow.set_registry_uri(None)  # type: ignore[arg-type]
+            for name, value in before.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
+
+    def _checked(self, experiment: "Experiment") -> str:
+        if experiment.lifecycle_stage != "active":
+            raise StoreError(
+                f"experiment '{experiment.name}' was deleted in MLflow: "
+                f"run `mlflow experiments restore -x {experiment.experiment_id}`"
+            )
+        if self.artifacts and experiment.artifact_location.startswith("mlflow-artifacts:"):
+            raise StoreError(
+                f"experiment '{experiment.name}' keeps its artifacts behind a server: "
+                "set MLFLOW_TRACKING_URI to that server"
+            )
+        return str(experiment.experiment_id)
+
+
+def open_store(root: Path | None = None) -> Store:
+    """Open the store that ``MLFLOW_TRACKING_URI`` names, by default ``<root>/mlruns/mlflow.db``.
+
+    Parameters
+    ----------
+    root : Path, optional
+        The project's folder; by default found from ``DVC_ROOT`` or the working folder.
+
+    Raises
+    ------
+    StoreError
+        Within 15 seconds if a server doesn't answer; if the database is damaged, locked,
+        read-only, of another MLflow, or was moved. Nothing has been written then.
+    """
+    root = (root or project_root()).resolve()
+    address = tracking_address(root)
+    if address.database is None:
+        adopt_credentials(address)
+        check_server(address.uri)
+        return Store(root=root, tracking_uri=address.uri, artifacts=None)
+    with store_faults(f"opening {address.database}"):
+        create_once(address.database)
+        check_database(address.database)
+        check_not_moved(address.database)
+    return Store(root=root, tracking_uri=address.uri, artifacts=artifacts_of(address.database))
+
+
+@cache
+def _client(tracking_uri: str) -> "MlflowClient":
+    import_mlflow()
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)

@@ -1,1 +1,0 @@
-"""Where it is kept: the MLflow store, the run tree, the registry and its decisions."""

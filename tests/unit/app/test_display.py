@@ -1,0 +1,93 @@
+"""What tune shows in a log, and when it can tell the time that is left."""
+
+import pytest
+
+from foldwise.app.display import LINE_SECONDS, Display, Pace, span
+from foldwise.search.trials import Progress, Tracing
+from tests.factories import make_outer_fold, make_result, make_trial
+
+STUDIES = ("outer-0", "final")
+
+
+class Clock:
+    """Time that moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The display's clock."""
+    clock = Clock()
+    monkeypatch.setattr("foldwise.app.display.time.monotonic", clock)
+    return clock
+
+
+def test_the_time_left_follows_the_mean_pace(clock: Clock) -> None:
+    """Ten of forty in twenty seconds: the thirty others take a minute."""
+    pace = Pace()
+    clock.now += 20
+    assert pace.words(10, 40) == ", about 60 s left"
+
+
+def test_what_was_replayed_is_not_counted_as_quick_work(clock: Clock) -> None:
+    """A resumed search begins with trials that took no time."""
+    pace = Pace(30)
+    clock.now += 20
+    assert pace.words(32, 40) == ", about 80 s left"
+
+
+@pytest.mark.parametrize(("done", "total"), [(0, 40), (5, None), (40, 40)])
+def test_nothing_is_said_of_time_that_cannot_be_told(
+    clock: Clock, done: int, total: int | None
+) -> None:
+    """Before the first piece, without a total, and at the end."""
+    pace = Pace()
+    clock.now += 20
+    assert pace.words(done, total) == ""
+
+
+def test_long_times_are_told_in_minutes() -> None:
+    """Nobody plans by 400 seconds."""
+    assert (span(90), span(400)) == ("90 s", "7 min")
+
+
+def test_a_log_gets_a_line_now_and_then(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    """At most one in fifteen seconds, with how much is done, the time left and the C so far."""
+    display = Display(STUDIES, 4, "log_loss", quiet=False)
+    display.show(Tracing(1, 10))
+    clock.now += LINE_SECONDS + 5
+    display.show(Tracing(2, 10))
+    display.show(Progress(0, 16))
+    display.show(make_trial("final", 0, C=0.02))
+    clock.now += LINE_SECONDS + 1
+    display.show(Progress(4, 16))
+    assert capsys.readouterr().err.splitlines() == [
+        "tune: 2 of 10 points of paths, about 80 s left, then the fits",
+        "tune: 4 of 16 fits, about 48 s left; final study: C 0.02",
+    ]
+
+
+def test_every_study_s_end_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the C it chose, and the estimate if it has one."""
+    display = Display(STUDIES, 4, "log_loss", quiet=False)
+    display.show(make_outer_fold())
+    display.show(make_result().final)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("tune: outer-0: C ")
+    assert second.startswith("tune: final: C ")
+
+
+def test_quiet_is_quiet(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    """No line, however long it takes."""
+    display = Display(STUDIES, 4, "log_loss", quiet=True)
+    with display:
+        clock.now += 1000
+        display.show(Tracing(2, 10))
+        display.show(Progress(4, 16))
+        display.show(make_outer_fold())
+    assert capsys.readouterr() == ("", "")

@@ -1,0 +1,65 @@
+"""The stage's command: one line for its result or its error."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parents[3] / "src"
+DIGITS = "prepare: {source: digits, name: digits}\n"
+
+
+def run_stage(folder: Path, params: str | None, **environment: str) -> tuple[int, str, str]:
+    """Run the stage as DVC would."""
+    if params is not None:
+        (folder / "params.yaml").write_text(params)
+    done = subprocess.run(
+        [sys.executable, "-m", "foldwise.app.prepare"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(SRC), "FOLDWISE_QUIET": "", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_stage_says_what_it_has_prepared(tmp_path: Path) -> None:
+    """Rows, shape, classes and digests; nothing if it shall be quiet."""
+    status, out, err = run_stage(tmp_path, DIGITS)
+    assert (status, err) == (0, "")
+    said = "prepared digits: 1,500 development and 297 holdout images of 8x8 pixels, 10 classes"
+    assert out.startswith(said)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "params.yaml", "reports"]
+    assert run_stage(tmp_path, DIGITS, FOLDWISE_QUIET="1") == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        (None, "foldwise: params.yaml must be a readable file"),
+        ("tune: {folds: 2}", "foldwise: tune.folds must be an integer from 3 to 100, got 2"),
+        ("{}", "foldwise: data/raw must be a folder of four IDX files: check prepare.path"),
+        (DIGITS.replace("}", ", limit: 9999}"), "foldwise: prepare.limit must be at most the"),
+    ],
+)
+def test_an_error_is_one_line_and_status_1(tmp_path: Path, params: str | None, said: str) -> None:
+    """Never a traceback, and nothing is written."""
+    status, out, err = run_stage(tmp_path, params)
+    assert (status, out) == (1, "")
+    assert err.startswith(said)
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "data").exists()
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_folder_that_can_not_be_written_is_one_line(tmp_path: Path) -> None:
+    """A file stands where the folder belongs."""
+    (tmp_path / "data").write_text("in the way")
+    status, _, err = run_stage(tmp_path, DIGITS)
+    assert status == 1
+    assert err.startswith("foldwise: the system refused: [Errno 17] File exists: 'data'")
+    assert len(err.splitlines()) == 1

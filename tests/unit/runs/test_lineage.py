@@ -1,0 +1,83 @@
+"""Where a run came from."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from foldwise.runs.lineage import dvc_experiment, git_state, library_versions
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A git checkout with sources, reports and a dvc.lock, all committed."""
+    for name in ("src/a.py", "reports/tuning.json", "dvc.lock", "params.yaml"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("1\n")
+    _git(tmp_path, "init", "-q")
+    _git(tmp_path, "add", ".")
+    _git(tmp_path, "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-q", "-m", "x")
+    return tmp_path
+
+
+def _git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=folder, check=True)
+
+
+def test_a_clean_checkout_has_a_commit_and_no_dirt(checkout: Path) -> None:
+    """MLflow's own tag for the commit is set, too: its runs table shows it."""
+    state = git_state(checkout)
+    assert state["git.dirty"] == "false"
+    assert len(state["git.commit"]) == 40
+    assert state["mlflow.source.git.commit"] == state["git.commit"]
+
+
+@pytest.mark.parametrize("name", ["reports/tuning.json", "reports/new.csv", "dvc.lock"])
+def test_what_the_pipeline_writes_is_no_dirt(checkout: Path, name: str) -> None:
+    """Otherwise every second run would be called dirty by the first."""
+    (checkout / name).write_text("2\n")
+    assert git_state(checkout)["git.dirty"] == "false"
+
+
+@pytest.mark.parametrize("name", ["src/a.py", "src/new.py", "params.yaml"])
+def test_a_changed_or_new_source_is_dirt(checkout: Path, name: str) -> None:
+    """A run from sources that no commit holds must say so."""
+    (checkout / name).write_text("2\n")
+    assert git_state(checkout)["git.dirty"] == "true"
+
+
+def test_the_dirt_is_the_projects_own_even_from_a_folder_inside(checkout: Path) -> None:
+    """A project inside a larger repository looks at itself only."""
+    (checkout / "params.yaml").write_text("2\n")
+    assert git_state(checkout / "src")["git.dirty"] == "false"
+
+
+def test_outside_of_git_nothing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder without history runs as well; the tags are left out."""
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert git_state(tmp_path) == {}
+
+
+def test_without_git_on_the_machine_nothing_is_said(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git is needed to clone, not to run."""
+    monkeypatch.setenv("PATH", "")
+    assert git_state(checkout) == {}
+
+
+def test_a_dvc_experiment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DVC tells name and baseline by environment; outside of an experiment there are none."""
+    monkeypatch.setenv("DVC_EXP_NAME", "olive-mink")
+    monkeypatch.setenv("DVC_EXP_BASELINE_REV", "f00d")
+    assert dvc_experiment() == {"dvc.experiment": "olive-mink", "dvc.baseline": "f00d"}
+    monkeypatch.delenv("DVC_EXP_NAME")
+    monkeypatch.setenv("DVC_EXP_BASELINE_REV", "")
+    assert dvc_experiment() == {}
+
+
+def test_the_versions_that_results_depend_on_are_told() -> None:
+    """Numbers come from numpy, scipy and scikit-learn; the interpreter counts, too."""
+    versions = library_versions()
+    assert {"library.python", "library.numpy", "library.scikit-learn"} <= versions.keys()

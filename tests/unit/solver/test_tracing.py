@@ -1,0 +1,145 @@
+"""Paths: exact at their anchors, close between them, and nobody else's business."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+from foldwise.solver.descent import History
+from foldwise.solver.fits import FitRequest, SolverOptions, solve
+from foldwise.solver.linear import Fit, Multiclass, probabilities
+from foldwise.solver.paths import Path, Traced, anchors, interpolate, trace
+from tests.unit.solver.solver_cases import CASES, Case, digits, reference
+
+SETS = [frozenset({0}), frozenset({1, 2}), frozenset[int]()]
+LOW, HIGH = 1e-3, 1.0
+
+
+@pytest.fixture(autouse=True)
+def single_threaded_blas() -> Iterator[None]:
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield
+
+
+def paths_of(case: Case, sets: list[frozenset[int]], **options: Any) -> dict[frozenset[int], Path]:
+    traced = trace(case.layout(), sets, anchors(LOW, HIGH), SolverOptions(**options))
+    return {event.left_out: event for event in traced if isinstance(event, Path)}
+
+
+def fit_on(case: Case, path: Path, C: float, **options: Any) -> Fit:
+    request = FitRequest(path.left_out, C, path.at(C))
+    [fit] = solve(case.layout(), [request], SolverOptions(**options))
+    return fit
+
+
+@pytest.mark.parametrize("multiclass", ["multinomial", "ovr"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_fits_on_a_path_predict_as_scikit_learn(case: Case, multiclass: str) -> None:
+    """In float64 at tol 1e-9, between the anchors too, probabilities are scikit-learn's."""
+    tight = {"tol": 1e-9, "double": True, "max_iter": 20_000, "multiclass": multiclass}
+    path = paths_of(case, [frozenset({0, 2})], **tight)[frozenset({0, 2})]
+    for C in (LOW, 0.047, HIGH):
+        ours = probabilities(fit_on(case, path, C, **tight).model, case.images)
+        theirs = reference(case, path.left_out, C=C, multiclass=multiclass, tol=1e-10)
+        assert np.abs(ours - theirs.predict_proba(case.images)).max() < 1e-4
+
+
+@pytest.mark.parametrize("multiclass", ["multinomial", "ovr"])
+def test_a_path_saves_nearly_all_of_a_fits_evaluations(multiclass: Multiclass) -> None:
+    """At the usual tolerance a fit on its path needs a tenth of what it needs from zero."""
+    case = digits()
+    path = paths_of(case, SETS[:1], multiclass=multiclass)[SETS[0]]
+    for C in (0.0021, 0.034, 0.47):
+        on_path = fit_on(case, path, C, multiclass=multiclass).outcome
+        requests, options = [FitRequest(SETS[0], C)], SolverOptions(multiclass=multiclass)
+        [cold] = solve(case.layout(), requests, options)
+        assert on_path.status == "converged"
+        assert 10 * on_path.evaluations <= cold.outcome.evaluations
+        assert on_path.objective <= cold.outcome.objective * (1 + 1e-4)
+
+
+@pytest.mark.parametrize("multiclass", ["multinomial", "ovr"])
+def test_neither_company_nor_threads_change_a_path(multiclass: str) -> None:
+    """Traced alone or with others, by one thread or three: the same bytes."""
+    case = digits()
+    together = paths_of(case, SETS, threads=3, multiclass=multiclass)
+    for left_out in SETS:
+        alone = paths_of(case, [left_out], multiclass=multiclass)[left_out]
+        np.testing.assert_array_equal(alone.points, together[left_out].points)
+        assert alone.evaluations == together[left_out].evaluations
+
+
+def test_a_path_has_not_seen_what_it_left_out() -> None:
+    """Changing every pixel and label of a left-out part leaves the fits on it as they were."""
+    case = digits()
+    images, labels = case.images.copy(), case.labels.copy()
+    out = case.parts[0]
+    images[out] = 255 - images[out]
+    labels[out] = (labels[out] + 1) % case.classes
+    tight = {"tol": 1e-9, "double": True, "max_iter": 20_000}
+    models = [
+        fit_on(data, paths_of(data, SETS[:1], **tight)[SETS[0]], 0.05, **tight).model
+        for data in (case, Case("changed", images, labels))
+    ]
+    np.testing.assert_allclose(models[0].coefficients, models[1].coefficients, atol=1e-6)
+
+
+def test_progress_counts_every_anchor_once() -> None:
+    """The last word before the last path is that all anchors are known."""
+    events = list(trace(digits().layout(), SETS, anchors(LOW, HIGH), SolverOptions()))
+    told = [event for event in events if isinstance(event, Traced)]
+    total = len(SETS) * len(anchors(LOW, HIGH))
+    assert [event.done for event in told] == list(range(1, total + 1))
+    assert {event.total for event in told} == {total}
+
+
+def test_more_paths_than_there_is_room_for_wait_their_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With room for one at a time every path is still traced once."""
+    monkeypatch.setattr("foldwise.solver.paths.MOST_COLUMNS", 1)
+    assert set(paths_of(digits(), SETS)) == set(SETS)
+
+
+@pytest.mark.parametrize(("low", "high"), [(1e-4, 10.0), (0.3, 0.4), (1e-9, 1e9)])
+def test_anchors_span_the_range_and_suffice_for_a_cubic(low: float, high: float) -> None:
+    """Both ends are anchors, none is further from the next than a third of a decade."""
+    strengths = anchors(low, high)
+    assert (strengths[0], strengths[-1]) == pytest.approx((low, high))
+    assert len(strengths) >= 4
+    assert np.diff(np.log10(strengths)).max() <= 1 / 3 + 1e-9
+
+
+def test_interpolation_is_exact_for_cubics_in_log_c() -> None:
+    """And at the anchors it gives what they hold."""
+    strengths = np.geomspace(0.01, 10, 4)
+    cubic = np.polynomial.Polynomial([1.0, -2.0, 0.5, 0.25])
+    points = [np.array([cubic(np.log(C))]) for C in strengths]
+    for C in (*strengths, 0.05, 3.0, 30.0):
+        assert interpolate(strengths, points, float(C))[0] == pytest.approx(cubic(np.log(C)))
+
+
+def test_a_history_told_of_a_larger_penalty_is_that_of_the_larger_penalty() -> None:
+    """Directions are those of a history that met the new curvature from the start."""
+    generator = np.random.default_rng(4)
+    root = generator.normal(size=(12, 12))
+    free = np.ones(12)
+    free[::6] = 0
+    loss, gradient = root @ root.T + np.eye(12), generator.normal(size=12)
+    told, met = (History(5, 12, np.dtype(np.float64)) for _ in range(2))
+    for step in generator.normal(size=(4, 12)):
+        told.push(step, loss @ step + 0.1 * free * step)
+        met.push(step, loss @ step + 0.7 * free * step)
+    told.penalise(0.6, width=6)
+    np.testing.assert_allclose(told.descend(gradient), met.descend(gradient), rtol=1e-9)
+
+
+def test_pairs_without_curvature_under_the_new_penalty_go() -> None:
+    """A penalty taken away can leave a pair that curves downwards: it is forgotten."""
+    history = History(5, 4, np.dtype(np.float64))
+    history.push(np.array([0.0, 1.0, 0.0, 0.0]), np.array([0.0, 0.5, 0.0, 0.0]))
+    history.push(np.array([0.0, 0.0, 1.0, 0.0]), np.array([0.0, 0.0, 5.0, 0.0]))
+    history.penalise(-1.0, width=4)
+    assert len(history) == 1

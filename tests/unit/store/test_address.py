@@ -1,0 +1,121 @@
+"""Where the store is, and that its secrets stay out of sight."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foldwise.errors import StoreError
+from foldwise.store.address import project_root, redacted, tracking_address
+
+_SECRET = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1).map(
+    lambda text: f"s3cr3t{text}"
+)
+
+
+@pytest.fixture(autouse=True)
+def no_outside_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The developer's own store stays out of these tests."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+
+
+def test_the_root_is_the_nearest_folder_with_a_dvc_yaml(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commands work from any folder of the project."""
+    (tmp_path / "dvc.yaml").touch()
+    inner = tmp_path / "src" / "deep"
+    inner.mkdir(parents=True)
+    monkeypatch.chdir(inner)
+    assert project_root() == tmp_path.resolve()
+
+
+def test_dvc_root_wins_over_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stage in DVC's temporary copy uses the main checkout's store."""
+    copy = tmp_path / ".dvc" / "tmp" / "exps" / "x"
+    copy.mkdir(parents=True)
+    (copy / "dvc.yaml").touch()
+    monkeypatch.chdir(copy)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    assert project_root() == tmp_path.resolve()
+
+
+def test_outside_of_a_project_one_line_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No store is ever made in a folder that is no project."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreError, match=r"no dvc\.yaml .* run this inside the project"):
+        project_root()
+
+
+def test_the_default_is_a_database_under_mlruns(tmp_path: Path) -> None:
+    """With nothing set, everything stays in the project."""
+    address = tracking_address(tmp_path)
+    assert address.database == tmp_path.resolve() / "mlruns" / "mlflow.db"
+    assert address.uri == f"sqlite:///{address.database}"
+
+
+def test_a_relative_database_lies_under_the_root_wherever_we_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DVC runs stages in other folders; the store must not follow them."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///team/runs.db")
+    assert tracking_address(tmp_path).database == tmp_path.resolve() / "team" / "runs.db"
+
+
+@pytest.mark.parametrize("sign", ["?", "%"])
+def test_a_path_that_a_url_would_cut_is_refused(tmp_path: Path, sign: str) -> None:
+    """SQLAlchemy would put the database elsewhere without a word."""
+    with pytest.raises(StoreError, match="may not contain"):
+        tracking_address(tmp_path / f"odd{sign}20name")
+
+
+def test_a_server_is_known_without_its_credentials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """User and password are kept apart, unquoted; port and path stay."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://ann:p%40ss@ml.example.org:8443/team/")
+    address = tracking_address(tmp_path)
+    assert address.uri == "https://ml.example.org:8443/team"
+    assert (address.username, address.password) == ("ann", "p@ss")
+    assert address.database is None
+
+
+def test_an_ipv6_server_keeps_its_brackets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without them the port would be read as a part of the address."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://[::1]:5000")
+    assert tracking_address(tmp_path).uri == "http://[::1]:5000"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "postgresql://ann:s3cr3t@db/mlflow",
+        "./mlruns",
+        "file:///tmp/x",
+        "databricks",
+        "http://",
+        "http://ann:s3cr3t@:80",
+        "http://ann:s3/cr3t@host",
+    ],
+)
+def test_other_stores_are_refused_without_their_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str
+) -> None:
+    """The line names rule and value, never the secret."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(StoreError, match="MLFLOW_TRACKING_URI") as caught:
+        tracking_address(tmp_path)
+    assert "s3" not in str(caught.value)
+
+
+@given(password=_SECRET)
+def test_no_password_survives_redaction(password: str) -> None:
+    """Whatever characters a password has, a message that quotes the URL is clean."""
+    told = f"request to http://ann:{password}@host:5000/api failed, twice"
+    assert redacted(told) == "request to http://host:5000/api failed, twice"
