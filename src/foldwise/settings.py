@@ -6,6 +6,7 @@ them as the reference. A value is checked when it is read, and trusted from then
 
 import hashlib
 import json
+import math
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -181,6 +182,18 @@ class Between:
     low: int | float
     high: int | float
     is_log: bool
+
+    def place(self, value: float) -> float:
+        """Where a value lies in the range, 0 to 1; by logarithms unless it reaches zero."""
+        if self.low > 0:
+            return math.log(value / self.low) / math.log(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
+
+    def at(self, place: float) -> float:
+        """The inverse of `place`."""
+        if self.low > 0:
+            return float(self.low * (self.high / self.low) ** place)
+        return self.low + place * (self.high - self.low)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def test_there_is_one_version_and_it_predicts_what_was_logged(reproduced: Reprod
     logged = client.get_run(challenger.run_id or "").data.metrics
     for metric in METRICS:
         # MLflow is shown six decimals.
-        assert again.value(metric) == pytest.approx(logged[f"holdout_{metric}"], abs=6e-7)
+        assert again[metric] == pytest.approx(logged[f"holdout_{metric}"], abs=6e-7)
 
 
 def test_run_again_it_does_nothing(reproduced: Reproduced) -> None:

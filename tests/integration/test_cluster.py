@@ -90,10 +90,10 @@ def assert_same(result: SearchResult, expected: SearchResult) -> None:
     ]
     for trial, other in zip(result.trials, expected.trials, strict=True):
         for inner, counterpart in zip(trial.inner, other.inner, strict=True):
-            assert inner.scores.as_dict() == pytest.approx(counterpart.scores.as_dict(), abs=1e-5)
+            assert inner.scores == pytest.approx(counterpart.scores, abs=1e-5)
     for fold, known in zip(result.outer, expected.outer, strict=True):
         assert fold.best.C == known.best.C
-        assert fold.scores.as_dict() == pytest.approx(known.scores.as_dict(), abs=1e-5)
+        assert fold.scores == pytest.approx(known.scores, abs=1e-5)
     assert result.final.best.C == expected.final.best.C
     assert result.fits == expected.fits
 

@@ -1,29 +1,47 @@
 """``python -m foldwise.app.compare NAME``: one classifier tuned, fitted and measured."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from time import perf_counter
 
-from foldwise.app.entry_display import EntryDisplay
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from foldwise.app.display import Display
 from foldwise.app.exits import run
-from foldwise.app.workspace import REPORTS, is_fresh, is_quiet, save, study_storage, threads
+from foldwise.app.workspace import (
+    REPORTS,
+    fold_plan,
+    is_fresh,
+    is_quiet,
+    save,
+    study_storage,
+    threads,
+)
 from foldwise.compare.archive import RESULTS, EntryResult, archive
-from foldwise.compare.estimators import check_buildable
-from foldwise.compare.identity import entry_key
-from foldwise.compare.measuring import Measured, measure
-from foldwise.compare.sample import draw_sample
-from foldwise.compare.tuning import Book, EntryStudy, values_space
+from foldwise.compare.estimators import build, check_buildable
+from foldwise.compare.sample import sampled
 from foldwise.data.dataset import DataInfo, Split, load, load_info
 from foldwise.errors import SettingsError
 from foldwise.report.contest import ModelSummary, model_pictures, model_report, summarise_model
 from foldwise.report.picture import picture_files
 from foldwise.report.wording import json_text
-from foldwise.runs.entries import EntryRecorder, entry_lineage
-from foldwise.search.book import open_book, search_lock
-from foldwise.search.plan import FoldPlan
-from foldwise.search.trials import ValuesTrial, best_trial
+from foldwise.runs.lineage import Lineage, lineage
+from foldwise.runs.recorder import Recorder
+from foldwise.search.book import TrialBook, open_book, search_lock
+from foldwise.search.engines.estimator import EstimatorEngine, one_core_threads
+from foldwise.search.jobs import Model, Predictions
+from foldwise.search.nested import NestedSearch
+from foldwise.search.space import Space
+from foldwise.search.trials import Progress, SearchResult
+from foldwise.search.version import search_key
 from foldwise.settings import ENTRIES, Entry, Settings, load_entries, load_settings
 from foldwise.store.address import project_root
 from foldwise.store.open import open_store
+
+_BLOCK_ROWS = 1000
+_SHARED = ("seed", "prepare.", "evaluate.", "data.", "tune.folds")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,45 +55,62 @@ class _Work:
 
     @property
     def key(self) -> str:
-        return entry_key(
-            self.info.development_digest,
-            self.entry,
-            folds=self.settings.tune.folds,
-            seed=self.settings.seed,
+        parameters = {"entry": self.entry.digest, "folds": self.settings.tune.folds}
+        return search_key(self.info.development_digest, parameters, self.settings.seed)
+
+    @property
+    def space(self) -> Space:
+        entry, seed = self.entry, self.settings.seed
+        return Space(entry.space, "tpe", entry.startup_trials, seed, entry.metric)
+
+    def search(self, book: TrialBook) -> NestedSearch:
+        """The entry's final study: tuned on a sample, refitted on all rows."""
+        development, seed = self.development, self.settings.seed
+        plan = sampled(fold_plan(self.settings, development), development, self.entry, seed=seed)
+        engine = EstimatorEngine(
+            X=development.images,
+            labels=development.labels,
+            classes=self.info.classes,
+            plan=plan,
+            build=lambda values: build(self.entry, values, seed=seed),
+            threads=threads(),
         )
+        trials = self.entry.trials
+        return NestedSearch(development.labels, plan, self.space, trials, engine, book)
 
 
 def main() -> None:
     """Tune an entry, or go on with it; fit it on all rows; ask it about the holdout.
 
-    Its search stays open: as long as data, entry and searching code are the same, trials are only
-    made anew with ``FOLDWISE_FRESH=1``.
+    Its search stays open: as long as data, entry and version of the search are the same, trials
+    are only made anew with ``FOLDWISE_FRESH=1``.
     """
     work = _Work(_entry(sys.argv[1:]), load_settings(), load_info(), load("development"))
     check_buildable(work.entry)
     root, key, entry = project_root(), work.key, work.entry
     storage = study_storage(root)
     store = open_store(root)
-    space = values_space(entry, work.settings.seed)
     with search_lock(storage, key):
-        book = open_book(storage, key, space, fresh=is_fresh(), home=root / "mlruns")
-        described = entry_lineage(
-            entry, work.settings, work.info, search_key=key, attempt=book.attempt
-        )
+        book = open_book(storage, key, work.space, fresh=is_fresh(), home=root / "mlruns")
+        described = _lineage(work, key=key, attempt=book.attempt)
+        search = work.search(book)
+        studies = tuple(plan.study for plan in search.plan.studies)
         with (
-            EntryRecorder.open(store, described, entry) as recorder,
-            EntryDisplay(entry, quiet=is_quiet()) as display,
+            Recorder.open(store, described) as recorder,
+            Display(
+                f"compare {entry.name}", studies, search.trials, entry.metric, quiet=is_quiet()
+            ) as display,
         ):
-            trials = _tune(work, book, recorder, display)
-            summary = _measure(work, trials, display)
+            result = _follow(search, recorder, display)
+            summary = _measure(work, result, display)
             report = json_text(model_report(summary)).encode()
             figures = picture_files(model_pictures(summary, tuple(map(str, work.info.classes))))
             save(RESULTS / entry.name, archive(summary.result))
             save(REPORTS / "comparison", {f"{entry.name}.json": report})
             files = {f"figures/{name}": figure for name, figure in figures.items()}
-            recorder.record_result(entry, summary.result, files | {f"{entry.name}.json": report})
+            recorder.record_artifacts(None, files | {f"{entry.name}.json": report})
             recorder.log_metrics(_metrics(summary))
-            display.say(f"holdout accuracy {summary.scores.accuracy:.4f}")
+            display.say(f"holdout accuracy {summary.scores['accuracy']:.4f}")
 
 
 def _entry(arguments: list[str]) -> Entry:
@@ -88,72 +123,91 @@ def _entry(arguments: list[str]) -> Entry:
     return entries[arguments[0]]
 
 
-def _tune(
-    work: _Work, book: Book, recorder: EntryRecorder, display: EntryDisplay
-) -> tuple[ValuesTrial, ...]:
-    seed, development = work.settings.seed, work.development
-    plan = FoldPlan.stratified(
-        development.labels,
-        folds=work.settings.tune.folds,
-        seed=seed,
-        origins=development.origins,
+def _lineage(work: _Work, *, key: str, attempt: int) -> Lineage:
+    """What the entry's run came from: its own parameters, and those it shares."""
+    base = lineage(work.settings, work.info, space=work.space, search_key=key, attempt=attempt)
+    entry = work.entry
+    own = {"model": entry.name, **entry.plan} | {
+        **{f"fixed.{name}": value for name, value in entry.fixed.items()},
+        **{f"space.{name}": asdict(dimension) for name, dimension in entry.space.items()},
+    }
+    shared = {key: value for key, value in base.params.items() if key.startswith(_SHARED)}
+    return replace(
+        base,
+        experiment=experiment_name(work.info.name),
+        params=shared | {name: str(value) for name, value in own.items()},
+        tags={**base.tags, "model": entry.name},
+        note=f"**{entry.title}**: {entry.trials} trials, then the holdout.",
+        stem=entry.name,
     )
-    sample = draw_sample(development, plan, work.entry, seed=seed)
-    trials = []
-    for event in EntryStudy(work.entry, sample, book, seed, threads()).run():
+
+
+def experiment_name(data: str) -> str:
+    """Name of the experiment that holds the comparison on the data of this name."""
+    return f"{data}-comparison"
+
+
+def _follow(search: NestedSearch, recorder: Recorder, display: Display) -> SearchResult:
+    for event in search.run():
         display.show(event)
-        if isinstance(event, ValuesTrial):
-            recorder.record_trial(work.entry, event)
-            trials.append(event)
-    return tuple(trials)
+        recorder.record(event)
+        if isinstance(event, SearchResult):
+            return event
+    raise AssertionError("a search ends with its result")
 
 
-def _measure(work: _Work, trials: tuple[ValuesTrial, ...], display: EntryDisplay) -> ModelSummary:
-    """Fit on all development rows, open the holdout, and score."""
-    entry, settings = work.entry, work.settings
-    best = best_trial(trials, entry.metric)
-    display.turn_to(f"fitting {len(work.development.labels):,} rows with the best values")
+def _measure(work: _Work, result: SearchResult, display: Display) -> ModelSummary:
+    """Open the holdout, predict and score."""
     holdout = load("holdout")
-    for event in measure(
-        entry, best.values, work.development, holdout.images, seed=settings.seed, threads=threads()
-    ):
-        if isinstance(event, Measured):
-            result = _result(work, trials, best, event)
-            evaluate = settings.evaluate
-            return summarise_model(
-                entry,
-                result,
-                holdout.labels,
-                draws=evaluate.bootstrap,
-                confidence=evaluate.confidence,
-                seed=settings.seed,
-            )
-        display.show(event)
-    raise AssertionError("measuring ends with what was measured")
-
-
-def _result(
-    work: _Work, trials: tuple[ValuesTrial, ...], best: ValuesTrial, measured: Measured
-) -> EntryResult:
-    return EntryResult(
-        name=work.entry.name,
-        digest=work.entry.digest,
+    display.say(f"predicting {len(holdout.labels):,} images of the holdout")
+    began = perf_counter()
+    predictions = _predict(result.final.model, holdout.images, display)
+    seconds = perf_counter() - began
+    entry = work.entry
+    of_entry = EntryResult(
+        name=entry.name,
+        digest=entry.digest,
         development_digest=work.info.development_digest,
         holdout_digest=work.info.holdout_digest,
-        trials=trials,
-        best=best.number,
-        predictions=measured.predictions,
-        fit_seconds=measured.fit_seconds,
-        predict_seconds=measured.predict_seconds,
+        trials=result.trials,
+        best=result.final.best.number,
+        predictions=predictions,
+        fit_seconds=float(result.final.facts["seconds"]),
+        predict_seconds=seconds,
         threads=threads(),
     )
+    evaluate = work.settings.evaluate
+    return summarise_model(
+        entry,
+        of_entry,
+        holdout.labels,
+        draws=evaluate.bootstrap,
+        confidence=evaluate.confidence,
+        seed=work.settings.seed,
+    )
+
+
+def _predict(model: Model, images: NDArray[np.uint8], display: Display) -> Predictions:
+    """Predict blocks of rows side by side."""
+    starts = range(0, len(images), _BLOCK_ROWS)
+    blocks: list[Predictions] = []
+    with threadpool_limits(limits=1, user_api="blas"), one_core_threads(threads()) as pool:
+        for block in pool.map(lambda at: model.predict(images[at : at + _BLOCK_ROWS]), starts):
+            blocks.append(block)
+            done = min(len(blocks) * _BLOCK_ROWS, len(images))
+            display.show(Progress(done, len(images), "images predicted"))
+    values = np.concatenate([block.values for block in blocks])
+    return Predictions(values, are_probabilities=blocks[0].are_probabilities)
 
 
 def _metrics(summary: ModelSummary) -> dict[str, float]:
     """The holdout's figures as MLflow metrics; no log-loss where there is none."""
-    metrics = {}
+    metrics = {
+        "fit_seconds": round(summary.result.fit_seconds, 1),
+        "predict_seconds": round(summary.result.predict_seconds, 1),
+    }
     for metric, interval in summary.intervals.items():
-        metrics[f"holdout_{metric}"] = summary.scores.value(metric)
+        metrics[f"holdout_{metric}"] = summary.scores[metric]
         metrics[f"holdout_{metric}_low"] = interval.low
         metrics[f"holdout_{metric}_high"] = interval.high
     if summary.calibration_error is not None:

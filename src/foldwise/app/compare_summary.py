@@ -29,8 +29,8 @@ def main() -> None:
     save(folder, {name: table.encode() for name, table in tables.items()})
     save_all(REPORTS / "figures" / "comparison", picture_files(pictures))
     if not is_quiet():
-        for model in sorted(models, key=lambda model: -model.scores.accuracy):
-            sys.stdout.write(f"{model.entry.title:<24} {model.scores.accuracy:.4f}\n")
+        for model in sorted(models, key=lambda model: -model.scores["accuracy"]):
+            sys.stdout.write(f"{model.entry.title:<24} {model.scores['accuracy']:.4f}\n")
 
 
 def _summary(entry: Entry) -> ModelSummary:

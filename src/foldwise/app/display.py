@@ -17,8 +17,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from foldwise.report.wording import values_text
 from foldwise.search import trials as results
-from foldwise.search.trials import Event, FinalModel, OuterFold, Trial
+from foldwise.search.trials import FINAL, Event, FinalModel, OuterFold, Study, Trial
 from foldwise.stats.scores import is_loss
 
 LINE_SECONDS = 15.0
@@ -31,21 +32,23 @@ class Display:
     with the time left; otherwise a line at most every 15 seconds and at each study's end.
     """
 
-    def __init__(self, studies: tuple[str, ...], trials: int, metric: str, *, quiet: bool) -> None:
-        self._metric, self._trials = metric, trials
-        self._best: dict[str, Trial] = {}
+    def __init__(
+        self, stage: str, studies: tuple[Study, ...], trials: int, metric: str, *, quiet: bool
+    ) -> None:
+        self._stage, self._metric, self._trials = stage, metric, trials
+        self._best: dict[Study, Trial] = {}
         self._spoke = time.monotonic()
         self._tracing_pace = Pace()
         self._fits_pace: Pace | None = None
         self._quiet = quiet
         self._bars: Progress | None = None
-        self._tasks: dict[str, TaskID] = {}
+        self._tasks: dict[Study, TaskID] = {}
         if not quiet and sys.stderr.isatty():
             self._bars = progress_bars()
             self._paths = self._bars.add_task("paths", total=None, best="", pace=self._tracing_pace)
             self._whole = self._bars.add_task("fits", total=None, best="")
             self._tasks = {
-                study: self._bars.add_task(study, total=trials, best="") for study in studies
+                study: self._bars.add_task(str(study), total=trials, best="") for study in studies
             }
 
     def show(self, event: Event) -> None:
@@ -53,15 +56,17 @@ class Display:
         match event:
             case Trial():
                 self._trial(event)
-            case results.Tracing():
-                self._tracing(event)
-            case results.Progress():
+            case results.Progress(what="fits"):
                 self._progress(event)
+            case results.Progress():
+                self._preparing(event)
             case OuterFold():
-                score = event.scores.value(self._metric)
-                self._say(f"{event.study}: C {event.best.C:.4g}, outer {self._metric} {score:.4f}")
+                score = event.scores[self._metric]
+                self.say(
+                    f"{event.study}: {values_text(event.best.values)}, outer {self._metric} {score:.4f}"
+                )
             case FinalModel():
-                self._say(f"final: C {event.best.C:.4g}")
+                self.say(f"final: {values_text(event.best.values)}")
                 self._complete()
 
     def _trial(self, trial: Trial) -> None:
@@ -70,15 +75,15 @@ class Display:
         self._best[trial.study] = min(best, trial, key=lambda t: sign * t.mean(self._metric))
         if self._bars:
             best = self._best[trial.study]
-            words = f"C {best.C:.4g}  {self._metric} {best.mean(self._metric):.4f}"
+            words = f"{values_text(best.values)}  {self._metric} {best.mean(self._metric):.4f}"
             self._bars.update(self._tasks[trial.study], advance=1, best=words)
 
-    def _tracing(self, tracing: results.Tracing) -> None:
+    def _preparing(self, tracing: results.Progress) -> None:
         if self._bars:
             self._bars.update(self._paths, completed=tracing.done, total=tracing.total)
         elif self._is_time():
             left = self._tracing_pace.words(tracing.done, tracing.total)
-            self._say(f"{tracing.done} of {tracing.total} points of paths{left}, then the fits")
+            self.say(f"{tracing.done} of {tracing.total} {tracing.what}{left}, then the fits")
 
     def _progress(self, progress: results.Progress) -> None:
         if self._fits_pace is None:
@@ -88,7 +93,7 @@ class Display:
                 self._whole, completed=progress.done, total=progress.total, pace=self._fits_pace
             )
         elif self._is_time():
-            self._say(self._line(progress, self._fits_pace))
+            self.say(self._line(progress, self._fits_pace))
 
     def _complete(self) -> None:
         """The models at the end are fits too, told by their studies' ends."""
@@ -102,18 +107,19 @@ class Display:
 
     def _line(self, progress: results.Progress, pace: "Pace") -> str:
         left = pace.words(progress.done, progress.total)
-        best = self._best.get(results.FINAL_STUDY)
-        found = f"; final study: C {best.C:.4g}" if best else ""
+        best = self._best.get(FINAL)
+        found = f"; final study: {values_text(best.values)}" if best else ""
         return f"{progress.done} of {progress.total} fits{left}{found}"
 
-    def _say(self, line: str) -> None:
+    def say(self, line: str) -> None:
+        """Write a line, unless asked to be quiet."""
         if self._quiet:
             return
         self._spoke = time.monotonic()
         if self._bars:
             self._bars.console.print(line)
         else:
-            sys.stderr.write(f"tune: {line}\n")
+            sys.stderr.write(f"{self._stage}: {line}\n")
             sys.stderr.flush()
 
     def __enter__(self) -> Self:

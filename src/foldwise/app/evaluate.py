@@ -41,11 +41,10 @@ from foldwise.runs.lineage import Lineage, lineage
 from foldwise.runs.recorder import Recorder
 from foldwise.search.archive import restore
 from foldwise.search.book import close_attempt, search_lock
-from foldwise.search.engines.pipeline import content_digest
+from foldwise.search.engines.batched import LinearClassifier
 from foldwise.search.summary import SearchSummary, summarise_search
 from foldwise.search.trials import SearchResult
 from foldwise.settings import Settings, load_settings
-from foldwise.solver.linear import probabilities
 from foldwise.store.address import project_root
 from foldwise.store.open import Store, open_store
 
@@ -74,10 +73,16 @@ def main() -> None:
     store = open_store(root)
     require_same_kind(store, work.info)  # before the holdout is opened and counted for that model
     key, attempt = work.place.search_key, work.place.attempt
-    described = lineage(work.settings, work.info, search_key=key, attempt=attempt)
-    model = work.result.final.fit.model
-    digest = content_digest(model, work.info.classes)
-    with search_lock(storage, key), Recorder.open(store, described) as recorder:
+    described = lineage(
+        work.settings, work.info, space=work.result.space, search_key=key, attempt=attempt
+    )
+    model = work.result.final.model
+    assert isinstance(model, LinearClassifier)  # noqa: S101 - the archive's only kind
+    digest = model.digest(work.info.classes)
+    with (
+        search_lock(storage, key),
+        Recorder.open(store, described) as recorder,
+    ):
         recorder.record_all(work.result)
         if recorder.run_id != work.place.run_id:
             _tell_search_files(work, recorder)
@@ -95,7 +100,7 @@ def main() -> None:
         )
         pictures = (
             *_data_pictures(work),
-            *holdout_pictures(findings.holdout, judged, model),
+            *holdout_pictures(findings.holdout, judged, model.numbers),
         )
         reports = _tables(findings, judged) | {"report.html": _page(work, findings, pictures)}
         figures = picture_files(pictures)
@@ -118,6 +123,7 @@ def main() -> None:
                 recorder.run_id,
                 described.tags,
                 model,
+                _params(work),
                 evidence,
                 card.render(findings),
                 work.development.images[:EXAMPLES],
@@ -156,14 +162,7 @@ def _tell_search_files(work: _Work, recorder: Recorder) -> None:
 
 
 def _summary(work: _Work) -> SearchSummary:
-    tune, confidence = work.settings.tune, work.settings.evaluate.confidence
-    return summarise_search(
-        work.result,
-        low=tune.c_low,
-        high=tune.c_high,
-        confidence=confidence,
-        sampler=tune.search,
-    )
+    return summarise_search(work.result, confidence=work.settings.evaluate.confidence)
 
 
 def _judge(work: _Work) -> Judged:
@@ -172,7 +171,7 @@ def _judge(work: _Work) -> Judged:
     return Judged(
         holdout.images,
         holdout.labels,
-        probabilities(work.result.final.fit.model, holdout.images),
+        work.result.final.model.predict(holdout.images).values,
         tuple(map(str, work.info.classes)),
         work.info.image_shape,
     )
@@ -195,6 +194,7 @@ def _findings(
         ),
         origin=origin(described.tags, run_id=run_id, model_digest=digest, commands=commands),
         reference=work.reference,
+        multiclass=work.settings.tune.multiclass,
     )
 
 
@@ -222,12 +222,18 @@ def _page(work: _Work, findings: Findings, pictures: tuple[Picture, ...]) -> byt
     return page.render(page.PageContent(findings, (*of_search, *pictures))).encode()
 
 
+def _params(work: _Work) -> dict[str, str]:
+    values = work.result.final.best.values
+    told = {n: repr(v) if isinstance(v, float) else str(v) for n, v in values.items()}
+    return {**told, "multiclass": work.settings.tune.multiclass}
+
+
 def _metrics(findings: Findings) -> dict[str, float]:
     """The holdout's figures and the outer intervals as MLflow metrics."""
     holdout = findings.holdout
     metrics = {"holdout_calibration_error": holdout.calibration_error}
     for metric, interval in holdout.intervals.items():
-        metrics[f"holdout_{metric}"] = holdout.scores.value(metric)
+        metrics[f"holdout_{metric}"] = holdout.scores[metric]
         metrics[f"holdout_{metric}_low"] = interval.low
         metrics[f"holdout_{metric}_high"] = interval.high
     for metric, estimate in findings.search.outer.items():

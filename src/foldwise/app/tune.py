@@ -1,5 +1,7 @@
 """``python -m foldwise.app.tune``: the nested search, told to MLflow as it goes."""
 
+from dataclasses import asdict
+
 from foldwise.app.display import Display
 from foldwise.app.exits import run
 from foldwise.app.workspace import (
@@ -49,7 +51,7 @@ def main() -> None:
     storage = study_storage(root)
     store = open_store(root)
     development = load("development")
-    key = search_key(info.development_digest, settings.tune, settings.seed)
+    key = search_key(info.development_digest, asdict(settings.tune), settings.seed)
     with search_lock(storage, key):
         book = open_book(
             storage, key, search_space(settings), fresh=is_fresh(), home=root / "mlruns"
@@ -57,7 +59,9 @@ def main() -> None:
         shelf = path_shelf(root, key)
         if is_fresh():
             shelf.clear()
-        described = lineage(settings, info, search_key=key, attempt=book.attempt)
+        described = lineage(
+            settings, info, space=search_space(settings), search_key=key, attempt=book.attempt
+        )
         ready = nested_search(
             settings,
             development,
@@ -67,15 +71,12 @@ def main() -> None:
             threads=threads(),
             dask=dask_scheduler(),
         )
-        with ready as search, Recorder.open(store, described) as recorder:
+        with (
+            ready as search,
+            Recorder.open(store, described) as recorder,
+        ):
             result = _follow(search, recorder, settings, info)
-            summary = summarise_search(
-                result,
-                low=settings.tune.c_low,
-                high=settings.tune.c_high,
-                confidence=settings.evaluate.confidence,
-                sampler=settings.tune.search,
-            )
+            summary = summarise_search(result, confidence=settings.evaluate.confidence)
             tables = search_tables(result, summary)
             figures = search_figures(result, summary, startup=settings.tune.startup_trials)
             save_all(TUNED, archive(result))
@@ -90,9 +91,9 @@ def _follow(
     search: NestedSearch, recorder: Recorder, settings: Settings, info: DataInfo
 ) -> SearchResult:
     """Show and record every event; the last is the result."""
-    studies = tuple(study.name for study in search.plan.studies)
+    studies = tuple(plan.study for plan in search.plan.studies)
     classes = tuple(map(str, info.classes))
-    with Display(studies, search.trials, settings.tune.metric, quiet=is_quiet()) as display:
+    with Display("tune", studies, search.trials, settings.tune.metric, quiet=is_quiet()) as display:
         for event in search.run():
             display.show(event)
             recorder.record(event)

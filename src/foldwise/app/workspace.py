@@ -26,14 +26,14 @@ from foldwise.report.picture import picture_files
 from foldwise.report.tables import curve_csv, trials_csv, tuning
 from foldwise.report.wording import json_text
 from foldwise.runs.recorder import Recorder
-from foldwise.search.engines.batched import Engine, LocalEngine, PathShelf
+from foldwise.search.engines.batched import Backend, BatchedEngine, LocalBackend, PathShelf
 from foldwise.search.engines.dask import connected
 from foldwise.search.nested import Book, NestedSearch
-from foldwise.search.plan import FoldPlan
-from foldwise.search.space import SearchSpace
+from foldwise.search.plan import Plan
+from foldwise.search.space import Space
 from foldwise.search.summary import SearchSummary
 from foldwise.search.trials import OuterFold, SearchResult
-from foldwise.settings import Settings
+from foldwise.settings import Between, Settings
 from foldwise.solver.fits import SolverOptions
 from foldwise.solver.layout import Layout
 
@@ -204,11 +204,20 @@ def _among_figures(files: Mapping[str, bytes]) -> dict[str, bytes]:
     return {f"figures/{name}": content for name, content in files.items()}
 
 
-def search_space(settings: Settings) -> SearchSpace:
+def search_space(settings: Settings) -> Space:
     """How the settings say that C is drawn."""
     tune = settings.tune
-    return SearchSpace(
-        tune.c_low, tune.c_high, tune.search, tune.startup_trials, settings.seed, tune.metric
+    searched = Between(tune.c_low, tune.c_high, is_log=tune.search == "tpe")
+    return Space({"C": searched}, tune.search, tune.startup_trials, settings.seed, tune.metric)
+
+
+def fold_plan(settings: Settings, development: Split) -> Plan:
+    """The parts that the settings say."""
+    return Plan.stratified(
+        development.labels,
+        folds=settings.tune.folds,
+        seed=settings.seed,
+        origins=development.origins,
     )
 
 
@@ -231,33 +240,36 @@ def nested_search(
         If the cluster doesn't answer.
     """
     tune = settings.tune
-    plan = FoldPlan.stratified(
-        development.labels,
-        folds=tune.folds,
-        seed=settings.seed,
-        origins=development.origins,
-    )
+    plan = fold_plan(settings, development)
     options = SolverOptions(tune.multiclass, tune.tol, tune.max_iter, threads)
-    layout = Layout.build(development.images, development.labels, plan.parts, classes=classes)
-    with _engine(layout, options, dask) as engine:
-        yield NestedSearch(
+    parts = [plan.rows(part) for part in plan.parts]
+    layout = Layout.build(development.images, development.labels, parts, classes=classes)
+    with _backend(layout, options, dask) as backend:
+        engine = BatchedEngine(
             images=development.images,
+            labels=development.labels,
+            plan=plan,
+            backend=backend,
+            low=tune.c_low,
+            high=tune.c_high,
+            shelf=shelf,
+            threads=threads,
+        )
+        yield NestedSearch(
             labels=development.labels,
             plan=plan,
             space=search_space(settings),
             trials=tune.trials,
             engine=engine,
             book=book,
-            shelf=shelf,
-            threads=threads,
         )
 
 
-def _engine(
+def _backend(
     layout: Layout, options: SolverOptions, dask: str | None
-) -> AbstractContextManager[Engine]:
+) -> AbstractContextManager[Backend]:
     if dask is None:
-        return nullcontext(LocalEngine(layout, options))
+        return nullcontext(LocalBackend(layout, options))
     return connected(dask, layout, options)
 
 

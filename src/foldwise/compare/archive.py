@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from foldwise.compare.predictions import Predictions
 from foldwise.errors import SearchError
-from foldwise.search.trials import ValuesTrial, values_trial_from_json, values_trial_to_json
+from foldwise.search.jobs import Predictions
+from foldwise.search.trials import Trial, trial_from_json, trial_to_json
 
 RESULTS = Path("models/comparison")
 """A folder an entry."""
@@ -26,7 +26,7 @@ class EntryResult:
         Of the entry it is the result of.
     development_digest, holdout_digest : str
         Of the data it was fitted and measured on.
-    trials : tuple of ValuesTrial
+    trials : tuple of Trial
         By number.
     best : int
         Number of the trial whose values were fitted on all development rows.
@@ -40,7 +40,7 @@ class EntryResult:
     digest: str
     development_digest: str
     holdout_digest: str
-    trials: tuple[ValuesTrial, ...]
+    trials: tuple[Trial, ...]
     best: int
     predictions: Predictions
     fit_seconds: float
@@ -48,7 +48,7 @@ class EntryResult:
     threads: int
 
     @property
-    def best_trial(self) -> ValuesTrial:
+    def best_trial(self) -> Trial:
         """The trial whose values were fitted on all development rows."""
         return next(trial for trial in self.trials if trial.number == self.best)
 
@@ -68,7 +68,7 @@ _PLAIN = (
 def archive(result: EntryResult) -> dict[str, bytes]:
     """The result as files, name to content."""
     story = {name: getattr(result, name) for name in _PLAIN} | {
-        "trials": [values_trial_to_json(trial) for trial in result.trials],
+        "trials": [trial_to_json(trial) for trial in result.trials],
         "are_probabilities": result.predictions.are_probabilities,
     }
     buffer = io.BytesIO()
@@ -91,7 +91,7 @@ def restore(folder: Path) -> EntryResult:
             predictions = Predictions(stored["values"], story["are_probabilities"])
         return EntryResult(
             **{name: story[name] for name in _PLAIN},
-            trials=tuple(values_trial_from_json(trial) for trial in story["trials"]),
+            trials=tuple(trial_from_json(trial) for trial in story["trials"]),
             predictions=predictions,
         )
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:

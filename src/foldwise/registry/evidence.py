@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from foldwise.data.dataset import Classes, DataInfo
 from foldwise.errors import StoreError
-from foldwise.search.trials import FitCounts, SearchResult
+from foldwise.search.trials import FitCounts, SearchResult, number_of
 from foldwise.settings import Settings, parameters_digest
 from foldwise.stats.scores import Scores, calibration_error, predicted_codes, score
 
@@ -111,16 +111,18 @@ def gather_evidence(
     shared_rows : int
         From :func:`shared_rows`.
     """
+    searched = result.space.ranges["C"]
+    chosen = (*(fold.best.values for fold in result.outer), result.final.best.values)
     return Evidence(
         data=data,
         shared_rows=shared_rows,
         parameters_digest=parameters_digest(settings),
         metric=result.metric,
-        c_low=settings.tune.c_low,
-        c_high=settings.tune.c_high,
-        chosen=(*(fold.best.C for fold in result.outer), result.final.best.C),
+        c_low=searched.low,
+        c_high=searched.high,
+        chosen=tuple(number_of(values, "C") for values in chosen),
         fits=result.fits,
-        final_status=result.final.fit.outcome.status,
+        final_status=str(result.final.facts["status"]),
         outer=tuple(fold.scores for fold in result.outer),
         holdout=score(probabilities, labels),
         calibration_error=calibration_error(probabilities, labels),
@@ -151,6 +153,6 @@ def _decoded(told: dict[str, Any]) -> dict[str, Any]:
         "data": DataInfo(**data),
         "chosen": tuple(told["chosen"]),
         "fits": FitCounts(**told["fits"]),
-        "outer": tuple(Scores(**scores) for scores in told["outer"]),
-        "holdout": Scores(**told["holdout"]),
+        "outer": tuple(scores for scores in told["outer"]),
+        "holdout": told["holdout"],
     }

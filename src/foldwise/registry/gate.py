@@ -23,8 +23,7 @@ from foldwise.registry.evidence import Evidence
 from foldwise.registry.predecessor import data_checks, version_before
 from foldwise.registry.snapshot import Version, count_holdout_use, holdout_uses
 from foldwise.registry.verify import Holdout, Verification, verify
-from foldwise.search.trials import at_edge
-from foldwise.settings import PromotionSettings, Settings
+from foldwise.settings import Between, PromotionSettings, Settings
 from foldwise.stats.intervals import prediction_interval
 from foldwise.stats.paired import McNemar, PairedBound, mcnemar, paired_bound
 from foldwise.stats.scores import is_loss, predicted_codes, row_losses
@@ -48,7 +47,7 @@ def verification_check(checks: Sequence[Check]) -> Check:
 
 def floor_checks(evidence: Evidence, rules: PromotionSettings) -> Iterator[Check]:
     """The holdout's scores against what params.yaml asks of any champion."""
-    accuracy, loss = evidence.holdout.accuracy, evidence.holdout.log_loss
+    accuracy, loss = evidence.holdout["accuracy"], evidence.holdout["log_loss"]
     yield judged(
         "holdout accuracy", f"{accuracy:.5f}", f">= {rules.min_accuracy:g}",
         holds=accuracy >= rules.min_accuracy,
@@ -85,7 +84,8 @@ def _fits(evidence: Evidence) -> Check:
 
 def _range(evidence: Evidence) -> Check:
     low, high = evidence.c_low, evidence.c_high
-    outside = sum(at_edge(C, low, high) for C in evidence.chosen)
+    searched = Between(low, high, is_log=True)
+    outside = sum(not 0.02 <= searched.place(C) <= 0.98 for C in evidence.chosen)
     smallest, largest = min(evidence.chosen), max(evidence.chosen)
     return judged(
         "chosen C",
@@ -106,8 +106,8 @@ def _shared(evidence: Evidence) -> Check:
 def _expectation(evidence: Evidence, confidence: float) -> Check:
     """The holdout's score against where the outer folds say that a new part's score lies."""
     metric = evidence.metric
-    found = evidence.holdout.value(metric)
-    expected = prediction_interval([each.value(metric) for each in evidence.outer], confidence)
+    found = evidence.holdout[metric]
+    expected = prediction_interval([each[metric] for each in evidence.outer], confidence)
     bad_side = found > expected.high if is_loss(metric) else found < expected.low
     name = f"holdout {metric} as the outer folds foretell"
     bound = f"in [{expected.low:.5f}, {expected.high:.5f}] ({expected.confidence:.0%})"

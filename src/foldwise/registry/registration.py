@@ -23,8 +23,7 @@ from foldwise.registry.snapshot import (
 )
 from foldwise.registry.stored_model import files_digest, write_model
 from foldwise.runs.lineage import machine
-from foldwise.search.engines.pipeline import content_digest
-from foldwise.solver.linear import LinearModel
+from foldwise.search.jobs import Model
 from foldwise.store.faults import store_faults
 from foldwise.store.open import Store
 
@@ -47,8 +46,10 @@ class Submission:
     tags : mapping
         Commit, search key, library versions and the like, as on the pipeline's run: shown on
         the version, but for MLflow's own.
-    model : LinearModel
+    model : Model
         The final model.
+    params : mapping
+        The values that it was fitted at, shown beside it.
     evidence : Evidence
     card : str
         Model card in Markdown: the version's description.
@@ -58,7 +59,8 @@ class Submission:
 
     run_id: str
     tags: Mapping[str, str]
-    model: LinearModel
+    model: Model
+    params: Mapping[str, str]
     evidence: Evidence
     card: str
     example: NDArray[np.uint8]
@@ -71,7 +73,7 @@ class Submission:
     def identity(self) -> dict[str, str]:
         """What makes two submissions of one run the same."""
         return {
-            "content_digest": content_digest(self.model, self.evidence.classes),
+            "content_digest": self.model.digest(self.evidence.classes),
             "evidence_digest": self.evidence.digest,
         }
 
@@ -162,7 +164,7 @@ def _logged_model(store: Store, submission: Submission) -> "LoggedModel":
         name="classifier",
         source_run_id=submission.run_id,
         tags=submission.identity(),
-        params={"C": repr(submission.model.C), "multiclass": submission.model.multiclass},
+        params=dict(submission.params),
         model_type="classifier",
     )
 

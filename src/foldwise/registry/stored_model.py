@@ -25,8 +25,8 @@ from sklearn.preprocessing import FunctionTransformer
 
 from foldwise.errors import StoreError
 from foldwise.registry.evidence import Evidence
-from foldwise.search.engines.pipeline import from_pipeline, to_pipeline
-from foldwise.solver.linear import LinearModel
+from foldwise.search.engines.models import model_of
+from foldwise.search.jobs import Model
 from foldwise.store.faults import store_faults
 
 _STEP = "float64"
@@ -78,19 +78,19 @@ class StoredModel:
     ----------
     pipeline : scikit-learn Pipeline
         The very object that is served.
-    model : LinearModel
-        Its numbers.
+    model : Model
+        What it computes.
     evidence : Evidence
     """
 
     pipeline: Any
-    model: LinearModel
+    model: Model
     evidence: Evidence
 
 
 def write_model(
     folder: Path,
-    model: LinearModel,
+    model: Model,
     evidence: Evidence,
     *,
     card: str,
@@ -118,7 +118,7 @@ def write_model(
     from mlflow.types import ColSpec, Schema
 
     mlflow.sklearn.save_model(
-        as_served(to_pipeline(model, evidence.classes)),
+        as_served(model.estimator(evidence.classes)),
         str(folder),
         serialization_format="skops",
         signature=ModelSignature(outputs=Schema([ColSpec("double")] * len(evidence.classes))),
@@ -207,4 +207,4 @@ def _constructed(folder: Path) -> StoredModel:
         )
     evidence = Evidence.from_json((folder / EVIDENCE).read_text(encoding="utf-8"))
     pipeline = skops.io.load(folder / _SKOPS, trusted=[])
-    return StoredModel(pipeline, from_pipeline(without_conversion(pipeline)), evidence)
+    return StoredModel(pipeline, model_of(without_conversion(pipeline)), evidence)

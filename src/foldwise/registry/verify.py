@@ -14,7 +14,6 @@ from foldwise.registry.evidence import Evidence, labels_digest
 from foldwise.registry.snapshot import Version, fetch_files
 from foldwise.registry.stored_model import StoredModel, files_digest, read_model
 from foldwise.runs.lineage import git_knows, library_versions, machine
-from foldwise.search.engines.pipeline import content_digest
 from foldwise.settings import Settings, parameters_digest
 from foldwise.stats.scores import METRICS, calibration_error, score
 from foldwise.store.faults import store_faults
@@ -103,7 +102,7 @@ def verify(store: Store, version: Version, holdout: Holdout, settings: Settings)
 
 def _contents(version: Version, stored: StoredModel) -> Iterator[Check]:
     tags, evidence = version.tags, stored.evidence
-    found = content_digest(stored.model, evidence.classes)
+    found = stored.model.digest(evidence.classes)
     yield same_digest("model's numbers", found, tags.get("content_digest", ""))
     yield same_digest("evidence", evidence.digest, tags.get("evidence_digest", ""))
 
@@ -122,7 +121,7 @@ def _figures(
     again = score(probabilities, labels)
     difference = max(
         abs(calibration_error(probabilities, labels) - evidence.calibration_error),
-        *(abs(again.value(name) - evidence.holdout.value(name)) for name in METRICS),
+        *(abs(again[name] - evidence.holdout[name]) for name in METRICS),
     )
     bound = _SAME_MACHINE if _is_at_home(version.tags) else _ELSEWHERE
     where = "same machine" if bound == _SAME_MACHINE else "another machine or library"

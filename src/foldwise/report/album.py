@@ -36,13 +36,14 @@ def search_pictures(
 ) -> tuple[Picture, ...]:
     """Draw the search: ``curve`` (the key picture), ``trials`` and ``outer_folds``."""
     estimate = search.outer[search.metric]
-    at_random = startup if search.sampler == "tpe" else search.trials
+    at_random = startup if search.space.sampler == "tpe" else search.trials
+    name = next(iter(search.space.ranges))
     return (
         drawn(
             "curve",
-            "Mean inner score against C for each outer fold and the final study, and below how "
-            "much worse each C is than the study's best, with one standard error.",
-            figures.inner_curves(result, low=search.low, high=search.high),
+            f"Mean inner score against {name} for each outer fold and the final study, and below how "
+            f"much worse each {name} is than the study's best, with one standard error.",
+            figures.inner_curves(result, name),
         ),
         drawn(
             "trials",
@@ -59,7 +60,7 @@ def search_pictures(
 
 def fold_pictures(fold: OuterFold, classes: Sequence[str]) -> tuple[Picture, ...]:
     """Draw one outer fold's own ``confusion`` matrix and ``roc`` curves; PNG alone, for speed."""
-    probabilities, labels = fold.probabilities, fold.labels
+    probabilities, labels = fold.predictions.values, fold.labels
     return confusion_and_roc(
         confusion(probabilities, labels),
         roc_curve_points(probabilities, labels, ROC_POINTS),

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from foldwise.report.findings import Findings
-from foldwise.report.wording import limits, metric_label, number, percent, span, strength
+from foldwise.report.wording import limits, metric_label, number, percent, span, value_text
 from foldwise.stats.scores import METRICS
 
 
@@ -67,14 +67,20 @@ def _outer(findings: Findings) -> str:
 
 def _folds(findings: Findings) -> str:
     metric = metric_label(findings.search.metric)
-    header = ("outer fold", "C", f"inner {metric}", f"outer {metric}", "outer accuracy")
+    header = (
+        "outer fold",
+        *findings.search.values,
+        f"inner {metric}",
+        f"outer {metric}",
+        "outer accuracy",
+    )
     rows = [
         (
             str(fold.fold),
-            strength(fold.C),
+            *map(value_text, fold.values.values()),
             number(fold.inner),
-            number(fold.scores.value(findings.search.metric)),
-            number(fold.scores.accuracy),
+            number(fold.scores[findings.search.metric]),
+            number(fold.scores["accuracy"]),
         )
         for fold in findings.search.folds
     ]
@@ -88,7 +94,7 @@ def _holdout(findings: Findings) -> str:
     rows = [
         [
             metric_label(metric),
-            number(holdout.scores.value(metric)),
+            number(holdout.scores[metric]),
             span(holdout.intervals[metric]),
         ]
         for metric in METRICS

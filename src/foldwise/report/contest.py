@@ -21,8 +21,7 @@ from foldwise.report.figures.contest import ModelCost, accuracy_against_time
 from foldwise.report.figures.style import drawn
 from foldwise.report.findings import ROC_POINTS
 from foldwise.report.picture import Picture
-from foldwise.report.wording import Json, csv_text, rounded, significant
-from foldwise.search.trials import Values
+from foldwise.report.wording import Json, csv_text, rounded, significant, values_text
 from foldwise.settings import Entry, Value
 from foldwise.stats.intervals import Interval, bootstrap_intervals
 from foldwise.stats.paired import Pair, compare_pairs
@@ -83,7 +82,7 @@ def summarise_model(
     return ModelSummary(
         entry=entry,
         result=result,
-        scores=result.predictions.scored(labels),
+        scores=result.predictions.scores(labels),
         intervals={m: intervals[m] for m in METRICS if real or m != "log_loss"},
         calibration_error=calibration_error(values, labels) if real else None,
         confusion=confusion(values, labels),
@@ -103,7 +102,7 @@ def model_report(model: ModelSummary) -> dict[str, Json]:
     result, best = model.result, model.result.best_trial
     scores: dict[str, Json] = {}
     for metric, interval in model.intervals.items():
-        scores[metric] = rounded(model.scores.value(metric))
+        scores[metric] = rounded(model.scores[metric])
         scores[f"{metric}_low"] = rounded(interval.low)
         scores[f"{metric}_high"] = rounded(interval.high)
     if model.calibration_error is not None:
@@ -157,18 +156,13 @@ def pairs_csv(pairs: Sequence[Pair]) -> str:
     )
 
 
-def values_text(values: Values) -> str:
-    """Write a set of values in one line: ``C = 5.31, gamma = 0.0213``."""
-    return ", ".join(f"{name} = {_short(value)}" for name, value in values.items())
-
-
 def _row(model: ModelSummary) -> tuple[object, ...]:
     error = model.calibration_error
     return (
         model.entry.name,
         model.entry.title,
         values_text(model.result.best_trial.values),
-        *(rounded(model.scores.value(metric)) for metric in METRICS),
+        *(rounded(model.scores[metric]) for metric in METRICS),
         rounded(model.intervals["accuracy"].low),
         rounded(model.intervals["accuracy"].high),
         None if error is None else rounded(error),
@@ -179,10 +173,6 @@ def _row(model: ModelSummary) -> tuple[object, ...]:
 
 def _plain(value: Value) -> Value:
     return significant(value) if isinstance(value, float) else value
-
-
-def _short(value: Value) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def model_pictures(model: ModelSummary, classes: Sequence[str]) -> tuple[Picture, ...]:
@@ -198,7 +188,7 @@ def contest_pictures(
     costs = [
         ModelCost(
             title=model.entry.title,
-            accuracy=model.scores.accuracy,
+            accuracy=model.scores["accuracy"],
             low=model.intervals["accuracy"].low,
             high=model.intervals["accuracy"].high,
             fit_seconds=model.result.fit_seconds,

@@ -25,7 +25,7 @@ from foldwise.report.wording import (
     number,
     percent,
     span,
-    strength,
+    values_text,
 )
 from foldwise.search.summary import SearchSummary
 from foldwise.stats.intervals import Interval, bootstrap_intervals, class_f1_intervals
@@ -249,6 +249,7 @@ class Findings:
     search: SearchSummary
     holdout: HoldoutSummary
     origin: Origin
+    multiclass: str
     data_change: str = ""
     reference: Reference | None = None
 
@@ -257,21 +258,25 @@ class Findings:
         scores, spans = self.holdout.scores, self.holdout.intervals
         accuracy, loss = spans["accuracy"], spans["log_loss"]
         return (
-            f"{self.data.name}: accuracy {number(scores.accuracy)} "
-            f"({span(accuracy)}), log-loss {number(scores.log_loss)} "
+            f"{self.data.name}: accuracy {number(scores['accuracy'])} "
+            f"({span(accuracy)}), log-loss {number(scores['log_loss'])} "
             f"({span(loss)}) on {counted(self.holdout.rows, 'held-out image')}; "
-            f"C = {strength(self.search.C)}"
+            f"{values_text(self.search.values)}"
         )
 
     def procedure(self) -> str:
         """How the model was chosen, in a few sentences."""
         search, folds, fits = self.search, len(self.search.folds), self.search.fits
+        ranges = ", ".join(
+            f"{name} over [{each.low:g}, {each.high:g}]"
+            for name, each in search.space.ranges.items()
+        )
         return (
-            f"{_MODELS[search.multiclass]} on standardised pixels. Nested cross-validation: "
-            f"{folds} outer folds estimate; within each, {folds - 1} inner folds select C by mean "
-            f"{metric_label(search.metric)} over [{search.low:g}, {search.high:g}], "
-            f"{_SAMPLERS[search.sampler]}. A final study over all {folds} "
-            f"parts chose C = {strength(search.C)}, with which the final model was fitted on the "
+            f"{_MODELS[self.multiclass]} on standardised pixels. Nested cross-validation: "
+            f"{folds} outer folds estimate; within each, {folds - 1} inner folds select {' and '.join(search.values)} by mean "
+            f"{metric_label(search.metric)}, {ranges}, "
+            f"{_SAMPLERS[search.space.sampler]}. A final study over all {folds} "
+            f"parts chose {values_text(search.values)}, with which the final model was fitted on the "
             f"whole development set. {counted(search.trials, 'trial')}, "
             f"{counted(fits.distinct, 'distinct fit')}: {fits.converged:,} converged, "
             f"{fits.stalled:,} stalled at the limit of the precision, "
@@ -281,12 +286,12 @@ class Findings:
     def answer(self) -> str:
         """What the search found, with its uncertainty, in two sentences."""
         search = self.search
-        strengths = [fold.C for fold in search.folds]
+        choices = [fold.values for fold in search.folds]
         estimate = search.outer[search.metric]
         interval = estimate.corrected
         return (
-            f"All {len(strengths)} outer folds choose {chosen(strengths)}, the final study "
-            f"{strength(search.C)}. A model chosen in this way has an outer "
+            f"All {len(choices)} outer folds choose {chosen(choices)}, the final study "
+            f"{values_text(search.values)}. A model chosen in this way has an outer "
             f"{metric_label(search.metric)} of {number(estimate.mean)} "
             f"({percent(interval.confidence, digits=0)} interval {span(interval)}, corrected and "
             "conservative)."
@@ -295,9 +300,10 @@ class Findings:
     def cautions(self) -> tuple[str, ...]:
         """What went wrong quietly, and what to do about it; empty if nothing did."""
         search = self.search
-        edge = search.is_at_edge or any(fold.is_at_edge for fold in search.folds)
+        edges = {*search.edges, *(name for fold in search.folds for name in fold.edges)}
         texts = {
-            "A chosen C lies at an edge of the range: widen tune.c_low or tune.c_high.": edge,
+            f"A chosen {' and '.join(sorted(edges))} lies at an edge of the range: widen it in "
+            "params.yaml.": bool(edges),
             f"{search.fits.exhausted} of {search.fits.distinct} fits ended at tune.max_iter before "
             "they converged: raise it, their scores mislead.": search.fits.exhausted > 0,
         }

@@ -17,7 +17,7 @@ from foldwise.report.wording import (
     percent,
     signed,
     span,
-    strength,
+    value_text,
 )
 from foldwise.stats.scores import METRICS
 
@@ -68,6 +68,6 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for word in (chosen, counted, metric_label, number, percent, signed, span, strength):
+    for word in (chosen, counted, metric_label, number, percent, signed, span, value_text):
         environment.filters[word.__name__] = word
     return environment.get_template("page.html.j2")

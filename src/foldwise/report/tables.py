@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from foldwise.report.findings import HoldoutSummary, Judged
 from foldwise.report.wording import DIGITS, Json, csv_text, rounded, significant
 from foldwise.search.summary import FoldSummary, SearchSummary, curves
-from foldwise.search.trials import SearchResult
+from foldwise.search.trials import SearchResult, Values
+from foldwise.settings import Value
 from foldwise.stats.scores import METRICS, Rates, predicted_codes
 
 
@@ -28,14 +29,14 @@ def tuning(search: SearchSummary) -> dict[str, Json]:
     folds = [_fold(search, fold) for fold in search.folds]
     return {
         "metric": search.metric,
-        "C": significant(search.C),
+        **_values(search.values),
         f"inner_{search.metric}": rounded(search.inner),
         **{f"outer_{metric}": rounded(each.mean) for metric, each in search.outer.items()},
         "optimism": rounded(float(np.mean([fold.optimism for fold in search.folds]))),
-        "at_edge": search.is_at_edge or any(fold.is_at_edge for fold in search.folds),
+        "at_edge": bool(search.edges) or any(fold.edges for fold in search.folds),
         "trials": search.trials,
         "fits": asdict(search.fits),
-        "range": [search.low, search.high],
+        "range": {n: [each.low, each.high] for n, each in search.space.ranges.items()},
         "intervals": [_interval(search, metric) for metric in search.outer],
         "folds": folds,
     }
@@ -60,32 +61,47 @@ def _interval(search: SearchSummary, metric: str) -> Json:
 def _fold(search: SearchSummary, fold: FoldSummary) -> Json:
     return {
         "fold": fold.fold,
-        "C": significant(fold.C),
+        **_values(fold.values),
         "trial": fold.trial,
-        "at_edge": fold.is_at_edge,
+        "at_edge": bool(fold.edges),
         f"inner_{search.metric}": rounded(fold.inner),
         "optimism": rounded(fold.optimism),
-        **{f"outer_{metric}": rounded(fold.scores.value(metric)) for metric in METRICS},
+        **{f"outer_{metric}": rounded(fold.scores[metric]) for metric in METRICS},
     }
+
+
+def _cells(value: float | None) -> tuple[float | None, float | None]:
+    if value is None:
+        return None, None
+    return significant(value), rounded(math.log10(value)) if value > 0 else None
+
+
+def _values(values: Values) -> dict[str, Json]:
+    return {n: significant(v) if isinstance(v, float) else v for n, v in values.items()}
+
+
+def _whole(value: Value) -> Value:
+    return repr(value) if isinstance(value, float) else value
 
 
 def trials_csv(result: SearchResult) -> str:
     """List every inner fold of every trial, sorted by study, trial and part.
 
-    ``C`` has all its digits, so that a trial can be repeated.
+    Values have all their digits, so that a trial can be repeated.
     """
-    header = ("study", "trial", "C", "part", *METRICS, "status", "iterations")
+    names = tuple(result.space.dimensions)
+    header = ("study", "trial", *names, "part", *METRICS, "status", "iterations")
     return csv_text(
         header,
         (
             (
                 trial.study,
                 trial.number,
-                repr(float(trial.C)),
-                fold.part,
-                *(rounded(fold.scores.value(metric)) for metric in METRICS),
-                fold.outcome.status,
-                fold.outcome.iterations,
+                *(_whole(trial.values[name]) for name in names),
+                fold.part.fold,
+                *(rounded(fold.scores[metric]) for metric in METRICS),
+                fold.facts.get("status"),
+                fold.facts.get("iterations"),
             )
             for trial in result.trials
             for fold in trial.inner
@@ -94,23 +110,26 @@ def trials_csv(result: SearchResult) -> str:
 
 
 def curve_csv(result: SearchResult) -> str:
-    """List each study's mean inner score by C, and how much worse than its best, paired.
+    """List each study's mean inner score by each number, and how much worse than its best, paired.
 
-    ``log10_C`` is for plots whose axis knows no logarithm, such as those of DVC's templates.
+    The first numeric parameter heads the second column; further ones follow in rows of their own.
+    ``log10_...`` is for plots whose axis knows no logarithm, such as those of DVC's templates.
     """
-    header = ("study", "C", "log10_C", "inner_score", "worse_than_best", "standard_error")
+    ranges = result.space.ranges
+    heads = [name for each in ranges for name in (each, f"log10_{each}")]
+    header = ("study", *heads, "inner_score", "worse_than_best", "standard_error")
     return csv_text(
         header,
         (
             (
-                curve.name,
-                significant(point.C),
-                rounded(math.log10(point.C)),
+                curve.study,
+                *(cell for of in ranges for cell in _cells(point.value if of == name else None)),
                 rounded(point.score),
                 rounded(point.excess),
                 rounded(point.error),
             )
-            for curve in curves(result)
+            for name in ranges
+            for curve in curves(result, name)
             for point in curve.points
         ),
     )
@@ -121,7 +140,7 @@ def evaluation(holdout: HoldoutSummary) -> dict[str, Json]:
     scores: dict[str, Json] = {}
     for metric in METRICS:
         interval = holdout.intervals[metric]
-        scores[metric] = rounded(holdout.scores.value(metric))
+        scores[metric] = rounded(holdout.scores[metric])
         scores[f"{metric}_low"] = rounded(interval.low)
         scores[f"{metric}_high"] = rounded(interval.high)
     return {

@@ -14,6 +14,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
+from foldwise.search.trials import Values
+from foldwise.settings import Value
 from foldwise.stats.intervals import Interval
 
 _METRICS = {
@@ -58,10 +60,34 @@ def strength(C: float) -> str:
     return f"{C:#.3g}".removesuffix(".")
 
 
-def chosen(strengths: Sequence[float]) -> str:
+def value_text(value: Value) -> str:
+    """Write one value of a parameter."""
+    return strength(value) if isinstance(value, float) else str(value)
+
+
+def values_text(values: Values) -> str:
+    """Write the values of all parameters in one line: ``C = 0.0160, gamma = 0.0213``."""
+    return ", ".join(f"{name} = {value_text(value)}" for name, value in values.items())
+
+
+def chosen(choices: Sequence[Values]) -> str:
     """Word the choices of several studies: ``C between 0.0096 and 0.0121``."""
-    first, last = strength(min(strengths)), strength(max(strengths))
-    return f"C = {first}" if first == last else f"C between {first} and {last}"
+    return ", ".join(_chosen(name, [values[name] for values in choices]) for name in choices[0])
+
+
+def _chosen(name: str, values: Sequence[Value]) -> str:
+    texts = list(dict.fromkeys(map(value_text, sorted(values, key=_order))))
+    if len(texts) == 1:
+        return f"{name} = {texts[0]}"
+    if all(isinstance(value, int | float) for value in values):
+        return f"{name} between {texts[0]} and {texts[-1]}"
+    return f"{name} among {', '.join(texts)}"
+
+
+def _order(value: Value) -> tuple[str, float, str]:
+    if isinstance(value, int | float):
+        return ("", float(value), "")
+    return (type(value).__name__, 0.0, str(value))
 
 
 def percent(share: float, *, digits: int = 1) -> str:

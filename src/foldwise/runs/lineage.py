@@ -12,6 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from foldwise.data.dataset import DataInfo
+from foldwise.runs.tree import pipeline_begun_note
+from foldwise.search.space import Space
 from foldwise.settings import Settings, flattened, parameters_digest
 
 _LIBRARIES = ("foldwise", "numpy", "scipy", "scikit-learn", "optuna", "mlflow", "dvc", "skops")
@@ -46,6 +48,12 @@ class Lineage:
         Commit, digests, DVC experiment, library versions.
     splits : tuple of SplitFacts
         Development set and holdout.
+    space : Space
+        What the search's values are drawn from.
+    note : str
+        What people read beside the run while it goes on.
+    stem : str
+        Names the run, such as ``cv-2026-01-15a``.
     """
 
     experiment: str
@@ -54,6 +62,9 @@ class Lineage:
     params: Mapping[str, str]
     tags: Mapping[str, str]
     splits: tuple[SplitFacts, ...]
+    space: Space
+    note: str = ""
+    stem: str = "cv"
 
     @property
     def key(self) -> str:
@@ -62,7 +73,13 @@ class Lineage:
 
 
 def lineage(
-    settings: Settings, data: DataInfo, *, search_key: str, attempt: int, folder: Path | None = None
+    settings: Settings,
+    data: DataInfo,
+    *,
+    space: Space,
+    search_key: str,
+    attempt: int,
+    folder: Path | None = None,
 ) -> Lineage:
     """Gather what a pipeline run came from; ``folder`` is the checkout it runs in."""
     features = math.prod(data.image_shape)
@@ -88,6 +105,8 @@ def lineage(
             SplitFacts("development", data.development_digest, data.development_rows, features),
             SplitFacts("holdout", data.holdout_digest, data.holdout_rows, features),
         ),
+        space=space,
+        note=pipeline_begun_note(data.name, settings.tune.folds, settings.tune.trials),
     )
 
 

@@ -21,14 +21,13 @@ from foldwise.runs.lineage import Lineage, SplitFacts
 from foldwise.runs.tree import (
     Point,
     RunRecord,
-    pipeline_begun_note,
     pipeline_outcome,
     study_begun,
     study_key,
     study_record,
     trial_record,
 )
-from foldwise.search.trials import Event, FinalModel, OuterFold, SearchResult, Trial
+from foldwise.search.trials import Event, FinalModel, OuterFold, SearchResult, Study, Trial
 from foldwise.store.faults import StoreRefused, store_faults
 from foldwise.store.open import Store, search_runs
 
@@ -315,8 +314,8 @@ class Recorder(Teller):
 
     def __init__(self, store: Store, ledger: Ledger, lineage: Lineage, *ids: str) -> None:
         super().__init__(store, ledger, lineage, *ids)
-        self._metric = lineage.params["tune.metric"]
-        self._trials: dict[str, dict[int, Trial]] = {}
+        self._space = lineage.space
+        self._trials: dict[Study, dict[int, Trial]] = {}
 
     @classmethod
     def open(cls, store: Store, lineage: Lineage, *, today: date | None = None) -> Self:
@@ -336,10 +335,7 @@ class Recorder(Teller):
             The store can't be used: said before any work is done.
         """
         day = today or datetime.now().astimezone().date()
-        note = pipeline_begun_note(
-            lineage.experiment, lineage.params["tune.folds"], lineage.params["tune.trials"]
-        )
-        return cls.begin(store, lineage, Title(f"cv-{day.isoformat()}", note))
+        return cls.begin(store, lineage, Title(f"{lineage.stem}-{day.isoformat()}", lineage.note))
 
     def record(self, event: Event) -> None:
         """Write one event of the search; told again, it changes nothing."""
@@ -349,12 +345,12 @@ class Recorder(Teller):
                 self._tell(
                     f"trial {event.number} of {event.study}",
                     study_begun(self._key, event.study),
-                    trial_record(self._key, event),
+                    trial_record(self._key, event, self._space),
                 )
             case OuterFold() | FinalModel():
                 study = event.best.study
                 trials = tuple(self._trials.get(study, {}).values())
-                self._tell(study, study_record(self._key, event, trials, self._metric))
+                self._tell(str(study), study_record(self._key, event, trials, self._space))
             case SearchResult():
                 self._tell("the search's outcome", pipeline_outcome(self._key, event))
 
@@ -364,14 +360,14 @@ class Recorder(Teller):
         for event in told:
             self.record(event)
 
-    def record_artifacts(self, study: str | None, files: Mapping[str, bytes]) -> None:
+    def record_artifacts(self, study: Study | None, files: Mapping[str, bytes]) -> None:
         """Write files beside a study's run, or the pipeline's if ``study`` is None.
 
         Parameters
         ----------
-        study : str or None
+        study : Study or None
         files : mapping
             Content by path, such as ``figures/roc.png``. A file of that name is replaced.
         """
         key = self._key if study is None else study_key(self._key, study)
-        self._tell_files(study or "the pipeline", key, files)
+        self._tell_files("the pipeline" if study is None else str(study), key, files)

@@ -14,58 +14,79 @@ from typing import Literal
 import numpy as np
 
 from foldwise.palette import fold_colour
-from foldwise.search.trials import FINAL_STUDY, FinalModel, OuterFold, SearchResult, Trial
+from foldwise.search.space import Space
+from foldwise.search.trials import (
+    FinalModel,
+    OuterFold,
+    SearchResult,
+    Study,
+    Trial,
+    Values,
+    number_of,
+)
+from foldwise.settings import Between, Value
 from foldwise.stats.scores import METRICS, Scores
 
 _LABELS = {"log_loss": "log-loss", "f1": "F1", "roc_auc": "ROC AUC"}
 
 
 def trial_note(trial: Trial) -> str:
-    """One value of C and where it was scored."""
+    """One set of values and where it was scored."""
     return (
-        f"**C = {trial.C:.3g}** in {_study(trial.study)}: trial {trial.number}, scored on "
+        f"**{_words(trial.values)}** in {_study(trial.study)}: trial {trial.number}, scored on "
         f"{len(trial.inner)} inner folds. `inner_…` are stepped by the part scored."
     )
 
 
-def study_begun_note(study: str) -> str:
+def study_begun_note(study: Study) -> str:
     """What a study is for, while it runs."""
-    if study == FINAL_STUDY:
-        return "**Search for the final C** over the whole development set."
-    return f"**Search for C** in {_study(study)}, whose own part it never sees."
+    if study.is_final:
+        return "**Search for the final values** over the whole development set."
+    return f"**Search for values** in {_study(study)}, whose own part it never sees."
 
 
 def study_note(best: Trial, outer: Scores | None, metric: str, trials: int) -> str:
-    """A study's answer: its best C, what the inner folds said, what the outer part says."""
+    """A study's answer: its best values, what the inner folds said, what the outer part says."""
     label = _LABELS.get(metric, metric)
-    answer = f"**C = {best.C:.3g}** is the best of {trials} in {_study(best.study)}: "
+    answer = f"**{_words(best.values)}** is the best of {trials} in {_study(best.study)}: "
     inner = f"inner {label} {best.mean(metric):.4f}"
     if outer is None:
         return f"{answer}{inner}. The model fitted with it on all rows is the one registered."
-    return f"{answer}{inner}, outer {label} {outer.value(metric):.4f}."
+    return f"{answer}{inner}, outer {label} {outer[metric]:.4f}."
 
 
-def pipeline_begun_note(data: str, folds: str, trials: str) -> str:
+def pipeline_begun_note(data: str, folds: int, trials: int) -> str:
     """What a pipeline run is for, while it runs."""
     return (
         f"**Nested cross-validation of {data}**: {folds} outer folds and a final study, "
-        f"{trials} values of C each."
+        f"{trials} trials each."
     )
 
 
 def pipeline_note(result: SearchResult) -> str:
-    """The search's answer: the final C and the mean outer score."""
-    metric = result.metric
-    outer = [fold.scores.value(metric) for fold in result.outer]
+    """The search's answer: the final values and the mean outer score."""
+    metric, best = result.metric, result.final.best
+    label = _LABELS.get(metric, metric)
+    if not result.outer:
+        return f"**{_words(best.values)}**, inner {label} {best.mean(metric):.4f}."
+    outer = [fold.scores[metric] for fold in result.outer]
     return (
-        f"**C = {result.final.best.C:.3g}**, outer {_LABELS.get(metric, metric)} "
+        f"**{_words(best.values)}**, outer {label} "
         f"{np.mean(outer):.4f} (folds {min(outer):.4f} to {max(outer):.4f}). "
         f"{len(outer)} outer folds estimate, the run `refit` holds the final study."
     )
 
 
-def _study(study: str) -> str:
-    return "the final study" if study == FINAL_STUDY else f"outer fold {study[len('outer-') :]}"
+def _study(study: Study) -> str:
+    return "the final study" if study.is_final else f"outer fold {str(study)[len('outer-') :]}"
+
+
+def _words(values: Values) -> str:
+    return ", ".join(f"{name} = {_short(value)}" for name, value in values.items())
+
+
+def _short(value: Value) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 Level = Literal["pipeline", "study", "trial"]
@@ -104,17 +125,17 @@ class RunRecord:
     done: bool = False
 
 
-def study_key(pipeline: str, study: str) -> str:
+def study_key(pipeline: str, study: Study) -> str:
     """Idempotency key of a study's run."""
     return f"{pipeline}/{study}"
 
 
-def study_name(study: str) -> str:
+def study_name(study: Study) -> str:
     """Name of a study's run: the final study's is ``refit``."""
-    return "refit" if study == FINAL_STUDY else study
+    return "refit" if study.is_final else str(study)
 
 
-def study_begun(pipeline: str, study: str) -> RunRecord:
+def study_begun(pipeline: str, study: Study) -> RunRecord:
     """A study's run before its outcome is known."""
     return RunRecord(
         key=study_key(pipeline, study),
@@ -125,51 +146,48 @@ def study_begun(pipeline: str, study: str) -> RunRecord:
     )
 
 
-def trial_record(pipeline: str, trial: Trial) -> RunRecord:
-    """A finished trial: C, its mean scores, and the score of each inner fold, by part."""
-    short = study_name(trial.study)[0] + trial.study.removeprefix("outer-").removeprefix("final")
+def trial_record(pipeline: str, trial: Trial, space: Space) -> RunRecord:
+    """A finished trial: its values, its mean scores, and the score of each inner fold, by part."""
+    short = "r" if trial.study.is_final else str(trial.study).replace("uter-", "")
+    values = " ".join(f"{name}={_short(value)}" for name, value in trial.values.items())
     return RunRecord(
         key=f"{study_key(pipeline, trial.study)}/{trial.number}",
         parent=study_key(pipeline, trial.study),
         level="trial",
-        name=f"{short}·t{trial.number:02d} C={trial.C:.3g}",
+        name=f"{short}·t{trial.number:02d} {values}",
         tags={
             **_study_tags(trial.study),
             "trial": str(trial.number),
             "mlflow.note.content": trial_note(trial),
         },
-        params={"C": repr(trial.C)},
+        params=_params(trial.values),
         points=(
-            *_strength(trial.C),
+            *_numbers(trial.values, space),
             *_inner_means(trial),
             *(
-                Point(f"inner_{metric}", _rounded(fold.scores.value(metric)), fold.part)
-                for metric in METRICS
+                Point(f"inner_{metric}", _rounded(fold.scores[metric]), fold.part.fold)
+                for metric in _metrics(trial)
                 for fold in trial.inner
             ),
-            Point("iterations_max", max(fold.outcome.iterations for fold in trial.inner)),
-            Point(
-                "fits_not_converged",
-                sum(fold.outcome.status != "converged" for fold in trial.inner),
-            ),
+            *_facts(trial),
         ),
         done=True,
     )
 
 
 def study_record(
-    pipeline: str, ended: OuterFold | FinalModel, trials: Sequence[Trial], metric: str
+    pipeline: str, ended: OuterFold | FinalModel, trials: Sequence[Trial], space: Space
 ) -> RunRecord:
-    """A finished study: its best C, the estimate if it has one, and the search as a curve.
+    """A finished study: its best values, the estimate if it has one, and the search as a curve.
 
-    The curve is two series whose step is the trial's rank by C, so that MLflow draws one as a
+    The curve is two series for each number, whose step is the trial's rank by it, so that MLflow draws one as a
     line over the other.
     """
     scores = ended.scores if isinstance(ended, OuterFold) else None
     outer = (
         ()
         if scores is None
-        else tuple(Point(f"outer_{name}", _rounded(scores.value(name))) for name in METRICS)
+        else tuple(Point(f"outer_{name}", _rounded(scores[name])) for name in METRICS)
     )
     best = ended.best
     return RunRecord(
@@ -180,28 +198,29 @@ def study_record(
         tags={
             **_study_tags(best.study),
             "best_trial": str(best.number),
-            "fit": ended.fit.outcome.status,
-            "mlflow.note.content": study_note(best, scores, metric, len(trials)),
+            "fit": str(ended.facts.get("status", "done")),
+            "mlflow.note.content": study_note(best, scores, space.metric, len(trials)),
         },
-        params={"C": repr(best.C)},
+        params=_params(best.values),
         points=(
-            *_strength(best.C),
+            *_numbers(best.values, space),
             *_inner_means(best),
             *outer,
-            Point("iterations", ended.fit.outcome.iterations),
+            *_iterations(ended),
             Point("trials", len(trials)),
-            *_curve(trials, metric),
+            *_curves(trials, space),
         ),
         done=True,
     )
 
 
 def pipeline_outcome(pipeline: str, result: SearchResult) -> RunRecord:
-    """What the search adds to the pipeline's run: final C, mean outer scores, how fits ended."""
+    """What the search adds to the pipeline's run: final values, mean outer scores, how fits ended."""
     fits = result.fits
     outer = tuple(
-        Point(f"outer_{m}", _rounded(fmean(fold.scores.value(m) for fold in result.outer)))
+        Point(f"outer_{m}", _rounded(fmean(fold.scores[m] for fold in result.outer)))
         for m in METRICS
+        if result.outer
     )
     return RunRecord(
         key=pipeline,
@@ -210,7 +229,7 @@ def pipeline_outcome(pipeline: str, result: SearchResult) -> RunRecord:
         name="",
         tags={"mlflow.note.content": pipeline_note(result)},
         points=(
-            *_strength(result.final.best.C),
+            *_numbers(result.final.best.values, result.space),
             *_inner_means(result.final.best),
             *outer,
             Point("trials", len(result.trials)),
@@ -223,29 +242,79 @@ def pipeline_outcome(pipeline: str, result: SearchResult) -> RunRecord:
     )
 
 
-def _study_tags(study: str) -> dict[str, str]:
-    fold = None if study == FINAL_STUDY else int(study.removeprefix("outer-"))
-    return {"study": study, "mlflow.runColor": fold_colour(fold)}
+def _study_tags(study: Study) -> dict[str, str]:
+    return {"study": str(study), "mlflow.runColor": fold_colour(study.fold)}
 
 
-def _strength(C: float) -> tuple[Point, Point]:
+def _params(values: Values) -> dict[str, str]:
+    return {
+        name: repr(value) if isinstance(value, float) else str(value)
+        for name, value in values.items()
+    }
+
+
+def _numbers(values: Values, space: Space) -> tuple[Point, ...]:
     # MLflow's charts have no logarithmic axis.
-    return Point("C", float(f"{C:.6g}")), Point("log10_C", round(math.log10(C), 4))
+    points = []
+    for name, searched in space.ranges.items():
+        value = number_of(values, name)
+        points.append(Point(name, float(f"{value:.6g}")))
+        if searched.low > 0:
+            points.append(Point(f"log10_{name}", round(math.log10(value), 4)))
+    return tuple(points)
+
+
+def _facts(trial: Trial) -> tuple[Point, ...]:
+    told = [fold.facts for fold in trial.inner]
+    points = []
+    if all("iterations" in facts for facts in told):
+        points.append(Point("iterations_max", max(float(each["iterations"]) for each in told)))
+        unconverged = sum(facts["status"] != "converged" for facts in told)
+        points.append(Point("fits_not_converged", unconverged))
+    if all("seconds" in facts for facts in told):
+        seconds = sum(float(facts["seconds"]) for facts in told)
+        points.append(Point("fit_seconds_sum", round(seconds, 2)))
+    return tuple(points)
+
+
+def _iterations(ended: OuterFold | FinalModel) -> tuple[Point, ...]:
+    iterations = ended.facts.get("iterations")
+    return () if iterations is None else (Point("iterations", float(iterations)),)
+
+
+def _metrics(trial: Trial) -> tuple[str, ...]:
+    """The metrics that there are: no log-loss of decision scores."""
+    return tuple(metric for metric in METRICS if not math.isnan(trial.mean(metric)))
 
 
 def _inner_means(trial: Trial) -> tuple[Point, ...]:
-    return tuple(Point(f"inner_{metric}_mean", _rounded(trial.mean(metric))) for metric in METRICS)
+    return tuple(
+        Point(f"inner_{metric}_mean", _rounded(trial.mean(metric))) for metric in _metrics(trial)
+    )
 
 
-def _curve(trials: Sequence[Trial], metric: str) -> tuple[Point, ...]:
-    ranked = sorted(trials, key=lambda trial: trial.C)
+def _curves(trials: Sequence[Trial], space: Space) -> tuple[Point, ...]:
     return tuple(
         point
-        for rank, trial in enumerate(ranked)
-        for point in (
-            Point("search_log10_C", round(math.log10(trial.C), 4), rank),
-            Point(f"search_inner_{metric}", _rounded(trial.mean(metric)), rank),
-        )
+        for name, searched in space.ranges.items()
+        for rank, trial in enumerate(sorted(trials, key=lambda t: number_of(t.values, name)))
+        for point in _ranked(trial, rank, name, searched, space.metric)
+    )
+
+
+def _ranked(
+    trial: Trial, rank: int, name: str, searched: Between, metric: str
+) -> tuple[Point, Point]:
+    value = number_of(trial.values, name)
+    at = (
+        (f"search_log10_{name}", math.log10(value))
+        if searched.low > 0
+        else (f"search_{name}", value)
+    )
+    score = f"search_inner_{metric}" if name == "C" else f"search_{name}_inner_{metric}"
+    return (
+        Point(at[0], round(at[1], 4), rank),
+        Point(score, _rounded(trial.mean(metric)), rank),
     )
 
 

@@ -15,7 +15,6 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
 
 import optuna
 from filelock import Timeout
@@ -26,8 +25,8 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from foldwise.errors import SearchError
 from foldwise.ownership import claim_beside, foreign, lock_file, mark_as_optunas
-from foldwise.search.space import direction
-from foldwise.search.trials import FINAL_STUDY, Json
+from foldwise.search.space import Space, direction
+from foldwise.search.trials import FINAL, Study, Trial, trial_from_json, trial_to_json
 
 _RULE = (
     "FOLDWISE_STUDY_STORAGE must be sqlite:///PATH or postgresql://USER:PASSWORD@HOST/DATABASE, "
@@ -166,45 +165,7 @@ _CLOSED = "closed"
 _BUSY_SECONDS = 60
 
 
-class Kept(Protocol):
-    """A trial as storage knows it: which of which study."""
-
-    @property
-    def study(self) -> str:
-        """Name of its study."""
-        ...
-
-    @property
-    def number(self) -> int:
-        """Completed trials of the study before it."""
-        ...
-
-
-K = TypeVar("K", bound=Kept)
-
-
-class Space(Protocol[K]):
-    """How trials of a kind are stored."""
-
-    @property
-    def metric(self) -> str:
-        """What the study optimises."""
-        ...
-
-    def frozen(self, trial: K, user_attrs: Mapping[str, object]) -> optuna.trial.FrozenTrial:
-        """The trial as Optuna stores it."""
-        ...
-
-    def encoded(self, trial: K) -> Json:
-        """The trial as JSON values."""
-        ...
-
-    def decoded(self, encoded: Json) -> K:
-        """The inverse of `encoded`."""
-        ...
-
-
-class TrialBook(Generic[K]):
+class TrialBook:
     """The completed trials of one attempt at one search.
 
     Attributes
@@ -213,40 +174,40 @@ class TrialBook(Generic[K]):
         From 1.
     """
 
-    def __init__(self, url: URL, key: str, attempt: int, space: Space[K]) -> None:
+    def __init__(self, url: URL, key: str, attempt: int, space: Space) -> None:
         self.attempt = attempt
         self._url, self._key, self._space = url, key, space
         with speaking(url):
             self._storage = _connect(url)
 
-    def completed(self, study: str) -> tuple[K, ...]:
+    def completed(self, study: Study) -> tuple[Trial, ...]:
         """The study's completed trials, by number, without gaps or repeats closed up."""
         with speaking(self._url):
             stored = self._study(study).get_trials(deepcopy=False)
-        trials: dict[int, K] = {}
+        trials: dict[int, Trial] = {}
         for frozen in stored:
-            trial = self._space.decoded(json.loads(frozen.user_attrs[_TRIAL]))
+            trial = trial_from_json(json.loads(frozen.user_attrs[_TRIAL]))
             trials.setdefault(trial.number, trial)
         return tuple(trials[number] for number in sorted(trials))
 
-    def add(self, trial: K) -> None:
+    def add(self, trial: Trial) -> None:
         """Keep a completed trial."""
-        attrs = {_TRIAL: json.dumps(self._space.encoded(trial))}
+        attrs = {_TRIAL: json.dumps(trial_to_json(trial))}
         with speaking(self._url):
             self._study(trial.study).add_trial(self._space.frozen(trial, attrs))
 
     def close(self, how: str) -> None:
         """End the attempt ("registered", "abandoned"): the same key then starts a new one."""
         with speaking(self._url):
-            self._study(FINAL_STUDY).set_user_attr(_CLOSED, how)
+            self._study(FINAL).set_user_attr(_CLOSED, how)
 
     @property
     def is_closed(self) -> bool:
         """Whether the attempt has been ended."""
         with speaking(self._url):
-            return _CLOSED in self._study(FINAL_STUDY).user_attrs
+            return _CLOSED in self._study(FINAL).user_attrs
 
-    def _study(self, study: str) -> optuna.Study:
+    def _study(self, study: Study) -> optuna.Study:
         return optuna.create_study(
             storage=self._storage,
             study_name=_name(self._key, self.attempt, study),
@@ -256,8 +217,8 @@ class TrialBook(Generic[K]):
 
 
 def open_book(
-    address: str, key: str, space: Space[K], *, fresh: bool = False, home: Path | None = None
-) -> TrialBook[K]:
+    address: str, key: str, space: Space, *, fresh: bool = False, home: Path | None = None
+) -> TrialBook:
     """The key's open attempt, or its next one; ``fresh`` abandons an open one first.
 
     A damaged SQLite file is kept aside if it lies in ``home``, and stays where it is elsewhere.
@@ -279,7 +240,7 @@ def open_book(
 
 
 def close_attempt(
-    address: str, key: str, attempt: int, space: Space[K], *, home: Path | None = None
+    address: str, key: str, attempt: int, space: Space, *, home: Path | None = None
 ) -> None:
     """Close an attempt as registered, if this storage knows it."""
     url = _opened(address, home)
@@ -299,7 +260,7 @@ def _attempts(url: URL, key: str) -> Sequence[int]:
     return sorted({int(name.split(".")[1]) for name in names if name.startswith(prefix)})
 
 
-def _name(key: str, attempt: int, study: str) -> str:
+def _name(key: str, attempt: int, study: Study) -> str:
     return f"{key}.{attempt}.{study}"
 
 

@@ -1,94 +1,39 @@
-"""The nested search: a generator of frozen events over parts, studies and trials.
+"""The nested search as a generator of results: no store, no file, no screen, no clock."""
 
-Scoring fits on the parts that they left out, some at a time.
-
-The nested search as a generator of results: no store, no file, no screen, no clock.
-"""
-
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foldwise.search.engines.batched import Engine
-from foldwise.search.plan import FoldPlan, InnerPlan, StudyPlan
-from foldwise.search.space import SearchSpace
+from foldwise.search.jobs import Done, Engine, Job, LeftOut, Model, Task
+from foldwise.search.plan import Plan, StudyPlan
+from foldwise.search.space import Space
 from foldwise.search.trials import (
     Event,
+    Facts,
     FinalModel,
+    FitCounts,
     InnerFold,
     OuterFold,
+    Part,
     Progress,
     SearchResult,
-    Tracing,
+    Study,
     Trial,
+    Values,
     best_trial,
-    count_fits,
 )
-from foldwise.solver.fits import FitRequest
-from foldwise.solver.layout import require_bytes
-from foldwise.solver.linear import Fit, probabilities
-from foldwise.solver.paths import Path, anchors
-from foldwise.stats.scores import Scores, score
 
-ScoredFit = tuple[Fit, dict[int, Scores]]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scorer:
-    """The development set, to judge fits by.
-
-    Attributes
-    ----------
-    images : uint8 array (rows, features)
-    labels : int array (rows,)
-        Class codes.
-    plan : FoldPlan
-        Which rows a part is scored by.
-    threads : int
-        Fits scored at a time.
-    """
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-    plan: FoldPlan
-    threads: int
-
-    def score(self, fit: Fit, part: int) -> tuple[Scores, NDArray[np.float64]]:
-        """A fit's scores on a part, and the probabilities (part's rows, classes) behind them."""
-        rows = self.plan.scored_rows(part)
-        predicted = probabilities(fit.model, self.images[rows])
-        return score(predicted, self.labels[rows]), predicted
-
-    def score_all(
-        self, fits: Iterable[Fit], parts_of: Callable[[Fit], Iterable[int]]
-    ) -> Iterator[ScoredFit]:
-        """Each fit, in their order, with its scores on its parts; scored while others are made."""
-        with ThreadPoolExecutor(self.threads) as pool:
-            scoring: deque[Future[ScoredFit]] = deque()
-            for fit in fits:
-                scoring.append(pool.submit(self._score_parts, fit, parts_of(fit)))
-                while len(scoring) > self.threads:
-                    yield scoring.popleft().result()
-            while scoring:
-                yield scoring.popleft().result()
-
-    def _score_parts(self, fit: Fit, parts: Iterable[int]) -> ScoredFit:
-        return fit, {part: self.score(fit, part)[0] for part in parts}
-
-
-Done = dict[str, list[Trial]]
-Paths = dict[frozenset[int], Path]
+Completed = dict[Study, list[Trial]]
 
 
 class Book(Protocol):
     """Where completed trials are kept."""
 
-    def completed(self, study: str) -> tuple[Trial, ...]:
+    def completed(self, study: Study) -> tuple[Trial, ...]:
         """The study's completed trials, by number."""
         ...
 
@@ -97,185 +42,191 @@ class Book(Protocol):
         ...
 
 
-class Shelf(Protocol):
-    """Where paths are kept until the search is over."""
+@dataclass(slots=True)
+class MemoryBook:
+    """A book that lasts as long as the process."""
 
-    def find(self, left_out: frozenset[int]) -> Path | None:
-        """The path of the training set without these parts, if it is known."""
-        ...
+    trials: list[Trial] = field(default_factory=list)
 
-    def keep(self, path: Path) -> None:
-        """Keep a path."""
-        ...
+    def completed(self, study: Study) -> tuple[Trial, ...]:
+        """The study's completed trials, by number."""
+        return tuple(sorted((t for t in self.trials if t.study == study), key=_number))
+
+    def add(self, trial: Trial) -> None:
+        """Keep a completed trial."""
+        self.trials.append(trial)
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A trial to be made."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Proposal:
+    """A trial to be made, and its inner folds as they are scored."""
 
-    study: StudyPlan
+    plan: StudyPlan
     number: int
-    C: float
+    values: Values
+    inner: dict[Part, InnerFold] = field(default_factory=dict)
 
+    @property
+    def is_complete(self) -> bool:
+        return len(self.inner) == len(self.plan.inner)
 
-Wanted = dict[FitRequest, list[tuple[Candidate, InnerPlan]]]
+    def trial(self) -> Trial:
+        """The trial that it has become."""
+        inner = tuple(self.inner[part] for part in sorted(self.inner))
+        return Trial(self.plan.study, self.number, self.values, inner)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NestedSearch:
-    """Nested cross-validation of C: K outer studies and the final one.
+    """Nested cross-validation: a study for each outer fold of the plan, and the final one.
 
     Attributes
     ----------
-    images : uint8 array (rows, features)
     labels : int array (rows,)
         Class codes.
     plan, space, trials
-        The folds, how C is drawn, and how many trials a study gets.
+        The folds, how values are drawn, and how many trials a study gets.
     engine : Engine
-        Solves the fits.
+        Makes and scores the fits.
     book : Book
         Completed trials in it are replayed; new ones go in before they are told.
-    shelf : Shelf
-        Paths on it aren't traced again.
-    threads : int
-        Fits scored at a time.
     """
 
-    images: NDArray[np.uint8]
     labels: NDArray[np.int64]
-    plan: FoldPlan
-    space: SearchSpace
+    plan: Plan
+    space: Space
     trials: int
     engine: Engine
-    book: Book
-    shelf: Shelf
-    threads: int = 1
-
-    def __post_init__(self) -> None:
-        # The layout holds bytes: fits on those, scored on anything else, would be worth nothing.
-        require_bytes(self.images)
+    book: Book = field(default_factory=MemoryBook)
 
     def run(self) -> Iterator[Event]:
         """Replay what is complete, do the rest, and tell all of it.
 
-        First the paths of the training sets that are still wanted. Then rounds: a round solves
-        the next trials of all studies side by side, first those that depend on no result, then
-        one a study.
+        In rounds: a round makes the next trials of all studies side by side, first those that
+        depend on no result, then one a study.
         """
-        done: Done = {study.name: list(self.book.completed(study.name)) for study in self._studies}
+        studies = self.plan.studies
+        done: Completed = {each.study: list(self.book.completed(each.study)) for each in studies}
         for trials in done.values():
             yield from trials
-        paths = yield from self._trace(done)
-        while candidates := [c for study in self._studies for c in self._next(study, done)]:
-            for event in self._round(candidates, done, paths):
+        later = {study.refit for study in studies}
+        while proposals := [each for study in studies for each in self._next(study, done)]:
+            for event in self._round(proposals, done, later):
                 if isinstance(event, Trial):
                     self.book.add(event)
                     done[event.study].append(event)
                 yield event
-        yield from self._conclude(done, paths)
+        yield from self._conclude(done)
 
-    def _trace(self, done: Done) -> Generator[Tracing, None, Paths]:
-        """The paths of all training sets of incomplete studies, and of the models at the end."""
-        wanted = {study.refit for study in self._studies} | {
-            inner.left_out
-            for study in self._studies
-            if len(done[study.name]) < self.trials
-            for inner in study.inner
-        }
-        found = {left_out: self.shelf.find(left_out) for left_out in sorted(wanted, key=sorted)}
-        paths = {left_out: path for left_out, path in found.items() if path is not None}
-        missing = [left_out for left_out in found if left_out not in paths]
-        strengths = anchors(self.space.low, self.space.high)
-        for event in self.engine.trace(missing, strengths):
-            if isinstance(event, Path):
-                self.shelf.keep(event)
-                paths[event.left_out] = event
-            else:
-                yield Tracing(event.done, event.total)
-        return paths
-
-    @property
-    def _studies(self) -> tuple[StudyPlan, ...]:
-        return self.plan.studies
-
-    @property
-    def _scorer(self) -> Scorer:
-        return Scorer(self.images, self.labels, self.plan, self.threads)
-
-    def _next(self, study: StudyPlan, done: Done) -> list[Candidate]:
+    def _next(self, plan: StudyPlan, done: Completed) -> list[_Proposal]:
         """The study's trials that can be made now."""
-        completed = sorted(done[study.name], key=lambda trial: trial.number)
+        completed = sorted(done[plan.study], key=_number)
         numbers = {trial.number for trial in completed}
         missing = [number for number in range(self.trials) if number not in numbers]
         ready = [number for number in missing if self.space.is_drawn(number)] or missing[:1]
         return [
-            Candidate(study, number, self.space.propose(study.name, number, completed))
+            _Proposal(plan, number, self.space.propose(plan.study, number, completed))
             for number in ready
         ]
 
     def _round(
-        self, candidates: Sequence[Candidate], done: Done, paths: Paths
+        self, proposals: Sequence[_Proposal], done: Completed, later: set[LeftOut]
     ) -> Iterator[Progress | Trial]:
         """Make each distinct fit once, score it wherever it is wanted, and complete the trials."""
-        wanted: Wanted = {}
-        for candidate in candidates:
-            for inner in candidate.study.inner:
-                request = _request(inner.left_out, candidate.C, paths)
-                wanted.setdefault(request, []).append((candidate, inner))
-        folds: dict[Candidate, dict[int, InnerFold]] = {c: {} for c in candidates}
+        wanted: dict[Job, dict[Part, list[_Proposal]]] = {}
+        for proposal in proposals:
+            for inner in proposal.plan.inner:
+                job = Job.of(inner.left_out, proposal.values)
+                wanted.setdefault(job, {}).setdefault(inner.scored, []).append(proposal)
+        tasks = [Task(job, tuple(parts)) for job, parts in wanted.items()]
+        partial = 0
+        for event in self.engine.run(tasks, later=later):
+            if isinstance(event, Progress):
+                yield event
+                continue
+            for part, scores in event.scores.items():
+                for proposal in wanted[event.task.job][part]:
+                    proposal.inner[part] = InnerFold(part, scores, event.facts)
+                    partial += 1
+                    if proposal.is_complete:
+                        partial -= len(proposal.inner)
+                        yield proposal.trial()
+            yield self._progress(done, partial)
 
-        def parts_of(fit: Fit) -> set[int]:
-            return {inner.scored for _, inner in wanted[_answered(fit)]}
+    def _progress(self, done: Completed, partial: int) -> Progress:
+        folds = {plan.study: len(plan.inner) for plan in self.plan.studies}
+        complete = sum(len(trials) * folds[study] for study, trials in done.items())
+        return Progress(complete + partial, sum(folds.values()) * self.trials + len(folds))
 
-        fits = self.engine.solve(tuple(wanted))
-        for fit, scores in self._scorer.score_all(fits, parts_of):
-            for candidate, inner in wanted[_answered(fit)]:
-                scored = InnerFold(inner.scored, scores[inner.scored], fit.outcome)
-                folds[candidate][inner.scored] = scored
-                if len(folds[candidate]) == len(candidate.study.inner):
-                    yield _complete(candidate, folds.pop(candidate))
-            yield self._progress(done, sum(map(len, folds.values())))
-
-    def _progress(self, done: Done, partial: int) -> Progress:
-        inner = {study.name: len(study.inner) for study in self._studies}
-        complete = sum(len(trials) * inner[name] for name, trials in done.items())
-        refits = len(self._studies)
-        return Progress(complete + partial, sum(inner.values()) * self.trials + refits)
-
-    def _conclude(self, done: Done, paths: Paths) -> Iterator[Event]:
-        """Fit every study's model at its best C; estimate the outer ones."""
-        best = {name: best_trial(trials, self.space.metric) for name, trials in done.items()}
-        requests = {s.name: _request(s.refit, best[s.name].C, paths) for s in self._studies}
-        fits = {fit.left_out: fit for fit in self.engine.solve(tuple(requests.values()))}
-        *outer_studies, final_study = self._studies
+    def _conclude(self, done: Completed) -> Iterator[Event]:
+        """Fit every study's model at its best values; estimate the outer ones."""
+        best = {study: best_trial(trials, self.space.metric) for study, trials in done.items()}
+        tasks = {plan.study: _refit(plan, best[plan.study]) for plan in self.plan.studies}
+        made: dict[Job, Done] = {}
+        for event in self.engine.run(tuple(tasks.values())):
+            if isinstance(event, Done):
+                made[event.task.job] = event
+            else:
+                yield event
         outer = []
-        for fold, study in enumerate(outer_studies):
-            outer.append(self._outer(fold, best[study.name], fits[study.refit]))
-            yield outer[-1]
-        final = FinalModel(best[final_study.name], fits[final_study.refit])
+        for plan in self.plan.studies:
+            study, fit = plan.study, made[tasks[plan.study].job]
+            if study.part is not None:
+                outer.append(self._outer(best[study], study.part, fit))
+                yield outer[-1]
+        final_fit = made[tasks[Study()].job]
+        final = FinalModel(best[Study()], _model(final_fit), final_fit.facts)
         yield final
-        trials = tuple(t for s in self._studies for t in sorted(done[s.name], key=_number))
-        counts = count_fits(trials, outer, final)
-        yield SearchResult(self.space.metric, trials, tuple(outer), final, counts)
+        trials = tuple(t for p in self.plan.studies for t in sorted(done[p.study], key=_number))
+        counts = count_fits(trials, {job: fit.facts for job, fit in made.items()})
+        yield SearchResult(self.plan, self.space, trials, tuple(outer), final, counts)
 
-    def _outer(self, fold: int, best: Trial, fit: Fit) -> OuterFold:
-        scores, predicted = self._scorer.score(fit, fold)
-        rows = self.plan.scored_rows(fold)
-        return OuterFold(fold, best, fit, scores, rows, self.labels[rows], predicted)
+    def _outer(self, best: Trial, part: Part, fit: Done) -> OuterFold:
+        rows = self.plan.scored_rows(part)
+        return OuterFold(
+            best=best,
+            model=_model(fit),
+            facts=fit.facts,
+            scores=fit.scores[part],
+            rows=rows,
+            labels=self.labels[rows],
+            predictions=fit.predictions[part],
+        )
 
 
-def _request(left_out: frozenset[int], C: float, paths: Paths) -> FitRequest:
-    return FitRequest(left_out, C, paths[left_out].at(C))
+def count_fits(trials: Sequence[Trial], models: Mapping[Job, Facts]) -> FitCounts:
+    """Count from the results alone, so that a resumed search counts as an uninterrupted one.
+
+    Parameters
+    ----------
+    trials : sequence of Trial
+    models : mapping
+        The studies' models at their best values, and how their fits ended.
+    """
+    ended = {
+        Job.of(trial.left_out(fold.part), trial.values): fold.facts
+        for trial in trials
+        for fold in trial.inner
+    } | dict(models)
+    statuses = Counter(facts.get("status") for facts in ended.values())
+    return FitCounts(
+        logical=sum(len(trial.inner) for trial in trials) + len(models),
+        distinct=len(ended),
+        converged=statuses["converged"],
+        stalled=statuses["stalled"],
+        exhausted=statuses["exhausted"],
+    )
 
 
-def _answered(fit: Fit) -> FitRequest:
-    return FitRequest(fit.left_out, fit.model.C)
+def _refit(plan: StudyPlan, best: Trial) -> Task:
+    scored = () if plan.study.part is None else (plan.study.part,)
+    return Task(Job.of(plan.refit, best.values), scored, keep="model")
 
 
-def _complete(candidate: Candidate, folds: dict[int, InnerFold]) -> Trial:
-    inner = tuple(folds[part] for part in sorted(folds))
-    return Trial(candidate.study.name, candidate.number, candidate.C, inner)
+def _model(fit: Done) -> Model:
+    if fit.model is None:
+        raise TypeError("an engine must keep the model of a task that asks for it")
+    return fit.model
 
 
 def _number(trial: Trial) -> int:

@@ -6,43 +6,50 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.errors import DataError
-from foldwise.search.trials import FINAL_STUDY, outer_study
+from foldwise.search.trials import FINAL, Part, Study
+
+RESERVE = -1
+"""The part of a row that lies in none: only a model that leaves nothing out trains on it."""
 
 
 @dataclass(frozen=True, slots=True)
 class InnerPlan:
     """One inner fold: train on all parts but ``left_out``, score on part ``scored``."""
 
-    left_out: frozenset[int]
-    scored: int
+    left_out: frozenset[Part]
+    scored: Part
 
 
 @dataclass(frozen=True, slots=True)
 class StudyPlan:
-    """A study, its inner folds, and the parts that the model at its best C leaves out."""
+    """A study, its inner folds, and the parts that the model at its best values leaves out."""
 
-    name: str
-    refit: frozenset[int]
+    study: Study
+    refit: frozenset[Part]
     inner: tuple[InnerPlan, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FoldPlan:
-    """Stratified, shuffled parts of the development set.
+class Plan:
+    """The parts of the development set, and the studies made from them.
 
     Attributes
     ----------
-    folds : int
-        K, the number of parts.
-    part_of : int array (rows,)
-        The part of each row, 0 to K - 1.
-    is_original : bool array (rows,)
-        False for augmented copies: they are trained on, and never scored.
+    part_of : int array (repeats, rows)
+        Each row's part in each partition, 0 to K - 1, or ``RESERVE``.
+    is_scored : bool array (rows,)
+        False for rows that are only trained on, such as shifted copies.
+    has_outer : bool
+        Whether outer folds estimate the procedure, or there is a final study alone.
     """
 
-    folds: int
     part_of: NDArray[np.int64]
-    is_original: NDArray[np.bool_]
+    is_scored: NDArray[np.bool_]
+    has_outer: bool = True
+
+    def __post_init__(self) -> None:
+        self.part_of.flags.writeable = False
+        self.is_scored.flags.writeable = False
 
     @classmethod
     def stratified(
@@ -52,7 +59,7 @@ class FoldPlan:
         folds: int,
         seed: int,
         origins: NDArray[np.int64] | None = None,
-    ) -> "FoldPlan":
+    ) -> "Plan":
         """Deal each class's shuffled rows to the parts in turn, from where the last class ended.
 
         Parts differ by at most one row, and so do each class's shares of them. Copies share
@@ -78,34 +85,50 @@ class FoldPlan:
         dealt = shuffled[np.argsort(labels[shuffled], kind="stable")]
         part_of = np.empty(len(labels), dtype=np.int64)
         part_of[dealt] = np.arange(len(dealt)) % folds
-        part_of = part_of[origins]
-        part_of.flags.writeable = False
-        is_original.flags.writeable = False
-        return cls(folds, part_of, is_original)
+        return cls(part_of[origins][np.newaxis], is_original)
 
-    def scored_rows(self, part: int) -> NDArray[np.int64]:
-        """Originals of one part, ascending: what a fit that left it out is judged by.
+    @property
+    def folds(self) -> int:
+        """K, the number of parts of a partition."""
+        return int(self.part_of.max()) + 1
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All parts of all partitions."""
+        return tuple(
+            Part(repeat, fold) for repeat in range(len(self.part_of)) for fold in range(self.folds)
+        )
+
+    def rows(self, part: Part) -> NDArray[np.int64]:
+        """Rows of a part, ascending, those that are never scored too."""
+        return np.flatnonzero(self.part_of[part.repeat] == part.fold)
+
+    def scored_rows(self, part: Part) -> NDArray[np.int64]:
+        """Rows that a fit which left the part out is judged by, ascending.
 
         Copies would count one image several times, and in a form that nobody will ask about.
         """
-        return np.flatnonzero((self.part_of == part) & self.is_original)
+        return np.flatnonzero((self.part_of[part.repeat] == part.fold) & self.is_scored)
 
-    @property
-    def parts(self) -> tuple[NDArray[np.int64], ...]:
-        """Rows of every part, copies too: what is trained on."""
-        return tuple(np.flatnonzero(self.part_of == part) for part in range(self.folds))
+    def training_rows(self, left_out: frozenset[Part]) -> NDArray[np.int64]:
+        """Rows that a fit which leaves these parts out is made from, ascending."""
+        if not left_out:
+            return np.arange(self.part_of.shape[1])
+        (repeat,) = {part.repeat for part in left_out}
+        folds = [part.fold for part in left_out]
+        return np.flatnonzero(~np.isin(self.part_of[repeat], [*folds, RESERVE]))
 
     @property
     def studies(self) -> tuple[StudyPlan, ...]:
-        """One study per outer fold, by number, then the final one."""
-        every = range(self.folds)
-        outer = tuple(
-            StudyPlan(
-                outer_study(o),
-                frozenset({o}),
-                tuple(InnerPlan(frozenset({o, i}), i) for i in every if i != o),
-            )
-            for o in every
+        """One study per outer fold, in order, if there are any; then the final one."""
+        final = StudyPlan(
+            FINAL, frozenset(), tuple(InnerPlan(frozenset({i}), i) for i in self.parts)
         )
-        inner = tuple(InnerPlan(frozenset({i}), i) for i in every)
-        return (*outer, StudyPlan(FINAL_STUDY, frozenset(), inner))
+        if not self.has_outer:
+            return (final,)
+        return (*(self._outer(part) for part in self.parts), final)
+
+    def _outer(self, outer: Part) -> StudyPlan:
+        others = (i for i in self.parts if i.repeat == outer.repeat and i != outer)
+        inner = tuple(InnerPlan(frozenset({outer, i}), i) for i in others)
+        return StudyPlan(Study(outer), frozenset({outer}), inner)

@@ -11,17 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from foldwise.search.space import Space
 from foldwise.search.trials import (
-    FINAL_STUDY,
     FitCounts,
     OuterFold,
     SearchResult,
+    Study,
     Trial,
-    at_edge,
-    outer_study,
+    Values,
+    number_of,
 )
-from foldwise.settings import Search
-from foldwise.solver.linear import Multiclass
 from foldwise.stats.intervals import Interval, corrected_interval, pooled_interval
 from foldwise.stats.scores import METRICS, Scores, is_loss, predicted_codes, row_losses
 
@@ -48,12 +47,15 @@ class OuterEstimate:
 
 @dataclass(frozen=True, slots=True)
 class FoldSummary:
-    """One outer fold: what it chose, and what that came to."""
+    """One outer fold: what it chose, and what that came to.
+
+    ``edges`` names the parameters whose value lies at an end of its range.
+    """
 
     fold: int
-    C: float
+    values: Values
     trial: int
-    is_at_edge: bool
+    edges: tuple[str, ...]
     inner: float
     scores: Scores
     optimism: float
@@ -64,46 +66,35 @@ class SearchSummary:
     """The whole search; ``inner`` is the final study's best mean inner score."""
 
     metric: str
-    multiclass: Multiclass
-    sampler: Search
-    low: float
-    high: float
+    space: Space
     outer: Mapping[str, OuterEstimate]
     folds: tuple[FoldSummary, ...]
-    C: float
+    values: Values
     trial: int
-    is_at_edge: bool
+    edges: tuple[str, ...]
     inner: float
     trials: int
     fits: FitCounts
 
 
-def summarise_search(
-    result: SearchResult, *, low: float, high: float, confidence: float, sampler: Search = "tpe"
-) -> SearchSummary:
+def summarise_search(result: SearchResult, *, confidence: float) -> SearchSummary:
     """Estimates with intervals, each fold's choice, and the counts.
 
     Parameters
     ----------
-    low, high : float
-        The search range of ``C``.
+    result : SearchResult
     confidence : float
         Of all intervals, in (0, 1).
-    sampler : str
-        ``tune.search``: how the trials' ``C`` were drawn.
     """
     best = result.final.best
     return SearchSummary(
         metric=result.metric,
-        multiclass=result.final.fit.model.multiclass,
-        sampler=sampler,
-        low=low,
-        high=high,
+        space=result.space,
         outer={metric: _estimate(result, metric, confidence) for metric in METRICS},
-        folds=tuple(_fold(fold, result.metric, low, high) for fold in result.outer),
-        C=best.C,
+        folds=tuple(_fold(fold, result.space) for fold in result.outer),
+        values=best.values,
         trial=best.number,
-        is_at_edge=at_edge(best.C, low, high),
+        edges=edges(best.values, result.space),
         inner=best.mean(result.metric),
         trials=len(result.trials),
         fits=result.fits,
@@ -111,7 +102,7 @@ def summarise_search(
 
 
 def _estimate(result: SearchResult, metric: str, confidence: float) -> OuterEstimate:
-    values = [fold.scores.value(metric) for fold in result.outer]
+    values = [fold.scores[metric] for fold in result.outer]
     of_row = _OF_ROW.get(metric)
     rows = np.concatenate([of_row(fold) for fold in result.outer]) if of_row else None
     return OuterEstimate(
@@ -123,11 +114,11 @@ def _estimate(result: SearchResult, metric: str, confidence: float) -> OuterEsti
 
 
 def _right(fold: OuterFold) -> NDArray[np.float64]:
-    return np.asarray(predicted_codes(fold.probabilities) == fold.labels, dtype=np.float64)
+    return np.asarray(predicted_codes(fold.predictions.values) == fold.labels, dtype=np.float64)
 
 
 def _losses(fold: OuterFold) -> NDArray[np.float64]:
-    return row_losses(fold.probabilities, fold.labels)
+    return row_losses(fold.predictions.values, fold.labels)
 
 
 # The metrics that are a mean over rows, so that their rows can be pooled.
@@ -137,15 +128,24 @@ _OF_ROW: Mapping[str, Callable[[OuterFold], NDArray[np.float64]]] = {
 }
 
 
-def _fold(fold: OuterFold, metric: str, low: float, high: float) -> FoldSummary:
+def edges(values: Values, space: Space, *, share: float = 0.02) -> tuple[str, ...]:
+    """Names of the numbers that lie within ``share`` of an end of their range, on its own scale."""
+    return tuple(
+        name
+        for name, range_ in space.ranges.items()
+        if not share <= range_.place(number_of(values, name)) <= 1 - share
+    )
+
+
+def _fold(fold: OuterFold, space: Space) -> FoldSummary:
     return FoldSummary(
         fold=fold.fold,
-        C=fold.best.C,
+        values=fold.best.values,
         trial=fold.best.number,
-        is_at_edge=at_edge(fold.best.C, low, high),
-        inner=fold.best.mean(metric),
+        edges=edges(fold.best.values, space),
+        inner=fold.best.mean(space.metric),
         scores=fold.scores,
-        optimism=optimism(fold, metric),
+        optimism=optimism(fold, space.metric),
     )
 
 
@@ -155,69 +155,63 @@ class CurvePoint:
 
     Attributes
     ----------
-    C : float
+    value : float
+        Of the curve's parameter.
     score : float
         Mean over the inner folds.
     excess : float
         Mean over the inner folds of the *paired* difference from the best trial, counted so that
-        worse is positive: 0 at the best C.
+        worse is positive: 0 at the best.
     error : float
         Standard error of that mean: standard deviation of the differences (ddof 1) over the square
         root of their number. Much smaller than the error of the score itself, because hard parts
-        are hard at every C.
+        are hard at every value.
     """
 
-    C: float
+    value: float
     score: float
     excess: float
     error: float
 
-    @property
-    def is_as_good(self) -> bool:
-        """Whether the trial lies within one standard error of the best."""
-        return self.excess <= self.error
-
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One study's trials sorted by C; ``fold`` is None for the final study."""
+    """One study's trials sorted by one parameter."""
 
-    fold: int | None
+    study: Study
     best: CurvePoint
     points: tuple[CurvePoint, ...]
 
     @property
-    def name(self) -> str:
-        """Name of the study."""
-        return FINAL_STUDY if self.fold is None else outer_study(self.fold)
+    def fold(self) -> int | None:
+        """Number of its outer fold; None for the final study."""
+        return self.study.fold
 
 
-def curves(result: SearchResult) -> tuple[Curve, ...]:
-    """Give the outer studies' curves by fold, then the final study's."""
-    outer = [
-        _curve(fold.fold, result.study_trials(fold.study), fold.best, result.metric)
-        for fold in result.outer
-    ]
-    final = _curve(None, result.study_trials(FINAL_STUDY), result.final.best, result.metric)
-    return (*outer, final)
+def curves(result: SearchResult, name: str) -> tuple[Curve, ...]:
+    """Give the outer studies' curves over a numeric parameter by fold, then the final study's."""
+    best = (*(fold.best for fold in result.outer), result.final.best)
+    return tuple(_curve(result, each, name) for each in best)
 
 
 def optimism(fold: OuterFold, metric: str) -> float:
     """How much better the fold's inner score is than its outer score; negative if it is worse."""
-    inner, outer = fold.best.mean(metric), fold.scores.value(metric)
+    inner, outer = fold.best.mean(metric), fold.scores[metric]
     return outer - inner if is_loss(metric) else inner - outer
 
 
-def _curve(fold: int | None, trials: tuple[Trial, ...], best: Trial, metric: str) -> Curve:
-    points = [_point(trial, best, metric) for trial in trials]
-    return Curve(fold, _point(best, best, metric), tuple(sorted(points, key=lambda p: p.C)))
+def _curve(result: SearchResult, best: Trial, name: str) -> Curve:
+    trials = result.study_trials(best.study)
+    points = [_point(trial, best, name, result.metric) for trial in trials]
+    points.sort(key=lambda point: point.value)
+    return Curve(best.study, _point(best, best, name, result.metric), tuple(points))
 
 
-def _point(trial: Trial, best: Trial, metric: str) -> CurvePoint:
+def _point(trial: Trial, best: Trial, name: str, metric: str) -> CurvePoint:
     scores, reference = _inner(trial, metric), _inner(best, metric)
     worse = scores - reference if is_loss(metric) else reference - scores
     return CurvePoint(
-        C=trial.C,
+        value=number_of(trial.values, name),
         score=trial.mean(metric),
         excess=float(worse.mean()),
         error=float(worse.std(ddof=1) / np.sqrt(len(worse))),
@@ -225,4 +219,4 @@ def _point(trial: Trial, best: Trial, metric: str) -> CurvePoint:
 
 
 def _inner(trial: Trial, metric: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    return np.array([fold.scores.value(metric) for fold in trial.inner])
+    return np.array([fold.scores[metric] for fold in trial.inner])

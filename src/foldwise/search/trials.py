@@ -1,88 +1,140 @@
-"""What a nested search says as it goes: frozen events, and what follows from them.
+"""What a nested search says as it goes: frozen events, and what follows from them."""
 
-What a nested search says as it goes: frozen events, complete enough to tell the story again.
-
-Trials, fits' outcomes and scores as JSON, exactly: floats keep every bit.
-
-What follows from the trials: the best one of a study, and the count of fits.
-
-Trials of any classifier's parameters: named values, scored on each part of a sample.
-"""
-
-import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.settings import Value
-from foldwise.solver.linear import Fit, FitOutcome
 from foldwise.stats.scores import Scores, is_loss
 
-FINAL_STUDY = "final"
-_OUTER = "outer-"
+if TYPE_CHECKING:
+    from foldwise.search.jobs import Model, Predictions
+    from foldwise.search.plan import Plan
+    from foldwise.search.space import Space
+
+Values = Mapping[str, Value]
+Facts = Mapping[str, float | str]
+"""What an engine tells of a fit: shown and recorded, never interpreted but for ``status``."""
 
 
-def outer_study(fold: int) -> str:
-    """Name of outer fold ``fold``'s study: ``outer-0``, ``outer-1``, ..."""
-    return f"{_OUTER}{fold}"
+class Part(NamedTuple):
+    """One of the K parts of one partition of the development set."""
+
+    repeat: int
+    fold: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Study:
+    """One search for the values: of an outer fold, or the final one, whose ``part`` is None.
+
+    As text it is ``outer-3`` (in the partitions after the first ``outer-1.3``) or ``final``.
+    """
+
+    part: Part | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether its folds are the parts themselves, and its model the one for use."""
+        return self.part is None
+
+    @property
+    def fold(self) -> int | None:
+        """Number of its outer fold; None for the final study."""
+        return None if self.part is None else self.part.fold
+
+    def __str__(self) -> str:
+        if self.part is None:
+            return "final"
+        repeat, fold = self.part
+        return f"outer-{repeat}.{fold}" if repeat else f"outer-{fold}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The inverse of ``str``.
+
+        Raises
+        ------
+        ValueError
+            If the text names no study.
+        """
+        if text == "final":
+            return cls()
+        kind, _, numbers = text.partition("-")
+        repeat, _, fold = numbers.rpartition(".")
+        if kind != "outer":
+            raise ValueError(f"a study is called final or outer-N, not {text}")
+        return cls(Part(int(repeat or 0), int(fold)))
+
+
+FINAL = Study()
 
 
 @dataclass(frozen=True, slots=True)
 class InnerFold:
     """One inner fold of a trial: the part scored, its scores, and how the fit ended."""
 
-    part: int
+    part: Part
     scores: Scores
-    outcome: FitOutcome
+    facts: Facts = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A trial finished: one value of C in one study, scored on each of its inner folds.
+    """A trial finished: values tried in one study, scored on each of its inner folds.
 
     ``number`` counts the study's completed trials from 0; ``inner`` is sorted by part.
     """
 
-    study: str
+    study: Study
     number: int
-    C: float
+    values: Values
     inner: tuple[InnerFold, ...]
 
-    def left_out(self, part: int) -> frozenset[int]:
+    def left_out(self, part: Part) -> frozenset[Part]:
         """The parts that the inner fold scoring ``part`` left out of its training rows."""
-        if self.study == FINAL_STUDY:
-            return frozenset({part})
-        return frozenset({part, int(self.study.removeprefix(_OUTER))})
+        return frozenset({part} if self.study.part is None else {part, self.study.part})
 
     def mean(self, metric: str) -> float:
         """Mean of ``metric`` over the inner folds: what the study optimises."""
-        return float(np.mean([fold.scores.value(metric) for fold in self.inner]))
+        return float(np.mean([fold.scores[metric] for fold in self.inner]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OuterFold:
     """An outer fold finished: its study's best trial, its model, and the estimate on its part.
 
-    ``rows`` (n,) are the part's row numbers in the development set, ascending; ``probabilities``
-    (n, classes) belong to them; ``labels`` (n,) are their class codes.
+    ``rows`` (n,) are the part's row numbers in the development set, ascending; ``predictions``
+    belong to them; ``labels`` (n,) are their class codes.
     """
 
-    fold: int
     best: Trial
-    fit: Fit
+    model: "Model"
+    facts: Facts
     scores: Scores
     rows: NDArray[np.int64]
     labels: NDArray[np.int64]
-    probabilities: NDArray[np.float64]
+    predictions: "Predictions"
 
     @property
-    def study(self) -> str:
-        """Name of the fold's study."""
-        return outer_study(self.fold)
+    def study(self) -> Study:
+        """The fold's study."""
+        return self.best.study
+
+    @property
+    def fold(self) -> int:
+        """The fold's number."""
+        return self.part.fold
+
+    @property
+    def part(self) -> Part:
+        """The part that the fold is scored on."""
+        if self.best.study.part is None:
+            raise TypeError("the final study has no outer part")
+        return self.best.study.part
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,7 +142,8 @@ class FinalModel:
     """The final study finished: its best trial and the model fitted on all development rows."""
 
     best: Trial
-    fit: Fit
+    model: "Model"
+    facts: Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,162 +159,87 @@ class FitCounts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SearchResult:
-    """The whole search. ``trials`` are sorted by study (outer-0 ..., final), then number."""
+    """The whole search. ``trials`` are sorted by study (outer folds, then final), then number."""
 
-    metric: str
+    plan: "Plan"
+    space: "Space"
     trials: tuple[Trial, ...]
     outer: tuple[OuterFold, ...]
     final: FinalModel
     fits: FitCounts
 
-    def study_trials(self, study: str) -> tuple[Trial, ...]:
+    @property
+    def metric(self) -> str:
+        """What the studies selected by."""
+        return self.space.metric
+
+    def study_trials(self, study: Study) -> tuple[Trial, ...]:
         """The trials of one study, by number."""
         return tuple(trial for trial in self.trials if trial.study == study)
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """So many of the search's logical fits are done; shown, never recorded."""
+    """So many of all pieces of one kind of work are done; shown, never recorded."""
 
     done: int
     total: int
+    what: str = "fits"
 
 
-@dataclass(frozen=True, slots=True)
-class Tracing:
-    """So many of the paths' anchors are known; shown, never recorded."""
-
-    done: int
-    total: int
-
-
-Event = Tracing | Progress | Trial | OuterFold | FinalModel | SearchResult
+Event = Progress | Trial | OuterFold | FinalModel | SearchResult
 """What the search yields: a study's trials before its fold; the SearchResult last, once."""
+
+
+def best_trial(trials: Sequence[Trial], metric: str) -> Trial:
+    """The trial with the best mean score; of equals the first."""
+    sign = 1 if is_loss(metric) else -1
+    return min(trials, key=lambda trial: (sign * trial.mean(metric), trial.number))
+
+
+def number_of(values: Values, name: str) -> float:
+    """The value of a numeric parameter."""
+    value = values[name]
+    if isinstance(value, str) or value is None:
+        raise TypeError(f"{name} is {value!r}, not a number")
+    return float(value)
 
 
 Json = dict[str, Any]
 
 
 def trial_to_json(trial: Trial) -> Json:
-    """A trial as JSON values."""
-    return asdict(trial)
+    """A trial as JSON values; floats keep every bit."""
+    return {
+        "study": str(trial.study),
+        "number": trial.number,
+        "values": dict(trial.values),
+        "inner": [
+            {"part": list(fold.part), "scores": dict(fold.scores), "facts": dict(fold.facts)}
+            for fold in trial.inner
+        ],
+    }
 
 
 def trial_from_json(encoded: Json) -> Trial:
-    """The inverse of :func:`trial_to_json`.
+    """The inverse of :func:`trial_to_json`; trials that name C and outcomes (0.1) are understood.
 
     Raises
     ------
-    KeyError, TypeError
-        If a field is missing or unknown.
+    KeyError, TypeError, ValueError
+        If a field is missing or of another kind.
     """
+    values = encoded["values"] if "values" in encoded else {"C": encoded["C"]}
     inner = tuple(
         InnerFold(
-            part=fold["part"],
-            scores=Scores(**fold["scores"]),
-            outcome=FitOutcome(**fold["outcome"]),
+            part=_part(fold["part"]),
+            scores=dict(fold["scores"]),
+            facts=dict(fold["facts"] if "facts" in fold else fold["outcome"]),
         )
         for fold in encoded["inner"]
     )
-    return Trial(encoded["study"], encoded["number"], encoded["C"], inner)
+    return Trial(Study.parse(encoded["study"]), encoded["number"], values, inner)
 
 
-class Scored(Protocol):
-    """A trial of any kind: numbered, with a mean score."""
-
-    @property
-    def number(self) -> int:
-        """Completed trials of its study before it."""
-        ...
-
-    def mean(self, metric: str) -> float:
-        """Mean of ``metric`` over the inner folds."""
-        ...
-
-
-T = TypeVar("T", bound=Scored)
-
-
-def best_trial(trials: Sequence[T], metric: str) -> T:
-    """The trial with the best mean score; of equals the first."""
-    sign = 1 if is_loss(metric) else -1
-    return min(trials, key=lambda trial: (sign * trial.mean(metric), trial.number))
-
-
-def at_edge(C: float, low: float, high: float, *, share: float = 0.02) -> bool:
-    """Whether C lies within ``share`` of an end of [low, high], on the logarithmic scale."""
-    margin = math.log(high / low) * share
-    return math.log(C / low) < margin or math.log(high / C) < margin
-
-
-def count_fits(trials: Sequence[Trial], outer: Sequence[OuterFold], final: FinalModel) -> FitCounts:
-    """Count from the results alone, so that a resumed search counts as an uninterrupted one.
-
-    A fit is determined by the parts it leaves out and its C; asked for twice, it counts once
-    among the distinct.
-    """
-    ended = {
-        (trial.left_out(fold.part), trial.C): fold.outcome.status
-        for trial in trials
-        for fold in trial.inner
-    }
-    for fit in (*(fold.fit for fold in outer), final.fit):
-        ended[fit.left_out, fit.model.C] = fit.outcome.status
-    statuses = Counter(ended.values())
-    return FitCounts(
-        logical=sum(len(trial.inner) for trial in trials) + len(outer) + 1,
-        distinct=len(ended),
-        converged=statuses["converged"],
-        stalled=statuses["stalled"],
-        exhausted=statuses["exhausted"],
-    )
-
-
-Values = Mapping[str, Value]
-
-
-@dataclass(frozen=True, slots=True)
-class ScoredPart:
-    """One inner fold of a trial: the part scored, its scores, and the fit's wall-clock seconds."""
-
-    part: int
-    scores: Scores
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class ValuesTrial:
-    """A trial finished: values by parameter, scored on every part; ``inner`` is sorted by part."""
-
-    number: int
-    values: Values
-    inner: tuple[ScoredPart, ...]
-
-    @property
-    def study(self) -> str:
-        """There is one study a model, and its folds are the final study's: the parts themselves."""
-        return FINAL_STUDY
-
-    def mean(self, metric: str) -> float:
-        """Mean of ``metric`` over the parts: what the study optimises."""
-        return float(np.mean([part.scores.value(metric) for part in self.inner]))
-
-
-def values_trial_to_json(trial: ValuesTrial) -> Json:
-    """A trial as JSON values."""
-    return asdict(trial)
-
-
-def values_trial_from_json(encoded: Json) -> ValuesTrial:
-    """The inverse of :func:`values_trial_to_json`.
-
-    Raises
-    ------
-    KeyError, TypeError
-        If a field is missing or unknown.
-    """
-    inner = tuple(
-        ScoredPart(fold["part"], Scores(**fold["scores"]), fold["seconds"])
-        for fold in encoded["inner"]
-    )
-    return ValuesTrial(encoded["number"], encoded["values"], inner)
+def _part(encoded: int | Sequence[int]) -> Part:
+    return Part(0, encoded) if isinstance(encoded, int) else Part(*encoded)

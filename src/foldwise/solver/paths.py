@@ -42,7 +42,7 @@ _NEIGHBOURS = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Path:
+class RegularisationPath:
     """One training set's solutions at the anchors.
 
     Attributes
@@ -119,7 +119,7 @@ def trace(
     sets: Sequence[frozenset[int]],
     strengths: NDArray[np.float64],
     options: SolverOptions,
-) -> Iterator[Traced | Path]:
+) -> Iterator[Traced | RegularisationPath]:
     """Trace the path of each training set, given by the parts left out, over these C's.
 
     Paths come as they end, and word of each anchor before. Neither the number of threads nor the
@@ -187,7 +187,9 @@ class _Tracer:
         points = interpolate(before, known, C)
         return start(running.training, C, points, self._options, histories=histories)
 
-    def path(self) -> Path:
+    def path(self) -> RegularisationPath:
         """All of it."""
         training = self.running.training
-        return Path(training.left_out, self._strengths, np.stack(self._points), self._evaluations)
+        return RegularisationPath(
+            training.left_out, self._strengths, np.stack(self._points), self._evaluations
+        )

@@ -9,6 +9,7 @@ The six metrics of a set of predictions, as scikit-learn defines them, and the s
 Whether probabilities can be taken at their word: the reliability table and its summary.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -161,24 +162,8 @@ def is_loss(metric: str) -> bool:
     return metric == "log_loss"
 
 
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """The six metrics; precision, recall, F1 and ROC AUC are macro averages over classes."""
-
-    accuracy: float
-    precision: float
-    recall: float
-    f1: float
-    roc_auc: float
-    log_loss: float
-
-    def value(self, metric: str) -> float:
-        """The metric of that name, one of ``METRICS``."""
-        return self.as_dict()[metric]
-
-    def as_dict(self) -> dict[str, float]:
-        """All metrics by name, in the order of ``METRICS``."""
-        return {metric: getattr(self, metric) for metric in METRICS}
+Scores = Mapping[str, float]
+"""The metrics by name; precision, recall, F1 and ROC AUC are macro averages over classes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,14 +186,14 @@ def score(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> Scor
     lack a class, it is the mean over the classes that occur, and NaN if only one does.
     """
     counts = ClassCounts.of(confusion(probabilities, labels))
-    return Scores(
-        accuracy=float(counts.accuracy),
-        precision=float(counts.macro(counts.precision)),
-        recall=float(counts.macro(counts.recall)),
-        f1=float(counts.macro(counts.f1)),
-        roc_auc=_roc_auc(probabilities, labels),
-        log_loss=float(row_losses(probabilities, labels).mean()),
-    )
+    return {
+        "accuracy": float(counts.accuracy),
+        "precision": float(counts.macro(counts.precision)),
+        "recall": float(counts.macro(counts.recall)),
+        "f1": float(counts.macro(counts.f1)),
+        "roc_auc": _roc_auc(probabilities, labels),
+        "log_loss": float(row_losses(probabilities, labels).mean()),
+    }
 
 
 def row_losses(

@@ -252,9 +252,9 @@ def test_a_holdout_score_the_outer_folds_did_not_foretell_is_told(
 ) -> None:
     """Worse than a new part's score should be: refused; better: a warning; inside: a pass."""
     scores = contender(BETTER).evidence.holdout
-    found = replace(scores, **{metric: scores.value(metric) + shift})
+    found = replace(scores, **{metric: scores[metric] + shift})
     outer = tuple(
-        replace(scores, **{metric: scores.value(metric) + step}) for step in (-0.01, 0.0, 0.01)
+        replace(scores, **{metric: scores[metric] + step}) for step in (-0.01, 0.0, 0.01)
     )
     decision = judge(BETTER, None, holdout=found, outer=outer, metric=metric)
     better = shift < 0 if metric == "log_loss" else shift > 0

@@ -44,7 +44,7 @@ def test_scores_lie_in_their_intervals() -> None:
     summary = _summary()
     assert summary.right.sum() == ROWS - 6
     for metric, interval in summary.intervals.items():
-        assert interval.low <= summary.scores.value(metric) <= interval.high
+        assert interval.low <= summary.scores[metric] <= interval.high
 
 
 @pytest.mark.parametrize("are_probabilities", [False, True])

@@ -48,7 +48,7 @@ def test_trials_come_back_from_their_csv() -> None:
         assert float(row["C"]) == trial.C
         assert row["status"] == fold.outcome.status
         for metric in METRICS:
-            assert float(row[metric]) == pytest.approx(fold.scores.value(metric), abs=5e-7)
+            assert float(row[metric]) == pytest.approx(fold.scores[metric], abs=5e-7)
 
 
 def test_the_curve_has_one_best_point_a_study() -> None:

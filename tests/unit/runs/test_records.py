@@ -127,7 +127,7 @@ def test_the_outcome_tells_how_the_fits_ended() -> None:
 def test_the_pipelines_outer_score_is_the_mean_over_the_outer_folds(metric: str) -> None:
     """The figure pipelines are compared by is the estimate of the nested cross-validation."""
     result = make_result(folds=5)
-    scores = [fold.scores.value(metric) for fold in result.outer]
+    scores = [fold.scores[metric] for fold in result.outer]
     value = _value(pipeline_outcome(KEY, result), f"outer_{metric}")
     assert value == pytest.approx(sum(scores) / 5, abs=1e-6)
 

@@ -16,7 +16,7 @@ def test_the_outer_mean_is_the_mean_of_the_folds_and_lies_in_its_interval() -> N
     result = make_result(folds=4)
     summary = make_search_summary(result)
     for metric in METRICS:
-        values = [fold.scores.value(metric) for fold in result.outer]
+        values = [fold.scores[metric] for fold in result.outer]
         estimate = summary.outer[metric]
         assert estimate.mean == pytest.approx(np.mean(values))
         assert estimate.corrected.low <= estimate.mean <= estimate.corrected.high

@@ -32,7 +32,7 @@ def test_every_draw_is_scored_as_its_rows_would_be(
     probabilities, labels = given_predictions
     found = bootstrap_scores(probabilities, labels, draws=5, seed=seed)
     for draw, rows in enumerate(drawn_rows(len(labels), draws=5, seed=seed)):
-        expected = score(probabilities[rows], labels[rows]).as_dict()
+        expected = score(probabilities[rows], labels[rows])
         drawn = {metric: found[metric][draw] for metric in METRICS}
         assert drawn == pytest.approx(expected, rel=1e-9, abs=1e-12, nan_ok=True)
 

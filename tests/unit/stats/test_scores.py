@@ -32,7 +32,7 @@ def by_scikit_learn(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, 
 def test_the_six_metrics_are_scikit_learns(given_predictions: Predictions) -> None:
     """Accuracy, macro precision, recall and F1, ROC AUC and log-loss, ties included."""
     expected = by_scikit_learn(*given_predictions)
-    assert score(*given_predictions).as_dict() == pytest.approx(expected, rel=1e-12, abs=1e-12)
+    assert score(*given_predictions) == pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
 @given(predictions(least_classes=3))
@@ -98,8 +98,8 @@ def test_the_order_of_the_rows_does_not_matter(given_predictions: Predictions, s
     """Scores are functions of the set of rows."""
     probabilities, labels = given_predictions
     order = np.random.default_rng(seed).permutation(len(labels))
-    shuffled = score(probabilities[order], labels[order]).as_dict()
-    assert shuffled == pytest.approx(score(probabilities, labels).as_dict(), rel=1e-12)
+    shuffled = score(probabilities[order], labels[order])
+    assert shuffled == pytest.approx(score(probabilities, labels), rel=1e-12)
 
 
 def test_only_the_log_loss_is_better_when_smaller() -> None:
@@ -110,8 +110,8 @@ def test_only_the_log_loss_is_better_when_smaller() -> None:
 def test_a_score_is_found_by_its_name() -> None:
     """``value`` and ``as_dict`` know exactly the six metrics, in order."""
     scores = Scores(0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
-    assert tuple(scores.as_dict()) == METRICS
-    assert [scores.value(metric) for metric in METRICS] == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    assert tuple(scores) == METRICS
+    assert [scores[metric] for metric in METRICS] == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
 
 
 def test_scoring_a_part_of_mnist_takes_milliseconds() -> None:

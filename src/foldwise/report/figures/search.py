@@ -17,68 +17,82 @@ from numpy.typing import NDArray
 
 from foldwise.palette import fold_colour, fold_marker
 from foldwise.report.figures.style import FAINT, INK, MUTED, SAND, canvas, styled
-from foldwise.report.wording import axis_label, chosen, metric_label, percent, signed, strength
+from foldwise.report.wording import (
+    axis_label,
+    chosen,
+    metric_label,
+    percent,
+    signed,
+    strength,
+    value_text,
+    values_text,
+)
 from foldwise.search.summary import Curve, curves, optimism
-from foldwise.search.trials import FINAL_STUDY, SearchResult, Trial
+from foldwise.search.trials import FINAL, SearchResult, Trial
+from foldwise.settings import Between
 from foldwise.stats.intervals import Interval
 from foldwise.stats.scores import is_loss
 
 
 @styled
-def inner_curves(result: SearchResult, *, low: float, high: float) -> Figure:
-    """Inner score against C for every study, the chosen C's, and how flat the curve is there.
+def inner_curves(result: SearchResult, name: str) -> Figure:
+    """Inner score against a number for every study, the chosen ones, and how flat the curve is there.
 
     Above: the mean inner score of each trial, one curve an outer fold, and the final study's.
-    Below: how much worse than the study's best C, paired by inner fold, with one standard error on
-    both sides. A C whose band reaches zero can't be told from the best one.
+    Below: how much worse than the study's best, paired by inner fold, with one standard error on
+    both sides. A value whose band reaches zero can't be told from the best one.
 
     Parameters
     ----------
-    low, high : float
-        The search range of ``C``.
+    name : str
+        A numeric parameter of the search.
     """
-    studies = curves(result)
-    figure = canvas(_headline(studies), 6.4)
+    studies = curves(result, name)
+    figure = canvas(_headline(studies, name), 6.4)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
-    _draw_range((above, below), studies, low, high)
+    _draw_range((above, below), studies, name, result.space.ranges[name])
     for curve in studies:
-        _draw_scores(above, curve)
+        _draw_scores(above, curve, name)
         _draw_excess(below, curve)
     above.set_ylabel(axis_label("Mean inner", result.metric))
     place = "upper center" if is_loss(result.metric) else "lower center"
     above.legend(ncols=2 if len(studies) < 9 else 3, loc=place)
-    _scale_excess(below, studies)
-    below.set_xlabel("C, inverse regularisation strength (log scale; grey: outside the search)")
+    _scale_excess(below, studies, name)
+    meaning = "C, inverse regularisation strength" if name == "C" else name
+    scale = "log scale; " if result.space.ranges[name].low > 0 else ""
+    below.set_xlabel(f"{meaning} ({scale}grey: outside the search)")
     return figure
 
 
-def _headline(studies: tuple[Curve, ...]) -> str:
-    outer = [curve.best.C for curve in studies if curve.fold is not None]
-    final = strength(studies[-1].best.C)
-    return f"All {len(outer)} outer folds choose {chosen(outer)}; final C = {final}"
+def _headline(studies: tuple[Curve, ...], name: str) -> str:
+    outer = [{name: curve.best.value} for curve in studies if curve.fold is not None]
+    final = f"final {name} = {strength(studies[-1].best.value)}"
+    return f"All {len(outer)} outer folds choose {chosen(outer)}; {final}" if outer else final
 
 
 def _draw_range(
-    panels: tuple[Axes, Axes], studies: tuple[Curve, ...], low: float, high: float
+    panels: tuple[Axes, Axes], studies: tuple[Curve, ...], name: str, searched: Between
 ) -> None:
-    best = [curve.best.C for curve in studies]
-    margin = (high / low) ** 0.02
+    best = [curve.best.value for curve in studies]
+    low, high = searched.low, searched.high
+    outside = [searched.at(place) for place in (-0.02, 1.02)]
+    # A little wider than the choices, so that equal ones can still be seen.
+    wide = [searched.at(searched.place(v) + d) for v, d in ((min(best), -3e-3), (max(best), 3e-3))]
     for axes in panels:
-        axes.set_xscale("log")
-        axes.set_xlim(low / margin, high * margin)
-        axes.axvspan(low / margin, low, color=FAINT, linewidth=0)
-        axes.axvspan(high, high * margin, color=FAINT, linewidth=0)
-        # Three per cent wider than the choices, so that equal ones can still be seen.
-        axes.axvspan(min(best) / 1.03, max(best) * 1.03, color=SAND, label="chosen C's")
+        axes.set_xscale("log" if low > 0 else "linear")
+        axes.set_xlim(*outside)
+        axes.axvspan(outside[0], low, color=FAINT, linewidth=0)
+        axes.axvspan(high, outside[1], color=FAINT, linewidth=0)
+        axes.axvspan(*wide, color=SAND, label=f"chosen {name}'s")
 
 
-def _draw_scores(axes: Axes, curve: Curve) -> None:
+def _draw_scores(axes: Axes, curve: Curve, name: str) -> None:
     final = curve.fold is None
     study = "final study" if final else f"outer fold {curve.fold}"
     scores = np.array([point.score for point in curve.points])
-    _draw_line(axes, curve, scores, label=f"{study}: C = {strength(curve.best.C)}")
+    _draw_line(axes, curve, scores, label=f"{study}: {name} = {strength(curve.best.value)}")
     axes.plot(
-        [curve.best.C],
+        [curve.best.value],
         [curve.best.score],
         linestyle="",
         color=fold_colour(curve.fold),
@@ -90,7 +104,7 @@ def _draw_scores(axes: Axes, curve: Curve) -> None:
 
 
 def _draw_excess(axes: Axes, curve: Curve) -> None:
-    strengths = [point.C for point in curve.points]
+    strengths = [point.value for point in curve.points]
     excess = np.array([point.excess for point in curve.points])
     error = np.array([point.error for point in curve.points])
     axes.fill_between(
@@ -107,7 +121,7 @@ def _draw_excess(axes: Axes, curve: Curve) -> None:
 def _draw_line(axes: Axes, curve: Curve, values: NDArray[np.float64], label: str = "") -> None:
     final = curve.fold is None
     axes.plot(
-        [point.C for point in curve.points],
+        [point.value for point in curve.points],
         values,
         color=fold_colour(curve.fold),
         marker=fold_marker(curve.fold),
@@ -118,7 +132,7 @@ def _draw_line(axes: Axes, curve: Curve, values: NDArray[np.float64], label: str
     )
 
 
-def _scale_excess(axes: Axes, studies: tuple[Curve, ...]) -> None:
+def _scale_excess(axes: Axes, studies: tuple[Curve, ...], name: str) -> None:
     # On a square-root scale a parabola is a V: the point stands out, the slopes stay in sight.
     axes.set_yscale("function", functions=(lambda y: np.sqrt(np.maximum(y, 0)), np.square))
     excess = [point.excess for curve in studies for point in curve.points]
@@ -128,7 +142,7 @@ def _scale_excess(axes: Axes, studies: tuple[Curve, ...]) -> None:
     axes.yaxis.set_major_formatter("{x:g}")
     axes.minorticks_off()
     axes.set_ylim(0, top)
-    axes.set_ylabel("Worse than the best C\n(paired, ± 1 std. error;\nsquare-root scale)")
+    axes.set_ylabel(f"Worse than the best {name}\n(paired, ± 1 std. error;\nsquare-root scale)")
 
 
 _COLUMNS = 4
@@ -140,20 +154,21 @@ def trial_order(result: SearchResult, *, startup: int) -> Figure:
 
     One panel a study, on one common scale; the grey part holds the ``startup`` random trials.
     """
-    studies = [(fold.fold, fold.best) for fold in result.outer] + [(None, result.final.best)]
+    studies = [*(fold.best for fold in result.outer), result.final.best]
     rows = ceil(len(studies) / _COLUMNS)
-    figure = canvas(_trials_headline([best for _, best in studies], startup), 1.0 + 2.1 * rows)
+    figure = canvas(_trials_headline(studies, startup), 1.0 + 2.1 * rows)
     panels = figure.subplots(rows, _COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
     for axes in panels[len(studies) :]:
         axes.remove()
     panels[0].set_ylim(*_limits(result))
-    for axes, (fold, best) in zip(panels, studies, strict=False):
+    for axes, best in zip(panels, studies, strict=False):
+        fold = best.study.fold
         trials = result.study_trials(best.study)
         axes.axvspan(0.5, min(startup, len(trials)) + 0.5, color=FAINT, alpha=0.4, linewidth=0)
         _draw_study(axes, fold, [trial.mean(result.metric) for trial in trials], result.metric)
-        name = FINAL_STUDY if fold is None else f"fold {fold}"
-        axes.set_title(f"{name}: C = {strength(best.C)}")
-    panels[0].set_xlim(0.5, len(result.study_trials(FINAL_STUDY)) + 0.5)
+        name = "final" if fold is None else f"fold {fold}"
+        axes.set_title(f"{name}: {values_text(best.values)}")
+    panels[0].set_xlim(0.5, len(result.study_trials(FINAL)) + 0.5)
     panels[0].xaxis.set_major_locator(MaxNLocator(5, integer=True))
     for axes in panels[: len(studies)][-_COLUMNS:]:
         axes.tick_params(labelbottom=True)  # the lowest of its column, though not of the grid
@@ -165,7 +180,7 @@ def trial_order(result: SearchResult, *, startup: int) -> Figure:
 
 def _trials_headline(best: list[Trial], startup: int) -> str:
     later = sum(trial.number >= startup for trial in best)
-    return f"{later} of {len(best)} studies found their best C after the start-up trials"
+    return f"{later} of {len(best)} studies found their best after the start-up trials"
 
 
 def _draw_study(axes: Axes, fold: int | None, scores: list[float], metric: str) -> None:
@@ -221,7 +236,7 @@ def outer_folds(
         Of the outer mean of the search's metric; drawn below the folds.
     """
     metric, folds = result.metric, len(result.outer)
-    mean = float(np.mean([fold.scores.value(metric) for fold in result.outer]))
+    mean = float(np.mean([fold.scores[metric] for fold in result.outer]))
     means = {"mean, corrected": corrected} | ({"mean, pooled": pooled} if pooled else {})
     figure = canvas(_outer_headline(metric, mean, corrected), 1.5 + 0.36 * (folds + len(means)))
     axes = figure.subplots()
@@ -246,14 +261,19 @@ def _outer_headline(metric: str, mean: float, interval: Interval) -> str:
 
 
 def _draw_folds(axes: Axes, result: SearchResult) -> None:
-    _note(axes, -0.85, "optimism", "C")
+    _note(axes, -0.85, "optimism", ", ".join(result.space.dimensions))
     for row, fold in enumerate(result.outer):
-        inner, outer = fold.best.mean(result.metric), fold.scores.value(result.metric)
+        inner, outer = fold.best.mean(result.metric), fold.scores[result.metric]
         colour, marker = fold_colour(fold.fold), fold_marker(fold.fold)
         axes.plot([inner, outer], [row, row], color=colour, linewidth=2, alpha=0.5)
         axes.plot(inner, row, marker, color=colour, markersize=8, markerfacecolor="white")
         axes.plot(outer, row, marker, color=colour, markersize=9)
-        _note(axes, row, signed(optimism(fold, result.metric)), strength(fold.best.C))
+        _note(
+            axes,
+            row,
+            signed(optimism(fold, result.metric)),
+            ", ".join(map(value_text, fold.best.values.values())),
+        )
 
 
 def _note(axes: Axes, row: float, *texts: str) -> None:
@@ -278,6 +298,6 @@ def _draw_legend(axes: Axes) -> None:
         color=MUTED,
         markersize=8,
         markerfacecolor="white",
-        label="inner score of the chosen C (selects)",
+        label="inner score of the chosen values (selects)",
     )
     axes.legend(ncols=2, loc="lower left", bbox_to_anchor=(0, 1))

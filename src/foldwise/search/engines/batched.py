@@ -1,21 +1,19 @@
-"""The engine of this machine: paths and fits the batched solver, its paths kept.
+"""The batched engine: C-paths of all training sets traced side by side, and fits that start on them.
 
-Who solves the fits: the seam between the search and the machine it runs on.
-
-Paths on the disk while their search is open: a stopped search doesn't trace them again.
-
-They follow from the search key (data, parameters, code), so a file that is missing, damaged or
-finds no room only costs the time to trace it anew.
+Paths are its secret. They follow from data, range of C, tolerance and training set alone, so a file
+of the shelf that is missing, damaged or finds no room only costs the time to trace it anew.
 """
 
 import io
 import shutil
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path as FilePath
-from typing import Protocol
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,18 +21,49 @@ from threadpoolctl import threadpool_limits
 
 from foldwise.errors import OutputError
 from foldwise.files import write_bytes
+from foldwise.search.engines.pipeline import content_digest, to_pipeline
+from foldwise.search.jobs import Classes, Done, Job, LeftOut, Predictions, Task
+from foldwise.search.plan import Plan
+from foldwise.search.trials import Facts, Progress
 from foldwise.solver.fits import FitRequest, SolverOptions, solve
-from foldwise.solver.layout import Layout
-from foldwise.solver.linear import Fit
-from foldwise.solver.paths import Path, Traced, trace
+from foldwise.solver.layout import Layout, require_bytes
+from foldwise.solver.linear import Fit, LinearModel, probabilities
+from foldwise.solver.paths import RegularisationPath, Traced, anchors, trace
+
+Folds = frozenset[int]
+
+MODEL_ARRAYS = ("mean", "scale", "coefficients", "intercepts")
 
 
-class Engine(Protocol):
+@dataclass(frozen=True, slots=True, eq=False)
+class LinearClassifier:
+    """A model of the batched solver."""
+
+    numbers: LinearModel
+
+    def predict(self, X: NDArray[Any]) -> Predictions:
+        """Class probabilities of raw images (rows, features)."""
+        return Predictions(probabilities(self.numbers, X))
+
+    def estimator(self, classes: Classes) -> Any:
+        """A stock scikit-learn pipeline that computes the same."""
+        return to_pipeline(self.numbers, classes)
+
+    def arrays(self) -> dict[str, NDArray[np.float64]]:
+        """Standardisation and coefficients."""
+        return {name: getattr(self.numbers, name) for name in MODEL_ARRAYS}
+
+    def digest(self, classes: Classes) -> str:
+        """SHA-256 (hexadecimal) of the function that it computes."""
+        return content_digest(self.numbers, classes)
+
+
+class Backend(Protocol):
     """Traces the paths of training sets, and solves the distinct fits."""
 
     def trace(
-        self, sets: Sequence[frozenset[int]], strengths: NDArray[np.float64]
-    ) -> Iterator[Traced | Path]:
+        self, sets: Sequence[Folds], strengths: NDArray[np.float64]
+    ) -> Iterator[Traced | RegularisationPath]:
         """Trace each training set's path over these C's; yield each as it ends."""
         ...
 
@@ -44,15 +73,15 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LocalEngine:
+class LocalBackend:
     """The cores of this machine: threads take lanes of blocks, BLAS has one thread in each."""
 
     layout: Layout
     options: SolverOptions
 
     def trace(
-        self, sets: Sequence[frozenset[int]], strengths: NDArray[np.float64]
-    ) -> Iterator[Traced | Path]:
+        self, sets: Sequence[Folds], strengths: NDArray[np.float64]
+    ) -> Iterator[Traced | RegularisationPath]:
         """Trace all paths side by side."""
         with threadpool_limits(limits=1, user_api="blas"):
             yield from trace(self.layout, sets, strengths, self.options)
@@ -65,22 +94,26 @@ class LocalEngine:
 
 @dataclass(frozen=True, slots=True)
 class PathShelf:
-    """One search's paths, a file each, in a folder of their own."""
+    """One search's paths, a file each, in a folder of their own; without a folder, none."""
 
-    folder: FilePath
+    folder: Path | None = None
 
-    def find(self, left_out: frozenset[int]) -> Path | None:
+    def find(self, left_out: Folds) -> RegularisationPath | None:
         """The path of the training set without these parts; None if there is no whole file."""
+        if self.folder is None:
+            return None
         try:
-            content = self._file(left_out).read_bytes()
+            content = _file(self.folder, left_out).read_bytes()
             with np.load(io.BytesIO(content), allow_pickle=False) as stored:
                 points, strengths = stored["points"], stored["strengths"]
-                return Path(left_out, strengths, points, int(stored["evaluations"]))
+                return RegularisationPath(left_out, strengths, points, int(stored["evaluations"]))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
 
-    def keep(self, path: Path) -> None:
+    def keep(self, path: RegularisationPath) -> None:
         """Write a path whole, or not at all if the disk has no room for it."""
+        if self.folder is None:
+            return
         buffer = io.BytesIO()
         np.savez(
             buffer,
@@ -90,12 +123,129 @@ class PathShelf:
             evaluations=path.evaluations,
         )
         with suppress(OSError, OutputError):
-            write_bytes(self._file(path.left_out), buffer.getvalue())
+            write_bytes(_file(self.folder, path.left_out), buffer.getvalue())
 
     def clear(self) -> None:
         """Forget all paths: the search is over."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _file(self, left_out: frozenset[int]) -> FilePath:
-        name = "-".join(map(str, sorted(left_out))) or "none"
-        return self.folder / f"without-{name}.npz"
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchedEngine:
+    """Fits of L2-regularised logistic regression, whose one parameter is C.
+
+    Attributes
+    ----------
+    images : uint8 array (rows, features)
+    labels : int array (rows,)
+        Class codes.
+    plan : Plan
+        Which rows a part is scored by.
+    backend : Backend
+    low, high : float
+        The range of C that paths are traced over.
+    shelf : PathShelf
+        Paths on it aren't traced again.
+    threads : int
+        Fits scored at a time.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    plan: Plan
+    backend: Backend
+    low: float
+    high: float
+    shelf: PathShelf = field(default_factory=PathShelf)
+    threads: int = 1
+    _paths: dict[Folds, RegularisationPath] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # The layout holds bytes: fits on those, scored on anything else, would be worth nothing.
+        require_bytes(self.images)
+
+    def run(
+        self, tasks: Sequence[Task], *, later: Collection[LeftOut] = ()
+    ) -> Iterator[Progress | Done]:
+        """Trace the paths that are missing, then make all fits side by side, scoring as they end."""
+        yield from self._trace({_folds(left_out) for left_out in later} | {_set(t) for t in tasks})
+        wanted = {self._request(task.job): task for task in tasks}
+        fits = self.backend.solve(tuple(wanted))
+        yield from self._score((wanted[_answered(fit)], fit) for fit in fits)
+
+    def _trace(self, sets: Iterable[Folds]) -> Iterator[Progress]:
+        missing = []
+        for left_out in sorted(sets, key=sorted):
+            if left_out not in self._paths:
+                if (found := self.shelf.find(left_out)) is None:
+                    missing.append(left_out)
+                else:
+                    self._paths[left_out] = found
+        for event in self.backend.trace(missing, anchors(self.low, self.high)):
+            if isinstance(event, RegularisationPath):
+                self.shelf.keep(event)
+                self._paths[event.left_out] = event
+            else:
+                yield Progress(event.done, event.total, "points of paths")
+
+    def _request(self, job: Job) -> FitRequest:
+        C = _strength(job)
+        left_out = _folds(job.left_out)
+        return FitRequest(left_out, C, self._paths[left_out].at(C))
+
+    def _score(self, fits: Iterable[tuple[Task, Fit]]) -> Iterator[Done]:
+        """Each fit, in their order, scored while others are made."""
+        with ThreadPoolExecutor(self.threads) as pool:
+            scoring: deque[Future[Done]] = deque()
+            for task, fit in fits:
+                scoring.append(pool.submit(self._done, task, fit))
+                while len(scoring) > self.threads:
+                    yield scoring.popleft().result()
+            while scoring:
+                yield scoring.popleft().result()
+
+    def _done(self, task: Task, fit: Fit) -> Done:
+        model = LinearClassifier(fit.model)
+        rows = {part: self.plan.scored_rows(part) for part in task.score_on}
+        predictions = {part: model.predict(self.images[of]) for part, of in rows.items()}
+        scores = {part: predictions[part].scores(self.labels[of]) for part, of in rows.items()}
+        return Done(task, scores, _facts(fit), predictions, model).kept()
+
+
+def restored(numbers: Mapping[str, NDArray[Any]], C: float, multiclass: Any) -> LinearClassifier:
+    """The model of arrays that :meth:`LinearClassifier.arrays` gave."""
+    return LinearClassifier(
+        LinearModel(C, multiclass, **{name: numbers[name] for name in MODEL_ARRAYS})
+    )
+
+
+def _facts(fit: Fit) -> Facts:
+    outcome = fit.outcome
+    return {
+        "status": outcome.status,
+        "iterations": outcome.iterations,
+        "evaluations": outcome.evaluations,
+    }
+
+
+def _folds(left_out: LeftOut) -> Folds:
+    return frozenset(part.fold for part in left_out)
+
+
+def _set(task: Task) -> Folds:
+    return _folds(task.job.left_out)
+
+
+def _strength(job: Job) -> float:
+    (C,) = (value for name, value in job.values if name == "C")
+    return float(C)  # type: ignore[arg-type]  # the space says it's a number
+
+
+def _answered(fit: Fit) -> FitRequest:
+    return FitRequest(fit.left_out, fit.model.C)
+
+
+def _file(folder: Path, left_out: Folds) -> Path:
+    name = "-".join(map(str, sorted(left_out))) or "none"
+    return folder / f"without-{name}.npz"

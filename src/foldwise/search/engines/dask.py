@@ -21,7 +21,7 @@ from foldwise.errors import SearchError
 from foldwise.solver.fits import FitRequest, SolverOptions
 from foldwise.solver.layout import Layout
 from foldwise.solver.linear import Fit
-from foldwise.solver.paths import Path, Traced
+from foldwise.solver.paths import RegularisationPath, Traced
 
 if TYPE_CHECKING:
     from distributed import Client, Future, Scheduler
@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class DaskEngine:
+class DaskBackend:
     """Solves fits on the workers of a Dask cluster; open it by :func:`connected`."""
 
     client: "Client"
@@ -47,7 +47,7 @@ class DaskEngine:
 
     def trace(
         self, sets: Sequence[frozenset[int]], strengths: NDArray[np.float64]
-    ) -> Iterator[Traced | Path]:
+    ) -> Iterator[Traced | RegularisationPath]:
         """Trace each training set's path over these C's; yield them as sub-batches end.
 
         Raises
@@ -112,7 +112,7 @@ class DaskEngine:
 @contextmanager
 def connected(
     address: str, layout: Layout, options: SolverOptions, *, patience: float = PATIENCE_SECONDS
-) -> Iterator[DaskEngine]:
+) -> Iterator[DaskBackend]:
     """An engine on the cluster at ``address``, such as ``tcp://scheduler:8786``.
 
     Parameters
@@ -147,7 +147,7 @@ def connected(
             _sweep(client)
             client.register_plugin(Pixels(layout), name=_pixels(client))
         try:
-            yield DaskEngine(client, address, options, patience)
+            yield DaskBackend(client, address, options, patience)
         finally:
             # The connection may be lost, or a worker never have got them.
             with suppress(OSError, KeyError):

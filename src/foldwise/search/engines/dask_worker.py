@@ -10,15 +10,16 @@ from distributed import WorkerPlugin, get_worker
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+import foldwise
 from foldwise.errors import SearchError
-from foldwise.search.version import code_digest
+from foldwise.search.version import SEARCH_VERSION
 from foldwise.solver.fits import FitRequest, SolverOptions, solve
 from foldwise.solver.layout import Layout
 from foldwise.solver.linear import Fit
-from foldwise.solver.paths import Path, trace
+from foldwise.solver.paths import RegularisationPath, trace
 
-CODE = code_digest()
-"""Of the sources as this process loaded them: an edit in mid-search is nobody's fault."""
+CODE = f"{foldwise.__version__}, search {SEARCH_VERSION}"
+"""What this process computes, as far as numbers go."""
 
 OTHER_CODE = (
     "every Dask worker must have this same version of foldwise installed, one has none or another: "
@@ -43,7 +44,7 @@ def trace_batch(
     sets: Sequence[frozenset[int]],
     strengths: NDArray[np.float64],
     options: SolverOptions,
-) -> tuple[Path, ...]:
+) -> tuple[RegularisationPath, ...]:
     """Trace the paths of some training sets on all threads of this worker.
 
     Raises
@@ -52,7 +53,7 @@ def trace_batch(
         If the worker, having joined late, has another foldwise than the search.
     """
     traced = trace(_layout(pixels), sets, strengths, _here(options))
-    return tuple(event for event in traced if isinstance(event, Path))
+    return tuple(event for event in traced if isinstance(event, RegularisationPath))
 
 
 def solve_batch(

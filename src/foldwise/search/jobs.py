@@ -1,0 +1,123 @@
+"""The seam between the search and whoever makes its fits: jobs, tasks, engines and models."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foldwise.search.trials import Facts, Part, Progress, Values
+from foldwise.settings import Value
+from foldwise.stats.scores import Scores, score
+
+LeftOut = frozenset[Part]
+Keep = Literal["scores", "predictions", "model"]
+Classes = Sequence[int] | Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What determines a fit: the parts that it doesn't train on, and the values.
+
+    Equal jobs are fitted once: that is the sharing. ``values`` are sorted by name.
+    """
+
+    left_out: LeftOut
+    values: tuple[tuple[str, Value], ...]
+
+    @classmethod
+    def of(cls, left_out: LeftOut, values: Values) -> Self:
+        """The job of a mapping of values."""
+        return cls(left_out, tuple(sorted(values.items())))
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A job to do, the parts to score its fit on, and what is to be kept of it.
+
+    ``predictions`` are those of the parts scored; a ``model`` comes with them.
+    """
+
+    job: Job
+    score_on: tuple[Part, ...]
+    keep: Keep = "scores"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictions:
+    """One value a row and class, the largest being the predicted class's.
+
+    Attributes
+    ----------
+    values : float64 array (rows, classes)
+    are_probabilities : bool
+        If not, they are decision scores: they rank rows, but have no log-loss and no calibration.
+    """
+
+    values: NDArray[np.float64]
+    are_probabilities: bool = True
+
+    def scores(self, labels: NDArray[np.int64]) -> Scores:
+        """All metrics against class codes (rows,); the log-loss is NaN for decision scores."""
+        scores = score(self.values, labels)
+        return scores if self.are_probabilities else {**scores, "log_loss": float("nan")}
+
+
+class Model(Protocol):
+    """A fitted classifier."""
+
+    def predict(self, X: NDArray[Any]) -> Predictions:
+        """What it says of raw rows (rows, features)."""
+        ...
+
+    def estimator(self, classes: Classes) -> Any:
+        """The fitted scikit-learn estimator that answers ``classes``."""
+        ...
+
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """All that makes it what it is, to be kept beside a result."""
+        ...
+
+    def digest(self, classes: Classes) -> str:
+        """SHA-256 (hexadecimal) of the function that it computes, however it is stored."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Done:
+    """A task done: the scores on each part, and as much of the fit as was to be kept."""
+
+    task: Task
+    scores: Mapping[Part, Scores]
+    facts: Facts = field(default_factory=dict)
+    predictions: Mapping[Part, Predictions] = field(default_factory=dict)
+    model: Model | None = None
+
+    def kept(self) -> Self:
+        """Without what the task doesn't ask for: only what is kept need travel."""
+        keep = self.task.keep
+        return replace(
+            self,
+            predictions={} if keep == "scores" else self.predictions,
+            model=self.model if keep == "model" else None,
+        )
+
+
+class Engine(Protocol):
+    """Makes fits and scores them where they are made."""
+
+    def run(
+        self, tasks: Sequence[Task], *, later: Collection[LeftOut] = ()
+    ) -> Iterator[Progress | Done]:
+        """Do each task once; yield each as it ends, in any order, with word of the progress.
+
+        Parameters
+        ----------
+        tasks : sequence of Task
+            Of distinct jobs.
+        later : collection of sets of parts
+            Further training sets, by the parts left out, that jobs to come may be on: what an
+            engine prepares for a training set it may prepare for all of them at once.
+        """
+        ...
