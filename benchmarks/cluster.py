@@ -33,7 +33,7 @@ class Worked(NamedTuple):
 
     place: str
     begin: float
-    paths: list[own.Path]
+    paths: list[own.RegularisationPath]
     fits: list[own.Fit]
     tracing: NDArray[np.float64]
     solving: NDArray[np.float64]
@@ -74,7 +74,7 @@ def _places(work: Work) -> Iterator[Worked]:
 
 
 def worked(
-    work: Work, engine: own.Engine, place: str, others: Callable[[], Mapping[str, float]] = dict
+    work: Work, engine: own.Backend, place: str, others: Callable[[], Mapping[str, float]] = dict
 ) -> Worked:
     """Trace all paths of the search, then make the fits of its start-up round.
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from functools import cache
 from time import perf_counter
 from typing import Any, TypeVar
@@ -15,17 +15,18 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.work import ROOT, Model, Parts, Size, Task, Wanted, Work, seconds_of
 from foldwise.data.idx import read_idx_folder
-from foldwise.search.engines.batched import Engine, LocalEngine
-from foldwise.search.engines.dask import DaskEngine, connected
+from foldwise.search.engines.batched import Backend, BatchedEngine, LocalBackend
+from foldwise.search.engines.dask import DaskBackend, connected
 from foldwise.search.nested import NestedSearch
-from foldwise.search.plan import FoldPlan
-from foldwise.search.space import SearchSpace
-from foldwise.search.trials import SearchResult, Trial
+from foldwise.search.plan import Plan
+from foldwise.search.space import Space
+from foldwise.search.trials import FINAL, SearchResult, Study, Trial, number_of
+from foldwise.settings import Between
 from foldwise.solver.fits import MOST_COLUMNS, FitRequest, SolverOptions
 from foldwise.solver.layout import Layout
 from foldwise.solver.linear import Fit, probabilities
 from foldwise.solver.objective import Batch, evaluate, softmax_link, tile_width
-from foldwise.solver.paths import Path, anchors
+from foldwise.solver.paths import RegularisationPath, anchors
 from foldwise.stats.scores import score
 
 LOW, HIGH = 1e-4, 10.0
@@ -46,8 +47,8 @@ def load(size: Size) -> Work:
 
 def dealt(size: Size, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Work:
     """Deal rows to parts and arrange them, which no timing includes."""
-    plan = FoldPlan.stratified(labels, folds=size.folds, seed=1)
-    work = Work(size, images, labels, plan.part_of)
+    plan = Plan.stratified(labels, folds=size.folds, seed=1)
+    work = Work(size, images, labels, plan.part_of[0])
     layout(work)
     return work
 
@@ -59,13 +60,13 @@ def layout(work: Work) -> Layout:
     return Layout.build(work.images, work.labels, parts, classes=CLASSES)
 
 
-def engine(work: Work, **options: Any) -> LocalEngine:
+def engine(work: Work, **options: Any) -> LocalBackend:
     """The solver on this machine's cores, at the benchmark's tolerance unless told otherwise."""
     options = {"tol": work.size.tol, "threads": work.threads} | options
-    return LocalEngine(layout(work), SolverOptions(**options))
+    return LocalBackend(layout(work), SolverOptions(**options))
 
 
-def remote(work: Work, address: str) -> AbstractContextManager[DaskEngine]:
+def remote(work: Work, address: str) -> AbstractContextManager[DaskBackend]:
     """The same on the Dask cluster at an address."""
     return connected(address, layout(work), SolverOptions(tol=work.size.tol))
 
@@ -73,7 +74,7 @@ def remote(work: Work, address: str) -> AbstractContextManager[DaskEngine]:
 class _Watched:
     """An engine that adds up the seconds spent in it, and keeps what it made."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Backend) -> None:
         self._engine = engine
         self.seconds = 0.0
         self.made: list[object] = []
@@ -95,25 +96,6 @@ class _Watched:
             yield event
 
 
-@dataclass(slots=True)
-class _Memory:
-    """A book and a shelf that know of no earlier search."""
-
-    trials: list[Trial] = field(default_factory=list)
-
-    def completed(self, study: str) -> tuple[Trial, ...]:
-        return tuple(trial for trial in self.trials if trial.study == study)
-
-    def add(self, trial: Trial) -> None:
-        self.trials.append(trial)
-
-    def find(self, left_out: Parts) -> None:
-        """Every search traces its own paths."""
-
-    def keep(self, path: Path) -> None:
-        """They are forgotten."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Searched:
     """A whole search: its values of C, evaluations of each path and distinct fit, and seconds.
@@ -133,35 +115,47 @@ class Searched:
 
 def search(work: Work) -> Searched:
     """Run the nested search as the tune stage does, without a store."""
-    watched, memory, began = _Watched(engine(work)), _Memory(), perf_counter()
-    plan = FoldPlan(work.size.folds, work.part_of, np.ones(len(work.labels), dtype=bool))
+    watched, began = _Watched(engine(work)), perf_counter()
+    plan = Plan(work.part_of[np.newaxis].copy(), np.ones(len(work.labels), dtype=bool))
+    batched = BatchedEngine(
+        work.images, work.labels, plan, watched, LOW, HIGH, threads=work.threads
+    )
     ended, result = np.zeros(work.size.trials), None
-    for event in NestedSearch(
-        work.images, work.labels, plan, _space(work), work.size.trials, watched, memory, memory,
-        work.threads,
-    ).run():  # fmt: skip
+    for event in NestedSearch(work.labels, plan, _space(work), work.size.trials, batched).run():
         if isinstance(event, Trial):
             ended[event.number] = perf_counter() - began
         if isinstance(event, SearchResult):
             result = event
     seconds = perf_counter() - began
     assert result is not None
-    tried = {s.refit: sorted(t.C for t in result.study_trials(s.name)) for s in plan.studies}
-    best = {frozenset({outer.fold}): outer.best.C for outer in result.outer}
+    tried = {
+        _left_out(s.study): sorted(map(_strength, result.study_trials(s.study)))
+        for s in plan.studies
+    }
+    best = {_left_out(outer.study): _strength(outer.best) for outer in result.outer}
     fits = [made for made in watched.made if isinstance(made, Fit)]
+    paths = [made for made in watched.made if isinstance(made, RegularisationPath)]
     return Searched(
-        Task(work, tried, best | {frozenset(): result.final.best.C}),
-        {made.left_out: made.evaluations for made in watched.made if isinstance(made, Path)},
+        Task(work, tried, best | {frozenset(): _strength(result.final.best)}),
+        {path.left_out: path.evaluations for path in paths},
         {(fit.left_out, fit.model.C): fit.outcome.evaluations for fit in fits},
         seconds,
         watched.seconds,
         tuple(np.maximum.accumulate(ended).tolist()),
-        float(np.mean([fold.scores.log_loss for fold in result.outer])),
+        float(np.mean([fold.scores["log_loss"] for fold in result.outer])),
     )
 
 
-def _space(work: Work) -> SearchSpace:
-    return SearchSpace(LOW, HIGH, "tpe", work.size.startup, 1, "log_loss")
+def _left_out(study: Study) -> Parts:
+    return frozenset() if study.fold is None else frozenset({study.fold})
+
+
+def _strength(trial: Trial) -> float:
+    return number_of(trial.values, "C")
+
+
+def _space(work: Work) -> Space:
+    return Space({"C": Between(LOW, HIGH, is_log=True)}, "tpe", work.size.startup, 1, "log_loss")
 
 
 def in_one_go(task: Task) -> None:
@@ -198,7 +192,7 @@ def tight(
     options = SolverOptions(
         tol=min(TIGHT, work.size.tol / 100), max_iter=20_000, threads=work.threads, double=True
     )
-    return _models(LocalEngine(arranged, options), wanted, max(fit.C for fit in wanted))
+    return _models(LocalBackend(arranged, options), wanted, max(fit.C for fit in wanted))
 
 
 def _scaled(arranged: Layout, outside: Parts) -> Layout:
@@ -212,7 +206,7 @@ def _scaled(arranged: Layout, outside: Parts) -> Layout:
     return Scaled(*(getattr(arranged, each.name) for each in fields(Layout)))
 
 
-def _models(solver: Engine, wanted: Sequence[Wanted], high: float) -> Mapping[Wanted, Model]:
+def _models(solver: Backend, wanted: Sequence[Wanted], high: float) -> Mapping[Wanted, Model]:
     asked, names = {(fit.left_out, fit.C): fit for fit in wanted}, fields(Model)
     return {
         asked[fit.left_out, fit.model.C]: Model(*(getattr(fit.model, n.name) for n in names))
@@ -221,26 +215,29 @@ def _models(solver: Engine, wanted: Sequence[Wanted], high: float) -> Mapping[Wa
 
 
 def _on_paths(
-    solver: Engine, asked: Iterable[tuple[Parts, float]], high: float
+    solver: Backend, asked: Iterable[tuple[Parts, float]], high: float
 ) -> list[FitRequest]:
     """Requests for fits (left out, C), each with its start on a path traced as far as ``high``."""
     wanted = list(asked)
     sets = sorted({left_out for left_out, _ in wanted}, key=sorted)
     traced = solver.trace(sets, anchors(LOW, high))
-    paths = {path.left_out: path for path in traced if isinstance(path, Path)}
+    paths = {path.left_out: path for path in traced if isinstance(path, RegularisationPath)}
     return [FitRequest(left_out, C, paths[left_out].at(C)) for left_out, C in wanted]
 
 
-def trace(solver: Engine, work: Work, *, smallest: int | None = None) -> list[Path]:
+def trace(solver: Backend, work: Work, *, smallest: int | None = None) -> list[RegularisationPath]:
     """The paths of all the search's training sets, or their anchors of so many smallest C's."""
     traced = solver.trace(work.training_sets, anchors(LOW, HIGH)[:smallest])
-    return [event for event in traced if isinstance(event, Path)]
+    return [event for event in traced if isinstance(event, RegularisationPath)]
 
 
-def startup_round(work: Work, paths: Sequence[Path]) -> list[FitRequest]:
+def startup_round(work: Work, paths: Sequence[RegularisationPath]) -> list[FitRequest]:
     """The distinct fits of all studies' trials that are drawn before TPE proposes."""
     by_set = {path.left_out: path for path in paths}
-    drawn = [_space(work).propose("", number, []) for number in range(work.size.startup)]
+    drawn = [
+        number_of(_space(work).propose(FINAL, number, []), "C")
+        for number in range(work.size.startup)
+    ]
     sets = sorted({left_out for s in work.studies for left_out, _ in work.inner(s)}, key=sorted)
     return [FitRequest(left_out, C, by_set[left_out].at(C)) for C in drawn for left_out in sets]
 
@@ -252,7 +249,7 @@ def side_by_side(work: Work, fits: int, **options: Any) -> list[Fit]:
     return list(engine(work, **options).solve(requests))
 
 
-def bits(paths: Iterable[Path], fits: Iterable[Fit]) -> set[tuple[object, ...]]:
+def bits(paths: Iterable[RegularisationPath], fits: Iterable[Fit]) -> set[tuple[object, ...]]:
     """What was made, to be compared to the bit."""
     return {(path.left_out, path.points.tobytes()) for path in paths} | {
         (fit.left_out, fit.model.C, fit.model.coefficients.tobytes()) for fit in fits
@@ -291,4 +288,4 @@ def evaluation(work: Work, fits: int) -> tuple[Callable[[int], float], NDArray[n
     return seconds, np.sum([operations(work, out) for out in left_out], axis=0)
 
 
-__all__ = ["Engine", "Fit", "Path"]
+__all__ = ["Backend", "Fit", "RegularisationPath"]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from foldwise.data.idx import read_idx
 from foldwise.data.sources import read_digits
 from foldwise.registry.gate import LOST_ROW, comparison_level
-from foldwise.search.engines.batched import LocalEngine
-from foldwise.search.plan import FoldPlan
+from foldwise.search.engines.batched import LocalBackend
+from foldwise.search.plan import Plan
 from foldwise.settings import PromotionSettings
 from foldwise.solver.fits import FitRequest, SolverOptions
 from foldwise.solver.layout import Layout
@@ -49,7 +49,8 @@ def digits(*, holdout: int) -> Data:
 
 def dealt(labels: Codes, *, folds: int, seed: int) -> Codes:
     """The stratified part of each row."""
-    return FoldPlan.stratified(labels, folds=folds, seed=seed).part_of
+    part_of: Codes = Plan.stratified(labels, folds=folds, seed=seed).part_of[0]
+    return part_of
 
 
 def predictions(
@@ -62,7 +63,7 @@ def predictions(
     images, labels = data
     rows = [np.flatnonzero(part_of == part) for part in range(part_of.max() + 1)]
     arranged = Layout.build(images, labels, rows, classes=int(labels.max()) + 1)
-    engine = LocalEngine(arranged, SolverOptions(threads=os.cpu_count() or 1))
+    engine = LocalBackend(arranged, SolverOptions(threads=os.cpu_count() or 1))
     return {
         (fit.left_out, fit.model.C, part): probabilities(fit.model, images[rows[part]])
         for fit in engine.solve([FitRequest(parts, C) for parts, C in wanted])
