@@ -2,46 +2,62 @@
 
 import numpy as np
 
+from foldwise.search.engines.batched import LinearClassifier
+from foldwise.search.jobs import Predictions
+from foldwise.search.plan import Plan
+from foldwise.search.space import Space
 from foldwise.search.trials import (
-    FINAL_STUDY,
+    FINAL,
     Event,
+    Facts,
     FinalModel,
     FitCounts,
     InnerFold,
     OuterFold,
+    Part,
     SearchResult,
+    Study,
     Trial,
-    outer_study,
+    number_of,
 )
-from foldwise.solver.linear import Fit, FitOutcome, LinearModel, Status
+from foldwise.settings import Between
+from foldwise.solver.linear import LinearModel, Status
 from foldwise.stats.scores import Scores
 
 FEATURES = 16
 CLASSES = 3
 
 
+def outer(fold: int) -> Study:
+    """The study of an outer fold of the first partition."""
+    return Study(Part(0, fold))
+
+
+def make_space(metric: str = "log_loss", *, low: float = 1e-4, high: float = 10.0) -> Space:
+    """C on a logarithmic scale."""
+    return Space({"C": Between(low, high, is_log=True)}, "tpe", 2, 0, metric)
+
+
 def make_scores(log_loss: float = 0.3) -> Scores:
     """Six scores that get better together as the log-loss falls."""
     accuracy = 1.0 - log_loss / 4
-    return Scores(
-        accuracy=accuracy,
-        precision=accuracy - 0.001,
-        recall=accuracy - 0.002,
-        f1=accuracy - 0.003,
-        roc_auc=1.0 - log_loss / 40,
-        log_loss=log_loss,
-    )
+    return {
+        "accuracy": accuracy,
+        "precision": accuracy - 0.001,
+        "recall": accuracy - 0.002,
+        "f1": accuracy - 0.003,
+        "roc_auc": 1.0 - log_loss / 40,
+        "log_loss": log_loss,
+    }
 
 
-def make_outcome(status: Status = "converged") -> FitOutcome:
+def make_facts(status: Status = "converged") -> Facts:
     """How a fit ended."""
-    return FitOutcome(
-        status=status, iterations=90, evaluations=101.5, objective=0.31, gradient=9e-5
-    )
+    return {"status": status, "iterations": 90, "evaluations": 101.5}
 
 
 def make_trial(
-    study: str = "outer-0",
+    study: Study = outer(0),  # noqa: B008 - frozen
     number: int = 0,
     *,
     C: float = 0.01,
@@ -51,15 +67,14 @@ def make_trial(
 ) -> Trial:
     """A trial of a ``folds``-fold search; by default best near C = 0.01, a bit worse each fold."""
     loss = 0.28 + 0.03 * (np.log10(C) + 2.0) ** 2 if log_loss is None else log_loss
-    left_out = None if study == FINAL_STUDY else int(study.removeprefix("outer-"))
-    parts = [part for part in range(folds) if part != left_out]
     return Trial(
         study=study,
         number=number,
-        C=C,
+        values={"C": C},
         inner=tuple(
-            InnerFold(part, make_scores(float(loss) + 0.001 * part), make_outcome(status))
-            for part in parts
+            InnerFold(Part(0, fold), make_scores(float(loss) + 0.001 * fold), make_facts(status))
+            for fold in range(folds)
+            if fold != study.fold
         ),
     )
 
@@ -77,23 +92,24 @@ def make_model(C: float = 0.01, *, seed: int = 0, classes: int = CLASSES) -> Lin
     )
 
 
-def make_fit(C: float = 0.01, *, left_out: frozenset[int] = frozenset(), seed: int = 0) -> Fit:
-    """A finished fit."""
-    return Fit(left_out=left_out, model=make_model(C, seed=seed), outcome=make_outcome())
+def make_plan(folds: int, *, rows: int = 12) -> Plan:
+    """Parts of ``rows`` rows each, one after the other."""
+    part_of = np.repeat(np.arange(folds), rows)
+    return Plan(part_of[np.newaxis], np.ones(len(part_of), dtype=bool))
 
 
 def make_outer_fold(fold: int = 0, best: Trial | None = None, *, rows: int = 12) -> OuterFold:
     """An outer fold whose part has ``rows`` rows."""
     rng = np.random.default_rng(fold)
-    best = best or make_trial(outer_study(fold))
+    best = best or make_trial(outer(fold))
     return OuterFold(
-        fold=fold,
         best=best,
-        fit=make_fit(best.C, left_out=frozenset({fold}), seed=fold),
+        model=LinearClassifier(make_model(number_of(best.values, "C"), seed=fold)),
+        facts=make_facts(),
         scores=make_scores(best.mean("log_loss") + 0.002),
         rows=np.arange(fold * rows, (fold + 1) * rows, dtype=np.int64),
         labels=np.arange(rows, dtype=np.int64) % CLASSES,
-        probabilities=rng.dirichlet(np.ones(CLASSES), rows),
+        predictions=Predictions(rng.dirichlet(np.ones(CLASSES), rows)),
     )
 
 
@@ -103,11 +119,13 @@ def make_result(*, folds: int = 3, trials: int = 3, metric: str = "log_loss") ->
     best = {
         study: min(each, key=lambda trial: trial.mean("log_loss")) for study, each in told.items()
     }
+    chosen = number_of(best[FINAL].values, "C")
     return SearchResult(
-        metric=metric,
+        plan=make_plan(folds),
+        space=make_space(metric),
         trials=tuple(trial for each in told.values() for trial in each),
-        outer=tuple(make_outer_fold(fold, best[outer_study(fold)]) for fold in range(folds)),
-        final=FinalModel(best=best[FINAL_STUDY], fit=make_fit(best[FINAL_STUDY].C)),
+        outer=tuple(make_outer_fold(fold, best[outer(fold)]) for fold in range(folds)),
+        final=FinalModel(best[FINAL], LinearClassifier(make_model(chosen)), make_facts()),
         fits=FitCounts(logical=40, distinct=30, converged=28, stalled=1, exhausted=1),
     )
 
@@ -118,13 +136,13 @@ def make_events(result: SearchResult) -> tuple[Event, ...]:
     return (*rounds, *result.outer, result.final, result)
 
 
-def _studies(folds: int) -> tuple[str, ...]:
-    return (*(outer_study(fold) for fold in range(folds)), FINAL_STUDY)
+def _studies(folds: int) -> tuple[Study, ...]:
+    return (*(outer(fold) for fold in range(folds)), FINAL)
 
 
-def _study_trials(study: str, folds: int, trials: int) -> tuple[Trial, ...]:
+def _study_trials(study: Study, folds: int, trials: int) -> tuple[Trial, ...]:
     # The names' bytes shift the values, so that each study has another best C, always the same.
-    shift = sum(study.encode()) % 7 / 10
+    shift = sum(str(study).encode()) % 7 / 10
     exponents = np.linspace(-3.5, 0.5, trials) + shift
     return tuple(
         make_trial(study, number, C=float(10.0**exponent), folds=folds)

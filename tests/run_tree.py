@@ -11,10 +11,10 @@ from foldwise.data.dataset import DataInfo
 from foldwise.runs.ledger import KEY_TAG
 from foldwise.runs.lineage import Lineage, lineage
 from foldwise.runs.recorder import Recorder
-from foldwise.search.trials import FINAL_STUDY, SearchResult
+from foldwise.search.trials import FINAL, SearchResult
 from foldwise.settings import Settings, TuneSettings
 from foldwise.store.open import Store
-from tests.factories import make_events
+from tests.factories import make_events, make_space
 
 FIGURE = b"\x89PNG" + bytes(5000)
 _OWN = ("pipeline", "mlflow.parentRunId", "foldwise.process")
@@ -71,7 +71,7 @@ def make_lineage(
         holdout_digest="e" * 64,
     )
     settings = Settings(tune=TuneSettings(folds=folds, trials=trials))
-    return lineage(settings, data, search_key=search_key, attempt=attempt)
+    return lineage(settings, data, space=make_space(), search_key=search_key, attempt=attempt)
 
 
 def record_search(store: Store, lineage: Lineage, result: SearchResult) -> None:
@@ -79,7 +79,7 @@ def record_search(store: Store, lineage: Lineage, result: SearchResult) -> None:
     with Recorder.open(store, lineage) as recorder:
         for event in make_events(result):
             recorder.record(event)
-        for study in (*(fold.study for fold in result.outer), FINAL_STUDY):
+        for study in (*(fold.study for fold in result.outer), FINAL):
             recorder.record_artifacts(study, {"figures/curve.png": FIGURE})
         recorder.record_artifacts(None, {"report.html": b"<p>"})
         recorder.log_metrics({"outer_log_loss_low": 0.27, "outer_log_loss_high": 0.29})

@@ -15,6 +15,7 @@ from foldwise.data.dataset import content_digest as data_digest
 from foldwise.registry.evidence import Evidence, gather_evidence
 from foldwise.registry.registration import Submission
 from foldwise.registry.verify import Holdout
+from foldwise.search.engines.batched import LinearClassifier
 from foldwise.search.trials import FitCounts
 from foldwise.settings import PromotionSettings, Settings
 from foldwise.solver.linear import LinearModel, probabilities
@@ -76,7 +77,7 @@ def evaluated(model: LinearModel, holdout: Split) -> Evidence:
         shared_rows=0,
     )
     outer = tuple(
-        replace(evidence.holdout, log_loss=evidence.holdout.log_loss + shift)
+        {**evidence.holdout, "log_loss": evidence.holdout["log_loss"] + shift}
         for shift in (-0.02, 0.0, 0.02)
     )
     healthy = FitCounts(logical=40, distinct=30, converged=30, stalled=0, exhausted=0)
@@ -102,7 +103,8 @@ def submission(
     return Submission(
         run_id=run_id,
         tags={"git.commit": "0" * 40, "git.dirty": "false", "search_key": "k", "attempt": "1"},
-        model=model,
+        model=LinearClassifier(model),
+        params={"C": repr(model.C)},
         evidence=evaluated(model, holdout),
         card=card,
         example=holdout.images[:2],

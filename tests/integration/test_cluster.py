@@ -5,24 +5,29 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from numpy.typing import NDArray
 
 pytest.importorskip("distributed", reason="needs foldwise[dask]")
 
 from foldwise.errors import SearchError
 from foldwise.search.engines import dask as module
-from foldwise.search.engines.batched import LocalEngine
-from foldwise.search.engines.dask import DaskEngine, connected, deal
+from foldwise.search.engines.batched import BatchedEngine, LocalBackend
+from foldwise.search.engines.dask import DaskBackend, connected, deal
 from foldwise.search.nested import NestedSearch
-from foldwise.search.trials import Progress, SearchResult, Tracing, Trial
+from foldwise.search.trials import Progress, SearchResult, Trial
 from foldwise.solver.fits import SolverOptions
 from foldwise.solver.layout import Layout
+from tests.conformance.engine_cases import EngineCases, Given
+from tests.conformance.test_engines import CASE, PLAN, STRENGTHS, arranged, batched
 from tests.e2e.project import make_project
 from tests.integration.dask_cluster import Cluster, cluster
-from tests.unit.search.search_cases import Memory, nested_search, told
+from tests.unit.search.search_cases import Memory, finished, nested_search
 
 OPTIONS = SolverOptions()
 
@@ -36,23 +41,24 @@ sys.meta_path.insert(0, Refuse())
 """
 OTHER_FOLDWISE = """
 import foldwise.search.version
-foldwise.search.version.code_digest = lambda: "of another version"
+foldwise.search.version.SEARCH_VERSION = 0
 """
 RECORD = """
 import sys
-from foldwise.model import solver, tracing
+from foldwise.solver import fits, paths
 sys.pools = set()
-def recorded(threads, made=tracing.ThreadPoolExecutor):
+def recorded(threads, made=paths.ThreadPoolExecutor):
     sys.pools.add(threads)
     return made(threads)
-tracing.ThreadPoolExecutor = solver.ThreadPoolExecutor = recorded
+paths.ThreadPoolExecutor = fits.ThreadPoolExecutor = recorded
 """
 HANG = """
 import sys, time
 from foldwise.search.engines.dask import connected
 from tests.unit.search.search_cases import Memory, nested_search
 search = nested_search(Memory())
-with connected(sys.argv[1], search.engine.layout, search.engine.options):
+backend = search.engine.backend
+with connected(sys.argv[1], backend.layout, backend.options):
     print("connected", flush=True)
     time.sleep(600)
 """
@@ -72,33 +78,56 @@ def lasting() -> Iterator[Cluster]:
         yield running
 
 
-def finished(search: NestedSearch) -> SearchResult:
-    result = told(search)[-1]
-    assert isinstance(result, SearchResult)
-    return result
-
-
 def layout_of(search: NestedSearch) -> Layout:
-    assert isinstance(search.engine, LocalEngine)
-    return search.engine.layout
+    assert isinstance(search.engine, BatchedEngine)
+    assert isinstance(search.engine.backend, LocalBackend)
+    return search.engine.backend.layout
+
+
+def through(search: NestedSearch, backend: DaskBackend, book: Memory | None = None) -> NestedSearch:
+    """The search anew, its fits made by the cluster."""
+    assert isinstance(search.engine, BatchedEngine)
+    engine = replace(search.engine, backend=backend, _paths={})
+    return replace(search, book=book or Memory(), engine=engine)
 
 
 def assert_same(result: SearchResult, expected: SearchResult) -> None:
-    """C exactly, scores to 1e-5."""
-    assert [(t.study, t.number, t.C) for t in result.trials] == [
-        (t.study, t.number, t.C) for t in expected.trials
+    """Values exactly, scores to 1e-5."""
+    assert [(t.study, t.number, t.values) for t in result.trials] == [
+        (t.study, t.number, t.values) for t in expected.trials
     ]
     for trial, other in zip(result.trials, expected.trials, strict=True):
         for inner, counterpart in zip(trial.inner, other.inner, strict=True):
             assert inner.scores == pytest.approx(counterpart.scores, abs=1e-5)
     for fold, known in zip(result.outer, expected.outer, strict=True):
-        assert fold.best.C == known.best.C
+        assert fold.best.values == known.best.values
         assert fold.scores == pytest.approx(known.scores, abs=1e-5)
-    assert result.final.best.C == expected.final.best.C
+    assert result.final.best.values == expected.final.best.values
     assert result.fits == expected.fits
 
 
-def done_by(engine: DaskEngine) -> list[int]:
+class TestDask(EngineCases):
+    """The batched engine with its fits made by the cluster."""
+
+    @pytest.fixture
+    def given(self, lasting: Cluster) -> Iterator[Given]:
+        def engine_of(X: NDArray[Any]) -> BatchedEngine:
+            return replace(batched(X, OPTIONS), backend=backend_of(X))
+
+        with ExitStack() as stack:
+            backends: dict[bytes, DaskBackend] = {}
+
+            def backend_of(X: NDArray[Any]) -> DaskBackend:
+                key = X.tobytes()
+                if key not in backends:
+                    where = connected(lasting.address, arranged(X), OPTIONS)
+                    backends[key] = stack.enter_context(where)
+                return backends[key]
+
+            yield Given(engine_of, CASE.images, CASE.labels, range(10), PLAN, STRENGTHS)
+
+
+def done_by(engine: DaskBackend) -> list[int]:
     """How many sub-batches each worker has solved, since it began."""
     counts = engine.client.run(lambda dask_worker: dask_worker.state.executed_count)
     return list(counts.values())
@@ -110,7 +139,7 @@ def test_a_cluster_gives_the_local_runs_results(
     """Both workers take part; the pixels reach each once, and never from each other."""
     search, expected = local
     with connected(lasting.address, layout_of(search), OPTIONS) as engine:
-        assert_same(finished(replace(search, book=Memory(), engine=engine)), expected)
+        assert_same(finished(through(search, engine)), expected)
         assert min(done_by(engine)) > 0
         exchanged = engine.client.run(lambda dask_worker: len(dask_worker.transfer_incoming_log))
         assert list(exchanged.values()) == [0, 0]
@@ -124,7 +153,7 @@ def test_a_worker_works_on_all_its_threads(local: tuple[NestedSearch, SearchResu
             running.add_worker(threads=threads, before=RECORD)
         running.wait_for_workers(2)
         with connected(running.address, layout_of(search), OPTIONS) as engine:
-            assert_same(finished(replace(search, book=Memory(), engine=engine)), expected)
+            assert_same(finished(through(search, engine)), expected)
             used = engine.client.run(lambda: __import__("sys").pools)
             assert sorted(used.values(), key=sorted) == [{1}, {3}]
 
@@ -136,8 +165,8 @@ def test_a_killed_workers_fits_are_made_by_the_others(
     search, expected = local
     with cluster() as running, connected(running.address, layout_of(search), OPTIONS) as engine:
         running.workers[0].send_signal(signal.SIGSTOP)
-        events = replace(search, book=Memory(), engine=engine).run()
-        assert isinstance(next(events), Tracing | Trial | Progress)
+        events = through(search, engine).run()
+        assert isinstance(next(events), Trial | Progress)
         running.workers[0].kill()
         *_, result = events
         assert isinstance(result, SearchResult)
@@ -155,7 +184,7 @@ def test_a_worker_that_joins_late_gets_the_pixels_too(
         running.add_worker()
         running.wait_for_workers(2)
         running.workers[0].kill()
-        assert_same(finished(replace(search, book=Memory(), engine=engine)), expected)
+        assert_same(finished(through(search, engine)), expected)
 
 
 def test_a_killed_scheduler_loses_no_completed_trial(
@@ -170,7 +199,7 @@ def test_a_killed_scheduler_loses_no_completed_trial(
         pytest.raises(SearchError, match="completed trials are kept"),
         connected(running.address, layout_of(search), OPTIONS) as engine,
     ):
-        for event in replace(search, book=book, engine=engine).run():
+        for event in through(search, engine, book).run():
             if isinstance(event, Trial) and len(book.trials) == 13:
                 running.scheduler.kill()
     kept = len(book.trials)
@@ -188,7 +217,7 @@ def test_losing_every_worker_ends_the_search(local: tuple[NestedSearch, SearchRe
         connected(running.address, layout_of(search), OPTIONS, patience=1.0) as engine,
     ):
         running.workers[0].kill()
-        finished(replace(search, book=Memory(), engine=engine))
+        finished(through(search, engine))
 
 
 @pytest.mark.parametrize("listening", [True, False])
@@ -239,7 +268,7 @@ def test_another_foldwise_that_joins_late_ends_the_search(
         running.add_worker(before=OTHER_FOLDWISE)
         running.wait_for_workers(2)
         running.workers[0].kill()
-        finished(replace(search, book=Memory(), engine=engine))
+        finished(through(search, engine))
 
 
 def test_the_pixels_of_killed_searches_are_freed(

@@ -4,37 +4,43 @@ from dataclasses import replace
 
 import pytest
 
+from foldwise.app.compare import _lineage as lineage_of
+from foldwise.app.compare import _metrics as metrics_of
+from foldwise.app.compare import _Work, experiment_name
 from foldwise.app.views import page_links
 from foldwise.compare.archive import EntryResult
 from foldwise.data.dataset import DataInfo
-from foldwise.runs.entries import EntryRecorder, entry_lineage, experiment_name
+from foldwise.report.contest import summarise_model
 from foldwise.runs.lineage import Lineage
+from foldwise.runs.recorder import Recorder
 from foldwise.settings import Entry, Settings
 from foldwise.store.open import Store
 from tests.run_tree import run_tree, statuses
-from tests.unit.compare.result_cases import make_result, make_searched_entry
+from tests.unit.compare.entry_cases import make_split
+from tests.unit.compare.result_cases import LABELS, make_result, make_search, make_searched_entry
 
 ENTRY = make_searched_entry()
 DATA = DataInfo("blobs", (0, 1, 2), (4, 4), 60, "d" * 64, 60, "e" * 64)
 
 
 def _lineage(entry: Entry = ENTRY) -> Lineage:
-    return entry_lineage(entry, Settings(), DATA, search_key=f"5ea4c4{entry.name}", attempt=1)
+    work = _Work(entry, Settings(), DATA, make_split(60))
+    return lineage_of(work, key=f"5ea4c4{entry.name}", attempt=1)
 
 
 def _tell(store: Store, result: EntryResult, entry: Entry = ENTRY) -> None:
-    with EntryRecorder.open(store, _lineage(entry), entry) as recorder:
-        for trial in result.trials:
-            recorder.record_trial(entry, trial)
-        recorder.record_result(entry, result, {"figures/roc.png": b"png"})
-        recorder.log_metrics({"holdout_accuracy": 0.9})
+    summary = summarise_model(entry, result, LABELS, draws=20, confidence=0.9, seed=1)
+    with Recorder.open(store, _lineage(entry)) as recorder:
+        recorder.record_all(make_search(result))
+        recorder.record_artifacts(None, {"figures/roc.png": b"png"})
+        recorder.log_metrics(metrics_of(summary))
 
 
 @pytest.mark.parametrize("are_probabilities", [False, True])
 def test_an_entry_is_one_tree_however_often_it_is_told(
     store: Store, *, are_probabilities: bool
 ) -> None:
-    """One run with its trials below it, none left running, no value twice."""
+    """One run, its study below it and the trials below that; none left running, no value twice."""
     result = make_result(are_probabilities=are_probabilities)
     _tell(store, result)
     tree = run_tree(store.root)
@@ -42,8 +48,9 @@ def test_an_entry_is_one_tree_however_often_it_is_told(
     top = _lineage().key
     assert {key: run.parent for key, run in tree.items()} == {
         top: None,
-        f"{top}/0": top,
-        f"{top}/1": top,
+        f"{top}/final": top,
+        f"{top}/final/0": f"{top}/final",
+        f"{top}/final/1": f"{top}/final",
     }
     _tell(store, result)
     assert run_tree(store.root) == tree
@@ -62,7 +69,7 @@ def test_entries_stand_side_by_side_with_the_same_metrics(store: Store) -> None:
         assert run.info.run_name.startswith(f"{run.data.tags['model']}-20")
         assert run.data.metrics["holdout_accuracy"] == 0.9
         assert run.data.metrics["fit_seconds"] == 120.4
-        assert run.data.params["best.C"] == "1.5"
+        assert run.data.metrics["C"] == 1.5
         assert run.data.params["estimator"] == "sklearn.svm.SVC"
         assert "tune.trials" not in run.data.params
     assert store.find_experiment("blobs") is None
@@ -97,12 +104,12 @@ def test_a_stopped_entry_goes_on_in_the_same_run(store: Store) -> None:
     result = make_result()
     with (
         pytest.raises(KeyboardInterrupt),
-        EntryRecorder.open(store, _lineage(), ENTRY) as recorder,
+        Recorder.open(store, _lineage()) as recorder,
     ):
-        recorder.record_trial(ENTRY, result.trials[0])
+        recorder.record(result.trials[0])
         raise KeyboardInterrupt
     assert run_tree(store.root)[_lineage().key].status == "KILLED"
     _tell(store, result)
     tree = run_tree(store.root)
-    assert len(tree) == 3
+    assert len(tree) == 4
     assert statuses(tree) == {"FINISHED"}

@@ -26,6 +26,7 @@ from foldwise.search.book import (
     search_lock,
     storage_url,
 )
+from foldwise.search.trials import Part, Study
 from foldwise.store.open import Store, open_store
 from foldwise.store.relocate import relocate
 from tests.unit.search.search_cases import SPACE, a_trial
@@ -265,7 +266,7 @@ def test_a_damaged_study_storage_elsewhere_stays_where_it_is(share: float, place
         open_book(address, KEY, SPACE, home=mlruns)
     assert seen(place.parent) == before
     place.rename(place.with_name("moved away"))
-    assert open_book(address, KEY, SPACE, home=mlruns).completed("outer-0") == ()
+    assert open_book(address, KEY, SPACE, home=mlruns).completed(Study(Part(0, 0))) == ()
     place.write_bytes(whole)
     assert open_book(address, KEY, SPACE, home=mlruns).completed(a_trial().study) == (a_trial(),)
 

@@ -8,8 +8,8 @@ import pytest
 
 from foldwise.errors import SearchError
 from foldwise.search.book import attempts, open_book, search_lock
-from foldwise.search.trials import SearchResult
-from tests.unit.search.search_cases import SPACE, a_trial, nested_search, told
+from tests.factories import outer
+from tests.unit.search.search_cases import SPACE, a_trial, finished, nested_search
 
 KEY = "0123abcd"
 
@@ -22,14 +22,11 @@ def url(tmp_path: Path) -> str:
 def test_trials_survive_the_database_to_the_bit(url: str) -> None:
     """What is read back equals what was added, and a search replays it."""
     book = open_book(url, KEY, SPACE)
-    result = told(nested_search(book))[-1]
-    assert isinstance(result, SearchResult)
+    result = finished(nested_search(book))
     again = open_book(url, KEY, SPACE)
     assert again.attempt == book.attempt == 1
-    assert again.completed("outer-1") == result.study_trials("outer-1")
-    replayed = told(nested_search(again))[-1]
-    assert isinstance(replayed, SearchResult)
-    assert replayed.trials == result.trials
+    assert again.completed(outer(1)) == result.study_trials(outer(1))
+    assert finished(nested_search(again)).trials == result.trials
 
 
 def test_a_closed_search_starts_anew(url: str) -> None:
@@ -55,7 +52,7 @@ def test_keys_do_not_meet(url: str) -> None:
     """Another key's attempts and trials are not seen."""
     open_book(url, KEY, SPACE).add(a_trial())
     assert list(attempts(url, "ffff")) == []
-    assert open_book(url, "ffff", SPACE).completed("outer-0") == ()
+    assert open_book(url, "ffff", SPACE).completed(outer(0)) == ()
 
 
 def test_a_damaged_database_is_kept_aside_and_named(url: str, tmp_path: Path) -> None:
@@ -93,9 +90,11 @@ def test_processes_creating_the_storage_at_once_do_not_collide(url: str) -> None
     program = (
         "import sys\n"
         "from foldwise.search.book import open_book\n"
-        "from foldwise.search.space import SearchSpace\n"
-        "space = SearchSpace(1e-4, 10.0, 'tpe', 3, 5, 'log_loss')\n"
-        "print(open_book(sys.argv[1], sys.argv[2], space).completed('final'))\n"
+        "from foldwise.search.space import Space\n"
+        "from foldwise.settings import Between\n"
+        "from foldwise.search.trials import FINAL\n"
+        "space = Space({'C': Between(1e-4, 10.0, True)}, 'tpe', 3, 5, 'log_loss')\n"
+        "print(open_book(sys.argv[1], sys.argv[2], space).completed(FINAL))\n"
     )
     processes = [
         subprocess.Popen([sys.executable, "-c", program, url, f"{KEY}{n}"], stdout=subprocess.PIPE)

@@ -19,7 +19,7 @@ from foldwise.runs.lineage import Lineage
 from foldwise.runs.recorder import Recorder
 from foldwise.search.trials import Event
 from foldwise.store.open import Store
-from tests.factories import make_events, make_outer_fold, make_result, make_trial
+from tests.factories import make_events, make_outer_fold, make_result, make_trial, outer
 from tests.run_tree import FIGURE, make_lineage, record_search, run_tree, statuses
 
 RESULT = make_result()
@@ -31,7 +31,7 @@ import sys
 from pathlib import Path
 from foldwise.runs.recorder import Recorder
 from foldwise.store.open import open_store
-from tests.factories import make_events, make_result
+from tests.factories import make_events, make_result, outer
 from tests.run_tree import make_lineage
 
 with Recorder.open(open_store(Path(sys.argv[1])), make_lineage()) as recorder:
@@ -80,7 +80,7 @@ def test_a_search_that_is_stopped_leaves_no_run_running(
 ) -> None:
     """Ctrl-C and SIGTERM show as killed, an error as failed, in the whole tree."""
     with pytest.raises(type(stop)):
-        _tell(store, [make_trial("outer-0")], then=stop)
+        _tell(store, [make_trial(outer(0))], then=stop)
     tree = run_tree(store.root)
     assert tree[KEY].status == status
     assert tree[f"{KEY}/outer-0"].status == "KILLED"
@@ -124,7 +124,7 @@ def test_a_run_whose_process_died_is_ended_by_another_search(store: Store) -> No
     """A search that nobody resumes must not run for ever; one that is alive is left alone."""
     _record_and_be_killed(store, after=0.0)
     alive = Recorder.open(store, make_lineage(search_key="a11e"))
-    alive.record(make_trial("outer-0"))
+    alive.record(make_trial(outer(0)))
     assert "RUNNING" not in {
         run.status for key, run in run_tree(store.root).items() if key.startswith(KEY)
     }
@@ -140,7 +140,7 @@ def test_what_another_machine_left_running_is_ended_when_its_search_is_taken_up(
 ) -> None:
     """Whether that machine still works can't be seen, but the search's lock says it doesn't."""
     left = Recorder.open(store, LINEAGE)
-    left.record(make_trial("outer-0"))
+    left.record(make_trial(outer(0)))
     store.client.set_tag(left.run_id, "foldwise.process", "elsewhere:1")
     Recorder.open(store, LINEAGE)
     tree = run_tree(store.root)
@@ -157,7 +157,8 @@ def test_a_refit_that_differs_in_its_last_digits_adds_no_second_value(
         raise KeyboardInterrupt
 
     fold = make_outer_fold(0)
-    again = replace(fold, scores=replace(fold.scores, log_loss=fold.scores.log_loss + 2e-6))
+    scores = {**fold.scores, "log_loss": fold.scores["log_loss"] + 2e-6}
+    again = replace(fold, scores=scores)
     recorder = Recorder.open(store, LINEAGE)
     with monkeypatch.context() as patch:
         patch.setattr("mlflow.MlflowClient.set_terminated", killed)
@@ -229,7 +230,7 @@ def test_a_write_whose_answer_was_lost_is_not_repeated(
     with Recorder.open(store, LINEAGE) as recorder:
         with monkeypatch.context() as patch:
             patch.setattr("mlflow.MlflowClient.create_run", lost)
-            recorder.record(make_trial("outer-0"))
+            recorder.record(make_trial(outer(0)))
         assert recorder.unrecorded == ("trial 0 of outer-0",)
     assert set(run_tree(store.root)) == {KEY, f"{KEY}/outer-0", f"{KEY}/outer-0/0"}
 
@@ -240,7 +241,7 @@ def test_what_stays_missing_is_named_and_the_run_shown_as_failed(
     """The stage must exit 1, so that the next `dvc repro` tells it again."""
     recorder = Recorder.open(store, LINEAGE)
     monkeypatch.setattr("mlflow.MlflowClient.log_batch", _down)
-    recorder.record(make_trial("outer-0"))
+    recorder.record(make_trial(outer(0)))
     recorder.record(make_outer_fold(0))
     with pytest.raises(StoreError, match=r"trial 0 of outer-0, outer-0 missing.*same command"):
         recorder.end()
@@ -253,7 +254,7 @@ def test_a_refused_write_does_not_hold_up_the_others(store: Store) -> None:
     recorder = Recorder.open(store, LINEAGE)
     recorder.record_artifacts(None, {"figures": b"a file where a folder is needed"})
     recorder.record_artifacts(None, {"figures/a.png": FIGURE})
-    recorder.record(make_trial("outer-0"))
+    recorder.record(make_trial(outer(0)))
     assert len(run_tree(store.root)) == 3
     assert len(recorder.unrecorded) == 1
     with pytest.raises(StoreError, match="1 files of the pipeline missing"):

@@ -6,9 +6,8 @@ from datetime import date
 import pytest
 
 from foldwise.runs.recorder import Recorder
-from foldwise.search.trials import outer_study
 from foldwise.store.open import Store
-from tests.factories import make_events, make_outer_fold, make_result, make_trial
+from tests.factories import make_events, make_outer_fold, make_result, make_trial, outer
 from tests.run_tree import make_lineage, record_search, run_tree, statuses
 
 RESULT = make_result()
@@ -133,7 +132,7 @@ def test_a_setting_that_changed_since_is_told_beside_the_old_one(store: Store) -
 def test_a_run_deleted_in_the_ui_is_recorded_anew(store: Store) -> None:
     """Someone tidied up; the next telling brings the trial back."""
     record_search(store, LINEAGE, RESULT)
-    query = f"tags.`foldwise.key` = '{KEY}/{outer_study(1)}/2'"
+    query = f"tags.`foldwise.key` = '{KEY}/{outer(1)}/2'"
     experiment_id = store.experiment("blobs")
     gone = store.client.search_runs([experiment_id], query)[0]
     store.client.delete_run(gone.info.run_id)
@@ -150,7 +149,7 @@ def test_a_study_of_more_trials_than_a_batch_has_its_whole_curve(
     """MLflow takes a limited number of metric values a call."""
     monkeypatch.setattr("foldwise.runs.ledger._BATCH", 7)
     with Recorder.open(store, LINEAGE) as recorder:
-        trials = [make_trial("outer-0", number, C=0.001 * 2**number) for number in range(9)]
+        trials = [make_trial(outer(0), number, C=0.001 * 2**number) for number in range(9)]
         for trial in trials:
             recorder.record(trial)
         recorder.record(make_outer_fold(0, trials[4]))

@@ -22,7 +22,7 @@ from foldwise.registry.snapshot import fetch_files, find_version
 from foldwise.registry.verify import verify
 from foldwise.runs.recorder import Recorder
 from foldwise.store.open import Store, check_server, open_store
-from tests.factories import make_events, make_result
+from tests.factories import make_events, make_result, outer
 from tests.integration.registry_cases import (
     NAME,
     SETTINGS,
@@ -146,7 +146,7 @@ def test_a_server_that_hangs_in_the_middle_costs_seconds_and_nothing_is_lost(
             began = time.monotonic()
             for event in events[1:]:
                 recorder.record(event)
-            recorder.record_artifacts("outer-0", {"figures/a.png": FIGURE})
+            recorder.record_artifacts(outer(0), {"figures/a.png": FIGURE})
             assert time.monotonic() - began < 15
         assert len(recorder.unrecorded) == len(events)
     assert recorder.unrecorded == ()

@@ -16,7 +16,7 @@ from foldwise.errors import OutputError
 from foldwise.files import write_bytes
 from foldwise.ownership import check_output, claim_beside
 from foldwise.search.engines.batched import PathShelf
-from foldwise.solver.paths import Path as SolutionPath
+from foldwise.solver.paths import RegularisationPath
 
 FOLDERS = [
     "models/tuned",
@@ -156,9 +156,9 @@ def test_what_is_neither_file_nor_folder_is_no_output(make: Callable[[Path], Non
 
 def test_paths_are_kept_behind_no_link_and_the_search_goes_on(theirs: Path) -> None:
     """Losing them costs time alone; ``mlruns/`` itself may lie on another disk."""
-    path = SolutionPath(frozenset(), np.ones(1), np.ones((1, 2, 2), dtype=np.float32), 1)
+    path = RegularisationPath(frozenset(), np.ones(1), np.ones((1, 2, 2), dtype=np.float32), 1)
     (theirs / "without-none.npz").write_text("mine")
-    PathShelf(Path("link")).folder.symlink_to(theirs)
+    Path("link").symlink_to(theirs)
     PathShelf(Path("link")).keep(path)
     assert (theirs / "without-none.npz").read_text() == "mine"
     Path("mlruns").symlink_to(theirs)

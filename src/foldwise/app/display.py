@@ -61,10 +61,8 @@ class Display:
             case results.Progress():
                 self._preparing(event)
             case OuterFold():
-                score = event.scores[self._metric]
-                self.say(
-                    f"{event.study}: {values_text(event.best.values)}, outer {self._metric} {score:.4f}"
-                )
+                values, score = values_text(event.best.values), event.scores[self._metric]
+                self.say(f"{event.study}: {values}, outer {self._metric} {score:.4f}")
             case FinalModel():
                 self.say(f"final: {values_text(event.best.values)}")
                 self._complete()

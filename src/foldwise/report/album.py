@@ -41,8 +41,8 @@ def search_pictures(
     return (
         drawn(
             "curve",
-            f"Mean inner score against {name} for each outer fold and the final study, and below how "
-            f"much worse each {name} is than the study's best, with one standard error.",
+            f"Mean inner score against {name} for each outer fold and the final study, and below "
+            f"how much worse each {name} is than the study's best, with one standard error.",
             figures.inner_curves(result, name),
         ),
         drawn(

@@ -267,17 +267,18 @@ class Findings:
     def procedure(self) -> str:
         """How the model was chosen, in a few sentences."""
         search, folds, fits = self.search, len(self.search.folds), self.search.fits
+        names = " and ".join(search.values)
         ranges = ", ".join(
             f"{name} over [{each.low:g}, {each.high:g}]"
             for name, each in search.space.ranges.items()
         )
         return (
             f"{_MODELS[self.multiclass]} on standardised pixels. Nested cross-validation: "
-            f"{folds} outer folds estimate; within each, {folds - 1} inner folds select {' and '.join(search.values)} by mean "
-            f"{metric_label(search.metric)}, {ranges}, "
+            f"{folds} outer folds estimate; within each, {folds - 1} inner folds select {names} "
+            f"by mean {metric_label(search.metric)}, {ranges}, "
             f"{_SAMPLERS[search.space.sampler]}. A final study over all {folds} "
-            f"parts chose {values_text(search.values)}, with which the final model was fitted on the "
-            f"whole development set. {counted(search.trials, 'trial')}, "
+            f"parts chose {values_text(search.values)}, with which the final model was fitted on "
+            f"the whole development set. {counted(search.trials, 'trial')}, "
             f"{counted(fits.distinct, 'distinct fit')}: {fits.converged:,} converged, "
             f"{fits.stalled:,} stalled at the limit of the precision, "
             f"{fits.exhausted:,} exhausted."

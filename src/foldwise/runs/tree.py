@@ -180,14 +180,14 @@ def study_record(
 ) -> RunRecord:
     """A finished study: its best values, the estimate if it has one, and the search as a curve.
 
-    The curve is two series for each number, whose step is the trial's rank by it, so that MLflow draws one as a
-    line over the other.
+    The curve is two series for each number, whose step is the trial's rank by it, so that MLflow
+    draws one as a line over the other.
     """
     scores = ended.scores if isinstance(ended, OuterFold) else None
     outer = (
         ()
         if scores is None
-        else tuple(Point(f"outer_{name}", _rounded(scores[name])) for name in METRICS)
+        else tuple(Point(f"outer_{name}", _rounded(scores[name])) for name in _metrics(ended.best))
     )
     best = ended.best
     return RunRecord(
@@ -215,12 +215,13 @@ def study_record(
 
 
 def pipeline_outcome(pipeline: str, result: SearchResult) -> RunRecord:
-    """What the search adds to the pipeline's run: final values, mean outer scores, how fits ended."""
+    """What the search adds to the pipeline's run: final values, outer means, how fits ended."""
     fits = result.fits
+    means = {m: fmean(fold.scores[m] for fold in result.outer) for m in METRICS if result.outer}
     outer = tuple(
-        Point(f"outer_{m}", _rounded(fmean(fold.scores[m] for fold in result.outer)))
-        for m in METRICS
-        if result.outer
+        Point(f"outer_{metric}", _rounded(mean))
+        for metric, mean in means.items()
+        if not math.isnan(mean)
     )
     return RunRecord(
         key=pipeline,
@@ -298,24 +299,21 @@ def _curves(trials: Sequence[Trial], space: Space) -> tuple[Point, ...]:
         point
         for name, searched in space.ranges.items()
         for rank, trial in enumerate(sorted(trials, key=lambda t: number_of(t.values, name)))
-        for point in _ranked(trial, rank, name, searched, space.metric)
+        for point in (
+            _place(number_of(trial.values, name), rank, name, searched),
+            Point(
+                f"search_{'' if name == 'C' else f'{name}_'}inner_{space.metric}",
+                _rounded(trial.mean(space.metric)),
+                rank,
+            ),
+        )
     )
 
 
-def _ranked(
-    trial: Trial, rank: int, name: str, searched: Between, metric: str
-) -> tuple[Point, Point]:
-    value = number_of(trial.values, name)
-    at = (
-        (f"search_log10_{name}", math.log10(value))
-        if searched.low > 0
-        else (f"search_{name}", value)
-    )
-    score = f"search_inner_{metric}" if name == "C" else f"search_{name}_inner_{metric}"
-    return (
-        Point(at[0], round(at[1], 4), rank),
-        Point(score, _rounded(trial.mean(metric)), rank),
-    )
+def _place(value: float, rank: int, name: str, searched: Between) -> Point:
+    if searched.low > 0:
+        return Point(f"search_log10_{name}", round(math.log10(value), 4), rank)
+    return Point(f"search_{name}", round(value, 4), rank)
 
 
 def _rounded(score: float) -> float:

@@ -49,8 +49,12 @@ class MemoryBook:
     trials: list[Trial] = field(default_factory=list)
 
     def completed(self, study: Study) -> tuple[Trial, ...]:
-        """The study's completed trials, by number."""
-        return tuple(sorted((t for t in self.trials if t.study == study), key=_number))
+        """The study's completed trials, by number; of equal numbers the first."""
+        first: dict[int, Trial] = {}
+        for trial in self.trials:
+            if trial.study == study:
+                first.setdefault(trial.number, trial)
+        return tuple(first[number] for number in sorted(first))
 
     def add(self, trial: Trial) -> None:
         """Keep a completed trial."""

@@ -3,10 +3,10 @@
 import pytest
 
 from foldwise.app.display import LINE_SECONDS, Display, Pace, span
-from foldwise.search.trials import Progress, Tracing
-from tests.factories import make_outer_fold, make_result, make_trial
+from foldwise.search.trials import FINAL, Progress
+from tests.factories import make_outer_fold, make_result, make_trial, outer
 
-STUDIES = ("outer-0", "final")
+STUDIES = (outer(0), FINAL)
 
 
 class Clock:
@@ -58,36 +58,36 @@ def test_long_times_are_told_in_minutes() -> None:
 
 def test_a_log_gets_a_line_now_and_then(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     """At most one in fifteen seconds, with how much is done, the time left and the C so far."""
-    display = Display(STUDIES, 4, "log_loss", quiet=False)
-    display.show(Tracing(1, 10))
+    display = Display("tune", STUDIES, 4, "log_loss", quiet=False)
+    display.show(Progress(1, 10, "points of paths"))
     clock.now += LINE_SECONDS + 5
-    display.show(Tracing(2, 10))
+    display.show(Progress(2, 10, "points of paths"))
     display.show(Progress(0, 16))
-    display.show(make_trial("final", 0, C=0.02))
+    display.show(make_trial(FINAL, 0, C=0.02))
     clock.now += LINE_SECONDS + 1
     display.show(Progress(4, 16))
     assert capsys.readouterr().err.splitlines() == [
         "tune: 2 of 10 points of paths, about 80 s left, then the fits",
-        "tune: 4 of 16 fits, about 48 s left; final study: C 0.02",
+        "tune: 4 of 16 fits, about 48 s left; final study: C = 0.0200",
     ]
 
 
 def test_every_study_s_end_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """With the C it chose, and the estimate if it has one."""
-    display = Display(STUDIES, 4, "log_loss", quiet=False)
+    display = Display("tune", STUDIES, 4, "log_loss", quiet=False)
     display.show(make_outer_fold())
     display.show(make_result().final)
     first, second = capsys.readouterr().err.splitlines()
-    assert first.startswith("tune: outer-0: C ")
-    assert second.startswith("tune: final: C ")
+    assert first.startswith("tune: outer-0: C = ")
+    assert second.startswith("tune: final: C = ")
 
 
 def test_quiet_is_quiet(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     """No line, however long it takes."""
-    display = Display(STUDIES, 4, "log_loss", quiet=True)
+    display = Display("tune", STUDIES, 4, "log_loss", quiet=True)
     with display:
         clock.now += 1000
-        display.show(Tracing(2, 10))
+        display.show(Progress(2, 10, "points of paths"))
         display.show(Progress(4, 16))
         display.show(make_outer_fold())
     assert capsys.readouterr() == ("", "")

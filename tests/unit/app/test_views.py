@@ -20,9 +20,9 @@ from foldwise.app.views import (
     view_tag,
 )
 from foldwise.runs.tree import RunRecord, study_record, trial_record
-from foldwise.search.trials import FINAL_STUDY
+from foldwise.search.trials import FINAL
 from foldwise.stats.scores import METRICS
-from tests.factories import make_result
+from tests.factories import make_result, outer
 
 _LONGEST_TAG = 20_000
 
@@ -57,21 +57,23 @@ def test_every_view_fits_into_a_tag_and_has_all_facets(metric: str) -> None:
 def test_no_metric_gets_a_chart_that_nobody_asked_for(metric: str) -> None:
     """The UI draws a bar chart for each metric that has no card."""
     result = make_result(metric=metric)
-    trials = result.study_trials("outer-0")
-    outer = study_record("k:1", result.outer[0], trials, metric)
-    final = study_record("k:1", result.final, result.study_trials(FINAL_STUDY), metric)
-    assert _logged(outer) | _logged(final) <= _charted(studies_view("r", metric))
-    assert _logged(trial_record("k:1", trials[0])) <= _charted(trials_view("r", metric))
+    trials = result.study_trials(outer(0))
+    fold = study_record("k:1", result.outer[0], trials, result.space)
+    final = study_record("k:1", result.final, result.study_trials(FINAL), result.space)
+    assert _logged(fold) | _logged(final) <= _charted(studies_view("r", metric))
+    assert _logged(trial_record("k:1", trials[0], result.space)) <= _charted(
+        trials_view("r", metric)
+    )
 
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_the_axes_of_every_chart_are_metrics_that_are_logged(metric: str) -> None:
     """A misspelt axis is an empty chart."""
     result = make_result(metric=metric)
-    trials = result.study_trials("outer-0")
+    trials = result.study_trials(outer(0))
     for view, record in (
-        (studies_view("r", metric), study_record("k:1", result.outer[0], trials, metric)),
-        (trials_view("r", metric), trial_record("k:1", trials[0])),
+        (studies_view("r", metric), study_record("k:1", result.outer[0], trials, result.space)),
+        (trials_view("r", metric), trial_record("k:1", trials[0], result.space)),
     ):
         shown = [card for card in _state(view)["compareRunCharts"] if not card["deleted"]]
         assert shown

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from foldwise.compare.sample import Sample, draw_sample
+from foldwise.compare.estimators import build
+from foldwise.compare.sample import sampled
 from foldwise.data.dataset import Split
-from foldwise.search.plan import FoldPlan
-from foldwise.search.trials import ValuesTrial
+from foldwise.search.engines.estimator import EstimatorEngine
+from foldwise.search.nested import Book, NestedSearch
+from foldwise.search.plan import Plan as Parts
+from foldwise.search.space import Space
 from foldwise.settings import Between, Dimension, Entry, Value, load_entries
 from tests.unit.solver.solver_cases import digits
 
@@ -45,21 +48,26 @@ def make_split(rows: int = 600) -> Split:
     return Split(case.images, case.labels, np.arange(rows))
 
 
-def make_sample(entry: Entry, split: Split | None = None) -> Sample:
-    """The entry's rows of the digits."""
+def make_parts(entry: Entry, split: Split | None = None, *, seed: int = SEED) -> Parts:
+    """The plan that the entry is tuned by."""
     split = split or make_split()
-    plan = FoldPlan.stratified(split.labels, folds=FOLDS, seed=SEED, origins=split.origins)
-    return draw_sample(split, plan, entry, seed=SEED)
+    whole = Parts.stratified(split.labels, folds=FOLDS, seed=seed, origins=split.origins)
+    return sampled(whole, split, entry, seed=seed)
 
 
-class Memory:
-    """A book in memory."""
-
-    def __init__(self, *trials: ValuesTrial) -> None:
-        self.trials = list(trials)
-
-    def completed(self, study: str) -> tuple[ValuesTrial, ...]:
-        return tuple(trial for trial in self.trials if trial.study == study)
-
-    def add(self, trial: ValuesTrial) -> None:
-        self.trials.append(trial)
+def entry_search(
+    entry: Entry, book: Book, *, split: Split | None = None, threads: int = 2
+) -> NestedSearch:
+    """The entry's search of the digits: a final study on its rows, the others in reserve."""
+    split, told = split or make_split(), entry
+    parts = make_parts(entry, split)
+    engine = EstimatorEngine(
+        X=split.images,
+        labels=split.labels,
+        classes=range(10),
+        plan=parts,
+        build=lambda values: build(entry, values, seed=SEED),
+        threads=threads,
+    )
+    space = Space(entry.space, "tpe", told.startup_trials, SEED, told.metric)
+    return NestedSearch(split.labels, parts, space, told.trials, engine, book)

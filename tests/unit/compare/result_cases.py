@@ -5,10 +5,20 @@ from dataclasses import replace
 import numpy as np
 
 from foldwise.compare.archive import EntryResult
-from foldwise.compare.predictions import Predictions
-from foldwise.search.trials import ScoredPart, ValuesTrial
+from foldwise.search.engines.estimator import FittedEstimator
+from foldwise.search.jobs import Predictions
+from foldwise.search.space import Space
+from foldwise.search.trials import (
+    FINAL,
+    FinalModel,
+    FitCounts,
+    InnerFold,
+    Part,
+    SearchResult,
+    Trial,
+)
 from foldwise.settings import Between, Dimension, Entry, OneOf
-from tests.factories import make_scores
+from tests.factories import make_plan, make_scores
 from tests.unit.compare.entry_cases import make_entry
 
 ROWS, CLASSES = 60, 3
@@ -27,12 +37,13 @@ def make_result(
     """Two trials, the second the better one, and predictions with so many mistakes."""
     scores = make_scores()
     if not are_probabilities:
-        scores = replace(scores, log_loss=float("nan"))
+        scores = {**scores, "log_loss": float("nan")}
     trials = tuple(
-        ValuesTrial(
+        Trial(
+            FINAL,
             number,
             {"C": 0.5 + number, "kind": "a"},
-            tuple(ScoredPart(part, scores, 0.25) for part in range(2)),
+            tuple(InnerFold(Part(0, fold), scores, {"seconds": 0.25}) for fold in range(2)),
         )
         for number in range(2)
     )
@@ -42,4 +53,17 @@ def make_result(
     entry = make_searched_entry()
     return EntryResult(
         name, entry.digest, "e" * 64, "f" * 64, trials, 1, predictions, 120.4, 0.04, 2
+    )
+
+
+def make_search(result: EntryResult) -> SearchResult:
+    """The search that the result came from: a final study alone."""
+    entry = make_searched_entry()
+    return SearchResult(
+        plan=replace(make_plan(2), has_outer=False),
+        space=Space(entry.space, "tpe", 2, 0, entry.metric),
+        trials=result.trials,
+        outer=(),
+        final=FinalModel(result.best_trial, FittedEstimator(None), {"seconds": result.fit_seconds}),
+        fits=FitCounts(logical=5, distinct=5, converged=0, stalled=0, exhausted=0),
     )

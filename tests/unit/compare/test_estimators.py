@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from foldwise.compare.estimators import build, check_buildable
-from foldwise.compare.predictions import predict
 from foldwise.errors import SettingsError
+from foldwise.search.engines.estimator import FittedEstimator
 from foldwise.settings import Between
 from tests.unit.compare.entry_cases import make_entry, make_split, shipped_entries
 from tests.unit.solver.solver_cases import two_digits
@@ -21,7 +21,7 @@ def test_the_largest_value_is_the_class_the_estimator_predicts(name: str) -> Non
     split = make_split()
     model = build(entry, {}, seed=1)
     model.fit(split.images[:400].astype(np.float32), split.labels[:400])
-    found = predict(model, split.images[400:])
+    found = FittedEstimator(model).predict(split.images[400:])
     expected = model.predict(split.images[400:].astype(np.float32))
     np.testing.assert_array_equal(found.values.argmax(axis=1), expected)
     assert found.are_probabilities == (name != "svm")
@@ -35,7 +35,9 @@ def test_the_svms_votes_are_broken_by_its_scores() -> None:
     model = build(shipped_entries()["svm"], {}, seed=1)
     model.fit(images[:200].astype(np.float32), labels[:200])
     expected = model.predict(images[200:].astype(np.float32))
-    np.testing.assert_array_equal(predict(model, images[200:]).values.argmax(axis=1), expected)
+    np.testing.assert_array_equal(
+        FittedEstimator(model).predict(images[200:]).values.argmax(axis=1), expected
+    )
 
 
 def test_two_classes_give_two_columns_of_decision_scores() -> None:
@@ -43,7 +45,7 @@ def test_two_classes_give_two_columns_of_decision_scores() -> None:
     case = two_digits()
     model = build(shipped_entries()["svm"], {}, seed=1)
     model.fit(case.images.astype(np.float32), case.labels)
-    found = predict(model, case.images)
+    found = FittedEstimator(model).predict(case.images)
     assert found.values.shape == (len(case.labels), 2)
     assert (found.values.argmax(axis=1) == case.labels).mean() > 0.99
 

@@ -6,41 +6,55 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from foldwise.app import compare
+from foldwise.app.display import Display
 from foldwise.compare.archive import archive, restore
 from foldwise.compare.estimators import build
-from foldwise.compare.measuring import Measured, measure
-from foldwise.compare.predictions import Predictions, predict
 from foldwise.errors import SearchError
-from foldwise.search.trials import Progress
-from tests.unit.compare.entry_cases import make_entry, make_split, shipped_entries
+from foldwise.search.engines.estimator import FittedEstimator
+from foldwise.search.jobs import Predictions
+from foldwise.search.trials import Event, Progress
+from tests.unit.compare.entry_cases import entry_search, make_entry, make_split, shipped_entries
 from tests.unit.compare.result_cases import make_result
+from tests.unit.search.search_cases import Memory, finished
 
 
-@pytest.mark.parametrize("threads", [1, 3])
+class Shown(Display):
+    """Keeps what it is to show."""
+
+    def __init__(self) -> None:
+        super().__init__("compare", (), 1, "accuracy", quiet=True)
+        self.events: list[Event] = []
+
+    def show(self, event: Event) -> None:
+        self.events.append(event)
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
 @pytest.mark.parametrize("name", ["svm", "knn"])
-def test_predictions_in_blocks_are_those_of_one_call(name: str, threads: int) -> None:
-    """In the rows' order, whoever was faster; the model has seen all development rows."""
-    entry, development = shipped_entries()[name], make_split(400)
+def test_predictions_in_blocks_are_those_of_one_call(
+    name: str, threads: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the rows' order, whoever was faster, and progress is told to the last of them."""
+    monkeypatch.setenv("FOLDWISE_THREADS", threads)
+    entry, split = shipped_entries()[name], make_split(400)
     holdout = np.tile(make_split(600).images[400:], (12, 1))
-    *progress, measured = measure(entry, {}, development, holdout, seed=1, threads=threads)
-    assert isinstance(measured, Measured)
-    expected = build(entry, {}, seed=1)
-    expected.fit(development.images.astype(np.float32), development.labels)
-    np.testing.assert_allclose(
-        measured.predictions.values, predict(expected, holdout).values, rtol=1e-6, atol=1e-9
-    )
-    assert progress[-1] == Progress(2400, 2400)
-    assert measured.fit_seconds > 0
-    assert measured.predict_seconds > 0
+    fitted = build(entry, {}, seed=1).fit(split.images.astype(np.float32), split.labels)
+    model, display = FittedEstimator(fitted), Shown()
+    found = compare._predict(model, holdout, display)
+    expected = model.predict(holdout)
+    np.testing.assert_allclose(found.values, expected.values, rtol=1e-6, atol=1e-9)
+    assert found.are_probabilities == expected.are_probabilities
+    assert display.events[-1] == Progress(2400, 2400, "images predicted")
 
 
 def test_decision_scores_have_no_log_loss() -> None:
     """Everything else they have."""
     values = np.array([[2.0, -1.0], [-3.0, 1.0], [0.5, 0.1]])
-    scores = Predictions(values, are_probabilities=False).scored(np.array([0, 1, 1]))
-    assert math.isnan(scores.log_loss)
-    assert scores.accuracy == pytest.approx(2 / 3)
-    assert not math.isnan(scores.roc_auc)
+    scores = Predictions(values, are_probabilities=False).scores(np.array([0, 1, 1]))
+    assert math.isnan(scores["log_loss"])
+    assert scores["accuracy"] == pytest.approx(2 / 3)
+    assert not math.isnan(scores["roc_auc"])
 
 
 @pytest.mark.parametrize("are_probabilities", [False, True])
@@ -74,11 +88,13 @@ def test_a_damaged_result_is_refused_in_one_line(tmp_path: Path, name: str, dama
 
 def test_one_seed_predicts_the_same_every_time() -> None:
     """A tree draws which of equal splits it takes."""
-    development = make_split(300)
+    split = make_split(300)
     first, second = (
-        list(measure(make_entry(), {}, development, development.images, seed=4, threads=2))[-1]
-        for _ in range(2)
+        finished(entry_search(make_entry(trials=2), Memory(), split=split)) for _ in range(2)
     )
-    assert isinstance(first, Measured)
-    assert isinstance(second, Measured)
-    np.testing.assert_array_equal(first.predictions.values, second.predictions.values)
+    np.testing.assert_array_equal(
+        first.final.model.predict(split.images).values,
+        second.final.model.predict(split.images).values,
+    )
+    assert first.final.model.digest(range(10)) == second.final.model.digest(range(10))
+    assert float(first.final.facts["seconds"]) > 0

@@ -5,11 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foldwise.compare.sample import draw_sample
 from foldwise.data.dataset import Split
 from foldwise.errors import DataError
-from foldwise.search.plan import FoldPlan
-from tests.unit.compare.entry_cases import FOLDS, make_entry, make_sample, make_split
+from foldwise.search.plan import RESERVE, Plan
+from tests.unit.compare.entry_cases import FOLDS, SEED, make_entry, make_parts, make_split
 
 SPLIT = make_split()
 
@@ -17,32 +16,36 @@ SPLIT = make_split()
 @given(rows=st.integers(60, 700), seed=st.integers(0, 50))
 def test_every_part_gives_as_many_rows_and_as_many_of_each_class(rows: int, seed: int) -> None:
     """Parts differ by a row at most, and classes within them by the rounding of their share."""
-    plan = FoldPlan.stratified(SPLIT.labels, folds=FOLDS, seed=seed)
-    sample = draw_sample(SPLIT, plan, make_entry(rows=rows), seed=seed)
+    plan = make_parts(make_entry(rows=rows), SPLIT, seed=seed)
     wanted = min(rows, len(SPLIT.labels))
-    assert len(sample.labels) == wanted
-    assert np.ptp(np.bincount(sample.part_of, minlength=FOLDS)) <= 1
+    sizes = [len(plan.rows(part)) for part in plan.parts]
+    assert sum(sizes) == wanted
+    assert len(sizes) == FOLDS
+    assert max(sizes) - min(sizes) <= 1
     share = np.bincount(SPLIT.labels) / len(SPLIT.labels) * wanted / FOLDS
-    for part in range(FOLDS):
-        counts = np.bincount(sample.labels[sample.part_of == part], minlength=10)
+    for part in plan.parts:
+        counts = np.bincount(SPLIT.labels[plan.rows(part)], minlength=10)
         assert np.abs(counts - share).max() <= 2
+        np.testing.assert_array_equal(plan.scored_rows(part), plan.rows(part))
 
 
 def test_a_row_lies_in_the_part_it_lies_in_for_the_main_job() -> None:
-    """Told by its pixels: the plan's part of each sampled image."""
-    plan = FoldPlan.stratified(SPLIT.labels, folds=FOLDS, seed=3)
-    sample = draw_sample(SPLIT, plan, make_entry(), seed=3)
-    part_of = {
-        image.tobytes(): part for image, part in zip(SPLIT.images, plan.part_of, strict=True)
-    }
-    assert len(part_of) == len(SPLIT.labels)
-    found = [part_of[image.astype(np.uint8).tobytes()] for image in sample.images]
-    np.testing.assert_array_equal(found, sample.part_of)
+    """Or in none: then only the final model sees it, which sees every row."""
+    whole = Plan.stratified(SPLIT.labels, folds=FOLDS, seed=SEED)
+    plan = make_parts(make_entry(), SPLIT)
+    drawn = plan.part_of[0] != RESERVE
+    assert drawn.sum() == 240
+    np.testing.assert_array_equal(plan.part_of[0, drawn], whole.part_of[0, drawn])
+    assert len(plan.training_rows(frozenset())) == len(SPLIT.labels)
+    for part in plan.parts:
+        seen = plan.training_rows(frozenset({part}))
+        assert drawn[seen].all()
+        assert not np.isin(plan.rows(part), seen).any()
 
 
 def test_null_takes_all_rows() -> None:
     """And nothing is drawn."""
-    assert len(make_sample(make_entry(rows=None)).labels) == len(SPLIT.labels)
+    assert (make_parts(make_entry(rows=None)).part_of != RESERVE).all()
 
 
 def test_shifted_copies_are_left_out() -> None:
@@ -53,12 +56,12 @@ def test_shifted_copies_are_left_out() -> None:
         np.tile(SPLIT.labels, 2),
         np.tile(np.arange(rows), 2),
     )
-    sample = make_sample(make_entry(rows=None), copied)
-    assert len(sample.labels) == rows
-    assert sample.images.max() <= 16
+    plan = make_parts(make_entry(rows=None), copied)
+    assert (plan.part_of[0, :rows] != RESERVE).all()
+    assert (plan.part_of[0, rows:] == RESERVE).all()
 
 
 def test_too_few_rows_are_refused_by_the_entrys_own_key() -> None:
     """A part without a class can't be scored."""
     with pytest.raises(DataError, match=r"models\.tree\.rows .* got 20"):
-        make_sample(make_entry(rows=20))
+        make_parts(make_entry(rows=20))

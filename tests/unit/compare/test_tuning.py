@@ -1,48 +1,42 @@
-"""An entry's study: the same whatever the threads, and whether or not it was interrupted."""
+"""An entry's search: the same whatever the threads, and whether or not it was interrupted."""
 
 from collections.abc import Generator
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.pipeline import Pipeline
 
 from foldwise.compare.estimators import build
-from foldwise.compare.predictions import predict
-from foldwise.compare.tuning import Book, EntryStudy
-from foldwise.search.trials import Progress, ValuesTrial
+from foldwise.search.engines.estimator import EstimatorEngine, FittedEstimator
+from foldwise.search.nested import Book
+from foldwise.search.trials import FinalModel, OuterFold, Progress, SearchResult, Trial, Values
 from foldwise.settings import Entry
 from tests.unit.compare.entry_cases import (
     FOLDS,
     SEED,
-    Memory,
+    entry_search,
     make_entry,
-    make_sample,
+    make_split,
     shipped_entries,
 )
+from tests.unit.search.search_cases import Memory, finished, told, untimed
 
 
-def _study(entry: Entry, book: Book, threads: int = 2) -> EntryStudy:
-    return EntryStudy(entry, make_sample(entry), book, SEED, threads)
-
-
-def _untimed(trials: list[ValuesTrial]) -> list[ValuesTrial]:
-    return [
-        replace(trial, inner=tuple(replace(each, seconds=0.0) for each in trial.inner))
-        for trial in trials
-    ]
-
-
-def _trials(entry: Entry, book: Book, threads: int = 2) -> list[ValuesTrial]:
-    told = _study(entry, book, threads).run()
-    return _untimed([event for event in told if isinstance(event, ValuesTrial)])
+def _trials(entry: Entry, book: Book, threads: int = 2) -> list[Trial]:
+    events = entry_search(entry, book, threads=threads).run()
+    return [untimed(event) for event in events if isinstance(event, Trial)]
 
 
 @pytest.mark.parametrize("name", ["svm", "knn", "decision_tree", "logistic_regression"])
 def test_the_score_does_not_depend_on_the_threads(name: str) -> None:
-    """One fold at a time or three side by side, the same trials with the same scores."""
+    """One fit at a time or three side by side, the same trials with the same scores."""
     shipped = shipped_entries()[name]
     entry = replace(shipped, rows=120, trials=3, startup_trials=2)
-    alone, together = (_trials(entry, Memory(), threads=threads) for threads in (1, 3))
+    alone, together = (
+        sorted(_trials(entry, Memory(), threads=threads), key=lambda trial: trial.number)
+        for threads in (1, 3)
+    )
     assert list(map(repr, alone)) == list(map(repr, together))  # NaN equals nothing
 
 
@@ -50,47 +44,86 @@ def test_the_score_does_not_depend_on_the_threads(name: str) -> None:
 def test_an_interrupted_study_goes_on_as_if_it_had_not_been(kept: int) -> None:
     """Whatever was completed is replayed, the rest comes out the same."""
     entry = make_entry(trials=5)
-    whole = _trials(entry, Memory())
-    book = Memory(*whole[:kept])
-    assert _trials(entry, book) == whole
-    assert _untimed(book.trials) == whole
+    whole = _trials(entry, Memory(), threads=1)
+    book = Memory(whole[:kept])
+    assert _trials(entry, book, threads=1) == whole
+    assert list(map(untimed, book.trials)) == whole
+    assert book.added == 5 - kept
 
 
 def test_a_trial_is_kept_before_it_is_told() -> None:
     """Who hears of a trial may rely on its being kept."""
     book = Memory()
-    for event in _study(make_entry(), book).run():
-        if isinstance(event, ValuesTrial):
+    for event in entry_search(make_entry(), book).run():
+        if isinstance(event, Trial):
             assert book.trials[-1] == event
 
 
 def test_a_part_is_scored_by_a_model_that_has_not_seen_it() -> None:
-    """The scores are those of a fit on the other parts' rows alone."""
-    entry = make_entry(trials=1)
-    sample = make_sample(entry)
-    [trial] = _trials(entry, Memory())
-    assert [each.part for each in trial.inner] == list(range(FOLDS))
+    """The scores are those of a fit on the other parts' rows alone, none of them in reserve."""
+    entry, split = make_entry(trials=1), make_split()
+    search = entry_search(entry, Memory())
+    result = finished(search)
+    [trial] = result.trials
+    assert [each.part for each in trial.inner] == list(search.plan.parts)
     for each in trial.inner:
-        held_out = sample.part_of == each.part
+        seen, held_out = search.plan.part_of[0], search.plan.rows(each.part)
+        rows = np.flatnonzero((seen >= 0) & (seen != each.part.fold))
         model = build(entry, trial.values, seed=SEED)
-        model.fit(sample.images[~held_out], sample.labels[~held_out])
-        expected = predict(model, sample.images[held_out].astype(np.uint8))
-        assert each.scores == expected.scored(sample.labels[held_out])
+        model.fit(split.images[rows].astype(np.float32), split.labels[rows])
+        expected = FittedEstimator(model).predict(split.images[held_out])
+        assert each.scores == expected.scores(split.labels[held_out])
+
+
+def test_the_final_model_has_seen_every_row() -> None:
+    """Those in reserve, too: the values were found on a sample, the model is made of all."""
+    entry, split = make_entry(trials=2), make_split()
+    result = finished(entry_search(entry, Memory()))
+    model = build(entry, result.final.best.values, seed=SEED)
+    model.fit(split.images.astype(np.float32), split.labels)
+    np.testing.assert_array_equal(
+        result.final.model.predict(split.images).values,
+        FittedEstimator(model).predict(split.images).values,
+    )
+
+
+def test_without_outer_folds_there_is_a_final_study_alone() -> None:
+    """Nothing is estimated, and the fits are those of one study and of its model."""
+    events = told(entry_search(make_entry(trials=3), Memory()))
+    assert not any(isinstance(event, OuterFold) for event in events)
+    *_, final, result = events
+    assert isinstance(final, FinalModel)
+    assert isinstance(result, SearchResult)
+    assert result.outer == ()
+    assert {trial.study for trial in result.trials} == {final.best.study}
+    assert result.fits.logical == 3 * FOLDS + 1
 
 
 def test_progress_counts_every_fit() -> None:
-    """From the first to the last, those of replayed trials left out."""
+    """From the first to the last, those of replayed trials left out; the final one is told last."""
     entry = make_entry(trials=3)
-    first = next(event for event in _study(entry, Memory()).run() if isinstance(event, ValuesTrial))
-    told = [e.done for e in _study(entry, Memory(first)).run() if isinstance(e, Progress)]
-    assert told == list(range(FOLDS + 1, 3 * FOLDS + 1))
+    search = entry_search(entry, Memory(), threads=1)
+    first = next(event for event in search.run() if isinstance(event, Trial))
+    again = entry_search(entry, Memory([first])).run()
+    shown = [event for event in again if isinstance(event, Progress)]
+    assert [event.done for event in shown] == list(range(FOLDS + 1, 3 * FOLDS + 1))
+    assert {event.total for event in shown} == {3 * FOLDS + 1}
 
 
 def test_stopping_makes_no_further_fit() -> None:
-    """Who stops listening gets his machine back: waiting folds are not begun."""
-    book = Memory()
-    events = _study(make_entry(trials=50), book, threads=1).run()
+    """Who stops listening gets his machine back: waiting fits are not begun."""
+    begun: list[Values] = []
+    search = entry_search(make_entry(trials=50, startup_trials=50), Memory(), threads=1)
+    engine = search.engine
+    assert isinstance(engine, EstimatorEngine)
+
+    def build_counted(values: Values) -> Pipeline:
+        begun.append(values)
+        return engine.build(values)
+
+    events = replace(search, engine=replace(engine, build=build_counted)).run()
     assert isinstance(events, Generator)
     assert isinstance(next(events), Progress)
     events.close()
-    assert book.trials == []
+    assert search.book.completed(search.plan.studies[0].study) == ()
+    assert len(begun) <= 3

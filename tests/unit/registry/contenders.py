@@ -63,7 +63,11 @@ def contender(
     """A contender whose outer folds scored as its holdout did, give or take a little."""
     scores = score(probabilities, LABELS)
     outer = tuple(
-        replace(scores, log_loss=scores.log_loss + step, accuracy=scores.accuracy + step)
+        {
+            **scores,
+            "log_loss": scores["log_loss"] + step,
+            "accuracy": scores["accuracy"] + step,
+        }
         for step in (-0.01, 0.0, 0.01)
     )
     evidence = Evidence(

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from foldwise.data.dataset import DataInfo
 from foldwise.errors import StoreError
 from foldwise.registry.evidence import Evidence, gather_evidence, labels_digest, shared_rows
-from foldwise.settings import Settings, TuneSettings
+from foldwise.search.trials import SearchResult
+from foldwise.settings import Settings
 from foldwise.stats.scores import score
-from tests.factories import make_result
+from tests.factories import make_result, make_space
 
 RESULT = make_result(folds=4)
 DATA = DataInfo("blobs", ("a", "b", "c"), (4, 4), 36, "d" * 64, 50, "h" * 64)
@@ -23,16 +24,21 @@ PROBABILITIES = RNG.dirichlet(np.ones(3), 50)
 LABELS = RNG.integers(0, 3, 50)
 
 
-def make_evidence(settings: Settings = Settings()) -> Evidence:  # noqa: B008 - frozen
+def make_evidence(
+    settings: Settings = Settings(),  # noqa: B008 - frozen
+    result: SearchResult = RESULT,
+) -> Evidence:
     return gather_evidence(
-        RESULT, settings, DATA, probabilities=PROBABILITIES, labels=LABELS, shared_rows=2
+        result, settings, DATA, probabilities=PROBABILITIES, labels=LABELS, shared_rows=2
     )
 
 
 def test_evidence_holds_what_search_and_holdout_showed() -> None:
     """Each outer fold's C, then the final one; the scores of the folds and of the holdout."""
-    evidence = make_evidence(Settings(tune=TuneSettings(c_low=1e-3, c_high=1.0)))
-    assert evidence.chosen == (*(fold.best.C for fold in RESULT.outer), RESULT.final.best.C)
+    searched = replace(RESULT, space=make_space(low=1e-3, high=1.0))
+    evidence = make_evidence(result=searched)
+    best = (*(fold.best for fold in RESULT.outer), RESULT.final.best)
+    assert evidence.chosen == tuple(trial.values["C"] for trial in best)
     assert evidence.outer == tuple(fold.scores for fold in RESULT.outer)
     assert evidence.holdout == score(PROBABILITIES, LABELS)
     assert (evidence.c_low, evidence.c_high) == (1e-3, 1.0)
@@ -49,7 +55,7 @@ def test_evidence_comes_back_from_json_to_the_last_bit(
     evidence = replace(make_evidence(), data=replace(DATA, classes=classes))
     again = Evidence.from_json(evidence.to_json())
     assert again == evidence
-    assert hash(again) == hash(evidence)
+    assert again.to_json() == evidence.to_json()
     assert again.digest == evidence.digest
 
 

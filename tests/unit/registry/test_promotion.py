@@ -233,8 +233,8 @@ def test_each_floor_is_kept_to_the_last_digit(floor: str) -> None:
     """A figure on its floor passes, one beside it on the wrong side does not."""
     judged = contender(BETTER)
     figure = {
-        "min_accuracy": judged.evidence.holdout.accuracy,
-        "max_log_loss": judged.evidence.holdout.log_loss,
+        "min_accuracy": judged.evidence.holdout["accuracy"],
+        "max_log_loss": judged.evidence.holdout["log_loss"],
         "max_calibration_error": judged.evidence.calibration_error,
     }[floor]
     beyond = math.nextafter(figure, 2 if floor == "min_accuracy" else 0)
@@ -252,10 +252,8 @@ def test_a_holdout_score_the_outer_folds_did_not_foretell_is_told(
 ) -> None:
     """Worse than a new part's score should be: refused; better: a warning; inside: a pass."""
     scores = contender(BETTER).evidence.holdout
-    found = replace(scores, **{metric: scores[metric] + shift})
-    outer = tuple(
-        replace(scores, **{metric: scores[metric] + step}) for step in (-0.01, 0.0, 0.01)
-    )
+    found = {**scores, metric: scores[metric] + shift}
+    outer = tuple({**scores, metric: scores[metric] + step} for step in (-0.01, 0.0, 0.01))
     decision = judge(BETTER, None, holdout=found, outer=outer, metric=metric)
     better = shift < 0 if metric == "log_loss" else shift > 0
     expected = "pass" if shift == 0 else "warning" if better else "fail"

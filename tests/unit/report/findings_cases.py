@@ -11,7 +11,6 @@ from foldwise.solver.linear import LinearModel
 from foldwise.stats.scores import METRICS
 from tests.factories import make_result
 
-LOW, HIGH = 1e-4, 10.0
 PUBLISHED = Reference(
     title="reference report",
     C="0.59",
@@ -66,7 +65,7 @@ def make_linear(judged: Judged) -> LinearModel:
 
 def make_search_summary(result: SearchResult | None = None) -> SearchSummary:
     """The summary of a small search."""
-    return summarise_search(result or make_result(), low=LOW, high=HIGH, confidence=0.95)
+    return summarise_search(result or make_result(), confidence=0.95)
 
 
 def make_holdout_summary(judged: Judged) -> HoldoutSummary:
@@ -91,4 +90,5 @@ def make_findings(name: str = "toy", judged: Judged | None = None) -> Findings:
         search=make_search_summary(),
         holdout=make_holdout_summary(judged),
         origin=origin(TAGS, run_id="b0b" * 10, model_digest="4d" * 32, commands=("make repro",)),
+        multiclass="multinomial",
     )

@@ -68,9 +68,10 @@ def test_the_procedure_says_how_c_was_drawn_and_what_was_fitted() -> None:
     """A linear search is not told as a logarithmic one."""
     findings = make_findings()
     assert "TPE on a logarithmic scale" in card.render(findings)
-    linear = replace(findings, search=replace(findings.search, sampler="random_uniform"))
+    space = replace(findings.search.space, sampler="random_uniform")
+    linear = replace(findings, search=replace(findings.search, space=space))
     assert "logarithmic" not in card.render(linear)
-    ovr = replace(findings, search=replace(findings.search, multiclass="ovr"))
+    ovr = replace(findings, multiclass="ovr")
     assert "one against the rest" in card.render(ovr)
 
 

@@ -15,11 +15,10 @@ from foldwise.report.contest import (
     pairs_csv,
     summarise_model,
     summarise_pairs,
-    values_text,
 )
 from foldwise.report.figures.contest import ModelCost, accuracy_against_time
 from foldwise.report.picture import Picture
-from foldwise.report.wording import json_text
+from foldwise.report.wording import json_text, values_text
 from tests.unit.compare.result_cases import LABELS, ROWS, make_result, make_searched_entry
 
 
@@ -62,7 +61,7 @@ def test_the_tables_list_every_model_and_every_pair() -> None:
     rows = list(csv.DictReader(io.StringIO(models_csv(models))))
     assert [float(row["accuracy"]) for row in rows] == pytest.approx([0.9, 1 - 20 / ROWS], abs=1e-6)
     assert [row["log_loss"] == "" for row in rows] == [False, True]
-    assert rows[0]["best"] == "C = 1.5, kind = a"
+    assert rows[0]["best"] == "C = 1.50, kind = a"
 
 
 def test_a_pair_counts_the_rows_that_one_got_right_alone() -> None:

@@ -14,8 +14,6 @@ from foldwise.report.album import data_pictures, fold_pictures, holdout_pictures
 from foldwise.report.picture import Picture, picture_files
 from tests.factories import make_outer_fold, make_result
 from tests.unit.report.findings_cases import (
-    HIGH,
-    LOW,
     make_findings,
     make_holdout_summary,
     make_judged,
@@ -121,7 +119,7 @@ def test_pictures_say_in_words_what_they_show(drawn: tuple[Picture, ...]) -> Non
 def test_drawing_leaves_matplotlibs_settings_alone(write: Callable[[Figure], bytes]) -> None:
     """The style belongs to our figures, not to whoever imports us."""
     before = dict(mpl.rcParams)
-    write(figures.inner_curves(make_result(), low=LOW, high=HIGH))
+    write(figures.inner_curves(make_result(), "C"))
     assert dict(mpl.rcParams) == before
 
 

@@ -41,12 +41,12 @@ def test_trials_come_back_from_their_csv() -> None:
     assert len(rows) == len(inner)
     for row, (trial, fold) in zip(rows, inner, strict=True):
         assert (row["study"], int(row["trial"]), int(row["part"])) == (
-            trial.study,
+            str(trial.study),
             trial.number,
-            fold.part,
+            fold.part.fold,
         )
-        assert float(row["C"]) == trial.C
-        assert row["status"] == fold.outcome.status
+        assert float(row["C"]) == trial.values["C"]
+        assert row["status"] == fold.facts["status"]
         for metric in METRICS:
             assert float(row[metric]) == pytest.approx(fold.scores[metric], abs=5e-7)
 
@@ -137,7 +137,7 @@ def test_the_area_under_the_mean_curve_is_the_macro_averaged_one() -> None:
         for row in _rows(roc_csv(summary))
     )
     area = np.trapezoid(*reversed(np.transpose(points)))
-    assert area == pytest.approx(summary.scores.roc_auc, abs=0.01)
+    assert area == pytest.approx(summary.scores["roc_auc"], abs=0.01)
 
 
 def test_every_mistake_is_listed_once_and_nothing_else() -> None:

@@ -7,22 +7,24 @@ import pytest
 from numpy.typing import NDArray
 
 from foldwise.search.summary import curves, optimism
-from foldwise.search.trials import FINAL_STUDY, OuterFold, SearchResult, Trial
-from tests.factories import make_outer_fold, make_result, make_scores, make_trial
+from foldwise.search.trials import FINAL, OuterFold, SearchResult, Trial
+from tests.factories import make_outer_fold, make_result, make_scores, make_trial, outer
 
 
 def test_there_is_a_curve_for_each_study_and_the_final_one_is_last() -> None:
     """Curves are named as the studies are, and hold all their trials."""
     result = make_result(folds=4, trials=5)
-    drawn = curves(result)
-    assert [curve.name for curve in drawn] == [*(f"outer-{fold}" for fold in range(4)), FINAL_STUDY]
+    drawn = curves(result, "C")
+    assert [curve.study for curve in drawn] == [*(outer(fold) for fold in range(4)), FINAL]
     assert all(len(curve.points) == 5 for curve in drawn)
 
 
 def test_points_rise_in_c_and_the_best_one_has_no_excess() -> None:
     """The best C is not worse than itself, and no C is better."""
-    for curve in curves(make_result(trials=6)):
-        assert [point.C for point in curve.points] == sorted(point.C for point in curve.points)
+    for curve in curves(make_result(trials=6), "C"):
+        assert [point.value for point in curve.points] == sorted(
+            point.value for point in curve.points
+        )
         assert curve.best.excess == curve.best.error == 0.0
         assert curve.best in curve.points
         assert all(point.excess >= 0 for point in curve.points)
@@ -32,14 +34,14 @@ def test_points_rise_in_c_and_the_best_one_has_no_excess() -> None:
 def test_excess_is_the_difference_of_the_mean_scores(metric: str) -> None:
     """Pairing changes the error, never the difference; worse is positive for every metric."""
     result = make_result(trials=5, metric=metric)
-    for curve in curves(result):
+    for curve in curves(result, "C"):
         for point in curve.points:
             assert point.excess == pytest.approx(abs(point.score - curve.best.score))
 
 
 def test_what_all_inner_folds_share_does_not_count_as_error() -> None:
     """A hard part is as hard at every C: differences that agree have no standard error."""
-    point = curves(make_result(folds=5))[0].points[0]
+    point = curves(make_result(folds=5), "C")[0].points[0]
     assert point.excess > 0
     assert point.error == pytest.approx(0, abs=1e-12)
 
@@ -47,20 +49,20 @@ def test_what_all_inner_folds_share_does_not_count_as_error() -> None:
 def test_the_error_is_the_standard_error_of_the_paired_differences() -> None:
     """Standard deviation (ddof 1) over the square root of the number of inner folds."""
     result = _with_noise()
-    for curve in curves(result):
-        trials = {trial.C: trial for trial in result.study_trials(curve.name)}
-        best = _losses(trials[curve.best.C])
+    for curve in curves(result, "C"):
+        trials = {trial.values["C"]: trial for trial in result.study_trials(curve.study)}
+        best = _losses(trials[curve.best.value])
         for point in curve.points:
-            differences = _losses(trials[point.C]) - best
+            differences = _losses(trials[point.value]) - best
             expected = differences.std(ddof=1) / np.sqrt(len(differences))
             assert point.error == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("outer", "sign"), [(0.40, 1), (0.20, -1)])
-def test_optimism_is_positive_where_the_inner_score_looks_better(outer: float, sign: int) -> None:
+@pytest.mark.parametrize(("loss", "sign"), [(0.40, 1), (0.20, -1)])
+def test_optimism_is_positive_where_the_inner_score_looks_better(loss: float, sign: int) -> None:
     """Whether a metric is a loss or not, a better inner score is optimistic."""
     best = make_trial(log_loss=0.30)
-    fold = _scored(make_outer_fold(best=best), outer)
+    fold = _scored(make_outer_fold(best=best), loss)
     assert np.sign(optimism(fold, "log_loss")) == sign
     assert np.sign(optimism(fold, "accuracy")) == sign
 
@@ -70,7 +72,7 @@ def _scored(fold: OuterFold, log_loss: float) -> OuterFold:
 
 
 def _losses(trial: Trial) -> NDArray[np.float64]:
-    return np.array([fold.scores.log_loss for fold in trial.inner])
+    return np.array([fold.scores["log_loss"] for fold in trial.inner])
 
 
 def _with_noise() -> SearchResult:
@@ -80,7 +82,7 @@ def _with_noise() -> SearchResult:
         replace(
             trial,
             inner=tuple(
-                replace(fold, scores=make_scores(fold.scores.log_loss + rng.uniform(0, 0.01)))
+                replace(fold, scores=make_scores(fold.scores["log_loss"] + rng.uniform(0, 0.01)))
                 for fold in trial.inner
             ),
         )
@@ -97,5 +99,5 @@ def _with_noise() -> SearchResult:
         result,
         trials=trials,
         outer=tuple(replace(fold, best=best[fold.study]) for fold in result.outer),
-        final=replace(result.final, best=best[FINAL_STUDY]),
+        final=replace(result.final, best=best[FINAL]),
     )

@@ -8,22 +8,32 @@ import numpy as np
 import pytest
 
 from foldwise.errors import DataError
-from foldwise.search.space import SearchSpace
-from foldwise.search.trials import FINAL_STUDY, FinalModel, OuterFold, SearchResult, Trial
+from foldwise.search.engines.batched import BatchedEngine, LinearClassifier
+from foldwise.search.space import Space
+from foldwise.search.trials import (
+    FINAL,
+    FinalModel,
+    OuterFold,
+    Part,
+    SearchResult,
+    Trial,
+    number_of,
+)
+from foldwise.settings import Between
 from foldwise.solver.linear import probabilities
-from tests.unit.search.search_cases import SPACE, Memory, nested_search, told
+from tests.factories import outer
+from tests.unit.search.search_cases import SPACE, Memory, finished, nested_search, told
+from tests.unit.solver.solver_cases import digits
 
 
 @pytest.fixture(scope="module")
 def whole() -> SearchResult:
-    result = told(nested_search(Memory()))[-1]
-    assert isinstance(result, SearchResult)
-    return result
+    return finished(nested_search(Memory()))
 
 
 def test_every_study_gets_its_trials(whole: SearchResult) -> None:
     """Three outer studies with two inner folds, a final one with three, five trials each."""
-    for study, inner in (("outer-0", 2), ("outer-1", 2), ("outer-2", 2), (FINAL_STUDY, 3)):
+    for study, inner in ((outer(0), 2), (outer(1), 2), (outer(2), 2), (FINAL, 3)):
         trials = whole.study_trials(study)
         assert [trial.number for trial in trials] == list(range(5))
         assert {len(trial.inner) for trial in trials} == {inner}
@@ -32,33 +42,39 @@ def test_every_study_gets_its_trials(whole: SearchResult) -> None:
 def test_no_inner_fold_scores_the_outer_part(whole: SearchResult) -> None:
     """A study never touches its outer part."""
     for fold in range(3):
-        parts = {i.part for t in whole.study_trials(f"outer-{fold}") for i in t.inner}
-        assert parts == set(range(3)) - {fold}
+        parts = {i.part for t in whole.study_trials(outer(fold)) for i in t.inner}
+        assert parts == {Part(0, other) for other in range(3)} - {Part(0, fold)}
 
 
 def test_start_up_values_are_shared_by_all_studies(whole: SearchResult) -> None:
     """Common random numbers first; then each study goes its own way."""
-    drawn = {tuple(t.C for t in whole.trials if t.study == s)[:3] for s in ("outer-0", "final")}
+    studies = [plan.study for plan in whole.plan.studies]
+    drawn = {tuple(t.values["C"] for t in whole.study_trials(s)[:3]) for s in studies}
     assert len(drawn) == 1
-    assert len({whole.study_trials(s)[3].C for s in ("outer-0", "outer-1", "outer-2")}) > 1
+    assert len({whole.study_trials(study)[3].values["C"] for study in studies[:3]}) > 1
 
 
 def test_the_best_trial_has_the_least_mean_loss(whole: SearchResult) -> None:
     """Selection is by the mean over inner folds."""
-    for study, best in [(f.study, f.best) for f in whole.outer] + [(FINAL_STUDY, whole.final.best)]:
+    for study, best in [(f.study, f.best) for f in whole.outer] + [(FINAL, whole.final.best)]:
         assert best.mean("log_loss") == min(t.mean("log_loss") for t in whole.study_trials(study))
 
 
 def test_outer_estimates_are_the_outer_models_on_their_parts(whole: SearchResult) -> None:
-    """Each outer model has left out its part only, and its probabilities are of that part."""
-    search = nested_search(Memory())
+    """Each fold's predictions and scores are its model's, of its own part, which it never saw."""
+    case = digits(300)
     for fold in whole.outer:
-        assert fold.fit.left_out == frozenset({fold.fold})
-        assert fold.fit.model.C == fold.best.C
-        np.testing.assert_array_equal(fold.rows, search.plan.scored_rows(fold.fold))
-        expected = probabilities(fold.fit.model, search.images[fold.rows])
-        np.testing.assert_array_equal(fold.probabilities, expected)
-    assert whole.final.fit.left_out == frozenset()
+        assert isinstance(fold.model, LinearClassifier)
+        assert fold.best.values["C"] == fold.model.numbers.C
+        np.testing.assert_array_equal(fold.rows, whole.plan.scored_rows(fold.part))
+        expected = probabilities(fold.model.numbers, case.images[fold.rows])
+        np.testing.assert_array_equal(fold.predictions.values, expected)
+        np.testing.assert_array_equal(fold.labels, case.labels[fold.rows])
+        assert fold.scores == fold.predictions.scores(fold.labels)
+        seen = case.images[whole.plan.training_rows(frozenset({fold.part}))]
+        np.testing.assert_allclose(fold.model.numbers.mean, seen.mean(axis=0))
+    assert isinstance(whole.final.model, LinearClassifier)
+    np.testing.assert_allclose(whole.final.model.numbers.mean, case.images.mean(axis=0))
 
 
 def test_distinct_fits_are_fewer_than_logical_ones(whole: SearchResult) -> None:
@@ -79,9 +95,8 @@ def test_a_cut_search_goes_on_as_if_it_had_never_stopped(cut: int, whole: Search
     kept = tuple(islice(trials, cut))
     assert isinstance(events, Generator)
     events.close()
-    resumed = Memory(kept)
-    result = told(nested_search(resumed))[-1]
-    assert isinstance(result, SearchResult)
+    resumed = Memory(list(kept))
+    result = finished(nested_search(resumed))
     assert result.trials == whole.trials
     assert resumed.added == len(whole.trials) - cut
     assert [f.scores for f in result.outer] == [f.scores for f in whole.outer]
@@ -90,34 +105,45 @@ def test_a_cut_search_goes_on_as_if_it_had_never_stopped(cut: int, whole: Search
 
 def test_a_complete_search_is_only_replayed(whole: SearchResult) -> None:
     """With all trials in the book none is made, and only the models are fitted again."""
-    book = Memory(whole.trials)
+    book = Memory(list(whole.trials))
     events = told(nested_search(book))
     assert book.added == 0
     assert [type(e) for e in events[-5:]] == [OuterFold] * 3 + [FinalModel, SearchResult]
 
 
+def test_a_trial_is_kept_before_it_is_told() -> None:
+    """Who hears of a trial may rely on its being kept."""
+    book = Memory()
+    for event in nested_search(book, trials=2).run():
+        if isinstance(event, Trial):
+            assert book.trials[-1] is event
+
+
 def test_the_reports_search_draws_linearly() -> None:
     """random_uniform draws every value at once, the same in all studies, mostly large ones."""
-    space = SearchSpace(0.01, 10.0, "random_uniform", 3, seed=5, metric="accuracy")
-    result = told(nested_search(Memory(), space=space))[-1]
-    assert isinstance(result, SearchResult)
-    values = [t.C for t in result.study_trials("outer-0")]
-    assert values == [t.C for t in result.study_trials(FINAL_STUDY)]
+    searched = {"C": Between(0.01, 10.0, is_log=False)}
+    space = Space(searched, "random_uniform", 3, seed=5, metric="accuracy")
+    result = finished(nested_search(Memory(), space=space))
+    values = [number_of(t.values, "C") for t in result.study_trials(outer(0))]
+    assert values == [t.values["C"] for t in result.study_trials(FINAL)]
     assert all(0.01 <= C <= 10 for C in values)
+    assert sum(C > 1 for C in values) > len(values) / 2
     best = result.final.best.mean("accuracy")
-    assert best == max(t.mean("accuracy") for t in result.study_trials(FINAL_STUDY))
+    assert best == max(t.mean("accuracy") for t in result.study_trials(FINAL))
 
 
 def test_log_uniform_draws_fill_the_range_by_logarithm() -> None:
     """Of many start-up draws about half lie below the geometric middle."""
-    many = SearchSpace(1e-4, 10.0, "tpe", 200, seed=1, metric="log_loss")
-    below = sum(many.propose("any", n, []) < 10**-1.5 for n in range(200))
-    assert 70 < below < 130
-    assert SPACE.propose("outer-0", 0, []) == SPACE.propose("final", 0, [])
+    searched = Between(1e-4, 10.0, is_log=True)
+    many = Space({"C": searched}, "tpe", 200, seed=1, metric="log_loss")
+    drawn = [number_of(many.propose(FINAL, n, []), "C") for n in range(200)]
+    assert 70 < sum(C < 10**-1.5 for C in drawn) < 130
+    assert SPACE.propose(outer(0), 0, []) == SPACE.propose(FINAL, 0, [])
 
 
 def test_images_of_another_type_than_the_layouts_are_refused() -> None:
     """Fits on bytes, scored on the same images as fractions, look like bad fits."""
-    search = nested_search(Memory())
+    engine = nested_search(Memory()).engine
+    assert isinstance(engine, BatchedEngine)
     with pytest.raises(DataError, match=r"must be uint8, .* got float64"):
-        replace(search, images=search.images / 16)  # type: ignore[arg-type]
+        replace(engine, images=engine.images / 16)  # type: ignore[arg-type]

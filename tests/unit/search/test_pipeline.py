@@ -1,6 +1,7 @@
 """The stock scikit-learn pipeline computes exactly what our linear model computes."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +12,13 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.svm import LinearSVC
 from sklearn.utils.validation import check_is_fitted
 
+from foldwise.search.engines.batched import LinearClassifier
+from foldwise.search.engines.estimator import FittedEstimator
+from foldwise.search.engines.models import model_of
 from foldwise.search.engines.pipeline import content_digest, from_pipeline, to_pipeline
 from foldwise.solver.linear import LinearModel, Multiclass, probabilities
 
@@ -155,6 +160,32 @@ def test_a_foreign_pipeline_is_not_read() -> None:
     """Other steps would be dropped in silence, so they are refused."""
     with pytest.raises(ValueError, match="got LogisticRegression"):
         from_pipeline(make_pipeline(LogisticRegression()))
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        make_pipeline(StandardScaler(with_mean=False), LogisticRegression()),
+        make_pipeline(StandardScaler(with_std=False), LogisticRegression()),
+        make_pipeline(StandardScaler(), OneVsRestClassifier(LinearSVC())),
+        make_pipeline(MinMaxScaler(), LogisticRegression()),
+        LogisticRegression(),
+    ],
+    ids=repr,
+)
+def test_an_estimator_that_computes_something_else_is_kept_as_it_is(foreign: Any) -> None:
+    """Read as numbers it would predict, and be registered as, another function."""
+    fitted = foreign.fit(IMAGES, LABELS)
+    model = model_of(fitted)
+    assert isinstance(model, FittedEstimator)
+    assert model.estimator(range(10)) is fitted
+
+
+def test_a_pipeline_has_one_digest_whoever_holds_it() -> None:
+    """Fitted by scikit-learn or read back from the registry: one function, one digest."""
+    fitted, _ = fit_sklearn("ovr", 3)
+    assert isinstance(model_of(fitted), LinearClassifier)
+    assert FittedEstimator(fitted).digest(range(3)) == model_of(fitted).digest(range(3))
 
 
 def test_the_model_and_its_pipeline_share_no_memory() -> None:

@@ -1,39 +1,50 @@
 """Spaces of several parameters: what is proposed, and what it may depend on."""
 
+import json
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foldwise.search.space import ValuesSpace
-from foldwise.search.trials import ScoredPart, Values, ValuesTrial
+from foldwise.search.space import Space
+from foldwise.search.trials import (
+    FINAL,
+    InnerFold,
+    Part,
+    Trial,
+    Values,
+    trial_from_json,
+    trial_to_json,
+)
 from foldwise.settings import Between, OneOf
-from tests.factories import make_scores
+from tests.factories import make_scores, outer
 
-SPACE = ValuesSpace(
-    study="svm",
+SPACE = Space(
     dimensions={
         "C": Between(0.1, 100.0, is_log=True),
         "depth": Between(2, 9, is_log=False),
         "leaf": Between(1, 50, is_log=True),
         "metric": OneOf(("a", "b", None)),
     },
+    sampler="tpe",
     startup=3,
     seed=7,
     metric="accuracy",
 )
 
 
-def _tried(number: int, values: Values, loss: float) -> ValuesTrial:
-    return ValuesTrial(number, values, (ScoredPart(0, make_scores(loss), 0.1),))
+def _tried(number: int, values: Values, loss: float) -> Trial:
+    return Trial(
+        FINAL, number, values, (InnerFold(Part(0, 0), make_scores(loss), {"seconds": 0.1}),)
+    )
 
 
-def _searched(space: ValuesSpace, trials: int) -> list[ValuesTrial]:
+def _searched(space: Space, trials: int) -> list[Trial]:
     """A search that likes C near 10 and metric b."""
-    told: list[ValuesTrial] = []
+    told: list[Trial] = []
     for number in range(trials):
-        values = space.propose(number, told)
+        values = space.propose(FINAL, number, told)
         C, metric = values["C"], values["metric"]
         assert isinstance(C, float)
         told.append(_tried(number, values, abs(C - 10) / 100 + (metric != "b") / 10))
@@ -58,23 +69,25 @@ def test_proposals_lie_in_their_ranges(seed: int) -> None:
 def test_a_proposal_follows_from_seed_study_and_completed_trials() -> None:
     """Asked again it is the same; another seed or study draws others."""
     told = _searched(SPACE, 5)
-    assert SPACE.propose(5, told) == SPACE.propose(5, told)
-    assert SPACE.propose(1, told[:1]) == told[1].values
-    assert replace(SPACE, seed=8).propose(0, []) != SPACE.propose(0, [])
-    assert replace(SPACE, study="knn").propose(0, []) != SPACE.propose(0, [])
+    assert SPACE.propose(FINAL, 5, told) == SPACE.propose(FINAL, 5, told)
+    assert SPACE.propose(FINAL, 1, told[:1]) == told[1].values
+    assert replace(SPACE, seed=8).propose(FINAL, 0, []) != SPACE.propose(FINAL, 0, [])
+    assert SPACE.propose(outer(0), 5, told) != SPACE.propose(FINAL, 5, told)
 
 
 def test_start_up_proposals_look_at_no_result() -> None:
     """Whatever the first trial gave, the second is the same."""
-    first = SPACE.propose(0, [])
-    assert SPACE.propose(1, [_tried(0, first, 0.1)]) == SPACE.propose(1, [_tried(0, first, 0.9)])
+    first = SPACE.propose(FINAL, 0, [])
+    assert SPACE.propose(FINAL, 1, [_tried(0, first, 0.1)]) == SPACE.propose(
+        FINAL, 1, [_tried(0, first, 0.9)]
+    )
 
 
 def test_after_start_up_proposals_follow_the_results() -> None:
     """What was good is looked for: the other way round, another proposal."""
     told = _searched(SPACE, 8)
     turned = [_tried(t.number, t.values, 1 - t.mean("log_loss")) for t in told]
-    assert SPACE.propose(8, told) != SPACE.propose(8, turned)
+    assert SPACE.propose(FINAL, 8, told) != SPACE.propose(FINAL, 8, turned)
 
 
 def test_twenty_trials_find_the_neighbourhood_of_the_best() -> None:
@@ -93,4 +106,4 @@ def test_twenty_trials_find_the_neighbourhood_of_the_best() -> None:
 def test_a_trial_comes_back_from_its_json(loss: float) -> None:
     """NaN is no number, but it is a score's absence."""
     trial = _tried(4, {"C": 0.1 + 0.2, "metric": None, "depth": 3, "flag": True}, loss)
-    assert repr(SPACE.decoded(SPACE.encoded(trial))) == repr(trial)
+    assert repr(trial_from_json(json.loads(json.dumps(trial_to_json(trial))))) == repr(trial)

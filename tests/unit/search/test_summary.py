@@ -7,7 +7,7 @@ import pytest
 
 from foldwise.search.summary import summarise_search
 from foldwise.stats.scores import METRICS
-from tests.factories import make_result, make_trial
+from tests.factories import make_result, make_trial, outer
 from tests.unit.report.findings_cases import make_search_summary
 
 
@@ -33,7 +33,7 @@ def test_pooled_accuracy_is_centred_on_the_share_of_right_rows() -> None:
     result = make_result(folds=3)
     pooled = make_search_summary(result).outer["accuracy"].pooled
     right = np.concatenate(
-        [fold.probabilities.argmax(axis=1) == fold.labels for fold in result.outer]
+        [fold.predictions.values.argmax(axis=1) == fold.labels for fold in result.outer]
     )
     assert pooled is not None
     assert (pooled.low + pooled.high) / 2 == pytest.approx(right.mean())
@@ -42,8 +42,8 @@ def test_pooled_accuracy_is_centred_on_the_share_of_right_rows() -> None:
 def test_a_choice_near_an_end_of_the_range_is_told() -> None:
     """The reference report's smallest sample won, and nothing said so."""
     result = make_result()
-    edge = make_trial("outer-1", 9, C=9.9)
-    outer = tuple(replace(fold, best=edge) if fold.fold == 1 else fold for fold in result.outer)
-    summary = summarise_search(replace(result, outer=outer), low=1e-4, high=10.0, confidence=0.9)
-    assert [fold.is_at_edge for fold in summary.folds] == [False, True, False]
-    assert not summary.is_at_edge
+    edge = make_trial(outer(1), 9, C=9.9)
+    folds = tuple(replace(fold, best=edge) if fold.fold == 1 else fold for fold in result.outer)
+    summary = summarise_search(replace(result, outer=folds), confidence=0.9)
+    assert [fold.edges for fold in summary.folds] == [(), ("C",), ()]
+    assert summary.edges == ()

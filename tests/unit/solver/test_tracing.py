@@ -1,4 +1,4 @@
-"""Paths: exact at their anchors, close between them, and nobody else's business."""
+"""RegularisationPaths: exact at their anchors, close between them, and nobody else's business."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from foldwise.solver.descent import History
 from foldwise.solver.fits import FitRequest, SolverOptions, solve
 from foldwise.solver.linear import Fit, Multiclass, probabilities
-from foldwise.solver.paths import Path, Traced, anchors, interpolate, trace
+from foldwise.solver.paths import RegularisationPath, Traced, anchors, interpolate, trace
 from tests.unit.solver.solver_cases import CASES, Case, digits, reference
 
 SETS = [frozenset({0}), frozenset({1, 2}), frozenset[int]()]
@@ -23,12 +23,14 @@ def single_threaded_blas() -> Iterator[None]:
         yield
 
 
-def paths_of(case: Case, sets: list[frozenset[int]], **options: Any) -> dict[frozenset[int], Path]:
+def paths_of(
+    case: Case, sets: list[frozenset[int]], **options: Any
+) -> dict[frozenset[int], RegularisationPath]:
     traced = trace(case.layout(), sets, anchors(LOW, HIGH), SolverOptions(**options))
-    return {event.left_out: event for event in traced if isinstance(event, Path)}
+    return {event.left_out: event for event in traced if isinstance(event, RegularisationPath)}
 
 
-def fit_on(case: Case, path: Path, C: float, **options: Any) -> Fit:
+def fit_on(case: Case, path: RegularisationPath, C: float, **options: Any) -> Fit:
     request = FitRequest(path.left_out, C, path.at(C))
     [fit] = solve(case.layout(), [request], SolverOptions(**options))
     return fit

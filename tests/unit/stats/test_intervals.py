@@ -83,7 +83,7 @@ def test_bootstrap_intervals_hold_the_scores_and_have_the_known_width() -> None:
     scores = score(probabilities, labels)
     assert tuple(found) == METRICS
     assert all(found[metric].low < scores[metric] < found[metric].high for metric in METRICS)
-    error = math.sqrt(scores.accuracy * (1 - scores.accuracy) / 2000)
+    error = math.sqrt(scores["accuracy"] * (1 - scores["accuracy"]) / 2000)
     assert half(found["accuracy"]) == pytest.approx(1.96 * error, rel=0.1)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from foldwise.stats.scores import METRICS, Scores, confusion, is_loss, per_class, row_losses, score
+from foldwise.stats.scores import METRICS, confusion, is_loss, per_class, row_losses, score
 from tests.unit.solver.predictions import Predictions, draw_predictions, predictions
 
 
@@ -65,7 +65,7 @@ def test_a_certain_and_wrong_prediction_costs_a_finite_loss() -> None:
     """Probabilities of 0 are clipped by their type's precision, as scikit-learn clips them."""
     certain = np.array([[1.0, 0.0], [1.0, 0.0]])
     expected = metrics.log_loss([0, 1], certain)
-    assert score(certain, np.array([0, 1])).log_loss == pytest.approx(expected, rel=1e-12)
+    assert score(certain, np.array([0, 1]))["log_loss"] == pytest.approx(expected, rel=1e-12)
     single = certain.astype(np.float32)
     assert row_losses(single, np.array([0, 1]))[1] == pytest.approx(-math.log(2**-23), rel=1e-6)
 
@@ -76,21 +76,21 @@ def test_without_rows_of_a_class_the_auc_is_the_mean_over_the_others() -> None:
     kept = labels != 2
     probabilities, labels = probabilities[kept], labels[kept]
     areas = [metrics.roc_auc_score(labels == code, probabilities[:, code]) for code in (0, 1, 3)]
-    assert score(probabilities, labels).roc_auc == pytest.approx(np.mean(areas))
+    assert score(probabilities, labels)["roc_auc"] == pytest.approx(np.mean(areas))
     assert math.isnan(per_class(probabilities, labels)[2].roc_auc)
 
 
 def test_with_a_single_class_the_auc_is_not_a_number() -> None:
     """There is nothing to rank against, and no figure is made up."""
     probabilities, _ = draw_predictions(4, rows=20, classes=3)
-    assert math.isnan(score(probabilities, np.zeros(20, dtype=np.int64)).roc_auc)
+    assert math.isnan(score(probabilities, np.zeros(20, dtype=np.int64))["roc_auc"])
 
 
 def test_a_class_neither_present_nor_predicted_leaves_the_macro_mean_alone() -> None:
     """Macro means run over classes that occur or are predicted, as scikit-learn's do."""
     probabilities, labels = draw_predictions(5, rows=60, classes=3)
     wider = np.column_stack([probabilities, np.zeros(60)])
-    assert score(wider, labels).f1 == pytest.approx(score(probabilities, labels).f1)
+    assert score(wider, labels)["f1"] == pytest.approx(score(probabilities, labels)["f1"])
 
 
 @given(predictions(), st.integers(0, 2**32 - 1))
@@ -107,11 +107,12 @@ def test_only_the_log_loss_is_better_when_smaller() -> None:
     assert [metric for metric in METRICS if is_loss(metric)] == ["log_loss"]
 
 
-def test_a_score_is_found_by_its_name() -> None:
-    """``value`` and ``as_dict`` know exactly the six metrics, in order."""
-    scores = Scores(0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+@given(predictions())
+def test_a_score_is_found_by_its_name(given_predictions: Predictions) -> None:
+    """There are exactly the six metrics, in order, and each is a plain number."""
+    scores = score(*given_predictions)
     assert tuple(scores) == METRICS
-    assert [scores[metric] for metric in METRICS] == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    assert {type(value) for value in scores.values()} == {float}
 
 
 def test_scoring_a_part_of_mnist_takes_milliseconds() -> None:

@@ -10,7 +10,6 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from foldwise.registry.gate import compare
-from foldwise.search.plan import FoldPlan
 from foldwise.stats.paired import paired_bound
 from foldwise.stats.scores import predicted_codes
 from tests.unit.solver.predictions import draw_predictions
@@ -28,7 +27,7 @@ from validation.gate_trials import (
     power,
 )
 from validation.newton import Fits, fit_all
-from validation.own import RULES
+from validation.own import RULES, dealt
 
 
 def population(*, rows: int = 300) -> Population:
@@ -168,7 +167,7 @@ def test_true_scores_are_the_limit_of_scores_on_drawn_rows() -> None:
 def test_an_outer_model_never_sees_its_own_part() -> None:
     """Other pixels in a part change every outer model but the one that is scored on it."""
     sample = World.made(1).draw(120, np.random.default_rng(1))
-    part = FoldPlan.stratified(sample.labels.astype(int), folds=FOLDS, seed=5).scored_rows(2)
+    part = dealt(sample.labels.astype(int), folds=FOLDS, seed=5) == 2
     changed = sample.features.copy()
     changed[part, 1:] *= -1
     before, after = search(sample, seed=5), search(Sample(changed, sample.labels), seed=5)

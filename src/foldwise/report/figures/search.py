@@ -36,7 +36,7 @@ from foldwise.stats.scores import is_loss
 
 @styled
 def inner_curves(result: SearchResult, name: str) -> Figure:
-    """Inner score against a number for every study, the chosen ones, and how flat the curve is there.
+    """Inner score against a number for every study, the chosen ones, and how flat it is there.
 
     Above: the mean inner score of each trial, one curve an outer fold, and the final study's.
     Below: how much worse than the study's best, paired by inner fold, with one standard error on

@@ -1,4 +1,4 @@
-"""The batched engine: C-paths of all training sets traced side by side, and fits that start on them.
+"""The batched engine: C-paths of all training sets traced side by side, fits started on them.
 
 Paths are its secret. They follow from data, range of C, tolerance and training set alone, so a file
 of the shelf that is missing, damaged or finds no room only costs the time to trace it anew.
@@ -168,7 +168,7 @@ class BatchedEngine:
     def run(
         self, tasks: Sequence[Task], *, later: Collection[LeftOut] = ()
     ) -> Iterator[Progress | Done]:
-        """Trace the paths that are missing, then make all fits side by side, scoring as they end."""
+        """Trace the paths that are missing, then make all fits side by side; score as they end."""
         yield from self._trace({_folds(left_out) for left_out in later} | {_set(t) for t in tasks})
         wanted = {self._request(task.job): task for task in tasks}
         fits = self.backend.solve(tuple(wanted))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from threadpoolctl import threadpool_limits
 
+from foldwise.search.engines.pipeline import content_digest, linear_model
 from foldwise.search.jobs import Classes, Done, LeftOut, Predictions, Task
 from foldwise.search.plan import Plan
 from foldwise.search.trials import Progress, Values
@@ -44,7 +45,13 @@ class FittedEstimator:
         return {}
 
     def digest(self, classes: Classes) -> str:
-        """SHA-256 (hexadecimal) of its parameters and of what it has learned."""
+        """SHA-256 (hexadecimal) of its parameters and of what it has learned.
+
+        One that computes what a linear model does has that model's digest.
+        """
+        numbers = linear_model(self.fitted)
+        if numbers is not None:
+            return content_digest(numbers, classes)
         digest = hashlib.sha256(repr(list(classes)).encode())
         for piece in _pieces(self.fitted):
             digest.update(piece)
@@ -80,6 +87,7 @@ class EstimatorEngine:
         self, tasks: Sequence[Task], *, later: Collection[LeftOut] = ()
     ) -> Iterator[Progress | Done]:
         """Make the fits as threads are free; nothing is prepared for later ones."""
+        del later
         if len(tasks) == 1:
             with threadpool_limits(limits=self.threads):
                 yield self._do(tasks[0])
@@ -119,32 +127,42 @@ def _take_one_core() -> None:
 
 def _pieces(value: Any) -> Iterator[bytes]:
     """What makes a fitted estimator what it is, the same however it was stored."""
-    if isinstance(value, np.ndarray) and value.dtype.names:
-        for name in value.dtype.names:  # field by field: the bytes between them are anybody's
-            yield from _pieces(value[name])
-    elif isinstance(value, np.ndarray) and value.dtype != object:
-        yield f"{value.dtype.str}{value.shape}".encode()
-        yield np.ascontiguousarray(value).tobytes()
-    elif isinstance(value, np.generic):
-        yield from _pieces(value.item())
-    elif isinstance(value, str | bytes | bool | int | float | None):
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, str | bytes | bool | int | float | None):
         yield repr(value).encode()
-    elif isinstance(value, Mapping):
-        yield from _all(item for key in sorted(value, key=repr) for item in (key, value[key]))
-    elif isinstance(value, set | frozenset):
-        yield from _all(sorted(value, key=repr))
-    elif isinstance(value, Sequence | np.ndarray):
-        yield from _all(value)
-    elif isinstance(value, type) or (callable(value) and hasattr(value, "__qualname__")):
-        yield f"{value.__module__}.{value.__qualname__}".encode()
-    elif issparse(value):
-        yield from _pieces(value.tocsr().__dict__)
+    elif isinstance(value, np.ndarray) and value.dtype != object:
+        yield from _of_array(value)
+    elif isinstance(value, Mapping | set | frozenset | Sequence | np.ndarray):
+        yield from _all(_members(value))
     else:
-        yield type(value).__qualname__.encode()
-        state = value.__getstate__()
-        if isinstance(state, dict):
-            state = {name: of for name, of in state.items() if name != "_sklearn_version"}
-        yield from _pieces(state)
+        yield from _of_object(value)
+
+
+def _of_array(array: NDArray[Any]) -> Iterator[bytes]:
+    if array.dtype.names:
+        for name in array.dtype.names:  # field by field: the bytes between them are anybody's
+            yield from _of_array(array[name])
+    else:
+        yield f"{array.dtype.str}{array.shape}".encode()
+        yield np.ascontiguousarray(array).tobytes()
+
+
+def _members(values: Any) -> Iterable[Any]:
+    if isinstance(values, Mapping):
+        return (item for key in sorted(values, key=repr) for item in (key, values[key]))
+    return sorted(values, key=repr) if isinstance(values, set | frozenset) else values
+
+
+def _of_object(value: Any) -> Iterator[bytes]:
+    if isinstance(value, type) or (callable(value) and hasattr(value, "__qualname__")):
+        yield f"{value.__module__}.{value.__qualname__}".encode()
+        return
+    yield type(value).__qualname__.encode()
+    state = value.tocsr().__dict__ if issparse(value) else value.__getstate__()
+    if isinstance(state, dict):
+        state = {name: of for name, of in state.items() if name != "_sklearn_version"}
+    yield from _pieces(state)
 
 
 def _all(values: Iterable[Any]) -> Iterator[bytes]:

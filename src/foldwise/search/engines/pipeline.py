@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,7 @@ def from_pipeline(pipeline: Pipeline) -> LinearModel:
     members = [classifier]
     if isinstance(classifier, OneVsRestClassifier):
         multiclass, members = "ovr", classifier.estimators_
+    _check_function(scaler, members)
     return LinearModel(
         C=float(members[0].C),
         multiclass=multiclass,
@@ -64,6 +66,24 @@ def from_pipeline(pipeline: Pipeline) -> LinearModel:
         coefficients=np.concatenate([member.coef_ for member in members]),
         intercepts=np.concatenate([member.intercept_ for member in members]),
     )
+
+
+def linear_model(estimator: Any) -> LinearModel | None:
+    """The numbers of a fitted estimator that computes what a linear model does; None of others."""
+    try:
+        return from_pipeline(estimator)
+    except (ValueError, AttributeError):
+        return None
+
+
+def _check_function(scaler: StandardScaler, members: Sequence[Any]) -> None:
+    """The numbers are all that there is only if nothing is switched off and no link is another."""
+    if not (scaler.with_mean and scaler.with_std):
+        raise ValueError("a StandardScaler of mean and deviation is expected, got one of less")
+    kinds = {type(member) for member in members}
+    if kinds != {LogisticRegression}:
+        names = ", ".join(sorted(kind.__name__ for kind in kinds))
+        raise ValueError(f"logistic regressions are expected, got {names}")
 
 
 def content_digest(model: LinearModel, classes: Classes) -> str:

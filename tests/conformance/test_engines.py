@@ -1,0 +1,98 @@
+"""The engines of this machine: the batched solver, and any classifier of scikit-learn's."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
+
+from foldwise.search.engines.batched import BatchedEngine, LocalBackend
+from foldwise.search.engines.estimator import EstimatorEngine
+from foldwise.search.plan import Plan
+from foldwise.search.trials import Values
+from foldwise.solver.fits import SolverOptions
+from foldwise.solver.layout import Layout
+from tests.conformance.engine_cases import EngineCases, Given
+from tests.unit.solver.solver_cases import digits
+
+CASE = digits(240)
+PLAN = Plan.stratified(CASE.labels, folds=3, seed=3)
+STRENGTHS: tuple[Values, ...] = ({"C": 0.01}, {"C": 0.3})
+
+
+def batched(X: NDArray[np.uint8], options: SolverOptions) -> BatchedEngine:
+    """The batched engine of this machine for the cases' rows."""
+    backend = LocalBackend(arranged(X), options)
+    return BatchedEngine(X, CASE.labels, PLAN, backend, 1e-3, 1.0, threads=options.threads)
+
+
+def arranged(X: NDArray[np.uint8]) -> Layout:
+    """The rows by the parts of the cases' plan."""
+    parts = [PLAN.rows(part) for part in PLAN.parts]
+    return Layout.build(X, CASE.labels, parts, classes=CASE.classes)
+
+
+class TestBatched(EngineCases):
+    """Softmax and one against the rest, on one thread and on three."""
+
+    @pytest.fixture(params=[("multinomial", 1), ("ovr", 3)], ids=str)
+    def given(self, request: pytest.FixtureRequest) -> Given:
+        multiclass, threads = request.param
+        options = SolverOptions(multiclass=multiclass, threads=threads)
+        return Given(
+            lambda X: batched(X, options), CASE.images, CASE.labels, range(10), PLAN, STRENGTHS
+        )
+
+
+class EstimatorCases(EngineCases):
+    """Fits of a scikit-learn classifier."""
+
+    tried: tuple[Values, ...]
+
+    def build(self, values: Values) -> Any:
+        raise NotImplementedError
+
+    @pytest.fixture(params=[1, 3])
+    def given(self, request: pytest.FixtureRequest) -> Given:
+        threads = request.param
+        names = tuple("abcdefghij")
+        return Given(
+            lambda X: EstimatorEngine(X, CASE.labels, names, PLAN, self.build, threads),
+            CASE.images,
+            CASE.labels,
+            names,
+            PLAN,
+            self.tried,
+        )
+
+
+class TestPipeline(EstimatorCases):
+    """A pipeline that the batched solver could have made, too."""
+
+    tried = STRENGTHS
+
+    def build(self, values: Values) -> Any:
+        return make_pipeline(StandardScaler(), LogisticRegression(**values))
+
+
+class TestTree(EstimatorCases):
+    """Probabilities with many ties."""
+
+    tried = ({"max_depth": 2, "criterion": "gini"}, {"max_depth": None, "criterion": "entropy"})
+
+    def build(self, values: Values) -> Any:
+        return DecisionTreeClassifier(random_state=1, **values)
+
+
+class TestSvm(EstimatorCases):
+    """Decision scores and no probabilities."""
+
+    tried = ({"C": 0.01, "gamma": 0.001}, {"C": 3.0, "gamma": 0.001})
+
+    def build(self, values: Values) -> Any:
+        return SVC(break_ties=True, **values)
