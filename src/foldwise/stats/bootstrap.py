@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from foldwise.stats.scores import ClassCounts, predicted_codes, row_losses
+from foldwise.stats.scores import ClassCounts, Sums, metrics_of, predicted_codes, row_losses
 
 _BLOCK_DRAWS = 64
 
@@ -43,16 +43,8 @@ def bootstrap_scores(
     for weights in row_counts(len(labels), draws=draws, seed=seed):
         counts = _class_counts(tally @ weights)
         areas = np.stack([ranking.areas(weights) for ranking in rankings])
-        blocks.append(
-            {
-                "accuracy": counts.accuracy,
-                "precision": counts.macro(counts.precision),
-                "recall": counts.macro(counts.recall),
-                "f1": counts.macro(counts.f1),
-                "roc_auc": _mean_defined(areas),
-                "log_loss": (losses @ weights)[0] / len(labels),
-            }
-        )
+        loss = np.asarray((losses @ weights)[0] / len(labels))
+        blocks.append(metrics_of(Sums(counts, _mean_defined(areas), loss)))
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 

@@ -1,15 +1,11 @@
-"""Scores of predicted probabilities: the six metrics, and what lies behind each of them.
+"""Scores of predicted probabilities: the table of metrics, and what lies behind each of them.
 
-Who was taken for whom: predicted classes, the confusion matrix, and ratios of its counts.
-
-How well probabilities rank rows, one class against the rest: ROC curves and the area below.
-
-The six metrics of a set of predictions, as scikit-learn defines them, and the same per class.
-
-Whether probabilities can be taken at their word: the reliability table and its summary.
+Counts say who was taken for whom, ranks how well a class is told from the rest, the reliability
+table whether probabilities can be taken at their word. A metric is one entry of the table, made of
+sums that a set of rows and a bootstrap draw of them have alike, as scikit-learn defines it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -154,12 +150,93 @@ def _thinned(rates: Rates, points: int) -> Rates:
     return false[kept], true[kept]
 
 
-METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss")
+@dataclass(frozen=True, slots=True, eq=False)
+class Sums:
+    """What the metrics are made of: class counts, ROC AUC and mean log-loss of the same rows.
+
+    ``area`` and ``loss`` have the axes that ``counts`` has before its classes.
+    """
+
+    counts: ClassCounts
+    area: NDArray[np.float64]
+    loss: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric: how it is called, which way it improves, and what it is made of.
+
+    Attributes
+    ----------
+    name, label, unit : str
+        In files and settings; for people; and the unit, where it has one.
+    of : callable
+        The metric of sums.
+    of_rows : callable or None
+        Each row's value (rows,), from probabilities and labels, if the metric is their mean.
+    is_loss : bool
+        Whether smaller is better.
+    """
+
+    name: str
+    label: str
+    of: Callable[[Sums], NDArray[np.float64]]
+    of_rows: Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]] | None = None
+    is_loss: bool = False
+    unit: str = ""
+
+
+def row_losses(
+    probabilities: NDArray[np.floating], labels: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Each row's log-loss: minus the natural logarithm of its true class's probability (rows,).
+
+    Clipped by the machine precision of the probabilities' type, so that it is finite.
+    """
+    stated = probabilities[np.arange(len(labels)), labels]
+    precision = np.finfo(stated.dtype).eps
+    return np.asarray(-np.log(np.clip(stated, precision, 1 - precision)))
+
+
+def row_hits(
+    probabilities: NDArray[np.float64], labels: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """1 for each row that was predicted right, 0 for the others (rows,)."""
+    return np.asarray(predicted_codes(probabilities) == labels, dtype=np.float64)
+
+
+_TABLE = (
+    Metric("accuracy", "accuracy", lambda sums: sums.counts.accuracy, row_hits),
+    Metric("precision", "precision", lambda sums: sums.counts.macro(sums.counts.precision)),
+    Metric("recall", "recall", lambda sums: sums.counts.macro(sums.counts.recall)),
+    Metric("f1", "F1", lambda sums: sums.counts.macro(sums.counts.f1)),
+    Metric("roc_auc", "ROC AUC", lambda sums: sums.area),
+    Metric(
+        "log_loss",
+        "log-loss",
+        lambda sums: sums.loss,
+        row_losses,
+        is_loss=True,
+        unit="nats per image",
+    ),
+)
+METRIC: Mapping[str, Metric] = {metric.name: metric for metric in _TABLE}
+METRICS = tuple(METRIC)
 
 
 def is_loss(metric: str) -> bool:
     """Whether smaller is better."""
-    return metric == "log_loss"
+    return METRIC[metric].is_loss
+
+
+def metric_label(metric: str) -> str:
+    """Name the metric as people write it: ``log-loss``, ``ROC AUC``."""
+    return METRIC[metric].label
+
+
+def metrics_of(sums: Sums) -> dict[str, NDArray[np.float64]]:
+    """All metrics of sums, by name."""
+    return {name: metric.of(sums) for name, metric in METRIC.items()}
 
 
 Scores = Mapping[str, float]
@@ -185,27 +262,12 @@ def score(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> Scor
     against the rest; with two classes the plain AUC. Where scikit-learn refuses, because the rows
     lack a class, it is the mean over the classes that occur, and NaN if only one does.
     """
-    counts = ClassCounts.of(confusion(probabilities, labels))
-    return {
-        "accuracy": float(counts.accuracy),
-        "precision": float(counts.macro(counts.precision)),
-        "recall": float(counts.macro(counts.recall)),
-        "f1": float(counts.macro(counts.f1)),
-        "roc_auc": _roc_auc(probabilities, labels),
-        "log_loss": float(row_losses(probabilities, labels).mean()),
-    }
-
-
-def row_losses(
-    probabilities: NDArray[np.floating], labels: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Each row's log-loss: minus the natural logarithm of its true class's probability (rows,).
-
-    Clipped by the machine precision of the probabilities' type, so that it is finite.
-    """
-    stated = probabilities[np.arange(len(labels)), labels]
-    precision = np.finfo(stated.dtype).eps
-    return np.asarray(-np.log(np.clip(stated, precision, 1 - precision)))
+    sums = Sums(
+        ClassCounts.of(confusion(probabilities, labels)),
+        area=np.asarray(_roc_auc(probabilities, labels)),
+        loss=np.asarray(row_losses(probabilities, labels).mean()),
+    )
+    return {name: float(value) for name, value in metrics_of(sums).items()}
 
 
 def per_class(
