@@ -10,11 +10,10 @@ from pathlib import Path
 from benchmarks.markdown import table, with_section
 from docs.quoting import REPORTS, ROOT, read_csv, read_json, with_interval
 from foldwise.report.reference import REFERENCES, read_reference
-from foldwise.report.wording import metric_label
 from foldwise.settings import Entry, reference_rows, reference_tables
+from foldwise.stats.scores import METRICS, metric_label
 
 COMPARISON = REPORTS / "comparison"
-METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss")
 
 
 def filled() -> dict[Path, str]:

@@ -15,7 +15,7 @@ _PUBLIC = {
     "foldwise.search.nested": ("MemoryBook", "NestedSearch"),
     "foldwise.search.plan": ("Plan",),
     "foldwise.search.space": ("Space",),
-    "foldwise.search.summary": ("summarise_search",),
+    "foldwise.search.summary": ("outer_estimates",),
     "foldwise.search.trials": ("SearchResult", "Trial"),
     "foldwise.settings": ("Between", "OneOf"),
     "foldwise.stats.scores": ("score",),

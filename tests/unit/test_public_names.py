@@ -31,9 +31,9 @@ NAMES = {
     "StoreError",
     "Trial",
     "archive",
+    "outer_estimates",
     "restore",
     "score",
-    "summarise_search",
 }
 
 
@@ -75,4 +75,4 @@ def test_a_nested_search_needs_the_public_names_alone() -> None:
     )
     result = [*foldwise.NestedSearch(y, plan, space, 3, engine).run()][-1]
     assert np.mean([fold.scores["accuracy"] for fold in result.outer]) > 0.8
-    assert foldwise.summarise_search(result, confidence=0.95).outer["accuracy"].mean > 0.8
+    assert foldwise.outer_estimates(result, confidence=0.95)["accuracy"].mean > 0.8

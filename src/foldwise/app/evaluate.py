@@ -35,6 +35,7 @@ from foldwise.report.tables import (
     per_class_csv,
     predictions_csv,
     roc_csv,
+    with_intervals,
 )
 from foldwise.report.wording import DIGITS, json_text
 from foldwise.runs.lineage import Lineage, lineage
@@ -42,7 +43,7 @@ from foldwise.runs.recorder import Recorder
 from foldwise.search.archive import restore
 from foldwise.search.book import close_attempt, search_lock
 from foldwise.search.engines.batched import LinearClassifier
-from foldwise.search.summary import SearchSummary, summarise_search
+from foldwise.search.summary import Estimates, outer_estimates
 from foldwise.search.trials import SearchResult
 from foldwise.settings import Settings, load_settings
 from foldwise.store.address import project_root
@@ -155,14 +156,13 @@ def _tell_search_files(work: _Work, recorder: Recorder) -> None:
     tell_search_files(
         recorder,
         work.result,
-        _summary(work),
+        _outer(work),
         classes=tuple(map(str, work.info.classes)),
-        startup=work.settings.tune.startup_trials,
     )
 
 
-def _summary(work: _Work) -> SearchSummary:
-    return summarise_search(work.result, confidence=work.settings.evaluate.confidence)
+def _outer(work: _Work) -> Estimates:
+    return outer_estimates(work.result, confidence=work.settings.evaluate.confidence)
 
 
 def _judge(work: _Work) -> Judged:
@@ -185,14 +185,16 @@ def _findings(
     commands = (f"git checkout {commit}", "make repro") if commit else ("make repro",)
     return Findings(
         data=work.info,
-        search=_summary(work),
+        search=work.result,
+        outer=_outer(work),
         holdout=summarise_holdout(
             judged,
             draws=evaluate.bootstrap,
             confidence=evaluate.confidence,
             seed=work.settings.seed,
         ),
-        origin=origin(described.tags, run_id=run_id, model_digest=digest, commands=commands),
+        origin=origin(described.tags, run_id=run_id, model_digest=digest),
+        commands=commands,
         reference=work.reference,
         multiclass=work.settings.tune.multiclass,
     )
@@ -217,9 +219,8 @@ def _tables(findings: Findings, judged: Judged) -> dict[str, bytes]:
 
 
 def _page(work: _Work, findings: Findings, pictures: tuple[Picture, ...]) -> bytes:
-    startup = work.settings.tune.startup_trials
-    of_search = search_pictures(work.result, findings.search, startup=startup)
-    return page.render(page.PageContent(findings, (*of_search, *pictures))).encode()
+    of_search = search_pictures(work.result, findings.outer)
+    return page.render(findings, (*of_search, *pictures)).encode()
 
 
 def _params(work: _Work) -> dict[str, str]:
@@ -231,12 +232,10 @@ def _params(work: _Work) -> dict[str, str]:
 def _metrics(findings: Findings) -> dict[str, float]:
     """The holdout's figures and the outer intervals as MLflow metrics."""
     holdout = findings.holdout
-    metrics = {"holdout_calibration_error": holdout.calibration_error}
-    for metric, interval in holdout.intervals.items():
-        metrics[f"holdout_{metric}"] = holdout.scores[metric]
-        metrics[f"holdout_{metric}_low"] = interval.low
-        metrics[f"holdout_{metric}_high"] = interval.high
-    for metric, estimate in findings.search.outer.items():
+    told = with_intervals(holdout.scores, holdout.intervals)
+    metrics = {f"holdout_{name}": value for name, value in told.items()}
+    metrics["holdout_calibration_error"] = holdout.calibration_error
+    for metric, estimate in findings.outer.items():
         metrics[f"outer_{metric}_low"] = estimate.corrected.low
         metrics[f"outer_{metric}_high"] = estimate.corrected.high
     return {name: round(value, DIGITS) for name, value in metrics.items()}

@@ -32,7 +32,7 @@ from foldwise.runs.recorder import Recorder
 from foldwise.search.archive import archive
 from foldwise.search.book import open_book, search_lock
 from foldwise.search.nested import NestedSearch
-from foldwise.search.summary import summarise_search
+from foldwise.search.summary import outer_estimates
 from foldwise.search.trials import OuterFold, SearchResult
 from foldwise.search.version import search_key
 from foldwise.settings import Settings, load_settings
@@ -76,9 +76,9 @@ def main() -> None:
             Recorder.open(store, described) as recorder,
         ):
             result = _follow(search, recorder, settings, info)
-            summary = summarise_search(result, confidence=settings.evaluate.confidence)
-            tables = search_tables(result, summary)
-            figures = search_figures(result, summary, startup=settings.tune.startup_trials)
+            outer = outer_estimates(result, confidence=settings.evaluate.confidence)
+            tables = search_tables(result, outer)
+            figures = search_figures(result, outer)
             save_all(TUNED, archive(result))
             save(REPORTS, tables)
             save_all(FIGURES, figures)

@@ -31,7 +31,7 @@ from foldwise.search.engines.dask import connected
 from foldwise.search.nested import Book, NestedSearch
 from foldwise.search.plan import Plan
 from foldwise.search.space import Space
-from foldwise.search.summary import SearchSummary
+from foldwise.search.summary import Estimates
 from foldwise.search.trials import OuterFold, SearchResult
 from foldwise.settings import Between, Settings
 from foldwise.solver.fits import SolverOptions
@@ -155,20 +155,18 @@ def save_all(folder: Path, files: Mapping[str, bytes]) -> None:
             path.unlink()
 
 
-def search_tables(result: SearchResult, summary: SearchSummary) -> dict[str, bytes]:
+def search_tables(result: SearchResult, outer: Estimates) -> dict[str, bytes]:
     """The search's files in reports/, by name."""
     return {
-        "tuning.json": json_text(tuning(summary)).encode(),
+        "tuning.json": json_text(tuning(result, outer)).encode(),
         "trials.csv": trials_csv(result).encode(),
         "curve.csv": curve_csv(result).encode(),
     }
 
 
-def search_figures(
-    result: SearchResult, summary: SearchSummary, *, startup: int
-) -> dict[str, bytes]:
+def search_figures(result: SearchResult, outer: Estimates) -> dict[str, bytes]:
     """The search's figures, by file name."""
-    return picture_files(search_pictures(result, summary, startup=startup))
+    return picture_files(search_pictures(result, outer))
 
 
 def tell_fold_figures(recorder: Recorder, fold: OuterFold, classes: Sequence[str]) -> None:
@@ -188,16 +186,14 @@ def tell_files(
 def tell_search_files(
     recorder: Recorder,
     result: SearchResult,
-    summary: SearchSummary,
+    outer: Estimates,
     *,
     classes: Sequence[str],
-    startup: int,
 ) -> None:
     """Put all of a search's tables and figures beside runs that haven't got them."""
     for fold in result.outer:
         tell_fold_figures(recorder, fold, classes)
-    figures = search_figures(result, summary, startup=startup)
-    tell_files(recorder, search_tables(result, summary), figures)
+    tell_files(recorder, search_tables(result, outer), search_figures(result, outer))
 
 
 def _among_figures(files: Mapping[str, bytes]) -> dict[str, bytes]:

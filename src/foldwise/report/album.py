@@ -1,15 +1,17 @@
-"""All pictures of a stage, drawn and described: what is saved, logged and put on the page."""
+"""All pictures of a stage, a line each: what is saved, logged and put on the page."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foldwise.report import figures
+from foldwise.report.figures import holdout as of_holdout
+from foldwise.report.figures import images as of_images
+from foldwise.report.figures import search as of_search
 from foldwise.report.figures.style import drawn
 from foldwise.report.findings import ROC_POINTS, HoldoutSummary, Judged
 from foldwise.report.picture import Picture
-from foldwise.search.summary import SearchSummary
+from foldwise.search.summary import Estimates
 from foldwise.search.trials import OuterFold, SearchResult
 from foldwise.solver.linear import LinearModel
 from foldwise.stats.scores import Rates, confusion, per_class, roc_curve_points
@@ -26,35 +28,22 @@ def data_pictures(
     """Draw the class counts and the first ``examples`` images of each class: ``classes``."""
     counts = np.bincount(labels, minlength=len(classes)).tolist()
     samples = [images[np.flatnonzero(labels == code)[:examples]] for code in range(len(classes))]
-    figure = figures.class_samples(counts, samples, classes, shape)
-    alt = "Number of images of each class, and the first of them."
-    return (drawn("classes", alt, figure, with_svg=False),)
+    figure = of_images.class_samples(counts, samples, classes, shape)
+    return (drawn("classes", figure, with_svg=False),)
 
 
-def search_pictures(
-    result: SearchResult, search: SearchSummary, *, startup: int
-) -> tuple[Picture, ...]:
-    """Draw the search: ``curve`` (the key picture), ``trials`` and ``outer_folds``."""
-    estimate = search.outer[search.metric]
-    at_random = startup if search.space.sampler == "tpe" else search.trials
-    name = next(iter(search.space.ranges))
+def search_pictures(result: SearchResult, outer: Estimates) -> tuple[Picture, ...]:
+    """Draw the search: ``curve`` (the key picture), ``trials`` and ``outer_folds``.
+
+    Each further numeric parameter has a ``curve_`` of its own.
+    """
     return (
-        drawn(
-            "curve",
-            f"Mean inner score against {name} for each outer fold and the final study, and below "
-            f"how much worse each {name} is than the study's best, with one standard error.",
-            figures.inner_curves(result, name),
+        *(
+            drawn(f"curve_{name}" if place else "curve", of_search.inner_curves(result, name))
+            for place, name in enumerate(result.space.ranges)
         ),
-        drawn(
-            "trials",
-            "Inner score of each trial in order, with the best so far, a panel a study.",
-            figures.trial_order(result, startup=at_random),
-        ),
-        drawn(
-            "outer_folds",
-            "Outer and inner score of each outer fold, their optimism, and the mean's interval.",
-            figures.outer_folds(result, corrected=estimate.corrected, pooled=estimate.pooled),
-        ),
+        drawn("trials", of_search.trial_order(result)),
+        drawn("outer_folds", of_search.outer_folds(result, outer[result.metric])),
     )
 
 
@@ -73,45 +62,18 @@ def fold_pictures(fold: OuterFold, classes: Sequence[str]) -> tuple[Picture, ...
 def holdout_pictures(
     holdout: HoldoutSummary, judged: Judged, model: LinearModel
 ) -> tuple[Picture, ...]:
-    """Draw the final model on the holdout.
-
-    ``confusion``, ``roc``, ``class_f1``, ``calibration``, ``confused_pairs``, ``mistakes`` and
-    ``coefficients``.
-    """
+    """Draw the final model on the holdout."""
+    classes, bins = holdout.classes, holdout.bins
     areas = [each.roc_auc for each in holdout.by_class]
+    f1 = [each.f1 for each in holdout.by_class]
+    seen = of_images.coefficient_images(model, classes, judged.shape)
     return (
-        *confusion_and_roc(holdout.confusion, holdout.curves, areas, holdout.classes),
-        drawn(
-            "class_f1",
-            "F1 score of each class with its interval, the hardest class first.",
-            figures.class_f1(
-                [each.f1 for each in holdout.by_class], holdout.f1_intervals, holdout.classes
-            ),
-        ),
-        drawn(
-            "calibration",
-            "Share of correct predictions against the stated confidence, and below the number "
-            "of images at each confidence.",
-            figures.reliability_diagram(holdout.bins, holdout.calibration_error),
-        ),
-        drawn(
-            "confused_pairs",
-            "The pairs of classes most often confused, each with the images taken for the other.",
-            figures.confused_pairs(judged),
-            with_svg=False,
-        ),
-        drawn(
-            "mistakes",
-            "The wrong predictions the model was surest of, with actual and predicted class.",
-            figures.confident_mistakes(judged),
-            with_svg=False,
-        ),
-        drawn(
-            "coefficients",
-            "The coefficients of each class as an image: light pixels speak for the class.",
-            figures.coefficient_images(model, holdout.classes, judged.shape),
-            with_svg=False,
-        ),
+        *confusion_and_roc(holdout.confusion, holdout.curves, areas, classes),
+        drawn("class_f1", of_holdout.class_f1(f1, holdout.f1_intervals, classes)),
+        drawn("calibration", of_holdout.reliability_diagram(bins, holdout.calibration_error)),
+        drawn("confused_pairs", of_images.confused_pairs(judged), with_svg=False),
+        drawn("mistakes", of_images.confident_mistakes(judged), with_svg=False),
+        drawn("coefficients", seen, with_svg=False),
     )
 
 
@@ -125,16 +87,6 @@ def confusion_and_roc(
 ) -> tuple[Picture, ...]:
     """Draw who was taken for whom, and each class's curve: ``confusion`` and ``roc``."""
     return (
-        drawn(
-            "confusion",
-            "Confusion matrix: actual against predicted class, counts and shares of the row.",
-            figures.confusion_matrix(counts, classes),
-            with_svg=with_svg,
-        ),
-        drawn(
-            "roc",
-            "ROC curve of each class against the rest, whole and enlarged at the upper left.",
-            figures.roc_curves(curves, areas, classes),
-            with_svg=with_svg,
-        ),
+        drawn("confusion", of_holdout.confusion_matrix(counts, classes), with_svg=with_svg),
+        drawn("roc", of_holdout.roc_curves(curves, areas, classes), with_svg=with_svg),
     )

@@ -1,11 +1,19 @@
 """The model card: a version's description in Markdown, as MLflow's registry shows it."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from foldwise.report.findings import Findings
-from foldwise.report.wording import limits, metric_label, number, percent, span, value_text
-from foldwise.stats.scores import METRICS
+from foldwise.report.wording import (
+    escaped,
+    limits,
+    markdown_table,
+    number,
+    percent,
+    span,
+    value_text,
+)
+from foldwise.stats.scores import METRICS, metric_label
 
 
 def render(findings: Findings) -> str:
@@ -25,7 +33,7 @@ def render(findings: Findings) -> str:
         f"## Holdout\n\n{_holdout(findings)}",
         f"Each class against the rest:\n\n{_classes(findings)}",
         f"## Origin\n\n{_origin(findings)}",
-        f"## Limits\n\n{_bullets(limits(len(findings.search.folds)))}",
+        f"## Limits\n\n{_bullets(limits(len(findings.search.outer)))}",
     )
     return "\n\n".join(sections) + "\n"
 
@@ -50,100 +58,81 @@ def _data(findings: Findings) -> str:
 
 
 def _outer(findings: Findings) -> str:
-    estimates = findings.search.outer
-    confidence = percent(next(iter(estimates.values())).corrected.confidence, digits=0)
-    header = ("metric", "mean", f"{confidence} corrected", f"{confidence} pooled")
-    rows = [
+    confidence = percent(findings.outer[METRICS[0]].corrected.confidence, digits=0)
+    return markdown_table(
+        ("metric", "mean", f"{confidence} corrected", f"{confidence} pooled"),
         (
-            metric_label(metric),
-            number(each.mean),
-            span(each.corrected),
-            span(each.pooled) if each.pooled else "–",
-        )
-        for metric, each in estimates.items()
-    ]
-    return _table(header, rows)
+            (
+                metric_label(metric),
+                number(each.mean),
+                span(each.corrected),
+                span(each.pooled) if each.pooled else "–",
+            )
+            for metric, each in findings.outer.items()
+        ),
+    )
 
 
 def _folds(findings: Findings) -> str:
-    metric = metric_label(findings.search.metric)
-    header = (
-        "outer fold",
-        *findings.search.values,
-        f"inner {metric}",
-        f"outer {metric}",
-        "outer accuracy",
-    )
-    rows = [
+    search = findings.search
+    label = metric_label(search.metric)
+    scores = (f"inner {label}", f"outer {label}", "outer accuracy")
+    return markdown_table(
+        ("outer fold", *map(escaped, search.final.best.values), *scores),
         (
-            str(fold.fold),
-            *map(value_text, fold.values.values()),
-            number(fold.inner),
-            number(fold.scores[findings.search.metric]),
-            number(fold.scores["accuracy"]),
-        )
-        for fold in findings.search.folds
-    ]
-    return _table(header, rows)
+            (
+                str(fold.fold),
+                *(escaped(value_text(value)) for value in fold.best.values.values()),
+                number(fold.best.mean(search.metric)),
+                number(fold.scores[search.metric]),
+                number(fold.scores["accuracy"]),
+            )
+            for fold in search.outer
+        ),
+    )
 
 
 def _holdout(findings: Findings) -> str:
     holdout, reference = findings.holdout, findings.reference
     confidence = percent(holdout.intervals["accuracy"].confidence, digits=0)
-    header = ["metric", "holdout", f"{confidence} bootstrap"]
-    rows = [
-        [
-            metric_label(metric),
-            number(holdout.scores[metric]),
-            span(holdout.intervals[metric]),
-        ]
-        for metric in METRICS
-    ]
-    if reference:
-        header.append(f"{reference.title}, C = {reference.C}")
-        for row, metric in zip(rows, METRICS, strict=True):
-            row.append(reference.scores[metric])
-    error = f"Calibration error: {number(holdout.calibration_error)}."
-    return f"{_table(header, rows)}\n\n{error}"
+    published = [escaped(f"{reference.title}, C = {reference.C}")] if reference else []
+    table = markdown_table(
+        ("metric", "holdout", f"{confidence} bootstrap", *published),
+        (
+            (
+                metric_label(metric),
+                number(holdout.scores[metric]),
+                span(holdout.intervals[metric]),
+                *([reference.scores[metric]] if reference else []),
+            )
+            for metric in METRICS
+        ),
+    )
+    return f"{table}\n\nCalibration error: {number(holdout.calibration_error)}."
 
 
 def _classes(findings: Findings) -> str:
     holdout = findings.holdout
-    each = zip(holdout.classes, holdout.by_class, holdout.f1_intervals, strict=True)
-    rows = [
+    return markdown_table(
+        ("class", "precision", "recall", "F1", "F1 interval", "images"),
         (
-            name,
-            number(scores.precision),
-            number(scores.recall),
-            number(scores.f1),
-            span(interval),
-            f"{scores.support:,}",
-        )
-        for name, scores, interval in each
-    ]
-    return _table(("class", "precision", "recall", "F1", "F1 interval", "images"), rows)
+            (
+                escaped(name),
+                *map(number, (scores.precision, scores.recall, scores.f1)),
+                span(interval),
+                f"{scores.support:,}",
+            )
+            for name, scores, interval in zip(
+                holdout.classes, holdout.by_class, holdout.f1_intervals, strict=True
+            )
+        ),
+    )
 
 
 def _origin(findings: Findings) -> str:
-    facts = _bullets(f"{name}: {value}" for name, value in findings.origin.facts)
-    commands = "\n".join(findings.origin.commands)
+    facts = _bullets(f"{name}: {value}" for name, value in findings.origin.items())
+    commands = "\n".join(findings.commands)
     return f"{facts}\n\n```\n{commands}\n```"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    rule = "| " + " | ".join(["---"] * len(header)) + " |"
-    lines = (_line(header), rule, *map(_line, rows))
-    return "\n".join(lines)
-
-
-def _line(cells: Sequence[str]) -> str:
-    # MLflow shows tables without any room between their columns.
-    return "| " + "&nbsp;&nbsp; | ".join(map(_cell, cells)) + " |"
-
-
-def _cell(text: str) -> str:
-    # A class may be called anything; a bar would end the cell.
-    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def _bullets(items: Iterable[str]) -> str:

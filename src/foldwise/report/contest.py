@@ -21,8 +21,8 @@ from foldwise.report.figures.contest import ModelCost, accuracy_against_time
 from foldwise.report.figures.style import drawn
 from foldwise.report.findings import ROC_POINTS
 from foldwise.report.picture import Picture
-from foldwise.report.wording import Json, csv_text, rounded, significant, values_text
-from foldwise.settings import Entry, Value
+from foldwise.report.wording import Json, csv_of, rounded, significant, values_text
+from foldwise.settings import Entry
 from foldwise.stats.intervals import Interval, bootstrap_intervals
 from foldwise.stats.paired import Pair, compare_pairs
 from foldwise.stats.scores import (
@@ -112,7 +112,7 @@ def model_report(model: ModelSummary) -> dict[str, Json]:
         **scores,
         f"inner_{model.entry.metric}": rounded(best.mean(model.entry.metric)),
         "inner_accuracy": rounded(best.mean("accuracy")),
-        "best": {name: _plain(value) for name, value in best.values.items()},
+        "best": {name: significant(value) for name, value in best.values.items()},
         "trials": len(result.trials),
         "tuning_rows": model.entry.rows,
         "fit_seconds": round(result.fit_seconds, 1),
@@ -123,56 +123,39 @@ def model_report(model: ModelSummary) -> dict[str, Json]:
 
 def models_csv(models: Sequence[ModelSummary]) -> str:
     """List the classifiers with their holdout scores and times."""
-    header = (
-        "model",
-        "title",
-        "best",
-        *METRICS,
-        "accuracy_low",
-        "accuracy_high",
-        "calibration_error",
-        "fit_seconds",
-        "predict_seconds",
-    )
-    return csv_text(header, (_row(model) for model in models))
+    return csv_of(map(_row, models))
 
 
 def pairs_csv(pairs: Sequence[Pair]) -> str:
     """List McNemar's tests: the rows that one of two got right alone, and the p-values."""
-    header = ("first", "second", "first_only", "second_only", "p_value", "p_value_holm")
-    return csv_text(
-        header,
+    return csv_of(
         (
-            (
-                pair.first,
-                pair.second,
-                pair.test.gained,
-                pair.test.lost,
-                f"{pair.test.p:.3g}",
-                f"{pair.adjusted:.3g}",
-            )
+            {
+                "first": pair.first,
+                "second": pair.second,
+                "first_only": pair.test.gained,
+                "second_only": pair.test.lost,
+                "p_value": f"{pair.test.p:.3g}",
+                "p_value_holm": f"{pair.adjusted:.3g}",
+            }
             for pair in pairs
         ),
+        ("first", "second", "first_only", "second_only", "p_value", "p_value_holm"),
     )
 
 
-def _row(model: ModelSummary) -> tuple[object, ...]:
-    error = model.calibration_error
-    return (
-        model.entry.name,
-        model.entry.title,
-        values_text(model.result.best_trial.values),
-        *(rounded(model.scores[metric]) for metric in METRICS),
-        rounded(model.intervals["accuracy"].low),
-        rounded(model.intervals["accuracy"].high),
-        None if error is None else rounded(error),
-        round(model.result.fit_seconds, 1),
-        round(model.result.predict_seconds, 1),
-    )
-
-
-def _plain(value: Value) -> Value:
-    return significant(value) if isinstance(value, float) else value
+def _row(model: ModelSummary) -> dict[str, object]:
+    return {
+        "model": model.entry.name,
+        "title": model.entry.title,
+        "best": values_text(model.result.best_trial.values),
+        **{metric: model.scores[metric] for metric in METRICS},
+        "accuracy_low": model.intervals["accuracy"].low,
+        "accuracy_high": model.intervals["accuracy"].high,
+        "calibration_error": model.calibration_error,
+        "fit_seconds": round(model.result.fit_seconds, 1),
+        "predict_seconds": round(model.result.predict_seconds, 1),
+    }
 
 
 def model_pictures(model: ModelSummary, classes: Sequence[str]) -> tuple[Picture, ...]:
@@ -196,5 +179,4 @@ def contest_pictures(
         )
         for model in models
     ]
-    alt = "Holdout accuracy of each classifier against the time to fit and to predict."
-    return (drawn("accuracy_time", alt, accuracy_against_time(costs, rows=rows, holdout=holdout)),)
+    return (drawn("accuracy_time", accuracy_against_time(costs, rows=rows, holdout=holdout)),)

@@ -1,13 +1,4 @@
-"""All that figures, tables, card and page show, gathered once.
-
-Images with what a model made of them: who was taken for whom, and how surely.
-
-The holdout in numbers: scores, intervals, classes and curves, computed once.
-
-Where a version comes from: enough to make it again and to see whether it is the same.
-
-All that a version's card and page are made of.
-"""
+"""A version's results, gathered once for card, page and figures: judged holdout, findings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,13 +12,13 @@ from foldwise.report.wording import (
     brief,
     chosen,
     counted,
-    metric_label,
     number,
     percent,
     span,
     values_text,
 )
-from foldwise.search.summary import SearchSummary
+from foldwise.search.summary import Estimates, best_trials, edges
+from foldwise.search.trials import SearchResult
 from foldwise.stats.intervals import Interval, bootstrap_intervals, class_f1_intervals
 from foldwise.stats.scores import (
     ClassScores,
@@ -36,22 +27,13 @@ from foldwise.stats.scores import (
     Scores,
     calibration_error,
     confusion,
+    metric_label,
     per_class,
     predicted_codes,
     reliability,
     roc_curve_points,
     score,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Confusion:
-    """A pair of classes that was confused: ``share`` is of the actual class's rows."""
-
-    actual: int
-    predicted: int
-    rows: int
-    share: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,22 +63,15 @@ class Judged:
         wrong = np.flatnonzero(predicted_codes(self.probabilities) != self.labels)
         return wrong[np.argsort(-confidence[wrong], kind="stable")]
 
-    def mistakes_of(self, pair: Confusion) -> NDArray[np.int64]:
-        """Row numbers of one pair's wrong predictions, the most confident first."""
-        rows = self.mistakes()
-        predicted = predicted_codes(self.probabilities)[rows]
-        return np.asarray(rows[(self.labels[rows] == pair.actual) & (predicted == pair.predicted)])
+    def confusions(self) -> tuple[NDArray[np.int64], ...]:
+        """Row numbers of each confused pair's wrong predictions, the most confident first.
 
-    def confusions(self, count: int) -> tuple[Confusion, ...]:
-        """The ``count`` commonest confusions, the commonest first."""
-        counts = confusion(self.probabilities, self.labels)
-        totals = counts.sum(axis=1)
-        pairs = [(row, column) for row, column in np.argwhere(counts > 0) if row != column]
-        pairs.sort(key=lambda pair: -counts[pair])
-        return tuple(
-            Confusion(int(a), int(p), int(counts[a, p]), float(counts[a, p] / totals[a]))
-            for a, p in pairs[:count]
-        )
+        A pair is an actual and a predicted class; the commonest comes first.
+        """
+        rows = self.mistakes()
+        pairs = np.stack([self.labels[rows], predicted_codes(self.probabilities[rows])], axis=1)
+        each = [rows[(pairs == pair).all(axis=1)] for pair in np.unique(pairs, axis=0)]
+        return tuple(sorted(each, key=len, reverse=True))
 
     def verdict(self, row: int) -> str:
         """Actual class, predicted class and its probability: ``4 → 9 (98.1 %)``.
@@ -167,21 +142,8 @@ def summarise_holdout(
     )
 
 
-_LIBRARY = "library."
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What card and page say of a version's origin: pairs of name and value, and commands."""
-
-    facts: tuple[tuple[str, str], ...]
-    commands: tuple[str, ...]
-
-
-def origin(
-    tags: Mapping[str, str], *, run_id: str = "", model_digest: str = "", commands: tuple[str, ...]
-) -> Origin:
-    """Choose and word what a reader needs of a pipeline run's tags.
+def origin(tags: Mapping[str, str], *, run_id: str = "", model_digest: str = "") -> dict[str, str]:
+    """Choose and word what a reader needs to know of where a version comes from, by name.
 
     Parameters
     ----------
@@ -192,40 +154,22 @@ def origin(
         MLflow's pipeline run.
     model_digest : str
         Of the registered model's numbers.
-    commands : tuple of str
-        What to type to make it again.
     """
-    facts = (
-        ("Git commit", _commit(tags)),
-        ("DVC experiment", tags.get("dvc.experiment", "")),
-        ("MLflow run", run_id),
-        ("Search", _search(tags)),
-        ("Digest of the model", model_digest),
-        ("Digest of the parameters", tags.get("parameters_digest", "")),
-        ("Digest of the development set", tags.get("development_digest", "")),
-        ("Digest of the holdout", tags.get("holdout_digest", "")),
-        ("Versions", _versions(tags)),
-    )
-    return Origin(tuple(fact for fact in facts if fact[1]), commands)
-
-
-def _commit(tags: Mapping[str, str]) -> str:
+    commit, key = tags.get("git.commit", ""), tags.get("search_key", "")
     dirt = {"true": " with uncommitted changes", "unknown": " (changes unknown)"}
-    commit = tags.get("git.commit", "")
-    return commit and commit + dirt.get(tags.get("git.dirty", ""), "")
-
-
-def _search(tags: Mapping[str, str]) -> str:
-    key = tags.get("search_key", "")
-    return key and f"{key}, attempt {tags.get('attempt', '1')}"
-
-
-def _versions(tags: Mapping[str, str]) -> str:
-    return ", ".join(
-        f"{name.removeprefix(_LIBRARY)} {version}"
-        for name, version in sorted(tags.items())
-        if name.startswith(_LIBRARY)
-    )
+    libraries = sorted(name for name in tags if name.startswith("library."))
+    facts = {
+        "Git commit": commit and commit + dirt.get(tags.get("git.dirty", ""), ""),
+        "DVC experiment": tags.get("dvc.experiment", ""),
+        "MLflow run": run_id,
+        "Search": key and f"{key}, attempt {tags.get('attempt', '1')}",
+        "Digest of the model": model_digest,
+        "Digest of the parameters": tags.get("parameters_digest", ""),
+        "Digest of the development set": tags.get("development_digest", ""),
+        "Digest of the holdout": tags.get("holdout_digest", ""),
+        "Versions": ", ".join(f"{n.removeprefix('library.')} {tags[n]}" for n in libraries),
+    }
+    return {name: value for name, value in facts.items() if value}
 
 
 _MODELS = {
@@ -242,13 +186,20 @@ _SAMPLERS = {
 class Findings:
     """One version's data, search, holdout scores and origin; published numbers, if there are.
 
-    ``data_change`` says in a sentence how the data differ from the version before's.
+    Attributes
+    ----------
+    origin : mapping
+        What `origin` chose; ``commands`` is what to type to make the version again.
+    data_change : str
+        How the data differ from the version before's, in a sentence.
     """
 
     data: DataInfo
-    search: SearchSummary
+    search: SearchResult
+    outer: Estimates
     holdout: HoldoutSummary
-    origin: Origin
+    origin: Mapping[str, str]
+    commands: tuple[str, ...]
     multiclass: str
     data_change: str = ""
     reference: Reference | None = None
@@ -256,44 +207,42 @@ class Findings:
     def headline(self) -> str:
         """The result in one line of plain text."""
         scores, spans = self.holdout.scores, self.holdout.intervals
-        accuracy, loss = spans["accuracy"], spans["log_loss"]
+        told = ", ".join(
+            f"{metric_label(metric)} {number(scores[metric])} ({span(spans[metric])})"
+            for metric in ("accuracy", "log_loss")
+        )
         return (
-            f"{self.data.name}: accuracy {number(scores['accuracy'])} "
-            f"({span(accuracy)}), log-loss {number(scores['log_loss'])} "
-            f"({span(loss)}) on {counted(self.holdout.rows, 'held-out image')}; "
-            f"{values_text(self.search.values)}"
+            f"{self.data.name}: {told} on {counted(self.holdout.rows, 'held-out image')}; "
+            f"{values_text(self.search.final.best.values)}"
         )
 
     def procedure(self) -> str:
         """How the model was chosen, in a few sentences."""
-        search, folds, fits = self.search, len(self.search.folds), self.search.fits
-        names = " and ".join(search.values)
+        space, folds, fits = self.search.space, len(self.search.outer), self.search.fits
         ranges = ", ".join(
-            f"{name} over [{each.low:g}, {each.high:g}]"
-            for name, each in search.space.ranges.items()
+            f"{name} over [{each.low:g}, {each.high:g}]" for name, each in space.ranges.items()
         )
         return (
             f"{_MODELS[self.multiclass]} on standardised pixels. Nested cross-validation: "
-            f"{folds} outer folds estimate; within each, {folds - 1} inner folds select {names} "
-            f"by mean {metric_label(search.metric)}, {ranges}, "
-            f"{_SAMPLERS[search.space.sampler]}. A final study over all {folds} "
-            f"parts chose {values_text(search.values)}, with which the final model was fitted on "
-            f"the whole development set. {counted(search.trials, 'trial')}, "
-            f"{counted(fits.distinct, 'distinct fit')}: {fits.converged:,} converged, "
+            f"{folds} outer folds estimate; within each, {folds - 1} inner folds select "
+            f"{' and '.join(space.dimensions)} by mean {metric_label(space.metric)}, {ranges}, "
+            f"{_SAMPLERS[space.sampler]}. A final study over all {folds} "
+            f"parts chose {values_text(self.search.final.best.values)}, with which the final model "
+            f"was fitted on the whole development set. {counted(len(self.search.trials), 'trial')},"
+            f" {counted(fits.distinct, 'distinct fit')}: {fits.converged:,} converged, "
             f"{fits.stalled:,} stalled at the limit of the precision, "
             f"{fits.exhausted:,} exhausted."
         )
 
     def answer(self) -> str:
         """What the search found, with its uncertainty, in two sentences."""
-        search = self.search
-        choices = [fold.values for fold in search.folds]
-        estimate = search.outer[search.metric]
+        choices = [fold.best.values for fold in self.search.outer]
+        estimate = self.outer[self.search.metric]
         interval = estimate.corrected
         return (
             f"All {len(choices)} outer folds choose {chosen(choices)}, the final study "
-            f"{values_text(search.values)}. A model chosen in this way has an outer "
-            f"{metric_label(search.metric)} of {number(estimate.mean)} "
+            f"{values_text(self.search.final.best.values)}. A model chosen in this way has an "
+            f"outer {metric_label(self.search.metric)} of {number(estimate.mean)} "
             f"({percent(interval.confidence, digits=0)} interval {span(interval)}, corrected and "
             "conservative)."
         )
@@ -301,12 +250,12 @@ class Findings:
     def cautions(self) -> tuple[str, ...]:
         """What went wrong quietly, and what to do about it; empty if nothing did."""
         search = self.search
-        edges = {*search.edges, *(name for fold in search.folds for name in fold.edges)}
+        at_edge = {n for best in best_trials(search) for n in edges(best.values, search.space)}
         texts = {
-            f"A chosen {' and '.join(sorted(edges))} lies at an edge of the range: widen it in "
-            "params.yaml.": bool(edges),
+            self.data_change: bool(self.data_change),
+            f"A chosen {' and '.join(sorted(at_edge))} lies at an edge of the range: widen it in "
+            "params.yaml.": bool(at_edge),
             f"{search.fits.exhausted} of {search.fits.distinct} fits ended at tune.max_iter before "
             "they converged: raise it, their scores mislead.": search.fits.exhausted > 0,
         }
-        quiet = tuple(text for text, applies in texts.items() if applies)
-        return (self.data_change, *quiet) if self.data_change else quiet
+        return tuple(text for text, applies in texts.items() if applies)

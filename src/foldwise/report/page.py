@@ -1,7 +1,6 @@
 """The page to read: one self-contained HTML file, with everything a decision needs."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -12,50 +11,37 @@ from foldwise.report.wording import (
     chosen,
     counted,
     limits,
-    metric_label,
     number,
     percent,
     signed,
     span,
     value_text,
 )
-from foldwise.stats.scores import METRICS
+from foldwise.search.summary import optimism
+from foldwise.stats.scores import METRICS, metric_label
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PageContent:
-    """What is on the page.
-
-    Attributes
-    ----------
-    findings : Findings
-    pictures : tuple of Picture
-        All that ``album.search_pictures`` and ``album.holdout_pictures`` give.
-    """
-
-    findings: Findings
-    pictures: tuple[Picture, ...]
-
-    def by_name(self) -> Mapping[str, Picture]:
-        """Pictures by name."""
-        return {picture.name: picture for picture in self.pictures}
-
-
-def render(content: PageContent) -> str:
+def render(findings: Findings, pictures: Iterable[Picture]) -> str:
     """Write the page: no scripts, nothing from the network, so that it opens anywhere.
 
     It must also work inside the sandboxed frame in which MLflow shows HTML artifacts.
+
+    Parameters
+    ----------
+    findings : Findings
+    pictures : iterable of Picture
+        All that ``album.search_pictures`` and ``album.holdout_pictures`` give.
     """
-    findings = content.findings
     return _template().render(
         findings=findings,
         data=findings.data,
         search=findings.search,
+        outer=findings.outer,
         holdout=findings.holdout,
         reference=findings.reference,
-        pictures=content.by_name(),
+        pictures={picture.name: picture for picture in pictures},
         metrics=METRICS,
-        limits=limits(len(findings.search.folds)),
+        limits=limits(len(findings.search.outer)),
     )
 
 
@@ -68,6 +54,16 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for word in (chosen, counted, metric_label, number, percent, signed, span, value_text):
+    for word in (
+        chosen,
+        counted,
+        metric_label,
+        number,
+        optimism,
+        percent,
+        signed,
+        span,
+        value_text,
+    ):
         environment.filters[word.__name__] = word
     return environment.get_template("page.html.j2")

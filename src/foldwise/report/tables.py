@@ -1,50 +1,44 @@
-"""Tables: results in, JSON-able documents and CSV text out; no clock, no run id, no version.
-
-The search as tables: tuning.json, trials.csv, and the curves that ``dvc plots`` draws.
-
-The holdout as tables: evaluation.json, and CSV of predictions, classes, curves and bins.
-"""
+"""The files of reports/: results in, JSON-able documents and CSV text out; no clock, no run id."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.report.findings import HoldoutSummary, Judged
-from foldwise.report.wording import DIGITS, Json, csv_text, rounded, significant
-from foldwise.search.summary import FoldSummary, SearchSummary, curves
-from foldwise.search.trials import SearchResult, Values
-from foldwise.settings import Value
-from foldwise.stats.scores import METRICS, Rates, predicted_codes
+from foldwise.report.wording import DIGITS, Json, csv_of, rounded, significant
+from foldwise.search.summary import Estimates, OuterEstimate, best_trials, curves, edges, optimism
+from foldwise.search.trials import OuterFold, SearchResult, Values
+from foldwise.stats.intervals import Interval
+from foldwise.stats.scores import METRICS, Rates, Scores, predicted_codes
 
 
-def tuning(search: SearchSummary) -> dict[str, Json]:
+def tuning(result: SearchResult, outer: Estimates) -> dict[str, Json]:
     """Tell the search as a JSON document.
 
     Numbers to be compared between revisions stand at the top; ``dvc metrics`` shows these alone,
     because it passes over lists. ``intervals`` and ``folds`` are lists for that reason.
     """
-    folds = [_fold(search, fold) for fold in search.folds]
+    metric, space, best = result.metric, result.space, result.final.best
+    gaps = [optimism(fold, metric) for fold in result.outer]
     return {
-        "metric": search.metric,
-        **_values(search.values),
-        f"inner_{search.metric}": rounded(search.inner),
-        **{f"outer_{metric}": rounded(each.mean) for metric, each in search.outer.items()},
-        "optimism": rounded(float(np.mean([fold.optimism for fold in search.folds]))),
-        "at_edge": bool(search.edges) or any(fold.edges for fold in search.folds),
-        "trials": search.trials,
-        "fits": asdict(search.fits),
-        "range": {n: [each.low, each.high] for n, each in search.space.ranges.items()},
-        "intervals": [_interval(search, metric) for metric in search.outer],
-        "folds": folds,
+        "metric": metric,
+        **_values(best.values),
+        f"inner_{metric}": rounded(best.mean(metric)),
+        **{f"outer_{name}": rounded(each.mean) for name, each in outer.items()},
+        "optimism": rounded(float(np.mean(gaps))),
+        "at_edge": any(edges(each.values, space) for each in best_trials(result)),
+        "trials": len(result.trials),
+        "fits": asdict(result.fits),
+        "range": {name: [each.low, each.high] for name, each in space.ranges.items()},
+        "intervals": [_interval(name, each) for name, each in outer.items()],
+        "folds": [_fold(result, fold) for fold in result.outer],
     }
 
 
-def _interval(search: SearchSummary, metric: str) -> Json:
-    each = search.outer[metric]
-    pooled = each.pooled
+def _interval(metric: str, each: OuterEstimate) -> Json:
     return {
         "metric": metric,
         "mean": rounded(each.mean),
@@ -53,35 +47,25 @@ def _interval(search: SearchSummary, metric: str) -> Json:
         "low": rounded(each.corrected.low),
         "high": rounded(each.corrected.high),
         "method": f"{each.corrected.method}, conservative",
-        "pooled_low": rounded(pooled.low) if pooled else None,
-        "pooled_high": rounded(pooled.high) if pooled else None,
+        "pooled_low": rounded(each.pooled.low) if each.pooled else None,
+        "pooled_high": rounded(each.pooled.high) if each.pooled else None,
     }
 
 
-def _fold(search: SearchSummary, fold: FoldSummary) -> Json:
+def _fold(result: SearchResult, fold: OuterFold) -> Json:
     return {
         "fold": fold.fold,
-        **_values(fold.values),
-        "trial": fold.trial,
-        "at_edge": bool(fold.edges),
-        f"inner_{search.metric}": rounded(fold.inner),
-        "optimism": rounded(fold.optimism),
+        **_values(fold.best.values),
+        "trial": fold.best.number,
+        "at_edge": bool(edges(fold.best.values, result.space)),
+        f"inner_{result.metric}": rounded(fold.best.mean(result.metric)),
+        "optimism": rounded(optimism(fold, result.metric)),
         **{f"outer_{metric}": rounded(fold.scores[metric]) for metric in METRICS},
     }
 
 
-def _cells(value: float | None) -> tuple[float | None, float | None]:
-    if value is None:
-        return None, None
-    return significant(value), rounded(math.log10(value)) if value > 0 else None
-
-
 def _values(values: Values) -> dict[str, Json]:
-    return {n: significant(v) if isinstance(v, float) else v for n, v in values.items()}
-
-
-def _whole(value: Value) -> Value:
-    return repr(value) if isinstance(value, float) else value
+    return {name: significant(value) for name, value in values.items()}
 
 
 def trials_csv(result: SearchResult) -> str:
@@ -89,23 +73,21 @@ def trials_csv(result: SearchResult) -> str:
 
     Values have all their digits, so that a trial can be repeated.
     """
-    names = tuple(result.space.dimensions)
-    header = ("study", "trial", *names, "part", *METRICS, "status", "iterations")
-    return csv_text(
-        header,
-        (
-            (
-                trial.study,
-                trial.number,
-                *(_whole(trial.values[name]) for name in names),
-                fold.part.fold,
-                *(rounded(fold.scores[metric]) for metric in METRICS),
-                fold.facts.get("status"),
-                fold.facts.get("iterations"),
-            )
-            for trial in result.trials
-            for fold in trial.inner
-        ),
+    return csv_of(
+        {
+            "study": trial.study,
+            "trial": trial.number,
+            **{
+                name: repr(value) if isinstance(value, float) else value
+                for name, value in ((name, trial.values[name]) for name in result.space.dimensions)
+            },
+            "part": fold.part.fold,
+            **{metric: fold.scores[metric] for metric in METRICS},
+            "status": fold.facts.get("status"),
+            "iterations": fold.facts.get("iterations"),
+        }
+        for trial in result.trials
+        for fold in trial.inner
     )
 
 
@@ -115,36 +97,48 @@ def curve_csv(result: SearchResult) -> str:
     The first numeric parameter heads the second column; further ones follow in rows of their own.
     ``log10_...`` is for plots whose axis knows no logarithm, such as those of DVC's templates.
     """
-    ranges = result.space.ranges
-    heads = [name for each in ranges for name in (each, f"log10_{each}")]
-    header = ("study", *heads, "inner_score", "worse_than_best", "standard_error")
-    return csv_text(
-        header,
+    names = list(result.space.ranges)
+    heads = [head for name in names for head in (name, f"log10_{name}")]
+    return csv_of(
         (
-            (
-                curve.study,
-                *(cell for of in ranges for cell in _cells(point.value if of == name else None)),
-                rounded(point.score),
-                rounded(point.excess),
-                rounded(point.error),
-            )
-            for name in ranges
+            {
+                "study": curve.study,
+                **dict.fromkeys(heads),
+                name: repr(significant(value)),
+                f"log10_{name}": math.log10(value) if value > 0 else None,
+                "inner_score": score,
+                "worse_than_best": excess,
+                "standard_error": error,
+            }
+            for name in names
             for curve in curves(result, name)
-            for point in curve.points
+            for value, score, excess, error in zip(
+                *(of.tolist() for of in (curve.values, curve.scores, curve.excess, curve.errors)),
+                strict=True,
+            )
         ),
+        ("study", *heads, "inner_score", "worse_than_best", "standard_error"),
     )
 
 
-def evaluation(holdout: HoldoutSummary) -> dict[str, Json]:
-    """Tell the holdout's scores as flat keys, each with its interval: ``accuracy_low``, ..."""
-    scores: dict[str, Json] = {}
-    for metric in METRICS:
-        interval = holdout.intervals[metric]
-        scores[metric] = rounded(holdout.scores[metric])
-        scores[f"{metric}_low"] = rounded(interval.low)
-        scores[f"{metric}_high"] = rounded(interval.high)
+def with_intervals(scores: Scores, intervals: Mapping[str, Interval]) -> dict[str, float]:
+    """Each score that has an interval, and its ends beside it: ``accuracy_low``, ..."""
     return {
-        **scores,
+        f"{metric}{end}": value
+        for metric, interval in intervals.items()
+        for end, value in (
+            ("", scores[metric]),
+            ("_low", interval.low),
+            ("_high", interval.high),
+        )
+    }
+
+
+def evaluation(holdout: HoldoutSummary) -> dict[str, Json]:
+    """Tell the holdout's scores as flat keys, each with its interval."""
+    told = with_intervals(holdout.scores, holdout.intervals)
+    return {
+        **{name: rounded(value) for name, value in told.items()},
         "calibration_error": rounded(holdout.calibration_error),
         "confidence": holdout.intervals[METRICS[0]].confidence,
         "rows": holdout.rows,
@@ -153,32 +147,30 @@ def evaluation(holdout: HoldoutSummary) -> dict[str, Json]:
 
 def predictions_csv(judged: Judged) -> str:
     """List each row's actual and predicted class and the probability of each class."""
-    header = ("row", "label", "predicted", *(f"p_{name}" for name in judged.classes))
-    predicted = predicted_codes(judged.probabilities)
-    return csv_text(
-        header,
-        (
-            (
-                row,
-                judged.classes[judged.labels[row]],
-                judged.classes[predicted[row]],
-                *(f"{value:.{DIGITS}f}" for value in judged.probabilities[row].tolist()),
-            )
-            for row in range(len(predicted))
-        ),
+    names, predicted = judged.classes, predicted_codes(judged.probabilities)
+    columns = [f"p_{name}" for name in names]
+    return csv_of(
+        {
+            "row": row,
+            "label": names[judged.labels[row]],
+            "predicted": names[predicted[row]],
+            **{head: f"{value:.{DIGITS}f}" for head, value in zip(columns, values, strict=True)},
+        }
+        for row, values in enumerate(judged.probabilities.tolist())
     )
 
 
 def confusion_csv(holdout: HoldoutSummary) -> str:
     """List the confusion matrix, a cell a row: its images and their share of the actual class."""
-    counts, names = holdout.confusion, holdout.classes
-    totals = np.maximum(counts.sum(axis=1), 1)
-    return csv_text(
-        ("actual", "predicted", "images", "share"),
-        (
-            (names[actual], names[predicted], images, rounded(float(images / totals[actual])))
-            for (actual, predicted), images in np.ndenumerate(counts)
-        ),
+    names, totals = holdout.classes, np.maximum(holdout.confusion.sum(axis=1), 1)
+    return csv_of(
+        {
+            "actual": names[actual],
+            "predicted": names[predicted],
+            "images": images,
+            "share": float(images / totals[actual]),
+        }
+        for (actual, predicted), images in np.ndenumerate(holdout.confusion)
     )
 
 
@@ -187,32 +179,26 @@ def mistakes_csv(holdout: HoldoutSummary) -> str:
 
     Sorted by cell, so that it doesn't say which row was which.
     """
-    counts, names = holdout.confusion, holdout.classes
-    return csv_text(
-        ("actual", "predicted"),
+    names = holdout.classes
+    return csv_of(
         (
-            (names[actual], names[predicted])
-            for (actual, predicted), images in np.ndenumerate(counts)
+            {"actual": names[actual], "predicted": names[predicted]}
+            for (actual, predicted), images in np.ndenumerate(holdout.confusion)
             for _ in range(images if actual != predicted else 0)
         ),
+        ("actual", "predicted"),
     )
 
 
 def per_class_csv(holdout: HoldoutSummary) -> str:
     """List each class's scores, F1 with its interval."""
-    header = ("class", "precision", "recall", "f1", "f1_low", "f1_high", "roc_auc", "support")
-    rows = zip(holdout.classes, holdout.by_class, holdout.f1_intervals, strict=True)
-    return csv_text(
-        header,
+    each = zip(holdout.classes, holdout.by_class, holdout.f1_intervals, strict=True)
+    return csv_of(
         (
-            (
-                name,
-                *map(rounded, (each.precision, each.recall, each.f1)),
-                *map(rounded, (interval.low, interval.high, each.roc_auc)),
-                each.support,
-            )
-            for name, each, interval in rows
+            {"class": name, **asdict(scores), "f1_low": interval.low, "f1_high": interval.high}
+            for name, scores, interval in each
         ),
+        ("class", "precision", "recall", "f1", "f1_low", "f1_high", "roc_auc", "support"),
     )
 
 
@@ -221,14 +207,15 @@ def roc_csv(holdout: HoldoutSummary) -> str:
 
     The area under the means is the macro-averaged one.
     """
-    header = ("class", "false_positive_rate", "true_positive_rate", "mean_true_positive_rate")
-    return csv_text(
-        header,
-        (
-            (name, *map(rounded, point))
-            for name, (false, true) in zip(holdout.classes, holdout.curves, strict=True)
-            for point in zip(false, true, _mean_true(false, holdout.curves), strict=True)
-        ),
+    return csv_of(
+        {
+            "class": name,
+            "false_positive_rate": false,
+            "true_positive_rate": true,
+            "mean_true_positive_rate": mean,
+        }
+        for name, rates in zip(holdout.classes, holdout.curves, strict=True)
+        for false, true, mean in zip(*rates, _mean_true(rates[0], holdout.curves), strict=True)
     )
 
 
@@ -240,17 +227,4 @@ def _mean_true(false: NDArray[np.float64], curves: Sequence[Rates]) -> NDArray[n
 
 def calibration_csv(holdout: HoldoutSummary) -> str:
     """List the reliability table."""
-    header = ("confidence", "accuracy", "rows", "low", "high")
-    return csv_text(
-        header,
-        (
-            (
-                rounded(each.confidence),
-                rounded(each.accuracy),
-                each.rows,
-                rounded(each.low),
-                rounded(each.high),
-            )
-            for each in holdout.bins
-        ),
-    )
+    return csv_of(holdout.bins, ("confidence", "accuracy", "rows", "low", "high"))

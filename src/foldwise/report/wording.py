@@ -1,42 +1,24 @@
-"""How numbers and names are written for people, and how much is shown.
-
-How metrics and numbers are worded, the same in figures, card and page.
-
-What the figures do not say: the limits that card and page state in the same words.
-
-Tables as text: rounded, ordered and ended the same way every time, so that re-runs agree.
-"""
+"""How numbers, names and tables are written: worded for people, in files always the same."""
 
 import csv
 import io
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from fractions import Fraction
+from typing import Any
 
 from foldwise.search.trials import Values
 from foldwise.settings import Value
 from foldwise.stats.intervals import Interval
-
-_METRICS = {
-    "accuracy": "accuracy",
-    "precision": "precision",
-    "recall": "recall",
-    "f1": "F1",
-    "roc_auc": "ROC AUC",
-    "log_loss": "log-loss",
-}
-_UNITS = {"log_loss": "nats per image"}
-
-
-def metric_label(metric: str) -> str:
-    """Name the metric as people write it: ``log-loss``, ``ROC AUC``."""
-    return _METRICS.get(metric, metric)
+from foldwise.stats.scores import METRIC, metric_label
 
 
 def axis_label(prefix: str, metric: str) -> str:
     """Give an axis title with the unit where there is one: ``Inner log-loss (nats per image)``."""
-    unit = _UNITS.get(metric)
+    unit = METRIC[metric].unit
     return f"{prefix} {metric_label(metric)}".strip() + (f" ({unit})" if unit else "")
 
 
@@ -113,9 +95,9 @@ The intervals are conditional on the partition that the seed gave. Folds are shu
 related images, those by one writer say, may stand on both sides of a fold: new writers can be
 harder.
 
-The best C depends on the number of training rows: the final C is chosen by fits on {outer} of
-them, each outer fold's C by fits on {inner}. How far apart these C's lie also tells how finely the
-search looked: it is no interval for the best one.
+The best values depend on the number of training rows: the final ones are chosen by fits on {outer}
+of them, each outer fold's by fits on {inner}. How far apart they lie also tells how finely the
+search looked: it is no interval for the best ones.
 
 The corrected interval of the outer mean (Nadeau and Bengio) is conservative. The pooled one takes
 all rows as independent and leaves out that the folds share training rows.
@@ -133,6 +115,25 @@ def limits(folds: int) -> tuple[str, ...]:
     return tuple(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
+# The dot of "www." makes a link, any other is a dot.
+_MARKUP = re.compile(r"[!$&*:<>@[\\\]_`|~]|(?<=www)\.", re.IGNORECASE)
+
+
+def escaped(name: str) -> str:
+    """Write a name of any content for Markdown, so that nothing in it is markup or a link.
+
+    As character references, which every renderer leaves alone: not all know backslashes.
+    """
+    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", " ".join(name.split()))
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Write a Markdown table; names among the cells must be ``escaped``."""
+    # MLflow shows tables without any room between their columns.
+    lines = [f"| {'&nbsp;&nbsp; | '.join(cells)} |" for cells in (header, *rows)]
+    return "\n".join([lines[0], f"| {' | '.join(['---'] * len(header))} |", *lines[1:]])
+
+
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
 DIGITS = 6
@@ -144,9 +145,9 @@ def rounded(value: float) -> float | None:
     return None if math.isnan(value) else round(float(value), DIGITS) + 0.0  # no -0.0
 
 
-def significant(value: float) -> float:
-    """Round a ``C`` to six significant digits, whatever its size."""
-    return float(f"{value:.6g}")
+def significant(value: Value) -> Value:
+    """Round a parameter's value to six significant digits, whatever its size, if it is a float."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def json_text(document: Mapping[str, Json]) -> str:
@@ -154,10 +155,27 @@ def json_text(document: Mapping[str, Json]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Write rows as CSV with a header; quoted where needed, lines end with a newline everywhere."""
+def csv_of(rows: Iterable[object], columns: Sequence[str] = ()) -> str:
+    """Write mappings or dataclasses as CSV: floats as scores, quoted where needed.
+
+    Lines end with a newline everywhere. What must keep other digits than a score is given as text.
+
+    Parameters
+    ----------
+    rows : iterable of mapping or dataclass
+    columns : sequence of str
+        Their order; by default the first row's, so that it is needed where there may be no row.
+    """
+    told = [_cells(row) for row in rows]
     stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
+    writer = csv.DictWriter(stream, columns or list(told[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(told)
     return stream.getvalue()
+
+
+def _cells(row: Any) -> dict[str, object]:
+    named = (
+        {each.name: getattr(row, each.name) for each in fields(row)} if is_dataclass(row) else row
+    )
+    return {name: rounded(v) if isinstance(v, float) else v for name, v in named.items()}

@@ -1,28 +1,15 @@
-"""What a finished search says: studies in short, curves over C, the outer estimates with intervals.
+"""What a finished search says: the outer estimates with intervals, and each study as a curve."""
 
-The search in numbers: every figure that tables, card and page show, computed once.
-
-A study as a curve over C: mean inner score, and how far each C lies from the study's best.
-"""
-
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.search.space import Space
-from foldwise.search.trials import (
-    FitCounts,
-    OuterFold,
-    SearchResult,
-    Study,
-    Trial,
-    Values,
-    number_of,
-)
+from foldwise.search.trials import OuterFold, SearchResult, Study, Trial, Values, number_of
 from foldwise.stats.intervals import Interval, corrected_interval, pooled_interval
-from foldwise.stats.scores import METRICS, Scores, is_loss, predicted_codes, row_losses
+from foldwise.stats.scores import METRIC, METRICS, is_loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,87 +32,28 @@ class OuterEstimate:
     pooled: Interval | None
 
 
-@dataclass(frozen=True, slots=True)
-class FoldSummary:
-    """One outer fold: what it chose, and what that came to.
-
-    ``edges`` names the parameters whose value lies at an end of its range.
-    """
-
-    fold: int
-    values: Values
-    trial: int
-    edges: tuple[str, ...]
-    inner: float
-    scores: Scores
-    optimism: float
+Estimates = Mapping[str, OuterEstimate]
+"""The outer estimate of each metric, by name."""
 
 
-@dataclass(frozen=True, slots=True)
-class SearchSummary:
-    """The whole search; ``inner`` is the final study's best mean inner score."""
-
-    metric: str
-    space: Space
-    outer: Mapping[str, OuterEstimate]
-    folds: tuple[FoldSummary, ...]
-    values: Values
-    trial: int
-    edges: tuple[str, ...]
-    inner: float
-    trials: int
-    fits: FitCounts
-
-
-def summarise_search(result: SearchResult, *, confidence: float) -> SearchSummary:
-    """Estimates with intervals, each fold's choice, and the counts.
-
-    Parameters
-    ----------
-    result : SearchResult
-    confidence : float
-        Of all intervals, in (0, 1).
-    """
-    best = result.final.best
-    return SearchSummary(
-        metric=result.metric,
-        space=result.space,
-        outer={metric: _estimate(result, metric, confidence) for metric in METRICS},
-        folds=tuple(_fold(fold, result.space) for fold in result.outer),
-        values=best.values,
-        trial=best.number,
-        edges=edges(best.values, result.space),
-        inner=best.mean(result.metric),
-        trials=len(result.trials),
-        fits=result.fits,
-    )
+def outer_estimates(result: SearchResult, *, confidence: float) -> Estimates:
+    """Each metric's mean over the outer folds; all intervals with ``confidence``, in (0, 1)."""
+    return {metric: _estimate(result, metric, confidence) for metric in METRICS}
 
 
 def _estimate(result: SearchResult, metric: str, confidence: float) -> OuterEstimate:
     values = [fold.scores[metric] for fold in result.outer]
-    of_row = _OF_ROW.get(metric)
-    rows = np.concatenate([of_row(fold) for fold in result.outer]) if of_row else None
+    of_rows = METRIC[metric].of_rows
+    pooled = None
+    if of_rows:
+        rows = [of_rows(fold.predictions.values, fold.labels) for fold in result.outer]
+        pooled = pooled_interval(np.concatenate(rows), confidence)
     return OuterEstimate(
         mean=float(np.mean(values)),
         spread=float(np.std(values, ddof=1)),
         corrected=corrected_interval(values, confidence),
-        pooled=None if rows is None else pooled_interval(rows, confidence),
+        pooled=pooled,
     )
-
-
-def _right(fold: OuterFold) -> NDArray[np.float64]:
-    return np.asarray(predicted_codes(fold.predictions.values) == fold.labels, dtype=np.float64)
-
-
-def _losses(fold: OuterFold) -> NDArray[np.float64]:
-    return row_losses(fold.predictions.values, fold.labels)
-
-
-# The metrics that are a mean over rows, so that their rows can be pooled.
-_OF_ROW: Mapping[str, Callable[[OuterFold], NDArray[np.float64]]] = {
-    "accuracy": _right,
-    "log_loss": _losses,
-}
 
 
 def edges(values: Values, space: Space, *, share: float = 0.02) -> tuple[str, ...]:
@@ -137,86 +65,64 @@ def edges(values: Values, space: Space, *, share: float = 0.02) -> tuple[str, ..
     )
 
 
-def _fold(fold: OuterFold, space: Space) -> FoldSummary:
-    return FoldSummary(
-        fold=fold.fold,
-        values=fold.best.values,
-        trial=fold.best.number,
-        edges=edges(fold.best.values, space),
-        inner=fold.best.mean(space.metric),
-        scores=fold.scores,
-        optimism=optimism(fold, space.metric),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class CurvePoint:
-    """One trial on its study's curve.
-
-    Attributes
-    ----------
-    value : float
-        Of the curve's parameter.
-    score : float
-        Mean over the inner folds.
-    excess : float
-        Mean over the inner folds of the *paired* difference from the best trial, counted so that
-        worse is positive: 0 at the best.
-    error : float
-        Standard error of that mean: standard deviation of the differences (ddof 1) over the square
-        root of their number. Much smaller than the error of the score itself, because hard parts
-        are hard at every value.
-    """
-
-    value: float
-    score: float
-    excess: float
-    error: float
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """One study's trials sorted by one parameter."""
-
-    study: Study
-    best: CurvePoint
-    points: tuple[CurvePoint, ...]
-
-    @property
-    def fold(self) -> int | None:
-        """Number of its outer fold; None for the final study."""
-        return self.study.fold
-
-
-def curves(result: SearchResult, name: str) -> tuple[Curve, ...]:
-    """Give the outer studies' curves over a numeric parameter by fold, then the final study's."""
-    best = (*(fold.best for fold in result.outer), result.final.best)
-    return tuple(_curve(result, each, name) for each in best)
-
-
 def optimism(fold: OuterFold, metric: str) -> float:
     """How much better the fold's inner score is than its outer score; negative if it is worse."""
     inner, outer = fold.best.mean(metric), fold.scores[metric]
     return outer - inner if is_loss(metric) else inner - outer
 
 
+def best_trials(result: SearchResult) -> tuple[Trial, ...]:
+    """The best trial of each study: the outer folds', then the final one's."""
+    return (*(fold.best for fold in result.outer), result.final.best)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """One study's trials sorted by one numeric parameter; the arrays have an entry a trial.
+
+    Attributes
+    ----------
+    study : Study
+    best : int
+        Place of the best trial.
+    values : float64 array (trials,)
+        Of the parameter, ascending.
+    scores : float64 array (trials,)
+        Means over the inner folds.
+    excess : float64 array (trials,)
+        Means over the inner folds of the *paired* difference from the best trial, counted so that
+        worse is positive: 0 at the best.
+    errors : float64 array (trials,)
+        Standard errors of these means: standard deviation of the differences (ddof 1) over the
+        square root of their number. Much smaller than the error of the score itself, because hard
+        parts are hard at every value.
+    """
+
+    study: Study
+    best: int
+    values: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    excess: NDArray[np.float64]
+    errors: NDArray[np.float64]
+
+
+def curves(result: SearchResult, name: str) -> tuple[Curve, ...]:
+    """Give the outer studies' curves over a numeric parameter by fold, then the final study's."""
+    return tuple(_curve(result, best, name) for best in best_trials(result))
+
+
 def _curve(result: SearchResult, best: Trial, name: str) -> Curve:
-    trials = result.study_trials(best.study)
-    points = [_point(trial, best, name, result.metric) for trial in trials]
-    points.sort(key=lambda point: point.value)
-    return Curve(best.study, _point(best, best, name, result.metric), tuple(points))
-
-
-def _point(trial: Trial, best: Trial, name: str, metric: str) -> CurvePoint:
-    scores, reference = _inner(trial, metric), _inner(best, metric)
-    worse = scores - reference if is_loss(metric) else reference - scores
-    return CurvePoint(
-        value=number_of(trial.values, name),
-        score=trial.mean(metric),
-        excess=float(worse.mean()),
-        error=float(worse.std(ddof=1) / np.sqrt(len(worse))),
+    trials = sorted(
+        result.study_trials(best.study), key=lambda trial: number_of(trial.values, name)
     )
-
-
-def _inner(trial: Trial, metric: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    return np.array([fold.scores[metric] for fold in trial.inner])
+    place = [trial.number for trial in trials].index(best.number)
+    inner = np.array([[fold.scores[result.metric] for fold in trial.inner] for trial in trials])
+    worse = inner - inner[place] if is_loss(result.metric) else inner[place] - inner
+    return Curve(
+        study=best.study,
+        best=place,
+        values=np.array([number_of(trial.values, name) for trial in trials]),
+        scores=inner.mean(axis=1),
+        excess=worse.mean(axis=1),
+        errors=worse.std(axis=1, ddof=1) / np.sqrt(inner.shape[1]),
+    )

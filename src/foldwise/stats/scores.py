@@ -198,9 +198,7 @@ def row_losses(
     return np.asarray(-np.log(np.clip(stated, precision, 1 - precision)))
 
 
-def row_hits(
-    probabilities: NDArray[np.float64], labels: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def row_hits(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
     """1 for each row that was predicted right, 0 for the others (rows,)."""
     return np.asarray(predicted_codes(probabilities) == labels, dtype=np.float64)
 

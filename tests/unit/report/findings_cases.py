@@ -5,7 +5,7 @@ import numpy as np
 from foldwise.data.dataset import DataInfo
 from foldwise.report.findings import Findings, HoldoutSummary, Judged, origin, summarise_holdout
 from foldwise.report.reference import Reference
-from foldwise.search.summary import SearchSummary, summarise_search
+from foldwise.search.summary import Estimates, outer_estimates
 from foldwise.search.trials import SearchResult
 from foldwise.solver.linear import LinearModel
 from foldwise.stats.scores import METRICS
@@ -63,9 +63,9 @@ def make_linear(judged: Judged) -> LinearModel:
     )
 
 
-def make_search_summary(result: SearchResult | None = None) -> SearchSummary:
-    """The summary of a small search."""
-    return summarise_search(result or make_result(), confidence=0.95)
+def make_estimates(result: SearchResult | None = None) -> Estimates:
+    """The outer estimates of a small search."""
+    return outer_estimates(result or make_result(), confidence=0.95)
 
 
 def make_holdout_summary(judged: Judged) -> HoldoutSummary:
@@ -75,7 +75,7 @@ def make_holdout_summary(judged: Judged) -> HoldoutSummary:
 
 def make_findings(name: str = "toy", judged: Judged | None = None) -> Findings:
     """Findings of a three-fold search and 90 held-out images."""
-    judged = judged or make_judged()
+    judged, result = judged or make_judged(), make_result()
     data = DataInfo(
         name=name,
         classes=tuple(judged.classes),
@@ -87,8 +87,10 @@ def make_findings(name: str = "toy", judged: Judged | None = None) -> Findings:
     )
     return Findings(
         data=data,
-        search=make_search_summary(),
+        search=result,
+        outer=make_estimates(result),
         holdout=make_holdout_summary(judged),
-        origin=origin(TAGS, run_id="b0b" * 10, model_digest="4d" * 32, commands=("make repro",)),
+        origin=origin(TAGS, run_id="b0b" * 10, model_digest="4d" * 32),
+        commands=("make repro",),
         multiclass="multinomial",
     )

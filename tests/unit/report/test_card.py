@@ -1,6 +1,8 @@
 """The model card reads well where MLflow shows it."""
 
+import html
 import math
+import re
 from dataclasses import replace
 from itertools import pairwise
 
@@ -18,13 +20,31 @@ def test_the_first_line_is_plain_text_and_no_heading_is_of_the_first_level() -> 
 
 
 def test_every_table_row_has_as_many_cells_as_its_header() -> None:
-    """A class name with a bar in it would break the table."""
-    judged = make_judged(("a|b", "c", "d"))
-    text = card.render(make_findings(judged=judged)).replace("\\|", "")
+    """A class name with a bar or a line's end in it would break the table."""
+    judged = make_judged(("a|b", "c\nd", "e"))
+    text = card.render(make_findings(judged=judged))
     tables = [block for block in text.split("\n\n") if block.startswith("|")]
     assert len(tables) == 4
     for table in tables:
         assert len({line.count("|") for line in table.splitlines()}) == 1
+
+
+def test_a_class_name_is_text_and_never_markup() -> None:
+    """Nobody's browser asks a foreign server because of what a class is called."""
+    names = (
+        "![p](http://elsewhere/p.png)",
+        "<img src=//elsewhere>",
+        "[a](javascript:b) `c` www.elsewhere *d* __e__ ~~f~~ &lt;",
+    )
+    text = card.render(make_findings(judged=make_judged(names)))
+    rows = [line for line in text.splitlines() if "elsewhere" in line]
+    assert len(rows) == len(names)
+    for row, name in zip(rows, names, strict=True):
+        cell = row.split("&nbsp;&nbsp; |")[0].removeprefix("| ")
+        assert html.unescape(cell) == name
+        rest = re.sub(r"&#\d+;", "", cell)
+        assert not set(rest) & set("!<>[]`*_~:&|")
+        assert "www." not in rest
 
 
 def test_columns_stand_apart_where_nothing_keeps_them_apart() -> None:
@@ -76,10 +96,10 @@ def test_the_procedure_says_how_c_was_drawn_and_what_was_fitted() -> None:
 
 
 def test_limits_tell_the_shares_of_the_rows() -> None:
-    """With six folds the procedure trains on 5/6, and outer folds choose C on 2/3."""
+    """With six folds the procedure trains on 5/6, and outer folds choose on 2/3."""
     text = " ".join(limits(6))
     assert "trained on 5/6 of the development rows" in text
-    assert "each outer fold's C by fits on 2/3" in text
+    assert "each outer fold's by fits on 2/3" in text
 
 
 def test_other_data_than_the_version_befores_are_the_first_caution() -> None:

@@ -9,16 +9,18 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from foldwise.report import figures, page
+from foldwise.report import page
 from foldwise.report.album import data_pictures, fold_pictures, holdout_pictures, search_pictures
+from foldwise.report.figures.search import inner_curves, trial_order
+from foldwise.report.figures.style import png, svg
 from foldwise.report.picture import Picture, picture_files
 from tests.factories import make_outer_fold, make_result
 from tests.unit.report.findings_cases import (
+    make_estimates,
     make_findings,
     make_holdout_summary,
     make_judged,
     make_linear,
-    make_search_summary,
 )
 
 LETTERS = tuple("abcdefghijklmnopqrstuvwxyz")
@@ -54,14 +56,14 @@ def test_the_holdout_can_be_drawn_whatever_the_data(case: str) -> None:
 def test_the_search_can_be_drawn_whatever_its_size(folds: int, metric: str) -> None:
     """More folds than colours, losses and scores."""
     result = make_result(folds=folds, metric=metric)
-    names = [each.name for each in search_pictures(result, make_search_summary(result), startup=2)]
+    names = [each.name for each in search_pictures(result, make_estimates(result))]
     assert names == ["curve", "trials", "outer_folds"]
 
 
 def test_trials_off_the_scale_are_marked_at_its_edge() -> None:
     """The scale leaves out the worst: they must not seem never to have been made."""
     result = make_result(folds=3, trials=10)
-    figure = figures.trial_order(result, startup=2)
+    figure = trial_order(result)
     low, high = figure.axes[0].get_ylim()
     outside = [trial for trial in result.trials if not low <= trial.mean("log_loss") <= high]
     marked = [
@@ -75,7 +77,7 @@ def test_trials_off_the_scale_are_marked_at_its_edge() -> None:
 
 def test_the_lowest_panel_of_each_column_has_its_numbers() -> None:
     """Seven studies fill four columns: the last one's only panel stands in the first row."""
-    figure = figures.trial_order(make_result(folds=6), startup=2)
+    figure = trial_order(make_result(folds=6))
     figure.draw_without_rendering()
     numbered = [bool(axes.xaxis.get_tick_params()["labelbottom"]) for axes in figure.axes]
     assert numbered == [False] * 3 + [True] * 4
@@ -103,7 +105,7 @@ def test_pictures_come_out_the_same_each_time(drawn: tuple[Picture, ...]) -> Non
 
 def test_the_page_has_all_its_pictures(drawn: tuple[Picture, ...]) -> None:
     """A picture that the page wants and nobody draws would be an error, not a gap."""
-    html = page.render(page.PageContent(make_findings(), drawn))
+    html = page.render(make_findings(), drawn)
     assert all(picture.data_uri in html for picture in drawn)
 
 
@@ -115,11 +117,11 @@ def test_pictures_say_in_words_what_they_show(drawn: tuple[Picture, ...]) -> Non
         assert picture.data_uri.startswith("data:image/")
 
 
-@pytest.mark.parametrize("write", [figures.png, figures.svg])
+@pytest.mark.parametrize("write", [png, svg])
 def test_drawing_leaves_matplotlibs_settings_alone(write: Callable[[Figure], bytes]) -> None:
     """The style belongs to our figures, not to whoever imports us."""
     before = dict(mpl.rcParams)
-    write(figures.inner_curves(make_result(), "C"))
+    write(inner_curves(make_result(), "C"))
     assert dict(mpl.rcParams) == before
 
 
@@ -134,6 +136,6 @@ def _all_pictures() -> tuple[Picture, ...]:
     judged = make_judged()
     result = make_result()
     return (
-        *search_pictures(result, make_search_summary(result), startup=2),
+        *search_pictures(result, make_estimates(result)),
         *holdout_pictures(make_holdout_summary(judged), judged, make_linear(judged)),
     )

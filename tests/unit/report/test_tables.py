@@ -20,13 +20,13 @@ from foldwise.report.tables import (
     trials_csv,
     tuning,
 )
-from foldwise.report.wording import csv_text, json_text, rounded
+from foldwise.report.wording import csv_of, json_text, rounded
 from foldwise.stats.scores import METRICS
 from tests.factories import make_result
 from tests.unit.report.findings_cases import (
+    make_estimates,
     make_holdout_summary,
     make_judged,
-    make_search_summary,
 )
 
 AWKWARD = ('a,"b"', "c\nd", "é")
@@ -63,7 +63,7 @@ def test_the_curve_has_one_best_point_a_study() -> None:
 
 def test_dvc_compares_the_headline_figures_alone() -> None:
     """DVC passes over lists: what stands at the top is what `dvc metrics diff` shows."""
-    document = tuning(make_search_summary())
+    document = tuning(make_result(), make_estimates())
     shown = {key for key, value in document.items() if not isinstance(value, list)}
     assert {f"outer_{metric}" for metric in METRICS} <= shown
     assert {"C", "inner_log_loss", "at_edge", "trials", "fits"} <= shown
@@ -72,8 +72,7 @@ def test_dvc_compares_the_headline_figures_alone() -> None:
 
 def test_tuning_tells_each_fold_and_both_intervals() -> None:
     """One entry a fold and a metric; the corrected interval says that it is conservative."""
-    summary = make_search_summary()
-    document = json.loads(json_text(tuning(summary)))
+    document = json.loads(json_text(tuning(make_result(), make_estimates())))
     assert [fold["fold"] for fold in document["folds"]] == [0, 1, 2]
     assert [each["metric"] for each in document["intervals"]] == list(METRICS)
     for each in document["intervals"]:
@@ -168,7 +167,7 @@ def test_the_same_results_give_the_same_text() -> None:
     """Re-runs must come out byte-identical, or every run would look like a change."""
     first, second = (
         (
-            json_text(tuning(make_search_summary())),
+            json_text(tuning(make_result(), make_estimates())),
             trials_csv(make_result()),
             json_text(evaluation(make_holdout_summary(make_judged()))),
             per_class_csv(make_holdout_summary(make_judged())),
@@ -187,7 +186,14 @@ def test_what_is_no_number_is_null_and_zero_has_no_sign() -> None:
 
 def test_csv_lines_end_alike_everywhere() -> None:
     """No carriage returns: they would make a difference between systems."""
-    assert csv_text(("a", "b"), [(1, "x")]) == "a,b\n1,x\n"
+    assert csv_of([{"a": 1, "b": "x"}]) == "a,b\n1,x\n"
+
+
+def test_a_table_without_rows_keeps_its_head() -> None:
+    """A perfect model makes no mistakes; DVC reads the columns all the same."""
+    judged = make_judged(rows=6)
+    judged.probabilities[:] = np.eye(3)[judged.labels]
+    assert mistakes_csv(make_holdout_summary(judged)) == "actual,predicted\n"
 
 
 def _rows(text: str) -> Iterator[dict[str, str]]:

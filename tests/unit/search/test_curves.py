@@ -16,18 +16,15 @@ def test_there_is_a_curve_for_each_study_and_the_final_one_is_last() -> None:
     result = make_result(folds=4, trials=5)
     drawn = curves(result, "C")
     assert [curve.study for curve in drawn] == [*(outer(fold) for fold in range(4)), FINAL]
-    assert all(len(curve.points) == 5 for curve in drawn)
+    assert all(len(curve.values) == 5 for curve in drawn)
 
 
 def test_points_rise_in_c_and_the_best_one_has_no_excess() -> None:
     """The best C is not worse than itself, and no C is better."""
     for curve in curves(make_result(trials=6), "C"):
-        assert [point.value for point in curve.points] == sorted(
-            point.value for point in curve.points
-        )
-        assert curve.best.excess == curve.best.error == 0.0
-        assert curve.best in curve.points
-        assert all(point.excess >= 0 for point in curve.points)
+        assert list(curve.values) == sorted(curve.values)
+        assert curve.excess[curve.best] == curve.errors[curve.best] == 0.0
+        assert all(curve.excess >= 0)
 
 
 @pytest.mark.parametrize("metric", ["log_loss", "accuracy"])
@@ -35,15 +32,15 @@ def test_excess_is_the_difference_of_the_mean_scores(metric: str) -> None:
     """Pairing changes the error, never the difference; worse is positive for every metric."""
     result = make_result(trials=5, metric=metric)
     for curve in curves(result, "C"):
-        for point in curve.points:
-            assert point.excess == pytest.approx(abs(point.score - curve.best.score))
+        gaps = np.abs(curve.scores - curve.scores[curve.best])
+        assert curve.excess == pytest.approx(gaps)
 
 
 def test_what_all_inner_folds_share_does_not_count_as_error() -> None:
     """A hard part is as hard at every C: differences that agree have no standard error."""
-    point = curves(make_result(folds=5), "C")[0].points[0]
-    assert point.excess > 0
-    assert point.error == pytest.approx(0, abs=1e-12)
+    curve = curves(make_result(folds=5), "C")[0]
+    assert curve.excess[0] > 0
+    assert curve.errors[0] == pytest.approx(0, abs=1e-12)
 
 
 def test_the_error_is_the_standard_error_of_the_paired_differences() -> None:
@@ -51,11 +48,11 @@ def test_the_error_is_the_standard_error_of_the_paired_differences() -> None:
     result = _with_noise()
     for curve in curves(result, "C"):
         trials = {trial.values["C"]: trial for trial in result.study_trials(curve.study)}
-        best = _losses(trials[curve.best.value])
-        for point in curve.points:
-            differences = _losses(trials[point.value]) - best
+        best = _losses(trials[float(curve.values[curve.best])])
+        for value, error in zip(curve.values, curve.errors, strict=True):
+            differences = _losses(trials[float(value)]) - best
             expected = differences.std(ddof=1) / np.sqrt(len(differences))
-            assert point.error == pytest.approx(expected)
+            assert error == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("loss", "sign"), [(0.40, 1), (0.20, -1)])

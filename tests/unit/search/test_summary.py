@@ -1,37 +1,35 @@
 """The summary's figures follow from the search's results alone."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from foldwise.search.summary import summarise_search
+from foldwise.search.summary import edges
 from foldwise.stats.scores import METRICS
 from tests.factories import make_result, make_trial, outer
-from tests.unit.report.findings_cases import make_search_summary
+from tests.unit.report.findings_cases import make_estimates
 
 
 def test_the_outer_mean_is_the_mean_of_the_folds_and_lies_in_its_interval() -> None:
     """Each metric's estimate is what one would get by hand."""
     result = make_result(folds=4)
-    summary = make_search_summary(result)
+    outer = make_estimates(result)
     for metric in METRICS:
         values = [fold.scores[metric] for fold in result.outer]
-        estimate = summary.outer[metric]
+        estimate = outer[metric]
         assert estimate.mean == pytest.approx(np.mean(values))
         assert estimate.corrected.low <= estimate.mean <= estimate.corrected.high
 
 
 def test_only_means_over_rows_are_pooled() -> None:
     """Macro averages and ranks have no value for a single row."""
-    outer = make_search_summary().outer
+    outer = make_estimates()
     assert {metric for metric, each in outer.items() if each.pooled} == {"accuracy", "log_loss"}
 
 
 def test_pooled_accuracy_is_centred_on_the_share_of_right_rows() -> None:
     """All outer parts together are the rows that are pooled."""
     result = make_result(folds=3)
-    pooled = make_search_summary(result).outer["accuracy"].pooled
+    pooled = make_estimates(result)["accuracy"].pooled
     right = np.concatenate(
         [fold.predictions.values.argmax(axis=1) == fold.labels for fold in result.outer]
     )
@@ -43,7 +41,6 @@ def test_a_choice_near_an_end_of_the_range_is_told() -> None:
     """The reference report's smallest sample won, and nothing said so."""
     result = make_result()
     edge = make_trial(outer(1), 9, C=9.9)
-    folds = tuple(replace(fold, best=edge) if fold.fold == 1 else fold for fold in result.outer)
-    summary = summarise_search(replace(result, outer=folds), confidence=0.9)
-    assert [fold.edges for fold in summary.folds] == [(), ("C",), ()]
-    assert summary.edges == ()
+    best = [edge if fold.fold == 1 else fold.best for fold in result.outer]
+    assert [edges(each.values, result.space) for each in best] == [(), ("C",), ()]
+    assert edges(result.final.best.values, result.space) == ()

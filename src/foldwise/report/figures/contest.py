@@ -35,7 +35,11 @@ def accuracy_against_time(models: Sequence[ModelCost], *, rows: int, holdout: in
         Development rows fitted and holdout rows predicted.
     """
     best = max(models, key=lambda model: model.accuracy)
-    figure = canvas(f"Most accurate: {best.title}, {percent(best.accuracy, digits=2)}", 4.6)
+    figure = canvas(
+        f"Most accurate: {best.title}, {percent(best.accuracy, digits=2)}",
+        "Holdout accuracy of each classifier against the time to fit and to predict.",
+        4.6,
+    )
     left, right = figure.subplots(1, 2, sharey=True)
     _draw(left, models, [model.fit_seconds for model in models])
     _draw(right, models, [model.predict_seconds for model in models])

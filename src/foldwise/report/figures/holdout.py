@@ -1,11 +1,4 @@
-"""Figures of the holdout: confusion, ROC curves, calibration.
-
-Confusion matrix: counts and row shares, with the mistakes on a colour scale of their own.
-
-ROC curves, one class against the rest, with the corner that matters enlarged.
-
-Reliability diagram: whether the probabilities can be taken at their word.
-"""
+"""Figures of the holdout: confusion, ROC curves, classes one by one, calibration."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,12 +7,23 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
 from foldwise.palette import FOLD_COLOURS
-from foldwise.report.figures.style import BLUE, FAINT, INK, MUTED, canvas, fit_labels, shown, styled
+from foldwise.report.figures.style import (
+    BLUE,
+    FAINT,
+    INK,
+    MUTED,
+    canvas,
+    class_rows,
+    fit_labels,
+    percentages,
+    shown,
+    styled,
+)
 from foldwise.report.wording import counted, percent
+from foldwise.stats.intervals import Interval
 from foldwise.stats.scores import Rates, ReliabilityBin
 
 _DETAILED = 12
@@ -35,18 +39,15 @@ def confusion_matrix(counts: NDArray[np.int64], classes: Sequence[str]) -> Figur
     The diagonal would drown the rest on a common scale: correct predictions are blue, mistakes
     orange, each by its share of the row; both darken with the share, so grey prints work too.
     """
-    classes = shown(classes)
-    totals = counts.sum(axis=1, keepdims=True)
-    shares = counts / np.maximum(totals, 1)
-    wrong = int(counts.sum() - np.trace(counts))
-    correct = percent(1 - wrong / counts.sum(), digits=2)
+    classes, rows = shown(classes), counts.sum()
+    wrong = int(rows - np.trace(counts))
     figure = canvas(
-        f"{correct} correct, {counted(wrong, 'mistake')} of {counts.sum():,}",
+        f"{percent(1 - wrong / rows, digits=2)} correct, {counted(wrong, 'mistake')} of {rows:,}",
+        "Confusion matrix: actual against predicted class, counts and shares of the row.",
         min(6.6, 1.6 + 0.9 * len(classes)),
     )
     axes = figure.subplots()
-    _draw_cells(axes, shares)
-    _write_cells(axes, counts, shares)
+    _draw_cells(axes, counts)
     axes.set_xticks(range(len(classes)), classes)
     axes.set_yticks(range(len(classes)), classes)
     fit_labels(axes, classes)
@@ -56,30 +57,20 @@ def confusion_matrix(counts: NDArray[np.int64], classes: Sequence[str]) -> Figur
     return figure
 
 
-def _draw_cells(axes: Axes, shares: NDArray[np.float64]) -> None:
-    diagonal = np.eye(len(shares), dtype=bool)
-    worst = max(float(shares[~diagonal].max()), 1e-9)
-    axes.imshow(
-        np.ma.masked_array(shares, ~diagonal), aspect="auto", cmap="Blues", norm=Normalize(0, 1.3)
-    )
-    axes.imshow(
-        np.ma.masked_array(shares, diagonal),
-        aspect="auto",
-        cmap="Oranges",
-        norm=Normalize(0, worst * 1.2),
-    )
-
-
-def _write_cells(axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
+def _draw_cells(axes: Axes, counts: NDArray[np.int64]) -> None:
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     diagonal, detailed = np.eye(len(shares), dtype=bool), len(shares) <= _DETAILED
-    darkest = np.where(diagonal, 1.0, max(float(shares[~diagonal].max()), 1e-9))
+    worst = max(float(shares[~diagonal].max()), 1e-9)
+    for cells, colours, top in ((diagonal, "Blues", 1.3), (~diagonal, "Oranges", worst * 1.2)):
+        masked = np.ma.masked_array(shares, ~cells)
+        axes.imshow(masked, aspect="auto", cmap=colours, norm=Normalize(0, top))
     for row, column in np.argwhere(counts > 0) if len(shares) <= _WRITTEN else ():
-        share = f"\n{percent(shares[row, column])}" if detailed else ""
-        is_dark = shares[row, column] > 0.75 * darkest[row, column]
+        share = shares[row, column]
+        is_dark = share > 0.75 * (1.0 if row == column else worst)
         axes.text(
             column,
             row,
-            f"{counts[row, column]:,}{share}",
+            f"{counts[row, column]:,}" + (f"\n{percent(share)}" if detailed else ""),
             ha="center",
             va="center",
             fontsize=8.5 if detailed else 7,
@@ -107,7 +98,9 @@ def roc_curves(curves: Sequence[Rates], areas: Sequence[float], classes: Sequenc
     classes = shown(classes)
     hardest = np.argsort(areas, kind="stable")
     figure = canvas(
-        f"ROC AUC {np.nanmean(areas):.4f} (macro); hardest class: {classes[hardest[0]]}", 4.6
+        f"ROC AUC {np.nanmean(areas):.4f} (macro); hardest class: {classes[hardest[0]]}",
+        "ROC curve of each class against the rest, whole and enlarged at the upper left.",
+        4.6,
     )
     whole, corner = figure.subplots(1, 2)
     for rank, code in reversed(list(enumerate(hardest))):
@@ -155,6 +148,34 @@ def _corner(curves: Sequence[Rates]) -> float:
     return next(edge for edge in (0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if max(bends) <= edge)
 
 
+@styled
+def class_f1(
+    scores: Sequence[float], intervals: Sequence[Interval], classes: Sequence[str]
+) -> Figure:
+    """F1 of each class with its interval, the hardest class on top; dotted: their mean."""
+    order = np.argsort(scores, kind="stable")
+    names = [shown(classes)[code] for code in order]
+    figure = canvas(
+        f"F1 {np.mean(scores):.3f} (macro); hardest class: {names[0]}",
+        "F1 score of each class with its interval, the hardest class first.",
+        1.2 + 0.3 * len(classes),
+    )
+    axes = figure.subplots()
+    for row, code in enumerate(order):
+        low, high = intervals[code].low, intervals[code].high
+        axes.barh(row, high - low, left=low, height=0.6, color=BLUE, alpha=0.3)
+        axes.plot([scores[code]] * 2, [row - 0.3, row + 0.3], color=BLUE, linewidth=2.5)
+        axes.text(scores[code], row, f" {scores[code]:.3f}", va="center", fontsize=9, color=INK)
+    axes.axvline(float(np.mean(scores)), color=MUTED, linewidth=1, linestyle=":")
+    class_rows(axes, names)
+    low, high = min(each.low for each in intervals), max(each.high for each in intervals)
+    margin = 0.03 * (high - low) or 0.01
+    axes.set_xlim(low - margin, high + margin)
+    confidence = percent(intervals[0].confidence, digits=0)
+    axes.set_xlabel(f"F1 score (bar: {confidence} bootstrap interval; dotted: mean)")
+    return figure
+
+
 _DEVIATIONS = 1.96
 
 
@@ -171,24 +192,23 @@ def reliability_diagram(bins: Sequence[ReliabilityBin], error: float) -> Figure:
     """
     gap = sum(each.rows * (each.confidence - each.accuracy) for each in bins)
     word = "too sure of itself" if gap > 0 else "too careful"
-    figure = canvas(f"Calibration error {error:.4f}; on the whole {word}", 6.0)
+    figure = canvas(
+        f"Calibration error {error:.4f}; on the whole {word}",
+        "Share of correct predictions against the stated confidence, and below the number "
+        "of images at each confidence.",
+        6.0,
+    )
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     _draw_bins(above, bins)
-    for each in bins:
-        below.bar(
-            each.low,
-            each.rows,
-            width=each.high - each.low,
-            align="edge",
-            color=BLUE,
-            edgecolor="white",
-        )
+    lows, highs = np.array([(each.low, each.high) for each in bins]).T
+    rows = [each.rows for each in bins]
+    below.bar(lows, rows, width=highs - lows, align="edge", color=BLUE, edgecolor="white")
     below.set_yscale("log")
     below.set_ylim(bottom=0.7)  # a bin of one image stays visible
     below.set_ylabel("Images (log)")
     below.set_xlabel("Confidence: probability of the predicted class")
-    below.set_xlim(min(each.low for each in bins), 1)
-    below.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+    below.set_xlim(lows.min(), 1)
+    percentages(below.xaxis)
     return figure
 
 
@@ -204,7 +224,7 @@ def _draw_bins(axes: Axes, bins: Sequence[ReliabilityBin]) -> None:
     axes.plot(confidence, accuracy, "o", color=BLUE, markersize=6)
     axes.set_ylim(0, 1.02)
     axes.set_ylabel("Share predicted correctly (with 95 % interval)")
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+    percentages(axes.yaxis)
 
 
 def _wilson(

@@ -1,13 +1,4 @@
-"""Figures that show images: samples, coefficients, mistakes.
-
-Rows of numbers as pictures, whatever shape the data says its images have.
-
-Figures with a row for each class: how well it is predicted, and what it looks like.
-
-Coefficients as images: which pixels speak for a class, and which against it.
-
-Mistakes to look at: the most confident ones, and the pairs most often confused.
-"""
+"""Figures that show images, whatever their shape: samples, coefficients, mistakes."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -21,19 +12,19 @@ from numpy.typing import NDArray
 
 from foldwise.report.figures.style import (
     BLUE,
-    INK,
     MUTED,
     SIGNED,
     bare,
     canvas,
+    class_rows,
     literal,
+    panels,
     shown,
     styled,
 )
 from foldwise.report.findings import Judged
 from foldwise.report.wording import brief, counted, percent
 from foldwise.solver.linear import LinearModel
-from foldwise.stats.intervals import Interval
 
 Shape = tuple[int, ...]
 
@@ -84,37 +75,6 @@ def _is_picture(shape: Shape) -> bool:
 
 
 @styled
-def class_f1(
-    scores: Sequence[float], intervals: Sequence[Interval], classes: Sequence[str]
-) -> Figure:
-    """F1 of each class with its interval, the hardest class on top; dotted: their mean."""
-    classes = shown(classes)
-    order = np.argsort(scores, kind="stable")
-    confidence = intervals[0].confidence
-    figure = canvas(
-        f"F1 {np.mean(scores):.3f} (macro); hardest class: {classes[order[0]]}",
-        1.2 + 0.3 * len(classes),
-    )
-    axes = figure.subplots()
-    for row, code in enumerate(order):
-        low, high = intervals[code].low, intervals[code].high
-        axes.barh(row, high - low, left=low, height=0.6, color=BLUE, alpha=0.3)
-        axes.plot([scores[code]] * 2, [row - 0.3, row + 0.3], color=BLUE, linewidth=2.5)
-        axes.text(scores[code], row, f" {scores[code]:.3f}", va="center", fontsize=9, color=INK)
-    axes.axvline(float(np.mean(scores)), color=MUTED, linewidth=1, linestyle=":")
-    axes.set_yticks(range(len(classes)), [classes[code] for code in order])
-    axes.set_ylim(len(classes) - 0.5, -0.5)
-    lows, highs = [each.low for each in intervals], [each.high for each in intervals]
-    margin = 0.03 * (max(highs) - min(lows)) or 0.01
-    axes.set_xlim(min(lows) - margin, max(highs) + margin)
-    axes.set_ylabel("Class")
-    axes.set_xlabel(
-        f"F1 score (bar: {percent(confidence, digits=0)} bootstrap interval; dotted: mean)"
-    )
-    return figure
-
-
-@styled
 def class_samples(
     counts: Sequence[int],
     samples: Sequence[NDArray[np.uint8]],
@@ -129,7 +89,11 @@ def class_samples(
         Images in the development set.
     samples : one uint8 array (examples, features) a class
     """
-    figure = canvas(f"{sum(counts):,} images of {len(classes)} classes", 1.0 + 0.5 * len(classes))
+    figure = canvas(
+        f"{sum(counts):,} images of {len(classes)} classes",
+        "Number of images of each class, and the first of them.",
+        1.0 + 0.5 * len(classes),
+    )
     classes = shown(classes)
     left, right = figure.subplots(1, 2, width_ratios=[3, 5])
     _draw_counts(left, counts, classes)
@@ -146,9 +110,7 @@ def _draw_counts(axes: Axes, counts: Sequence[int], classes: Sequence[str]) -> N
     for row, count in enumerate(counts):
         axes.text(count, row, f" {count:,}", va="center", fontsize=9)
     axes.set_xlim(0, 1.2 * max(counts))
-    axes.set_yticks(range(len(classes)), list(classes))
-    axes.set_ylim(len(classes) - 0.5, -0.5)
-    axes.set_ylabel("Class")
+    class_rows(axes, classes)
     axes.set_xlabel("Images in the development set")
     axes.locator_params(axis="x", nbins=4)
     axes.xaxis.set_major_formatter("{x:,.0f}")
@@ -168,22 +130,20 @@ def coefficient_images(model: LinearModel, classes: Sequence[str], shape: Shape)
     classes = shown(classes)
     titles = list(classes) if len(classes) > 2 else [f"{classes[1]} against {classes[0]}"]
     columns = min(_COLUMNS, len(titles))
-    rows = ceil(len(titles) / columns)
     limit = float(np.quantile(np.abs(model.coefficients), 0.995)) or 1.0
     figure = canvas(
         "What the model looks for: light pixels for the class, dark against",
-        max(2.8, 0.6 + (0.3 + 1.2 * tallness(shape)) * rows),
+        "The coefficients of each class as an image: light pixels speak for the class.",
+        max(2.8, 0.6 + (0.3 + 1.2 * tallness(shape)) * ceil(len(titles) / columns)),
     )
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes in panels[len(titles) :]:
-        axes.set_axis_off()
-    for axes, title, weights in zip(panels, titles, model.coefficients, strict=False):
+    grid = panels(figure, len(titles), columns)
+    for axes, title, weights in zip(grid, titles, model.coefficients, strict=True):
         draw_signed(axes, weights, shape, limit)
         axes.set_title(title, loc="center")
     scale = ScalarMappable(Normalize(-limit, limit), SIGNED)
     figure.colorbar(
         scale,
-        ax=list(panels),
+        ax=grid,
         location="right",
         shrink=0.95,
         aspect=30,
@@ -197,16 +157,17 @@ def coefficient_images(model: LinearModel, classes: Sequence[str], shape: Shape)
 @styled
 def confident_mistakes(judged: Judged, *, columns: int = 6, rows: int = 4) -> Figure:
     """Show the wrong predictions the model was surest of: actual → predicted (probability)."""
-    shown = judged.mistakes()[: columns * rows]
-    rows = max(1, ceil(len(shown) / columns))
-    title = "Surest mistakes: actual → predicted (probability)" if len(shown) else "No mistakes"
-    verdicts = [judged.verdict(int(row)) for row in shown]
+    mistakes = judged.mistakes()[: columns * rows]
+    verdicts = [judged.verdict(int(row)) for row in mistakes]
     lines = max((verdict.count("\n") for verdict in verdicts), default=0)
-    figure = canvas(title, 0.6 + (1.55 + 0.17 * lines) * rows)
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes in panels[len(shown) :]:
-        axes.set_axis_off()
-    for axes, row, verdict in zip(panels, shown, verdicts, strict=False):
+    figure = canvas(
+        "Surest mistakes: actual → predicted (probability)" if verdicts else "No mistakes",
+        "The wrong predictions the model was surest of, with actual and predicted class.",
+        0.6 + (1.55 + 0.17 * lines) * max(1, ceil(len(mistakes) / columns)),
+    )
+    for axes, row, verdict in zip(
+        panels(figure, len(mistakes), columns), mistakes, verdicts, strict=True
+    ):
         draw_image(axes, judged.images[row], judged.shape)
         axes.set_title(literal(verdict), loc="center", fontsize=9.5)
     return figure
@@ -215,23 +176,27 @@ def confident_mistakes(judged: Judged, *, columns: int = 6, rows: int = 4) -> Fi
 @styled
 def confused_pairs(judged: Judged, *, pairs: int = 6, examples: int = 8) -> Figure:
     """Show the commonest confusions, each with its number and the surest of its images."""
-    common = judged.confusions(pairs)
-    rows = max(1, len(common))
-    title = (
-        "Commonest confusions: actual → predicted (share of the actual class)"
-        if common
-        else "No confusions"
+    common = judged.confusions()[:pairs]
+    title = "Commonest confusions: actual → predicted (share of the actual class)"
+    figure = canvas(
+        title if common else "No confusions",
+        "The pairs of classes most often confused, each with the images taken for the other.",
+        0.6 + 0.95 * max(1, len(common)),
     )
-    figure = canvas(title, 0.6 + 0.95 * rows)
-    grid = figure.subplots(rows, examples + 1, squeeze=False)
+    grid = figure.subplots(max(1, len(common)), examples + 1, squeeze=False)
     for axes in grid.ravel():
         axes.set_axis_off()
-    for line, pair in zip(grid, common, strict=False):
-        actual, predicted = (brief(judged.classes[c]) for c in (pair.actual, pair.predicted))
-        text = f"{actual} → {predicted}\n{counted(pair.rows, 'image')}\n{percent(pair.share)}"
-        line[0].text(0, 0.5, literal(text), va="center", transform=line[0].transAxes)
-        for axes, row in zip(line[1:], judged.mistakes_of(pair), strict=False):
+    for line, rows in zip(grid, common, strict=False):
+        line[0].text(0, 0.5, _pair(judged, rows), va="center", transform=line[0].transAxes)
+        for axes, row in zip(line[1:], rows, strict=False):
             draw_image(axes, judged.images[row], judged.shape)
             sure = percent(float(judged.probabilities[row].max()), digits=0)
             axes.set_title(sure, loc="center", fontsize=9)
     return figure
+
+
+def _pair(judged: Judged, rows: NDArray[np.int64]) -> str:
+    actual, predicted = judged.labels[rows[0]], judged.probabilities[rows[0]].argmax()
+    share = len(rows) / np.count_nonzero(judged.labels == actual)
+    names = " → ".join(brief(judged.classes[code]) for code in (actual, predicted))
+    return literal(f"{names}\n{counted(len(rows), 'image')}\n{percent(share)}")

@@ -3,12 +3,15 @@
 import io
 from collections.abc import Callable, Sequence
 from functools import wraps
+from math import ceil
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 from matplotlib.typing import RcKeyType
 
 from foldwise.report.picture import Picture
@@ -68,9 +71,12 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return drawn
 
 
-def canvas(title: str, height: float, *, width: float = WIDTH) -> Figure:
-    """Empty figure (inches) with its message as title, top left."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+def canvas(title: str, alt: str, height: float) -> Figure:
+    """Empty figure (inches) with its message as title, top left.
+
+    ``alt`` says what it shows to those who can't see it; it ends in a stop.
+    """
+    figure = Figure(figsize=(WIDTH, height), layout="constrained", label=alt)
     figure.suptitle(title, x=0.01, ha="left", color=INK)
     return figure
 
@@ -85,11 +91,11 @@ def svg(figure: Figure) -> bytes:
     return _saved(figure, "svg", {"Date": None, "Creator": None})
 
 
-def drawn(name: str, alt: str, figure: Figure, *, with_svg: bool = True) -> Picture:
-    """Save a figure as a picture; its headline is added to ``alt``, which must end in a stop."""
+def drawn(name: str, figure: Figure, *, with_svg: bool = True) -> Picture:
+    """Save a figure as a picture; its words are what it shows, and its headline."""
     return Picture(
         name=name,
-        alt=f"{alt} {figure.get_suptitle()}.".replace(r"\$", "$"),
+        alt=f"{figure.get_label()} {figure.get_suptitle()}.".replace(r"\$", "$"),
         png=png(figure),
         svg=svg(figure) if with_svg else None,
     )
@@ -109,6 +115,28 @@ def bare(axes: Axes) -> None:
     axes.grid(visible=False)
     for spine in axes.spines.values():
         spine.set_visible(False)
+
+
+def panels(figure: Figure, count: int, columns: int, *, shared: bool = False) -> list[Axes]:
+    """``count`` axes in rows of ``columns``, on one scale if ``shared``."""
+    grid = figure.subplots(
+        ceil(count / columns) or 1, columns, squeeze=False, sharex=shared, sharey=shared
+    ).ravel()
+    for axes in grid[count:]:
+        axes.remove()
+    return list(grid[:count])
+
+
+def percentages(axis: Axis) -> None:
+    """Label an axis of shares in per cent."""
+    axis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+
+
+def class_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Give each class a row, the first on top."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_ylabel("Class")
 
 
 def literal(text: str) -> str:
