@@ -1,0 +1,61 @@
+"""Pictures come out the same each time, and drawing them leaves no trace."""
+
+import subprocess
+import sys
+
+import matplotlib as mpl
+import pytest
+
+from foldwise.report import page
+from foldwise.report.album import holdout_pictures, search_pictures
+from foldwise.report.picture import Picture, picture_files
+from tests.factories import make_result
+from tests.unit.report.findings_cases import (
+    make_estimates,
+    make_findings,
+    make_holdout_summary,
+    make_judged,
+    make_linear,
+)
+
+
+@pytest.fixture(scope="module", name="rendered")
+def _rendered() -> tuple[Picture, ...]:
+    return _all_pictures()
+
+
+def test_pictures_come_out_the_same_each_time(rendered: tuple[Picture, ...]) -> None:
+    """No date and no random identifiers: otherwise every run would look like a change."""
+    before, files = dict(mpl.rcParams), picture_files(rendered)
+    assert all(file.startswith((b"\x89PNG", b"<?xml")) for file in files.values())
+    assert files == picture_files(_all_pictures())
+    assert dict(mpl.rcParams) == before, "the style belongs to our figures, not to who imports us"
+
+
+def test_the_page_has_all_its_pictures(rendered: tuple[Picture, ...]) -> None:
+    """A picture that the page wants and nobody draws would be an error, not a gap."""
+    html = page.render(make_findings(), rendered)
+    assert all(picture.data_uri in html for picture in rendered)
+
+
+def test_pictures_say_in_words_what_they_show(rendered: tuple[Picture, ...]) -> None:
+    """The description ends in the figure's own headline."""
+    for picture in rendered:
+        assert len(picture.alt) > 40
+        assert picture.alt.endswith(".")
+        assert picture.data_uri.startswith("data:image/")
+
+
+def test_no_window_system_and_no_global_figures_are_touched() -> None:
+    """Figures are plain objects: pyplot, which keeps them all, is never imported."""
+    code = "import sys, foldwise.report.album; print('matplotlib.pyplot' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "False"
+
+
+def _all_pictures() -> tuple[Picture, ...]:
+    judged, result = make_judged(), make_result()
+    return (
+        *search_pictures(result, make_estimates(result)),
+        *holdout_pictures(make_holdout_summary(judged), judged, make_linear(judged)),
+    )
