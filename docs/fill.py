@@ -50,7 +50,7 @@ def _results() -> str:
             f"| {metric_label(metric)} "
             f"| {each['mean']:.4f} ({each['low']:.4f} to {each['high']:.4f}) "
             f"| {evaluation[metric]:.4f} ({evaluation[f'{metric}_low']:.4f} to "
-            f"{evaluation[f'{metric}_high']:.4f}) | {published.scores[metric]} |"
+            f"{evaluation[f'{metric}_high']:.4f}) | {published.scores.get(metric, '–')} |"
         )
     chosen = sorted(fold["C"] for fold in tuning["folds"])
     lines += [

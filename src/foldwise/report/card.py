@@ -103,7 +103,7 @@ def _holdout(findings: Findings) -> str:
                 metric_label(metric),
                 number(holdout.scores[metric]),
                 span(holdout.intervals[metric]),
-                *([reference.scores[metric]] if reference else []),
+                *([reference.scores.get(metric, "–")] if reference else []),
             )
             for metric in METRICS
         ),

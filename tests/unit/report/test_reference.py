@@ -31,6 +31,14 @@ def test_numbers_are_shown_as_they_were_published(tmp_path: Path) -> None:
     assert (found.C, found.f1) == ("0.59", ("0.9", "0.80"))
 
 
+def test_a_report_need_not_have_all_metrics(tmp_path: Path) -> None:
+    """Nobody's file must change because we score one more."""
+    entry = {**ENTRY, "scores": {"accuracy": "0.92"}}
+    found = read_reference("toy", 2, written(tmp_path, {"toy": entry}))
+    assert found is not None
+    assert found.scores == {"accuracy": "0.92"}
+
+
 def test_no_file_and_no_entry_are_no_numbers(tmp_path: Path) -> None:
     assert read_reference("toy", 2, tmp_path / "reference.json") is None
     assert read_reference("toy", 2, written(tmp_path, {"mnist": {}})) is None
@@ -43,7 +51,7 @@ def test_no_file_and_no_entry_are_no_numbers(tmp_path: Path) -> None:
         {"toy": "0.92"},
         {"toy": {**ENTRY, "more": 1}},
         {"toy": {**ENTRY, "C": 0.59}},
-        {"toy": {**ENTRY, "scores": {"accuracy": "0.92"}}},
+        {"toy": {**ENTRY, "scores": {"acuracy": "0.92"}}},
         {"toy": {**ENTRY, "scores": dict.fromkeys(METRICS, 0.92)}},
         {"toy": {**ENTRY, "f1": ["0.9"]}},
     ],
