@@ -15,14 +15,13 @@ from tests.unit.report.findings_cases import (
     make_linear,
 )
 
-LETTERS = tuple("abcdefghijklmnopqrstuvwxyz")
+LETTERS = tuple("abcdefghijklmn")
 
 
 pytestmark = pytest.mark.usefixtures("sketched")
 
 
 SHAPES: dict[str, tuple[tuple[str, ...], tuple[int, ...]]] = {
-    "digits": (tuple("0123456789"), (8, 8)),
     "two classes": (("no", "yes"), (4, 4)),
     "letters, wide": (LETTERS, (3, 7)),
     "no picture, long names": (("an ankle boot that is brown", "T-shirt/top", "$\\frac$"), (12,)),
