@@ -12,6 +12,7 @@ import skops.io
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from foldwise.errors import StoreError
+from foldwise.registry.evidence import evidence_digest
 from foldwise.registry.registration import register
 from foldwise.registry.snapshot import Version
 from foldwise.registry.stored_model import fetch_files, files_digest, read_model
@@ -224,6 +225,14 @@ def test_a_commit_of_this_repository_passes_unless_it_was_dirty(shared_store: St
 def reseal(store: Store, version: Version) -> Version:
     """What a forger with access to the store would do: make the digest fit."""
     return retagged(version, "bytes_digest", files_digest(stored_folder(store, version)))
+
+
+def test_evidence_that_a_later_version_wrote_verifies(store: Store, version: Version) -> None:
+    """What is digested are the bytes stored, so a field that nobody here knows changes nothing."""
+    path = stored_folder(store, version) / "evidence.json"
+    path.write_bytes(path.read_bytes().replace(b"{", b'{"a_new_field":1,', 1))
+    told = retagged(reseal(store, version), "evidence_digest", evidence_digest(path.read_bytes()))
+    assert verify(store, told, HOLDOUT, SETTINGS).holds
 
 
 def test_an_untrusted_type_is_never_constructed(store: Store, version: Version) -> None:
