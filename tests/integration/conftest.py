@@ -38,7 +38,7 @@ def no_outside_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 def store_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project folder with an empty store, which takes MLflow a second to create."""
     root = tmp_path_factory.mktemp("template")
-    with _without_outside_settings():
+    with without_outside_settings():
         open_store(root)
     return root
 
@@ -64,7 +64,7 @@ def registered(
     @cache
     def template(*errors: float) -> Path:
         folder = tmp_path_factory.mktemp("registered") / "project"
-        with _without_outside_settings():
+        with without_outside_settings():
             store, holdout = open_store(copied(store_template, folder)), make_holdout()
             for error in errors:
                 register(store, submission(model_of(error), holdout, start_run(store)))
@@ -85,7 +85,8 @@ def copied(template: Path, folder: Path) -> Path:
 
 
 @contextmanager
-def _without_outside_settings() -> Iterator[None]:
+def without_outside_settings() -> Iterator[None]:
+    """For fixtures that outlive a test."""
     with pytest.MonkeyPatch.context() as patch:
         for name in _OUTSIDE:
             patch.delenv(name, raising=False)

@@ -23,7 +23,7 @@ from foldwise.registry.champion import (
 from foldwise.registry.registration import register
 from foldwise.registry.stored_model import fetch_files
 from foldwise.store.open import Store, open_store
-from tests.integration.conftest import copied
+from tests.integration.conftest import copied, without_outside_settings
 from tests.integration.registry_cases import (
     NAME,
     SETTINGS,
@@ -51,6 +51,25 @@ GOOD, BETTER, WORSE, BEST = 0.1, 0.05, 0.2, 0.0
 def candidates(registered: Callable[..., Path], tmp_path: Path) -> Store:
     """Versions 1 (good), 2 (better), 3 (worse) and 4 (best), none of them champion."""
     return open_store(copied(registered(GOOD, BETTER, WORSE, BEST), tmp_path / "project"))
+
+
+@pytest.fixture(scope="module")
+def template_in_use(
+    registered: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Such a project where version 1 and then version 2 were promoted: to be copied."""
+    folder = tmp_path_factory.mktemp("in-use") / "project"
+    with without_outside_settings():
+        store = open_store(copied(registered(GOOD, BETTER, WORSE, BEST), folder))
+        for which in (1, 2):
+            decide(store, which)
+    return folder
+
+
+@pytest.fixture
+def in_use(template_in_use: Path, tmp_path: Path) -> Store:
+    """Candidates of which 2 is the champion, and 1 was."""
+    return open_store(copied(template_in_use, tmp_path / "project"))
 
 
 def decide(store: Store, which: int | str, **asked: Any) -> Decision:
@@ -241,36 +260,32 @@ def test_each_distinct_model_that_is_judged_makes_the_next_comparison_stricter(
 
 @pytest.mark.parametrize("write", range(8))
 def test_a_promotion_killed_at_any_step_leaves_one_consistent_champion(
-    candidates: Store, write: int
+    in_use: Store, write: int
 ) -> None:
     """The record and the aliases tell the same, and the same command then ends the same way.
 
     It writes the note of its look, the record twice, its copy, two aliases, the record twice.
     """
-    decide(candidates, 1)
-    decide(candidates, 2)
     with pytest.raises(Killed):
-        decide(killed_at(candidates, write), 4)
-    reconcile(candidates, NAME)
+        decide(killed_at(in_use, write), 4)
+    reconcile(in_use, NAME)
     moved = write > 5
     if write > 1:
-        assert records(candidates)[-1] == ("promoted", 4, "applied" if moved else "abandoned")
-    assert aliases(candidates) == {
+        assert records(in_use)[-1] == ("promoted", 4, "applied" if moved else "abandoned")
+    assert aliases(in_use) == {
         "challenger": 4,
         "champion": 4 if moved else 2,
         "previous_champion": 2 if moved else 1,
     }
-    assert seen(candidates).unrecorded == ()
-    assert seen(candidates).unkept == ()
-    assert decide(candidates, 4).decision == ("unchanged" if moved else "promoted")
-    assert aliases(candidates) == {"challenger": 4, "champion": 4, "previous_champion": 2}
+    assert seen(in_use).unrecorded == ()
+    assert seen(in_use).unkept == ()
+    assert decide(in_use, 4).decision == ("unchanged" if moved else "promoted")
+    assert aliases(in_use) == {"challenger": 4, "champion": 4, "previous_champion": 2}
 
 
-def test_a_promotion_writes_no_more_than_that(candidates: Store) -> None:
+def test_a_promotion_writes_no_more_than_that(in_use: Store) -> None:
     """So there is no step to be killed at that the test before leaves out."""
-    decide(candidates, 1)
-    decide(candidates, 2)
-    whole = killed_at(candidates, 8)
+    whole = killed_at(in_use, 8)
     assert decide(whole, 4).decision == "promoted"
     assert len([call for call in whole.calls if is_write(call)]) == 8
 
@@ -289,17 +304,15 @@ def test_a_first_promotion_killed_at_any_step_leaves_a_champion_or_none(
 
 @pytest.mark.parametrize("write", range(7))
 def test_a_rollback_killed_at_any_step_leaves_one_consistent_champion(
-    candidates: Store, write: int
+    in_use: Store, write: int
 ) -> None:
     """The same holds on the way back."""
-    decide(candidates, 1)
-    decide(candidates, 2)
     with pytest.raises(Killed):
-        rollback(killed_at(candidates, write), NAME, reason="x")
-    reconcile(candidates, NAME)
-    assert aliases(candidates)["champion"] == (1 if write > 4 else 2)
-    assert aliases(candidates)["previous_champion"] == (2 if write > 4 else 1)
-    assert seen(candidates).unrecorded == ()
+        rollback(killed_at(in_use, write), NAME, reason="x")
+    reconcile(in_use, NAME)
+    assert aliases(in_use)["champion"] == (1 if write > 4 else 2)
+    assert aliases(in_use)["previous_champion"] == (2 if write > 4 else 1)
+    assert seen(in_use).unrecorded == ()
 
 
 @pytest.mark.parametrize("write", [2, 3])
@@ -327,11 +340,9 @@ def test_a_promotion_asks_mlflow_at_most_17_times(candidates: Store) -> None:
     assert len(asked.calls) <= 17, asked.calls
 
 
-def test_a_rollback_asks_mlflow_at_most_12_times(candidates: Store) -> None:
+def test_a_rollback_asks_mlflow_at_most_12_times(in_use: Store) -> None:
     """It judges nothing, so it asks less."""
-    decide(candidates, 1)
-    decide(candidates, 2)
-    asked = watched(candidates)
+    asked = watched(in_use)
     assert rollback(asked, NAME, reason="x").decision == "rolled back"
     assert len(asked.calls) <= 12, asked.calls
 
@@ -374,12 +385,10 @@ def test_a_champion_moved_right_after_ours_is_noticed(candidates: Store) -> None
 
 
 def test_a_store_that_fails_midway_leaves_no_pending_record(
-    candidates: Store, monkeypatch: pytest.MonkeyPatch
+    in_use: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error is told, the record says abandoned, the aliases are as before."""
-    decide(candidates, 1)
-    decide(candidates, 2)
-    before = aliases(candidates)
+    before = aliases(in_use)
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
@@ -391,11 +400,11 @@ def test_a_store_that_fails_midway_leaves_no_pending_record(
         monkeypatch.undo()
 
     with pytest.raises(StoreError, match=r"moving the alias champion.*the disk is full"):
-        decide(acting_after(candidates, "set_registered_model_alias", 1, fail), 4)
+        decide(acting_after(in_use, "set_registered_model_alias", 1, fail), 4)
     mend()
-    reconcile(candidates, NAME)
-    assert aliases(candidates) == before
-    assert records(candidates)[-1] == ("promoted", 4, "abandoned")
+    reconcile(in_use, NAME)
+    assert aliases(in_use) == before
+    assert records(in_use)[-1] == ("promoted", 4, "abandoned")
 
 
 def meanwhile(store: Store, call: str, times: int = 1) -> Store:
@@ -412,30 +421,26 @@ def set_by_hand(store: Store, number: int) -> None:
 
 
 def test_rolling_back_returns_to_the_previous_champion_and_twice_to_where_it_was(
-    candidates: Store,
+    in_use: Store,
 ) -> None:
     """The two aliases change places, each time recorded."""
-    decide(candidates, 1)
-    decide(candidates, 2)
-    outcome = rollback(candidates, NAME, reason="errors in use")
+    outcome = rollback(in_use, NAME, reason="errors in use")
     assert (outcome.decision, outcome.version, outcome.champion) == ("rolled back", 1, 2)
-    assert aliases(candidates) == {"challenger": 4, "champion": 1, "previous_champion": 2}
-    rollback(candidates, NAME, reason="it was the scanner")
-    assert aliases(candidates) == {"challenger": 4, "champion": 2, "previous_champion": 1}
-    decisions = [e.decision for e in seen(candidates).history if isinstance(e, Decision)]
+    assert aliases(in_use) == {"challenger": 4, "champion": 1, "previous_champion": 2}
+    rollback(in_use, NAME, reason="it was the scanner")
+    assert aliases(in_use) == {"challenger": 4, "champion": 2, "previous_champion": 1}
+    decisions = [e.decision for e in seen(in_use).history if isinstance(e, Decision)]
     assert decisions == ["promoted", "promoted", "rolled back", "rolled back"]
 
 
-def test_a_version_that_was_never_champion_is_not_rolled_back_to(candidates: Store) -> None:
+def test_a_version_that_was_never_champion_is_not_rolled_back_to(in_use: Store) -> None:
     """Else the alias set by hand would lead past every check; set back, it works."""
-    decide(candidates, 1)
-    decide(candidates, 2)
-    candidates.client.set_registered_model_alias(NAME, "previous_champion", "3")
+    in_use.client.set_registered_model_alias(NAME, "previous_champion", "3")
     changes = (by_hand("now", 1, 3, "previous_champion"),)
-    assert seen(candidates).unrecorded == changes
+    assert seen(in_use).unrecorded == changes
     # The second time there is a record that saw the alias there: that doesn't make it right.
-    assert rollback(candidates, NAME, reason="x").decision == "refused"
-    outcome = rollback(candidates, NAME, reason="x")
+    assert rollback(in_use, NAME, reason="x").decision == "refused"
+    outcome = rollback(in_use, NAME, reason="x")
     assert outcome.decision == "refused"
     assert checks_of(outcome)["previous_champion"] == Check(
         "previous_champion",
@@ -443,9 +448,9 @@ def test_a_version_that_was_never_champion_is_not_rolled_back_to(candidates: Sto
         "set by a recorded decision",
         "fail",
     )
-    assert aliases(candidates)["champion"] == 2
-    candidates.client.set_registered_model_alias(NAME, "previous_champion", "1")
-    assert rollback(candidates, NAME, reason="x").decision == "rolled back"
+    assert aliases(in_use)["champion"] == 2
+    in_use.client.set_registered_model_alias(NAME, "previous_champion", "1")
+    assert rollback(in_use, NAME, reason="x").decision == "rolled back"
 
 
 def test_there_may_be_nothing_to_roll_back_to(candidates: Store) -> None:
@@ -457,14 +462,12 @@ def test_there_may_be_nothing_to_roll_back_to(candidates: Store) -> None:
         rollback(candidates, NAME, reason=" ")
 
 
-def test_a_damaged_version_is_not_rolled_back_to(candidates: Store) -> None:
+def test_a_damaged_version_is_not_rolled_back_to(in_use: Store) -> None:
     """Its files are looked at before it serves again."""
-    decide(candidates, 1)
-    decide(candidates, 2)
-    damage(candidates, 1)
-    assert rollback(candidates, NAME, reason="x").decision == "refused"
-    assert aliases(candidates)["champion"] == 2
-    assert records(candidates)[-1] == ("refused", 1, "none")
+    damage(in_use, 1)
+    assert rollback(in_use, NAME, reason="x").decision == "refused"
+    assert aliases(in_use)["champion"] == 2
+    assert records(in_use)[-1] == ("refused", 1, "none")
 
 
 def test_rolling_back_to_the_champion_itself_is_nothing_to_do(candidates: Store) -> None:
@@ -564,18 +567,16 @@ def test_on_a_server_a_move_that_began_long_ago_is_settled(
     assert aliases(candidates) == {"challenger": 4, "champion": 1}
 
 
-def test_who_loses_a_race_leaves_the_winner_s_previous_champion(candidates: Store) -> None:
+def test_who_loses_a_race_leaves_the_winner_s_previous_champion(in_use: Store) -> None:
     """Two machines may both have seen the old champion; the later move stands, whole."""
-    decide(candidates, 1)
-    decide(candidates, 2)
 
     def overtake() -> None:
         for alias, number in (("previous_champion", "2"), ("champion", "3")):
-            candidates.client.set_registered_model_alias(NAME, alias, number)
+            in_use.client.set_registered_model_alias(NAME, alias, number)
 
     with pytest.raises(StoreError, match="must be version 4, got 3"):
-        decide(acting_after(candidates, "set_registered_model_alias", 2, overtake), 4)
-    assert aliases(candidates) == {"challenger": 4, "champion": 3, "previous_champion": 2}
+        decide(acting_after(in_use, "set_registered_model_alias", 2, overtake), 4)
+    assert aliases(in_use) == {"challenger": 4, "champion": 3, "previous_champion": 2}
 
 
 def test_checkouts_that_share_a_database_share_the_lock(

@@ -19,7 +19,7 @@ from foldwise.registry.stored_model import fetch_files, files_digest, read_model
 from foldwise.registry.verify import Verification, verify
 from foldwise.runs.lineage import git_state, library_versions
 from foldwise.store.open import Store, open_store
-from tests.integration.conftest import copied
+from tests.integration.conftest import copied, without_outside_settings
 from tests.integration.registry_cases import (
     NAME,
     SETTINGS,
@@ -53,7 +53,8 @@ def shared_store(
     registered: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Store:
     """Such a store that no test changes, but for versions more."""
-    return open_store(copied(registered(0.0), tmp_path_factory.mktemp("shared") / "project"))
+    with without_outside_settings():
+        return open_store(copied(registered(0.0), tmp_path_factory.mktemp("shared") / "project"))
 
 
 @pytest.fixture(scope="module")
