@@ -1,12 +1,14 @@
 """Real stores for integration tests: made once, copied for each test."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from foldwise.store.open import Store, open_store
 from foldwise.store.relocate import relocate
+from tests.tracking_server import TrackingServer
 
 _OUTSIDE = (
     "MLFLOW_TRACKING_URI",
@@ -37,6 +39,25 @@ def store_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
             patch.delenv(name, raising=False)
         open_store(root)
     return root
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
+    """A team's MLflow server, which takes seconds to start: one for all tests."""
+    running = TrackingServer(tmp_path_factory.mktemp("server"))
+    try:
+        running.start()
+        yield running
+    finally:
+        running.kill()
+
+
+@pytest.fixture
+def team_store(server: TrackingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The server's store, opened as a member of the team does, password in the URL."""
+    address = server.url.replace("//", "//ann:s3cr3t@")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    return open_store(tmp_path)
 
 
 @pytest.fixture
