@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,13 +35,18 @@ class RunFacts:
 
 
 def run_tree(root: Path) -> dict[str, RunFacts]:
-    """Every run of a store by its key; a key that stands twice is an error."""
-    with closing(sqlite3.connect(root / "mlruns" / "mlflow.db")) as connection:
+    """Every run of a project's store by its key; a key that stands twice is an error."""
+    return tree_in(root / "mlruns" / "mlflow.db", Path)
+
+
+def tree_in(database: Path, folder_of: Callable[[str], Path]) -> dict[str, RunFacts]:
+    """Every run of a database by its key; ``folder_of`` finds the files of an artifact URI."""
+    with closing(sqlite3.connect(database)) as connection:
         runs = connection.execute(
-            "SELECT run_uuid, name, status, artifact_uri FROM runs"
+            "SELECT run_uuid, name, status, artifact_uri FROM runs WHERE lifecycle_stage = 'active'"
         ).fetchall()
         tags = {run: dict(_rows(connection, "tags", "key, value", run)) for run, *_ in runs}
-        keys = {run: tags[run][KEY_TAG] for run, *_ in runs}
+        keys = {run: told[KEY_TAG] for run, told in tags.items() if KEY_TAG in told}
         twice = [key for key, count in Counter(keys.values()).items() if count > 1]
         assert not twice, f"recorded twice: {twice}"
         return {
@@ -51,9 +57,10 @@ def run_tree(root: Path) -> dict[str, RunFacts]:
                 params=tuple(_rows(connection, "params", "key, value", run)),
                 tags=tuple(sorted((k, v) for k, v in tags[run].items() if k not in _OWN)),
                 rows=tuple(_rows(connection, "metrics", "key, step, value", run)),
-                files=_files(Path(artifacts)),
+                files=_files(folder_of(artifacts)),
             )
             for run, name, status, artifacts in runs
+            if run in keys
         }
 
 

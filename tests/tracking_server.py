@@ -18,10 +18,14 @@ class TrackingServer:
     ----------
     url : str
         The same, however often the server is started.
+    database, artifacts : Path
+        What it keeps.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.database = folder / "team.db"
+        self.artifacts = folder / "team-artifacts"
         self.url = f"http://127.0.0.1:{free_port()}"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -29,8 +33,8 @@ class TrackingServer:
         """Start it and wait until it answers."""
         command = (
             *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
-            *("--backend-store-uri", f"sqlite:///{self._folder}/team.db"),
-            *("--artifacts-destination", str(self._folder / "team-artifacts")),
+            *("--backend-store-uri", f"sqlite:///{self.database}"),
+            *("--artifacts-destination", str(self.artifacts)),
             *("--port", self.url.rpartition(":")[2]),
         )
         self._process = subprocess.Popen(

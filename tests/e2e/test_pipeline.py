@@ -70,6 +70,15 @@ def test_the_reports_and_mlflow_tell_the_same(reproduced: Reproduced) -> None:
     }
 
 
+def test_the_experiments_page_links_to_the_report_and_the_version(reproduced: Reproduced) -> None:
+    """`evaluate` refreshes the page last, when all that it shows is there."""
+    experiment = client_of(reproduced.project).get_experiment_by_name("digits")
+    assert experiment is not None
+    links = experiment.tags["mlflow.note.content"].splitlines()[0]
+    assert "[Version 1](#/models/" in links
+    assert "artifacts/report.html" in links
+
+
 def test_there_is_one_version_and_it_predicts_what_was_logged(reproduced: Reproduced) -> None:
     """Loaded by MLflow where foldwise can't be imported, it gives the metrics that were logged."""
     client = client_of(reproduced.project)

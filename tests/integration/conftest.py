@@ -13,6 +13,7 @@ from foldwise.registry.registration import register
 from foldwise.store.open import Store, open_store
 from foldwise.store.relocate import relocate
 from tests.integration.registry_cases import make_holdout, model_of, start_run, submission
+from tests.tracking_server import TrackingServer
 
 _OUTSIDE = (
     "MLFLOW_TRACKING_URI",
@@ -41,6 +42,25 @@ def store_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with without_outside_settings():
         open_store(root)
     return root
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
+    """A team's MLflow server, which takes seconds to start: one for all tests."""
+    running = TrackingServer(tmp_path_factory.mktemp("server"))
+    try:
+        running.start()
+        yield running
+    finally:
+        running.kill()
+
+
+@pytest.fixture
+def team_store(server: TrackingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The server's store, opened as a member of the team does, password in the URL."""
+    address = server.url.replace("//", "//ann:s3cr3t@")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    return open_store(tmp_path)
 
 
 @pytest.fixture

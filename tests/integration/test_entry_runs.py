@@ -7,7 +7,7 @@ import pytest
 from foldwise.app.compare import _lineage as lineage_of
 from foldwise.app.compare import _metrics as metrics_of
 from foldwise.app.compare import _Work, experiment_name
-from foldwise.app.views import page_links
+from foldwise.app.views import page_links, refresh_page
 from foldwise.compare.archive import EntryResult
 from foldwise.data.dataset import DataInfo
 from foldwise.report.contest import summarise_model
@@ -86,6 +86,7 @@ def test_what_is_not_there_is_not_logged(store: Store) -> None:
 def test_the_comparison_has_its_own_page(store: Store) -> None:
     """Two views of the classifiers, links to them in the note, and none to what it hasn't."""
     _tell(store, make_result())
+    refresh_page(store, experiment_name("blobs"))
     experiment = store.experiment(experiment_name("blobs"))
     tags = store.client.get_experiment(experiment).tags
     views = {tag.rpartition(".")[2] for tag in tags if tag.startswith("mlflow.sharedViewState.")}

@@ -12,7 +12,7 @@ from threading import Event, Thread
 import pytest
 
 from foldwise.app.ui import serve_ui
-from foldwise.app.views import page_links, recorded_data
+from foldwise.app.views import page_links, recorded_data, refresh_page
 from foldwise.errors import StoreError
 from foldwise.registry.champion import promote, rollback
 from foldwise.registry.registration import register
@@ -35,25 +35,6 @@ from tests.run_tree import FIGURE, make_lineage, record_search
 from tests.tracking_server import TrackingServer, free_port
 
 RESULT = make_result(trials=1)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
-    """One server for all tests of this file; it takes seconds to start."""
-    running = TrackingServer(tmp_path_factory.mktemp("server"))
-    try:
-        running.start()
-        yield running
-    finally:
-        running.kill()
-
-
-@pytest.fixture
-def team_store(server: TrackingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """The server's store, opened as a member of the team does, password in the URL."""
-    address = server.url.replace("//", "//ann:s3cr3t@")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-    return open_store(tmp_path)
 
 
 @contextmanager
@@ -97,8 +78,9 @@ def _answering(status: int, body: str, *, after: float = 0.0) -> Iterator[str]:
 def test_a_search_is_recorded_through_a_server(team_store: Store) -> None:
     """Runs, figures, views and links, without a file of ours on this machine."""
     lineage = make_lineage(search_key="through")
-    record_search(team_store, lineage, RESULT)
-    record_search(team_store, lineage, RESULT)
+    for _ in range(2):
+        record_search(team_store, lineage, RESULT)
+        refresh_page(team_store, "blobs")
     experiment_id = team_store.experiment("blobs")
     query = "tags.search_key = 'through'"
     [pipeline] = team_store.client.search_runs([experiment_id], query)

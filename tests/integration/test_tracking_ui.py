@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from foldwise.app.ui import new_log, serve_ui
-from foldwise.app.views import page_links, recorded_data
+from foldwise.app.views import page_links, recorded_data, refresh_page
 from foldwise.errors import OutputError, StoreError
 from foldwise.runs.recorder import Recorder
 from foldwise.store.open import Store
@@ -47,6 +47,7 @@ def _experiment_tags(store: Store) -> dict[str, str]:
 def test_a_recorded_search_sets_up_the_experiments_page(store: Store) -> None:
     """Three views, and a note whose first line links to them and to the report."""
     record_search(store, LINEAGE, RESULT)
+    refresh_page(store, "blobs")
     tags = _experiment_tags(store)
     views = {tag for tag in tags if tag.startswith("mlflow.sharedViewState.")}
     assert {view.rpartition(".")[2] for view in views} == {"pipelines", "studies", "trials"}

@@ -18,9 +18,9 @@ def named_in(place: str) -> set[str]:
 
 def exists(test: str) -> bool:
     """Whether a file, or the test in it, is there."""
-    place, _, name = test.partition("::")
+    place, *names = test.partition("[")[0].split("::")
     found = named_in(place)
-    return name.partition("[")[0] in found if name else bool(found)
+    return names[-1] in found if names else bool(found)
 
 
 def test_every_fault_can_be_seeded() -> None:

@@ -17,13 +17,18 @@ TEST = re.compile(r"`(test_\w+)`")
 
 
 def names_of_tests(path: Path) -> set[str]:
-    """Names of the tests in a file, or in a folder's files."""
+    """Names of the tests in a file, or in a folder's files, and of those they inherit."""
     files = sorted(path.rglob("test_*.py")) if path.is_dir() else [path]
-    trees = [ast.parse(file.read_text()) for file in files]
-    return {
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
+    inherited = {
+        name
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("tests.conformance.")
+        for name in names_of_tests(ROOT / f"{str(node.module).replace('.', '/')}.py")
+    }
+    return inherited | {
         node.name
-        for tree in trees
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
     }
 

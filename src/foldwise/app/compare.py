@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from foldwise.app.display import Display
 from foldwise.app.exits import run
+from foldwise.app.views import refresh_page
 from foldwise.app.workspace import (
     REPORTS,
     fold_plan,
@@ -111,6 +112,7 @@ def main() -> None:
             recorder.record_artifacts(None, files | {f"{entry.name}.json": report})
             recorder.log_metrics(_metrics(summary))
             display.say(f"holdout accuracy {summary.scores['accuracy']:.4f}")
+        refresh_page(store, described.experiment)
 
 
 def _entry(arguments: list[str]) -> Entry:

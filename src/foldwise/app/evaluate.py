@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass, replace
 
 from foldwise.app.exits import run
+from foldwise.app.views import refresh_page
 from foldwise.app.workspace import (
     REPORTS,
     TUNED,
@@ -132,6 +133,7 @@ def main() -> None:
                 work.development.images[:EXAMPLES],
             ),
         )
+    refresh_page(store, work.info.name)
     close_attempt(storage, key, attempt, search_space(work.settings), home=root / "mlruns")
     if not is_quiet():
         lines = (findings.headline(), findings.data_change, f"registered: version {version.number}")

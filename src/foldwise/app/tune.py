@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 from foldwise.app.display import Display
 from foldwise.app.exits import run
+from foldwise.app.views import refresh_page
 from foldwise.app.workspace import (
     REPORTS,
     RUN,
@@ -84,6 +85,7 @@ def main() -> None:
             save_all(FIGURES, figures)
             save_place(SearchPlace(recorder.run_id, key, book.attempt))
             tell_files(recorder, tables, figures)
+        refresh_page(store, info.name)
         shelf.clear()
 
 

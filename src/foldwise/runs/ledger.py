@@ -1,32 +1,27 @@
-"""What a store has of one run tree, and writing what it lacks.
-
-Runs that nobody works on any more: a killed process of this machine left them running.
-
-How long to leave a store alone that has just failed, so that the search can go on.
-
-One pipeline's run tree in the store: what is there already, and writing what is missing.
-"""
+"""What the store has of one run tree, and writing what it lacks of a node."""
 
 import math
 import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from foldwise.runs.tree import Point, RunRecord
+from foldwise.runs.tree import Point, RunNode
+from foldwise.store.faults import StoreRefused
 from foldwise.store.open import search_runs
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-
+KEY_TAG = "foldwise.key"
 PROCESS_TAG = "foldwise.process"
+_BATCH = 1000
 
 
 def this_process() -> str:
@@ -34,21 +29,17 @@ def this_process() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def end_abandoned(client: "MlflowClient", experiment_id: str) -> int:
+def end_abandoned(client: "MlflowClient", experiment_id: str) -> None:
     """Mark as killed every running pipeline whose process of this machine is gone, and its tree.
 
     Those of other machines, and of process ids that are in use again, are left alone.
     """
-    ended = 0
     running = "attributes.status = 'RUNNING'"
     for pipeline in search_runs(client, experiment_id, f"{running} AND tags.level = 'pipeline'"):
-        if not _is_gone(pipeline.data.tags.get(PROCESS_TAG, "")):
-            continue
-        tree = f"{running} AND tags.pipeline = '{pipeline.info.run_id}'"
-        for run in search_runs(client, experiment_id, tree):
-            client.set_terminated(run.info.run_id, "KILLED")
-            ended += 1
-    return ended
+        if _is_gone(pipeline.data.tags.get(PROCESS_TAG, "")):
+            tree = f"{running} AND tags.pipeline = '{pipeline.info.run_id}'"
+            for run in search_runs(client, experiment_id, tree):
+                client.set_terminated(run.info.run_id, "KILLED")
 
 
 def _is_gone(process: str) -> bool:
@@ -64,44 +55,6 @@ def _is_gone(process: str) -> bool:
     return False
 
 
-_FIRST_REST = 30.0
-_LONGEST_REST = 300.0
-
-
-class Patience:
-    """Says when to try again: at first after half a minute, then after twice as long each time.
-
-    Parameters
-    ----------
-    clock : callable
-        Seconds that never run backwards.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._rest = 0.0
-        self._until = float("-inf")
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the store may be tried."""
-        return self._clock() >= self._until
-
-    def failed(self) -> None:
-        """Rest from now on, longer than the last time."""
-        self._rest = min(max(2 * self._rest, _FIRST_REST), _LONGEST_REST)
-        self._until = self._clock() + self._rest
-
-    def succeeded(self) -> None:
-        """The store is back."""
-        self._rest = 0.0
-        self._until = float("-inf")
-
-
-KEY_TAG = "foldwise.key"
-_BATCH = 1000
-
-
 @dataclass(slots=True)
 class KnownRun:
     """A run as the store last showed it."""
@@ -113,19 +66,32 @@ class KnownRun:
     params: dict[str, str]
     tags: dict[str, str]
 
+    @classmethod
+    def of(cls, run: "Run") -> "KnownRun":
+        """MLflow's run, of each metric the last value."""
+        info, data = run.info, run.data
+        return cls(
+            run_id=info.run_id,
+            status=info.status,
+            started=info.start_time,
+            metrics=dict(data.metrics),
+            params=dict(data.params),
+            tags=dict(data.tags),
+        )
+
 
 class Ledger:
-    """Writes run records idempotently: a record told twice leaves the store as told once.
+    """The runs of one tree in the store: a node written twice leaves them as written once.
 
     Only one process at a time may write a pipeline; the search's lock sees to that. The store is
-    read once, by `load`; from then on each record costs only what it adds.
+    read by `load` alone; from then on each node costs only what it adds.
 
     Parameters
     ----------
     client : MlflowClient
     experiment_id : str
     key : str
-        The pipeline run's idempotency key.
+        The pipeline run's key.
     """
 
     def __init__(self, client: "MlflowClient", experiment_id: str, key: str) -> None:
@@ -139,52 +105,30 @@ class Ledger:
         """The pipeline's own run, if it was written."""
         return self._runs.get(self._key)
 
-    def run_id(self, key: str) -> str:
-        """MLflow's id of a run that was written."""
-        return self._runs[key].run_id
-
     def load(self) -> None:
         """Read the whole tree from the store."""
-        self._runs = {}
-        for run in search_runs(
-            self._client, self._experiment_id, f"tags.`{KEY_TAG}` = '{self._key}'"
-        ):
-            self._runs[self._key] = _known(run)
-        if self.pipeline is None:
-            return
-        tree = f"tags.pipeline = '{self.pipeline.run_id}'"
-        for run in search_runs(self._client, self._experiment_id, tree):
-            self._runs[run.data.tags[KEY_TAG]] = _known(run)
+        tree = f"tags.`{KEY_TAG}` LIKE '{self._key}%'"
+        found = search_runs(self._client, self._experiment_id, tree)
+        runs = {run.data.tags[KEY_TAG]: KnownRun.of(run) for run in found}
+        top = runs.get(self._key)
+        # What hangs below a pipeline that was deleted in the UI is no part of the one after it.
+        self._runs = {
+            key: run
+            for key, run in runs.items()
+            if top is run or (top and run.tags.get("pipeline") == top.run_id)
+        }
 
-    def write(self, record: RunRecord) -> None:
-        """Write what the store lacks of a record; a study or trial that ended is left as it is."""
-        known = self._runs.get(record.key)
-        if known is not None and known.status == "FINISHED" and record.level != "pipeline":
-            return
-        run = known or self._create(record)
-        points = _missing(record, run)
-        params = {name: value for name, value in record.params.items() if name not in run.params}
-        tags = {name: value for name, value in record.tags.items() if run.tags.get(name) != value}
-        if record.level == "pipeline" and "pipeline" not in run.tags:
-            tags["pipeline"] = run.run_id
-        if points or params or tags or record.done:
-            self._wake(record.key)
-            # The run's own start as time: a row written twice is then one row to MLflow. What the
-            # pipeline is told anew must count as later.
-            when = int(time.time() * 1000) if record.level == "pipeline" else run.started
-            self._log_points(run, points, when)
-            self._log_facts(run, params, tags)
-        if record.done:
-            self._end(run, "FINISHED")
+    def write(self, node: RunNode) -> str:
+        """Write what the store lacks of a node, and return MLflow's id of the run.
 
-    def add_artifacts(self, key: str, files: Mapping[str, bytes]) -> None:
-        """Write files beside a run, over those of the same name."""
-        with TemporaryDirectory(prefix="foldwise-") as folder:
-            for name, content in files.items():
-                path = Path(folder, name)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-            self._client.log_artifacts(self._runs[key].run_id, folder)
+        A study or trial that ended is left as it is.
+        """
+        run = self._runs.get(node.key) or self._create(node)
+        if node.files:
+            self._add_files(run, node.files)
+        elif node.level == "pipeline" or run.status != "FINISHED":
+            self._add_facts(run, node)
+        return run.run_id
 
     def sweep(self) -> None:
         """End studies and trials that a killed process left running; told again, they go on."""
@@ -195,76 +139,98 @@ class Ledger:
     def close(self, status: str) -> None:
         """End the pipeline and what still runs below it; if it ended before, only as finished."""
         self.sweep()
-        pipeline = self._runs[self._key]
+        pipeline = self._known(self._key)
         if pipeline.status == "RUNNING" or (status == "FINISHED" != pipeline.status):
             self._end(pipeline, status)
 
-    def _create(self, record: RunRecord) -> KnownRun:
-        tags = {**record.tags, "level": record.level, KEY_TAG: record.key}
-        if record.parent is not None:
-            tags["pipeline"] = self._runs[self._key].run_id
-            tags["mlflow.parentRunId"] = self._runs[record.parent].run_id
-            self._wake(record.parent)
-        created = self._client.create_run(self._experiment_id, tags=tags, run_name=record.name)
-        run = self._runs[record.key] = _known(created)
+    def _known(self, key: str) -> KnownRun:
+        if key not in self._runs:
+            raise StoreRefused(f"{RunNode(key)} has no run in the store")
+        return self._runs[key]
+
+    def _create(self, node: RunNode) -> KnownRun:
+        if not node.name:
+            return self._known(node.key)  # more of a run that was refused, or deleted in the UI
+        tags = {**node.tags, "level": node.level, KEY_TAG: node.key}
+        if node.parent is not None:
+            tags["pipeline"] = self._known(self._key).run_id
+            tags["mlflow.parentRunId"] = self._known(node.parent).run_id
+            self._wake(node.parent)
+        created = self._client.create_run(self._experiment_id, tags=tags, run_name=node.name)
+        run = self._runs[node.key] = KnownRun.of(created)
         return run
 
+    def _add_facts(self, run: KnownRun, node: RunNode) -> None:
+        points = _missing(node, run)
+        params = {name: value for name, value in node.params.items() if name not in run.params}
+        own = {"pipeline": run.run_id} if node.level == "pipeline" else {}
+        told = {**node.tags, **own}.items()
+        tags = {name: value for name, value in told if run.tags.get(name) != value}
+        if points or params or tags:
+            self._wake(node.key)
+            # The run's own start as time: a row written twice is then one row to MLflow. What the
+            # pipeline is told anew must count as later.
+            when = int(time.time() * 1000) if node.level == "pipeline" else run.started
+            self._log(run, points, params, tags, when=when)
+        if node.done:
+            self._end(run, "FINISHED")
+
+    def _log(
+        self,
+        run: KnownRun,
+        points: Sequence[Point],
+        params: Mapping[str, str],
+        tags: Mapping[str, str],
+        *,
+        when: int,
+    ) -> None:
+        """Log all in one call, or as many as MLflow takes a thousand things by."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        room = _BATCH - len(params) - len(tags)
+        self._client.log_batch(
+            run.run_id,
+            metrics=[Metric(p.key, p.value, when, p.step) for p in points[:room]],
+            params=[Param(*pair) for pair in params.items()],
+            tags=[RunTag(*pair) for pair in tags.items()],
+        )
+        run.metrics.update({point.key: point.value for point in points[:room]})
+        run.params.update(params)
+        run.tags.update(tags)
+        if points[room:]:
+            self._log(run, points[room:], {}, {}, when=when)
+
+    def _add_files(self, run: KnownRun, files: Mapping[str, bytes]) -> None:
+        with TemporaryDirectory(prefix="foldwise-") as folder:
+            for name, content in files.items():
+                path = Path(folder, name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+            self._client.log_artifacts(run.run_id, folder)
+
     def _wake(self, key: str) -> None:
-        # A run that is written to, and those above it, are shown as running until they are ended.
+        # A run that is written to, and those above it, are shown as running until they are ended;
+        # a study that has ended stays so when a trial that someone deleted is brought back.
         while key:
             run = self._runs[key]
-            if run.status != "RUNNING":
+            if run.status != "RUNNING" and (run.status != "FINISHED" or key == self._key):
                 self._client.update_run(run.run_id, status="RUNNING")
                 run.status = "RUNNING"
                 if key == self._key:
-                    self._log_facts(run, {}, {PROCESS_TAG: this_process()})
+                    self._client.set_tag(run.run_id, PROCESS_TAG, this_process())
             key = key.rpartition("/")[0]
-
-    def _log_points(self, run: KnownRun, points: Sequence[Point], when: int) -> None:
-        from mlflow.entities import Metric
-
-        for begin in range(0, len(points), _BATCH):
-            batch = points[begin : begin + _BATCH]
-            self._client.log_batch(
-                run.run_id,
-                metrics=[Metric(point.key, point.value, when, point.step) for point in batch],
-            )
-        run.metrics.update({point.key: point.value for point in points})
-
-    def _log_facts(self, run: KnownRun, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
-        from mlflow.entities import Param, RunTag
-
-        if params or tags:
-            self._client.log_batch(
-                run.run_id,
-                params=[Param(*pair) for pair in params.items()],
-                tags=[RunTag(*pair) for pair in tags.items()],
-            )
-            run.params.update(params)
-            run.tags.update(tags)
 
     def _end(self, run: KnownRun, status: str) -> None:
         self._client.set_terminated(run.run_id, status)
         run.status = status
 
 
-def _known(run: "Run") -> KnownRun:
-    return KnownRun(
-        run_id=run.info.run_id,
-        status=run.info.status,
-        started=run.info.start_time,
-        metrics=dict(run.data.metrics),
-        params=dict(run.data.params),
-        tags=dict(run.data.tags),
-    )
-
-
-def _missing(record: RunRecord, run: KnownRun) -> list[Point]:
-    if record.level == "pipeline":
-        return [p for p in record.points if not _same(run.metrics.get(p.key), p.value)]
+def _missing(node: RunNode, run: KnownRun) -> list[Point]:
+    if node.level == "pipeline":
+        return [p for p in node.points if not _same(run.metrics.get(p.key), p.value)]
     # Of a series the store may hold a part; it keeps a row that is written twice only once.
-    counts = Counter(point.key for point in record.points)
-    return [p for p in record.points if counts[p.key] > 1 or p.key not in run.metrics]
+    counts = Counter(point.key for point in node.points)
+    return [p for p in node.points if counts[p.key] > 1 or p.key not in run.metrics]
 
 
 def _same(known: float | None, value: float) -> bool:

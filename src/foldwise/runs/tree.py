@@ -1,95 +1,30 @@
-"""What is written down of each event: run records and their notes as plain data.
-
-The notes people read in MLflow beside a run: headline first, for they are cut short.
-
-What is written down of each event: run records as plain data, before any store is touched.
-"""
+"""The tree of runs that a search should leave: each event as nodes, before any store is touched."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from statistics import fmean
-from typing import Literal
-
-import numpy as np
+from typing import Literal, Self
 
 from foldwise.palette import fold_colour
 from foldwise.search.space import Space
 from foldwise.search.trials import (
+    Event,
     FinalModel,
     OuterFold,
+    Progress,
     SearchResult,
     Study,
     Trial,
     Values,
     number_of,
 )
-from foldwise.settings import Between, Value
-from foldwise.stats.scores import METRICS, Scores
-
-_LABELS = {"log_loss": "log-loss", "f1": "F1", "roc_auc": "ROC AUC"}
-
-
-def trial_note(trial: Trial) -> str:
-    """One set of values and where it was scored."""
-    return (
-        f"**{_words(trial.values)}** in {_study(trial.study)}: trial {trial.number}, scored on "
-        f"{len(trial.inner)} inner folds. `inner_…` are stepped by the part scored."
-    )
-
-
-def study_begun_note(study: Study) -> str:
-    """What a study is for, while it runs."""
-    if study.is_final:
-        return "**Search for the final values** over the whole development set."
-    return f"**Search for values** in {_study(study)}, whose own part it never sees."
-
-
-def study_note(best: Trial, outer: Scores | None, metric: str, trials: int) -> str:
-    """A study's answer: its best values, what the inner folds said, what the outer part says."""
-    label = _LABELS.get(metric, metric)
-    answer = f"**{_words(best.values)}** is the best of {trials} in {_study(best.study)}: "
-    inner = f"inner {label} {best.mean(metric):.4f}"
-    if outer is None:
-        return f"{answer}{inner}. The model fitted with it on all rows is the one registered."
-    return f"{answer}{inner}, outer {label} {outer[metric]:.4f}."
-
-
-def pipeline_begun_note(data: str, folds: int, trials: int) -> str:
-    """What a pipeline run is for, while it runs."""
-    return (
-        f"**Nested cross-validation of {data}**: {folds} outer folds and a final study, "
-        f"{trials} trials each."
-    )
-
-
-def pipeline_note(result: SearchResult) -> str:
-    """The search's answer: the final values and the mean outer score."""
-    metric, best = result.metric, result.final.best
-    label = _LABELS.get(metric, metric)
-    if not result.outer:
-        return f"**{_words(best.values)}**, inner {label} {best.mean(metric):.4f}."
-    outer = [fold.scores[metric] for fold in result.outer]
-    return (
-        f"**{_words(best.values)}**, outer {label} "
-        f"{np.mean(outer):.4f} (folds {min(outer):.4f} to {max(outer):.4f}). "
-        f"{len(outer)} outer folds estimate, the run `refit` holds the final study."
-    )
-
-
-def _study(study: Study) -> str:
-    return "the final study" if study.is_final else f"outer fold {str(study)[len('outer-') :]}"
-
-
-def _words(values: Values) -> str:
-    return ", ".join(f"{name} = {_short(value)}" for name, value in values.items())
-
-
-def _short(value: Value) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
+from foldwise.settings import Value
+from foldwise.stats.scores import METRICS, Scores, metric_label
 
 Level = Literal["pipeline", "study", "trial"]
+_LEVELS: tuple[Level, ...] = ("pipeline", "study", "trial")
+NOTE_TAG = "mlflow.note.content"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,64 +37,114 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class RunRecord:
-    """All that one telling says of one run.
+class RunNode:
+    """What a run should hold, or a part of it.
 
     Attributes
     ----------
     key : str
-        Its identity: told again, it is the same run.
-    parent : str or None
-        The key of the run above it.
+        Its identity: ``PIPELINE``, ``PIPELINE/outer-0``, ``PIPELINE/outer-0/3``.
+    files : mapping
+        Content by path. A node has either files or the rest.
     done : bool
         Whether the run has ended with this.
     """
 
     key: str
-    parent: str | None
-    level: Level
-    name: str
+    name: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
     points: tuple[Point, ...] = ()
+    files: Mapping[str, bytes] = field(default_factory=dict)
     done: bool = False
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What it is told again by: files of other names are another node."""
+        return (self.key, *self.files)
+
+    @property
+    def parent(self) -> str | None:
+        """The key of the run above it."""
+        return self.key.rpartition("/")[0] or None
+
+    @property
+    def level(self) -> Level:
+        """How deep it lies in the tree."""
+        return _LEVELS[self.key.count("/")]
+
+    def __str__(self) -> str:
+        """What it is called in messages: ``trial 3 of outer-0``."""
+        _, *study = self.key.split("/")
+        of_trial = f"trial {study[1]} of " if len(study) > 1 else ""
+        of_files = f"{len(self.files)} files of " if self.files else ""
+        return f"{of_files}{of_trial}{study[0] if study else 'the pipeline'}"
+
+    def merged(self, later: Self) -> Self:
+        """The node after more was told of it; that a study began is no news when it has ended."""
+        if self.done and not later.done:
+            return self
+        points = {(point.key, point.step): point for point in (*self.points, *later.points)}
+        return replace(
+            later,
+            name=later.name or self.name,
+            tags={**self.tags, **later.tags},
+            params={**self.params, **later.params},
+            points=tuple(points.values()),
+        )
+
+
+def nodes_of(
+    pipeline: str, event: Event, trials: Iterable[Trial], space: Space
+) -> tuple[RunNode, ...]:
+    """Say which runs an event changes, and how.
+
+    Parameters
+    ----------
+    pipeline : str
+        The key of the pipeline's run.
+    event : Event
+    trials : iterable of Trial
+        Those told before, of all studies: an ended study shows its own as a curve.
+    space : Space
+    """
+    match event:
+        case Trial():
+            return (study_begun(pipeline, event.study), trial_node(pipeline, event, space))
+        case OuterFold() | FinalModel():
+            own = [trial for trial in trials if trial.study == event.best.study]
+            return (study_node(pipeline, event, own, space),)
+        case SearchResult():
+            return (outcome_node(pipeline, event),)
+        case Progress():
+            return ()
 
 
 def study_key(pipeline: str, study: Study) -> str:
-    """Idempotency key of a study's run."""
+    """Key of a study's run."""
     return f"{pipeline}/{study}"
 
 
-def study_name(study: Study) -> str:
-    """Name of a study's run: the final study's is ``refit``."""
-    return "refit" if study.is_final else str(study)
-
-
-def study_begun(pipeline: str, study: Study) -> RunRecord:
+def study_begun(pipeline: str, study: Study) -> RunNode:
     """A study's run before its outcome is known."""
-    return RunRecord(
-        key=study_key(pipeline, study),
-        parent=pipeline,
-        level="study",
-        name=study_name(study),
-        tags={**_study_tags(study), "mlflow.note.content": study_begun_note(study)},
-    )
+    note = f"**Search for values** in {_study(study)}, whose own part it never sees."
+    if study.is_final:
+        note = "**Search for the final values** over the whole development set."
+    return RunNode(study_key(pipeline, study), _name(study), {**_study_tags(study), NOTE_TAG: note})
 
 
-def trial_record(pipeline: str, trial: Trial, space: Space) -> RunRecord:
+def trial_node(pipeline: str, trial: Trial, space: Space) -> RunNode:
     """A finished trial: its values, its mean scores, and the score of each inner fold, by part."""
     short = "r" if trial.study.is_final else str(trial.study).replace("uter-", "")
     values = " ".join(f"{name}={_short(value)}" for name, value in trial.values.items())
-    return RunRecord(
+    note = (
+        f"**{_words(trial.values)}** in {_study(trial.study)}: trial {trial.number}, scored on "
+        f"{len(trial.inner)} inner folds. `inner_…` are stepped by the part scored."
+    )
+    return RunNode(
         key=f"{study_key(pipeline, trial.study)}/{trial.number}",
-        parent=study_key(pipeline, trial.study),
-        level="trial",
         name=f"{short}·t{trial.number:02d} {values}",
-        tags={
-            **_study_tags(trial.study),
-            "trial": str(trial.number),
-            "mlflow.note.content": trial_note(trial),
-        },
+        tags={**_study_tags(trial.study), "trial": str(trial.number), NOTE_TAG: note},
         params=_params(trial.values),
         points=(
             *_numbers(trial.values, space),
@@ -169,44 +154,37 @@ def trial_record(pipeline: str, trial: Trial, space: Space) -> RunRecord:
                 for metric in _metrics(trial)
                 for fold in trial.inner
             ),
-            *_facts(trial),
+            *_fits(trial),
         ),
         done=True,
     )
 
 
-def study_record(
+def study_node(
     pipeline: str, ended: OuterFold | FinalModel, trials: Sequence[Trial], space: Space
-) -> RunRecord:
+) -> RunNode:
     """A finished study: its best values, the estimate if it has one, and the search as a curve.
 
     The curve is two series for each number, whose step is the trial's rank by it, so that MLflow
     draws one as a line over the other.
     """
-    scores = ended.scores if isinstance(ended, OuterFold) else None
-    outer = (
-        ()
-        if scores is None
-        else tuple(Point(f"outer_{name}", _rounded(scores[name])) for name in _metrics(ended.best))
-    )
-    best = ended.best
-    return RunRecord(
+    best, outer = ended.best, ended.scores if isinstance(ended, OuterFold) else None
+    iterations = ended.facts.get("iterations")
+    return RunNode(
         key=study_key(pipeline, best.study),
-        parent=pipeline,
-        level="study",
-        name=study_name(best.study),
+        name=_name(best.study),
         tags={
             **_study_tags(best.study),
             "best_trial": str(best.number),
             "fit": str(ended.facts.get("status", "done")),
-            "mlflow.note.content": study_note(best, scores, space.metric, len(trials)),
+            NOTE_TAG: _study_note(best, outer, space.metric, len(trials)),
         },
         params=_params(best.values),
         points=(
             *_numbers(best.values, space),
             *_inner_means(best),
-            *outer,
-            *_iterations(ended),
+            *(Point(f"outer_{name}", _rounded(outer[name])) for name in _metrics(best) if outer),
+            *(() if iterations is None else (Point("iterations", float(iterations)),)),
             Point("trials", len(trials)),
             *_curves(trials, space),
         ),
@@ -214,33 +192,71 @@ def study_record(
     )
 
 
-def pipeline_outcome(pipeline: str, result: SearchResult) -> RunRecord:
-    """What the search adds to the pipeline's run: final values, outer means, how fits ended."""
-    fits = result.fits
-    means = {m: fmean(fold.scores[m] for fold in result.outer) for m in METRICS if result.outer}
-    outer = tuple(
-        Point(f"outer_{metric}", _rounded(mean))
-        for metric, mean in means.items()
-        if not math.isnan(mean)
-    )
-    return RunRecord(
+def outcome_node(pipeline: str, result: SearchResult) -> RunNode:
+    """What the search adds to the pipeline's run: final values, mean scores, how fits ended."""
+    best = result.final.best
+    outer = {
+        name: fmean(fold.scores[name] for fold in result.outer)
+        for name in _metrics(best)
+        if result.outer
+    }
+    return RunNode(
         key=pipeline,
-        parent=None,
-        level="pipeline",
-        name="",
-        tags={"mlflow.note.content": pipeline_note(result)},
+        tags={NOTE_TAG: _outcome_note(result)},
         points=(
-            *_numbers(result.final.best.values, result.space),
-            *_inner_means(result.final.best),
-            *outer,
+            *_numbers(best.values, result.space),
+            *_inner_means(best),
+            *(Point(f"outer_{name}", _rounded(mean)) for name, mean in outer.items()),
             Point("trials", len(result.trials)),
-            Point("fits_logical", fits.logical),
-            Point("fits_distinct", fits.distinct),
-            Point("fits_converged", fits.converged),
-            Point("fits_stalled", fits.stalled),
-            Point("fits_exhausted", fits.exhausted),
+            *(Point(f"fits_{ended}", count) for ended, count in asdict(result.fits).items()),
         ),
     )
+
+
+def pipeline_begun_note(data: str, folds: int, trials: int) -> str:
+    """What a pipeline run is for, while it runs."""
+    return (
+        f"**Nested cross-validation of {data}**: {folds} outer folds and a final study, "
+        f"{trials} trials each."
+    )
+
+
+def _study_note(best: Trial, outer: Scores | None, metric: str, trials: int) -> str:
+    """The answer first: MLflow cuts notes short."""
+    label = metric_label(metric)
+    answer = f"**{_words(best.values)}** is the best of {trials} in {_study(best.study)}: "
+    inner = f"inner {label} {best.mean(metric):.4f}"
+    if outer is None:
+        return f"{answer}{inner}. The model fitted with it on all rows is the one registered."
+    return f"{answer}{inner}, outer {label} {outer[metric]:.4f}."
+
+
+def _outcome_note(result: SearchResult) -> str:
+    metric, best = result.metric, result.final.best
+    answer, label = f"**{_words(best.values)}**", metric_label(metric)
+    outer = [fold.scores[metric] for fold in result.outer]
+    if not outer:
+        return f"{answer}, inner {label} {best.mean(metric):.4f}."
+    return (
+        f"{answer}, outer {label} {fmean(outer):.4f} (folds {min(outer):.4f} to {max(outer):.4f}). "
+        f"{len(outer)} outer folds estimate, the run `refit` holds the final study."
+    )
+
+
+def _study(study: Study) -> str:
+    return "the final study" if study.is_final else f"outer fold {str(study)[len('outer-') :]}"
+
+
+def _name(study: Study) -> str:
+    return "refit" if study.is_final else str(study)
+
+
+def _words(values: Values) -> str:
+    return ", ".join(f"{name} = {_short(value)}" for name, value in values.items())
+
+
+def _short(value: Value) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _study_tags(study: Study) -> dict[str, str]:
@@ -265,7 +281,7 @@ def _numbers(values: Values, space: Space) -> tuple[Point, ...]:
     return tuple(points)
 
 
-def _facts(trial: Trial) -> tuple[Point, ...]:
+def _fits(trial: Trial) -> tuple[Point, ...]:
     told = [fold.facts for fold in trial.inner]
     points = []
     if all("iterations" in facts for facts in told):
@@ -276,11 +292,6 @@ def _facts(trial: Trial) -> tuple[Point, ...]:
         seconds = sum(float(facts["seconds"]) for facts in told)
         points.append(Point("fit_seconds_sum", round(seconds, 2)))
     return tuple(points)
-
-
-def _iterations(ended: OuterFold | FinalModel) -> tuple[Point, ...]:
-    iterations = ended.facts.get("iterations")
-    return () if iterations is None else (Point("iterations", float(iterations)),)
 
 
 def _metrics(trial: Trial) -> tuple[str, ...]:
@@ -295,25 +306,17 @@ def _inner_means(trial: Trial) -> tuple[Point, ...]:
 
 
 def _curves(trials: Sequence[Trial], space: Space) -> tuple[Point, ...]:
-    return tuple(
-        point
-        for name, searched in space.ranges.items()
-        for rank, trial in enumerate(sorted(trials, key=lambda t: number_of(t.values, name)))
-        for point in (
-            _place(number_of(trial.values, name), rank, name, searched),
-            Point(
-                f"search_{'' if name == 'C' else f'{name}_'}inner_{space.metric}",
-                _rounded(trial.mean(space.metric)),
-                rank,
-            ),
-        )
-    )
-
-
-def _place(value: float, rank: int, name: str, searched: Between) -> Point:
-    if searched.low > 0:
-        return Point(f"search_log10_{name}", round(math.log10(value), 4), rank)
-    return Point(f"search_{name}", round(value, 4), rank)
+    points = []
+    for name, searched in space.ranges.items():
+        own = "" if name == "C" else f"{name}_"
+        score = f"search_{own}inner_{space.metric}"
+        across = f"search_log10_{name}" if searched.low > 0 else f"search_{name}"
+        for rank, trial in enumerate(sorted(trials, key=lambda t: number_of(t.values, name))):
+            value = number_of(trial.values, name)
+            at = math.log10(value) if searched.low > 0 else value
+            points.append(Point(across, round(at, 4), rank))
+            points.append(Point(score, _rounded(trial.mean(space.metric)), rank))
+    return tuple(points)
 
 
 def _rounded(score: float) -> float:

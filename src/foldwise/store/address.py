@@ -31,6 +31,12 @@ class Address:
     username: str | None = None
     password: str | None = None
 
+    def login(self) -> None:
+        """Put user and password where MLflow looks for them: never into a message or tag."""
+        if self.username is not None:
+            os.environ["MLFLOW_TRACKING_USERNAME"] = self.username
+            os.environ["MLFLOW_TRACKING_PASSWORD"] = self.password or ""
+
 
 def project_root() -> Path:
     """Folder that holds ``mlruns/``: ``DVC_ROOT`` if set, else the nearest one with a dvc.yaml.

@@ -2,14 +2,12 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
-from filelock import Timeout
-
 from foldwise.errors import StoreError
-from foldwise.ownership import foreign, lock_file
+from foldwise.files import locked
+from foldwise.ownership import foreign
 from foldwise.store.faults import import_mlflow, reason, store_faults
 
 LOCATION_TAG = "foldwise.artifacts"
@@ -25,22 +23,11 @@ def artifacts_of(database: Path) -> Path:
     return database.parent / "artifacts"
 
 
-@contextmanager
-def database_lock(database: Path) -> Iterator[None]:
+def database_lock(database: Path) -> AbstractContextManager[None]:
     """Keep other foldwise processes from creating or relocating this database meanwhile."""
-    try:
-        lock = lock_file(database.with_name(f"{database.name}.lock"), seconds=_LOCK_SECONDS)
-        lock.acquire()
-    except Timeout as error:
-        raise StoreError(
-            f"another process has held {database}.lock for {_LOCK_SECONDS} s: end it, or wait"
-        ) from error
-    except OSError as error:
-        raise StoreError(f"can't write beside {database}: {reason(error)}") from error
-    try:
-        yield
-    finally:
-        lock.release()
+    lock = database.with_name(f"{database.name}.lock")
+    busy = f"another process has held {lock} for {_LOCK_SECONDS} s: end it, or wait"
+    return locked(lock, wait=_LOCK_SECONDS, busy=StoreError(busy))
 
 
 def create_once(database: Path) -> None:
@@ -63,12 +50,15 @@ def check_database(database: Path) -> None:
             f"{database} must be MLflow's database, it is {what}: put a backup in its place, "
             "move it away to begin anew, or correct MLFLOW_TRACKING_URI"
         )
-    _check_writable(database)
+    for path in (database.parent, database):
+        if not os.access(path, os.W_OK):
+            raise StoreError(f"{path} is read-only: give this user write permission")
     try:
         with closing(sqlite3.connect(database, timeout=_BUSY_SECONDS)) as connection:
-            # Takes back first what a killed process left half written.
+            # Takes back first what a killed process left half written, and misses whole pages.
             connection.execute("BEGIN IMMEDIATE")
-            if _is_cut_short(database):
+            (page,) = connection.execute("PRAGMA page_size").fetchone()
+            if database.stat().st_size % page:
                 raise StoreError(f"{database} is damaged, cut short: put a backup in its place")
             version = connection.execute("SELECT version_num FROM alembic_version").fetchone()
             connection.rollback()
@@ -95,28 +85,8 @@ def _create(database: Path) -> None:
         beside.replace(database)
 
 
-def _check_writable(database: Path) -> None:
-    for path in (database.parent, database):
-        if not os.access(path, os.W_OK):
-            raise StoreError(f"{path} is read-only: give this user write permission")
-
-
-def _is_cut_short(database: Path) -> bool:
-    """Whether pages are missing that SQLite would miss only when it reads them.
-
-    The header holds the page size at byte 16 (1 means 65,536) and, at byte 28, the number of
-    pages, which counts if the change counters at 24 and 92 agree.
-    """
-    with database.open("rb") as file:
-        header = file.read(100)
-    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
-        return False
-    page_size = int.from_bytes(header[16:18]) if header[16:18] != b"\0\1" else 65_536
-    pages = int.from_bytes(header[28:32])
-    return header[24:28] == header[92:96] and database.stat().st_size < pages * page_size
-
-
 def _check_schema(database: Path, version: str) -> None:
+    # MLflow's own asks to upgrade a newer schema, too, and first upgrades an older one itself.
     import_mlflow()
     import mlflow
     from mlflow.store.db.utils import _get_latest_schema_revision

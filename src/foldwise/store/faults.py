@@ -1,9 +1,4 @@
-"""What MLflow says when it fails, in one line; and keeping it quiet.
-
-MLflow imported late and silent: no telemetry, no progress bars, no chatter, short waits.
-
-Everything that can go wrong in the store, as one StoreError line with its remedy.
-"""
+"""What goes wrong in the store, as one StoreError line with its remedy; and MLflow kept quiet."""
 
 import logging
 import os

@@ -1,14 +1,7 @@
-"""Opening MLflow's store: address, reachability, experiments, all with one-line errors.
-
-Asking MLflow for runs, page by page.
-
-Is an MLflow server there? Asked once, with short waits, before any work begins.
-
-Which MLflow: the store opened, checked and ready, or one line on what is wrong with it.
-"""
+"""Which MLflow: the store opened, checked and ready, or one line on what is wrong with it."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +10,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from foldwise.errors import StoreError
-from foldwise.store.address import Address, project_root, tracking_address
+from foldwise.store.address import project_root, tracking_address
 from foldwise.store.database import LOCATION_TAG, artifacts_of, check_database, create_once
 from foldwise.store.faults import import_mlflow, store_faults
 from foldwise.store.relocate import check_not_moved
@@ -48,21 +41,17 @@ def search_runs(client: "MlflowClient", experiment_id: str, query: str) -> list[
             return found
 
 
-_Answer = tuple[int, str] | str
-"""HTTP status and body, or why there is none."""
-
-_LOGIN = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-
-
-def adopt_credentials(address: Address) -> None:
-    """Put a URL's user and password where MLflow looks for them: never into a message or tag."""
-    if address.username is not None:
-        os.environ["MLFLOW_TRACKING_USERNAME"] = address.username
-        os.environ["MLFLOW_TRACKING_PASSWORD"] = address.password or ""
+_EXPERIMENTS = "/api/2.0/mlflow/experiments/search"
+_UNREACHED = (
+    ("refused", "connection refused"),
+    ("resolve", "unknown host"),
+    ("certificate", "its certificate isn't trusted"),
+    ("timed out", "no answer in time"),
+)
 
 
 def check_server(uri: str, *, seconds: float = 10.0) -> None:
-    """Ask the server for one experiment.
+    """Ask the server for one experiment, before any work begins.
 
     Parameters
     ----------
@@ -76,70 +65,49 @@ def check_server(uri: str, *, seconds: float = 10.0) -> None:
     StoreError
         If nothing answers, the login is refused, or what answers is no MLflow server.
     """
-    ask = _question(uri, seconds / 2)
-    answers: list[_Answer] = []
-    # A look-up of a name has no time limit of its own, hence the thread.
-    asking = Thread(target=lambda: answers.append(ask()), daemon=True)
-    asking.start()
-    asking.join(seconds)
-    answer = answers[0] if answers else f"no answer within {seconds:g} s"
-    if isinstance(answer, str):
-        raise StoreError(
-            f"the tracking server can't be reached, {uri} ({answer}): "
-            "start it, or correct MLFLOW_TRACKING_URI"
-        )
-    _judge(uri, *answer)
-
-
-def _question(uri: str, seconds: float) -> Callable[[], _Answer]:
-    """A request ready to be sent: what is slow to import is not counted as the server's delay."""
-    import_mlflow()
+    import_mlflow()  # which takes long enough to be taken for the server's delay
     from mlflow.exceptions import MlflowException
     from mlflow.utils.credentials import get_default_host_creds
     from mlflow.utils.rest_utils import http_request
     from requests.exceptions import RequestException
 
+    answers: list[tuple[int, str]] = []
+    faults: list[str] = []
     credentials = get_default_host_creds(uri)  # type: ignore[no-untyped-call]
+    once = {"max_retries": 0, "timeout": seconds / 2, "raise_on_status": False}
 
-    def ask() -> _Answer:
+    def ask() -> None:
         try:
-            response = http_request(  # type: ignore[no-untyped-call]
-                credentials,
-                "/api/2.0/mlflow/experiments/search",
-                "GET",
-                params={"max_results": 1},
-                max_retries=0,
-                timeout=seconds,
-                raise_on_status=False,
+            found = http_request(  # type: ignore[no-untyped-call]
+                credentials, _EXPERIMENTS, "GET", params={"max_results": 1}, **once
             )
         except (MlflowException, RequestException, OSError, ValueError) as error:
-            return _short(error)
-        return response.status_code, response.text
+            told = str(error).lower()
+            known = (why for sign, why in _UNREACHED if sign in told)
+            faults.append(next(known, type(error.__cause__ or error).__name__))
+        else:
+            answers.append((found.status_code, found.text))
 
-    return ask
-
-
-def _short(error: BaseException) -> str:
-    told = str(error).lower()
-    for sign, reason in (
-        ("refused", "connection refused"),
-        ("resolve", "unknown host"),
-        ("certificate", "its certificate isn't trusted"),
-        ("timed out", "no answer in time"),
-    ):
-        if sign in told:
-            return reason
-    return type(error.__cause__ or error).__name__
-
-
-def _judge(uri: str, status: int, text: str) -> None:
+    # A look-up of a name has no time limit of its own, hence the thread.
+    asking = Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(seconds)
+    if not answers:
+        why = faults[0] if faults else f"no answer within {seconds:g} s"
+        raise StoreError(
+            f"the tracking server can't be reached, {uri} ({why}): "
+            "start it, or correct MLFLOW_TRACKING_URI"
+        )
+    status, text = answers[0]
     if status in (401, 403):
-        raise StoreError(f"the tracking server {uri} refuses the login (HTTP {status}): {_LOGIN}")
-    if status == 200 and text.lstrip().startswith("{") and '"experiments"' in text:
-        return
-    raise StoreError(
-        f"{uri} doesn't answer as an MLflow server (HTTP {status}): correct MLFLOW_TRACKING_URI"
-    )
+        raise StoreError(
+            f"the tracking server {uri} refuses the login (HTTP {status}): "
+            "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        )
+    if status != 200 or not text.lstrip().startswith("{") or '"experiments"' not in text:
+        raise StoreError(
+            f"{uri} doesn't answer as an MLflow server (HTTP {status}): correct MLFLOW_TRACKING_URI"
+        )
 
 
 _MLFLOW_SETS = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
@@ -258,7 +226,7 @@ def open_store(root: Path | None = None) -> Store:
     root = (root or project_root()).resolve()
     address = tracking_address(root)
     if address.database is None:
-        adopt_credentials(address)
+        address.login()
         check_server(address.uri)
         return Store(root=root, tracking_uri=address.uri, artifacts=None)
     with store_faults(f"opening {address.database}"):

@@ -19,7 +19,7 @@ from foldwise.app.views import (
     view_link,
     view_tag,
 )
-from foldwise.runs.tree import RunRecord, study_record, trial_record
+from foldwise.runs.tree import RunNode, study_node, trial_node
 from foldwise.search.trials import FINAL
 from foldwise.stats.scores import METRICS
 from tests.factories import make_result, outer
@@ -38,7 +38,7 @@ def _charted(view: View) -> set[str]:
     return {card["metricKey"] for card in _state(view)["compareRunCharts"] if card.get("metricKey")}
 
 
-def _logged(record: RunRecord) -> set[str]:
+def _logged(record: RunNode) -> set[str]:
     return {point.key for point in record.points}
 
 
@@ -58,12 +58,10 @@ def test_no_metric_gets_a_chart_that_nobody_asked_for(metric: str) -> None:
     """The UI draws a bar chart for each metric that has no card."""
     result = make_result(metric=metric)
     trials = result.study_trials(outer(0))
-    fold = study_record("k:1", result.outer[0], trials, result.space)
-    final = study_record("k:1", result.final, result.study_trials(FINAL), result.space)
+    fold = study_node("k:1", result.outer[0], trials, result.space)
+    final = study_node("k:1", result.final, result.study_trials(FINAL), result.space)
     assert _logged(fold) | _logged(final) <= _charted(studies_view("r", metric))
-    assert _logged(trial_record("k:1", trials[0], result.space)) <= _charted(
-        trials_view("r", metric)
-    )
+    assert _logged(trial_node("k:1", trials[0], result.space)) <= _charted(trials_view("r", metric))
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -72,8 +70,8 @@ def test_the_axes_of_every_chart_are_metrics_that_are_logged(metric: str) -> Non
     result = make_result(metric=metric)
     trials = result.study_trials(outer(0))
     for view, record in (
-        (studies_view("r", metric), study_record("k:1", result.outer[0], trials, result.space)),
-        (trials_view("r", metric), trial_record("k:1", trials[0], result.space)),
+        (studies_view("r", metric), study_node("k:1", result.outer[0], trials, result.space)),
+        (trials_view("r", metric), trial_node("k:1", trials[0], result.space)),
     ):
         shown = [card for card in _state(view)["compareRunCharts"] if not card["deleted"]]
         assert shown

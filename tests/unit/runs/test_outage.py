@@ -1,6 +1,6 @@
 """How long a failed store is left alone."""
 
-from foldwise.runs.ledger import Patience
+from foldwise.runs.recorder import Patience
 
 
 class _Clock:

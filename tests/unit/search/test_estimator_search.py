@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
-from foldwise.runs.tree import pipeline_outcome, study_record
+from foldwise.runs.tree import outcome_node, study_node
 from foldwise.search.engines.estimator import FittedEstimator
 from foldwise.search.plan import RESERVE
 from foldwise.search.space import Space
@@ -87,11 +87,11 @@ def test_decision_scores_are_told_as_such_and_have_no_log_loss_anywhere() -> Non
     result = finished(estimator_search(_margin, STRENGTHS, Memory(), trials=3))
     assert not any(fold.predictions.are_probabilities for fold in result.outer)
     assert all(np.isnan(fold.scores["log_loss"]) for fold in result.outer)
-    records = [pipeline_outcome("k:1", result)]
+    records = [outcome_node("k:1", result)]
     finals: tuple[OuterFold | FinalModel, ...] = (*result.outer, result.final)
     for ended in finals:
         trials = result.study_trials(ended.best.study)
-        records.append(study_record("k:1", ended, trials, result.space))
+        records.append(study_node("k:1", ended, trials, result.space))
     points = [point for record in records for point in record.points]
     assert not [point.key for point in points if "log_loss" in point.key]
     assert not [point.key for point in points if np.isnan(point.value)]
