@@ -13,8 +13,7 @@ from typing import NoReturn
 
 from foldwise import __version__
 from foldwise.app.exits import run
-from foldwise.registry.audit import Check, Record, Unrecorded
-from foldwise.registry.snapshot import CHAMPION
+from foldwise.registry.audit import CHAMPION, Check, Decision, Unrecorded
 
 
 def columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -34,7 +33,7 @@ def check_table(checks: Iterable[Check]) -> str:
     )
 
 
-def history_table(entries: Iterable[Record | Unrecorded]) -> str:
+def history_table(entries: Iterable[Decision | Unrecorded]) -> str:
     """Decisions and unrecorded changes, oldest first."""
     return columns(
         ("when", "who", "decision", "champion", "failed", "reason"),
@@ -42,7 +41,7 @@ def history_table(entries: Iterable[Record | Unrecorded]) -> str:
     )
 
 
-def _told(entry: Record | Unrecorded) -> tuple[str, ...]:
+def _told(entry: Decision | Unrecorded) -> tuple[str, ...]:
     if isinstance(entry, Unrecorded):
         return _unrecorded(entry)
     state = f" ({entry.state})" if entry.state in ("pending", "abandoned") else ""

@@ -8,19 +8,19 @@ from pathlib import Path
 from foldwise.app.cli import check_table, history_table
 from foldwise.data.dataset import PREPARED, load, load_facts
 from foldwise.errors import StoreError
-from foldwise.registry.audit import RECORDED, Check, advised, read_history, unrecorded_now
-from foldwise.registry.champion import Outcome, reconcile
-from foldwise.registry.champion import promote as promote_version
-from foldwise.registry.champion import rollback as roll_back
-from foldwise.registry.gate import Request
-from foldwise.registry.snapshot import (
+from foldwise.registry.audit import (
     CHALLENGER,
     CHAMPION,
     PREVIOUS,
-    alias_holder,
-    find_version,
-    model_name,
+    RECORDED,
+    Check,
+    Decision,
+    advised,
 )
+from foldwise.registry.champion import check_reason, reconcile
+from foldwise.registry.champion import promote as promote_version
+from foldwise.registry.champion import rollback as roll_back
+from foldwise.registry.snapshot import Snapshot, model_name
 from foldwise.registry.verify import Holdout
 from foldwise.registry.verify import verify as verify_version
 from foldwise.settings import Settings, load_settings
@@ -40,6 +40,9 @@ class _Project:
     def name(self) -> str:
         return model_name(self.settings.prepare.name)
 
+    def registry(self) -> Snapshot:
+        return Snapshot.read(self.store, self.name)
+
     def holdout(self) -> Holdout:
         prepared = self.root / PREPARED
         split = load("holdout", prepared)
@@ -48,57 +51,59 @@ class _Project:
 
 def promote(given: Namespace) -> None:
     """Judge a version; move the champion if it holds."""
-    request = Request(reason=given.reason, is_dry=given.dry_run, is_forced=given.force)
-    project = _open(settles=not request.is_dry)
-    outcome = promote_version(
+    check_reason(given.reason, is_needed=given.force)
+    project = _open(settles=not given.dry_run)
+    decision = promote_version(
         project.store,
         project.name,
         given.version,
         holdout=project.holdout(),
         settings=project.settings,
-        request=request,
+        reason=given.reason,
+        is_dry=given.dry_run,
+        is_forced=given.force,
     )
-    _say(check_table(outcome.checks) + "\n" if outcome.checks else "")
-    _say(_promotion(outcome, project.name, is_dry=request.is_dry))
-    _exit(outcome)
+    _say(check_table(decision.checks) + "\n" if decision.checks else "")
+    _say(_promotion(decision, project.name, is_dry=given.dry_run))
+    _exit(decision)
 
 
 def rollback(given: Namespace) -> None:
     """Return to the previous champion."""
     project = _open()
     # A missing reason is the rollback's own to refuse, whoever was champion.
-    if given.reason and alias_holder(project.store, project.name, PREVIOUS) is None:
+    if given.reason and project.registry().holder(PREVIOUS) is None:
         raise StoreError(
             f"a rollback needs a previous champion, and {project.name} has none: "
             "`foldwise promote VERSION` makes another version the champion"
         )
-    outcome = roll_back(project.store, project.name, reason=given.reason)
-    if outcome.decision == "refused":
-        _say(check_table(outcome.checks) + "\n")
-        _say(f"refused: {_failed(outcome)}\n")
-    elif outcome.decision == "unchanged":
-        _say(f"nothing to do: version {outcome.version.number} is the champion already\n")
+    decision = roll_back(project.store, project.name, reason=given.reason)
+    if decision.decision == "refused":
+        _say(check_table(decision.checks) + "\n")
+        _say(f"refused: {_failed(decision)}\n")
+    elif decision.decision == "unchanged":
+        _say(f"nothing to do: version {decision.version} is the champion already\n")
     else:
-        _say(f"rolled back: {_is_champion(outcome, project.name)}\n")
-    _exit(outcome)
+        _say(f"rolled back: {_is_champion(decision, project.name)}\n")
+    _exit(decision)
 
 
 def history(_given: Namespace) -> None:
     """Print all decisions."""
     project = _open()
-    entries = read_history(project.store, project.name)
+    entries = project.registry().history
     _say(history_table(entries) if entries else f"no decision on {project.name} yet\n")
 
 
 def verify(given: Namespace) -> None:
     """Look at a version again."""
     project = _open()
-    which = given.version or _in_use(project)
-    version = find_version(project.store, project.name, which)
+    registry = project.registry()
+    version = registry.find(given.version or _in_use(registry))
     verification = verify_version(project.store, version, project.holdout(), project.settings)
     checks = verification.checks
     if {CHAMPION, PREVIOUS}.intersection(version.aliases):
-        checks = (*checks, *_recorded(project))
+        checks = (*checks, *_recorded(registry))
     _say(f"{project.name} version {version.number} ({', '.join(version.aliases) or 'no alias'})\n")
     _say(f"\n{check_table(checks)}\n")
     _say("verified\n" if verification.holds else "not verified: don't serve this version\n")
@@ -139,44 +144,44 @@ def _open(*, settles: bool = True) -> _Project:
     return project
 
 
-def _in_use(project: _Project) -> str:
-    return CHALLENGER if alias_holder(project.store, project.name, CHAMPION) is None else CHAMPION
+def _in_use(registry: Snapshot) -> str:
+    return CHALLENGER if registry.champion is None else CHAMPION
 
 
-def _recorded(project: _Project) -> tuple[Check, ...]:
-    found = {each.alias: each.told() for each in unrecorded_now(project.store, project.name)}
+def _recorded(registry: Snapshot) -> tuple[Check, ...]:
+    found = {each.alias: each.told() for each in registry.unrecorded}
     return tuple(
         advised(alias, found.get(alias, RECORDED), RECORDED, holds=alias not in found)
         for alias in (CHAMPION, PREVIOUS)
     )
 
 
-def _promotion(outcome: Outcome, name: str, *, is_dry: bool) -> str:
-    number = outcome.version.number
-    match outcome.decision:
+def _promotion(decision: Decision, name: str, *, is_dry: bool) -> str:
+    number = decision.version
+    match decision.decision:
         case "unchanged":
             return f"nothing to do: the champion has the content of version {number} already\n"
         case "refused":
             words = "dry run: would be refused" if is_dry else "refused"
-            return f"{words}: {_failed(outcome)}\n"
-        case decision if is_dry:
-            return f"dry run: version {number} would be {decision}\n"
-        case decision:
-            return f"{decision}: {_is_champion(outcome, name)}\n"
+            return f"{words}: {_failed(decision)}\n"
+        case word if is_dry:
+            return f"dry run: version {number} would be {word}\n"
+        case word:
+            return f"{word}: {_is_champion(decision, name)}\n"
 
 
-def _failed(outcome: Outcome) -> str:
-    failed = sum(check.verdict == "fail" for check in outcome.checks)
-    return f"version {outcome.version.number} fails {failed} of {len(outcome.checks)} checks"
+def _failed(decision: Decision) -> str:
+    failed = sum(check.verdict == "fail" for check in decision.checks)
+    return f"version {decision.version} fails {failed} of {len(decision.checks)} checks"
 
 
-def _is_champion(outcome: Outcome, name: str) -> str:
-    before = "none" if outcome.champion is None else f"version {outcome.champion}"
-    return f"version {outcome.version.number} of {name} is the champion (before: {before})"
+def _is_champion(decision: Decision, name: str) -> str:
+    before = "none" if decision.champion is None else f"version {decision.champion}"
+    return f"version {decision.version} of {name} is the champion (before: {before})"
 
 
-def _exit(outcome: Outcome) -> None:
-    if outcome.decision == "refused":
+def _exit(decision: Decision) -> None:
+    if decision.decision == "refused":
         raise SystemExit(_REFUSED)
 
 

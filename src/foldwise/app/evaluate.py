@@ -19,9 +19,9 @@ from foldwise.app.workspace import (
 from foldwise.data.dataset import DataInfo, Split, load, load_info
 from foldwise.ownership import check_output
 from foldwise.registry.evidence import gather_evidence, shared_rows
-from foldwise.registry.predecessor import changed_data, require_same_kind, version_before
-from foldwise.registry.registration import Submission, register
-from foldwise.registry.snapshot import count_holdout_use, model_name
+from foldwise.registry.gate import changed_data
+from foldwise.registry.registration import Submission, register, require_same_kind
+from foldwise.registry.snapshot import Snapshot, model_name, note_holdout_use
 from foldwise.report import card, page
 from foldwise.report.album import data_pictures, holdout_pictures, search_pictures
 from foldwise.report.findings import Findings, Judged, origin, summarise_holdout
@@ -47,7 +47,7 @@ from foldwise.search.summary import Estimates, outer_estimates
 from foldwise.search.trials import SearchResult
 from foldwise.settings import Settings, load_settings
 from foldwise.store.address import project_root
-from foldwise.store.open import Store, open_store
+from foldwise.store.open import open_store
 
 EXAMPLES = 3
 FIGURES = REPORTS / "figures" / "evaluate"
@@ -72,7 +72,9 @@ def main() -> None:
     root = project_root()
     storage = study_storage(root)
     store = open_store(root)
-    require_same_kind(store, work.info)  # before the holdout is opened and counted for that model
+    registry = Snapshot.read(store, model_name(work.info.name))
+    # Before the holdout is opened and counted for that model.
+    require_same_kind(store, registry, work.info)
     key, attempt = work.place.search_key, work.place.attempt
     described = lineage(
         work.settings, work.info, space=work.result.space, search_key=key, attempt=attempt
@@ -87,17 +89,17 @@ def main() -> None:
         recorder.record_all(work.result)
         if recorder.run_id != work.place.run_id:
             _tell_search_files(work, recorder)
-        count_holdout_use(
+        note_holdout_use(
             store,
-            model_name(work.info.name),
-            holdout_digest=work.info.holdout_digest,
-            content_digest=digest,
+            registry,
+            holdout=work.info.holdout_digest,
+            content=digest,
             run_id=recorder.run_id,
         )
         judged = _judge(work)
         findings = replace(
             _findings(work, judged, described, run_id=recorder.run_id, digest=digest),
-            data_change=_data_change(store, work.info, recorder.run_id),
+            data_change=_data_change(registry, work.info, recorder.run_id),
         )
         pictures = (
             *_data_pictures(work),
@@ -136,8 +138,8 @@ def main() -> None:
         sys.stdout.write("".join(f"{line}\n" for line in lines if line))
 
 
-def _data_change(store: Store, info: DataInfo, run_id: str) -> str:
-    before = version_before(store, model_name(info.name), run_id)
+def _data_change(registry: Snapshot, info: DataInfo, run_id: str) -> str:
+    before = registry.before(run_id)
     changed = changed_data(before, info)
     if before is None or not changed:
         return ""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from foldwise.registry.snapshot import all_versions, model_name
+from foldwise.registry.snapshot import Snapshot, model_name
 from foldwise.stats.scores import METRICS
 from foldwise.store.faults import store_faults
 from foldwise.store.open import Store
@@ -365,7 +365,7 @@ def _views(newest: _Newest) -> tuple[View, ...]:
 def _links(store: Store, data_name: str, experiment_id: str, newest: _Newest) -> tuple[Link, ...]:
     links = [view_link(experiment_id, view) for view in _views(newest)]
     name = model_name(data_name)
-    if versions := all_versions(store, name):
+    if versions := Snapshot.read(store, name).versions:
         links.append(version_link(name, str(versions[-1].number)))
     if newest.has_report:
         links.append(artifact_link("Report", experiment_id, newest.run_id, REPORT))

@@ -1,236 +1,47 @@
 """Promotion and rollback: a version is judged, the decision recorded, the champion moved.
 
-Where a change of the registry may be watched, step by step: tests kill the process there.
-
+The record comes first, the alias last, so that whatever a kill leaves in between can be settled.
 One process of this machine at a time changes the registry.
-
-Moving the champion: the record first, the alias last, and what a kill left in between.
 """
 
 import platform
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
-from filelock import Timeout
+import numpy as np
 
-from foldwise.errors import StoreError
-from foldwise.ownership import lock_file
+from foldwise.errors import PromotionError, StoreError
+from foldwise.files import locked
 from foldwise.registry.audit import (
-    RECORDED,
-    Action,
-    Check,
-    Decision,
-    Record,
-    State,
-    all_hold,
-    copy_record,
-    read_records,
-    record_id,
-    same_digest,
-    unkept_records,
-    unrecorded_now,
-    write_record,
-)
-from foldwise.registry.gate import Request, check_reason, judge
-from foldwise.registry.snapshot import (
     CHAMPION,
     PREVIOUS,
-    Version,
-    alias_holder,
-    fetch_files,
-    find_version,
+    RECORDED,
+    Check,
+    Decision,
+    all_hold,
+    new_id,
+    same_digest,
 )
-from foldwise.registry.stored_model import files_digest
-from foldwise.registry.verify import Holdout
+from foldwise.registry.evidence import Evidence
+from foldwise.registry.gate import Case, Rows, judge, without_comparison
+from foldwise.registry.snapshot import Snapshot, Version, note_holdout_use
+from foldwise.registry.stored_model import AUDIT, fetch_files, files_digest
+from foldwise.registry.verify import Holdout, Verification, verify
 from foldwise.runs.lineage import user
 from foldwise.settings import Settings
-from foldwise.store.faults import reason, store_faults
+from foldwise.store.faults import reason as told_reason
+from foldwise.store.faults import store_faults
 from foldwise.store.open import Store
 
-Watcher = Callable[[str], object]
-"""Told the name of each step once it is done."""
-
-
-def unwatched(_step: str) -> None:
-    """Nobody watches."""
-
-
 _SECONDS = 600
-
-
-@contextmanager
-def registry_lock(store: Store) -> Iterator[None]:
-    """Wait for, then hold ``registry.lock`` beside the database; a killed process frees it.
-
-    Checkouts that share a database share the lock.
-
-    On a server, other machines don't see it: who moves an alias there looks again before and
-    after the move.
-    """
-    folder = store.artifacts.parent if store.artifacts else store.root / "mlruns"
-    path = folder.resolve() / "registry.lock"
-    try:
-        lock = lock_file(path, seconds=_SECONDS)
-        lock.acquire()
-    except Timeout as error:
-        raise StoreError(
-            f"another process has held {path} for {_SECONDS} s: end it, or wait, then run again"
-        ) from error
-    except OSError as error:
-        raise StoreError(f"{path} can't be locked: {reason(error)}") from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
+_LONGEST_REASON = 1000
 _LONGEST_MOVE = 120.0
 """Seconds, on a server that answers at all; the few calls of a move take one or two."""
-
-
-def carry_out(store: Store, version: Version, record: Record, after: Watcher) -> None:
-    """Write a decision down and, if it asks for a move, move the aliases; hold the lock.
-
-    Steps: ``recorded``, ``copied``, ``previous moved``, ``champion moved``, ``settled``; a
-    refusal ends after the second. The aliases are read again before and after the move, because
-    on a server another machine may move them too.
-
-    Raises
-    ------
-    StoreError
-        The store failed, or another machine moved the champion meanwhile. The record says then
-        that the move was abandoned, or, if the store can't take even that, it is settled by the
-        next command.
-    """
-    write_record(store, version.name, record)
-    after("recorded")
-    try:
-        copy_record(store, version, record)
-        after("copied")
-        if record.state == "none":
-            return
-        _expect(store, version.name, record.champion)
-        if record.champion is not None:
-            _point(store, version.name, PREVIOUS, record.champion)
-        after("previous moved")
-        _point(store, version.name, CHAMPION, record.version)
-        after("champion moved")
-        _expect(store, version.name, record.version)
-        write_record(store, version.name, replace(record, state="applied"))
-        after("settled")
-    except StoreError:
-        if record.state == "pending":
-            with suppress(StoreError):
-                _settle(store, version.name, record)
-        raise
-
-
-def reconcile(store: Store, name: str) -> tuple[Record, ...]:
-    """Settle the moves that a killed process left pending, and tell which.
-
-    A champion that was moved stays, and its record becomes ``applied``. One that wasn't is not
-    moved by a later command, that may come weeks after: the record becomes ``abandoned``, and
-    ``previous_champion`` goes back. Whoever wants the move decides again. On a server a move that
-    began just now may be another machine's: it is left alone.
-    """
-    pending = [record for record in _pending(store, name) if not _may_be_under_way(store, record)]
-    if not pending and not unkept_records(store, name):
-        return ()
-    with registry_lock(store):
-        return _settle_all(store, name)
-
-
-def settle_pending(store: Store, name: str) -> None:
-    """Do what `reconcile` does, for a caller that holds the lock and means to decide.
-
-    Raises
-    ------
-    StoreError
-        Another machine may be moving the champion right now.
-    """
-    _settle_all(store, name)
-    if under_way := _pending(store, name):
-        first = under_way[0]
-        raise StoreError(
-            f"one decision on {name} at a time, but the move to version {first.version} by"
-            f" {first.who} began at {first.at}: run again in {_LONGEST_MOVE:.0f} s"
-        )
-
-
-def _settle_all(store: Store, name: str) -> tuple[Record, ...]:
-    settled = tuple(
-        _settle(store, name, record)
-        for record in _pending(store, name)
-        if not _may_be_under_way(store, record)
-    )
-    for record in unkept_records(store, name):
-        write_record(store, name, record)
-    return settled
-
-
-def _pending(store: Store, name: str) -> list[Record]:
-    return [record for record in read_records(store, name) if record.state == "pending"]
-
-
-def _may_be_under_way(store: Store, record: Record) -> bool:
-    """Whether another machine, that our lock doesn't hold back, may be at it still."""
-    age = (datetime.now(UTC) - datetime.fromisoformat(record.at)).total_seconds()
-    return store.is_server and age < _LONGEST_MOVE
-
-
-def _settle(store: Store, name: str, record: Record) -> Record:
-    holder = alias_holder(store, name, CHAMPION)
-    state: State = "applied" if holder == record.version else "abandoned"
-    # If somebody else moved the champion meanwhile, previous_champion is theirs too.
-    did_not_move = holder == record.champion and holder not in (None, record.previous)
-    if did_not_move and alias_holder(store, name, PREVIOUS) == holder:
-        _point(store, name, PREVIOUS, record.previous)
-    settled = replace(record, state=state)
-    write_record(store, name, settled)
-    return settled
-
-
-def _point(store: Store, name: str, alias: str, number: int | None) -> None:
-    with store_faults(f"moving the alias {alias} of {name}"):
-        if number is not None:
-            store.client.set_registered_model_alias(name, alias, str(number))
-        elif alias_holder(store, name, alias) is not None:
-            store.client.delete_registered_model_alias(name, alias)
-
-
-def _expect(store: Store, name: str, number: int | None) -> None:
-    found = alias_holder(store, name, CHAMPION)
-    if found != number:
-        raise StoreError(
-            f"the champion of {name} must be version {number or 'none'}, got {found or 'none'}:"
-            " somebody else moved it meanwhile; see `foldwise history`, then decide again"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of a promotion or rollback.
-
-    Attributes
-    ----------
-    decision : str
-        As in the record; ``unchanged``, and not recorded, if the champion has the same content.
-    version : Version
-        Whom it was about.
-    champion : int or None
-        Who was champion before.
-    checks : tuple of Check
-        Empty if unchanged.
-    """
-
-    decision: Decision
-    version: Version
-    champion: int | None
-    checks: tuple[Check, ...]
 
 
 def promote(
@@ -240,9 +51,10 @@ def promote(
     *,
     holdout: Holdout,
     settings: Settings,
-    request: Request,
-    after: Watcher = unwatched,
-) -> Outcome:
+    reason: str = "",
+    is_dry: bool = False,
+    is_forced: bool = False,
+) -> Decision:
     """Judge a version and, if every check holds, make it the champion.
 
     One promotion on this machine runs at a time, from the judgement to the move, so that each is
@@ -252,39 +64,48 @@ def promote(
     ----------
     store, name
     which : str
-        An alias, by default of the command ``challenger``, or a number.
+        An alias or a number.
     holdout, settings
-    request : Request
-    after : Watcher
-        Told each step, see `carry_out`.
+    reason : str
+        Goes into the record.
+    is_dry : bool
+        Judge, but write nothing.
+    is_forced : bool
+        Promote whatever the judgement; the version must verify all the same.
+
+    Returns
+    -------
+    Decision
+        Without a place in the audit if it was dry or leaves all unchanged.
 
     Raises
     ------
     StoreError
         The version isn't there, or the store failed.
     PromotionError
-        The champion can't be compared with.
+        The champion can't be compared with, or a reason is missing or too long.
     """
-    with _locked(store, name, is_dry=request.is_dry):
-        version = find_version(store, name, which)
-        holder = alias_holder(store, name, CHAMPION)
-        champion = None if holder is None else find_version(store, name, str(holder))
+    check_reason(reason, is_needed=is_forced)
+    with _deciding(store, name, is_dry=is_dry) as snapshot:
+        version, champion = snapshot.find(which), snapshot.champion
         if champion is not None and champion.content == version.content != "":
-            return Outcome("unchanged", version, holder, ())
-        judgement = judge(
-            store, version, champion, holdout=holdout, settings=settings, request=request
-        )
-        checks = (*judgement.checks, *_changes_by_hand(store, name, CHAMPION))
-        decision: Decision = "promoted" if all_hold(checks) else "refused"
-        if decision == "refused" and request.is_forced and judgement.is_verified:
-            decision = "forced"
-        outcome = Outcome(decision, version, holder, checks)
-        if not request.is_dry:
-            carry_out(store, version, _record(store, "promote", outcome, request.reason), after)
-        return outcome
+            return _decision(snapshot, version, "unchanged", (), reason=reason)
+        found = verify(store, version, holdout, settings)
+        checks = found.checks
+        if found.holds:
+            asked = _Asked(store, holdout, settings, is_dry=is_dry, is_forced=is_forced)
+            checks = _judged(asked, snapshot, found)
+        checks = (*checks, *_changes_by_hand(snapshot, CHAMPION))
+        word: Literal["promoted", "forced", "refused"] = "refused"
+        if all_hold(checks):
+            word = "promoted"
+        elif is_forced and found.holds:
+            word = "forced"
+        decision = _decision(snapshot, version, word, checks, reason=reason)
+        return decision if is_dry else _carry_out(store, snapshot, version, decision)
 
 
-def rollback(store: Store, name: str, *, reason: str, after: Watcher = unwatched) -> Outcome:
+def rollback(store: Store, name: str, *, reason: str) -> Decision:
     """Make the previous champion the champion again; rolling back twice changes nothing.
 
     Only its files are looked at, and whether it is the previous champion by the records: a rollback
@@ -298,16 +119,141 @@ def rollback(store: Store, name: str, *, reason: str, after: Watcher = unwatched
         No reason was given, or one too long.
     """
     check_reason(reason, is_needed=True)
-    with _locked(store, name, is_dry=False):
-        version = find_version(store, name, PREVIOUS)
-        holder = alias_holder(store, name, CHAMPION)
-        if holder == version.number:
-            return Outcome("unchanged", version, holder, ())
-        checks = (_same_files(store, version), _was_champion(store, name))
-        decision: Decision = "rolled back" if all_hold(checks) else "refused"
-        outcome = Outcome(decision, version, holder, checks)
-        carry_out(store, version, _record(store, "rollback", outcome, reason), after)
-        return outcome
+    with _deciding(store, name) as snapshot:
+        version = snapshot.find(PREVIOUS)
+        if snapshot.champion == version:
+            return _decision(snapshot, version, "unchanged", (), reason=reason)
+        checks = (_same_files(store, version), _was_champion(snapshot))
+        word: Literal["rolled back", "refused"] = "rolled back" if all_hold(checks) else "refused"
+        decision = _decision(snapshot, version, word, checks, reason=reason, action="rollback")
+        return _carry_out(store, snapshot, version, decision)
+
+
+def check_reason(reason: str, *, is_needed: bool) -> None:
+    """Refuse a reason that is missing where one is needed, or too long for a tag."""
+    if is_needed and not reason.strip():
+        raise PromotionError("--reason must say why, got nothing: add --reason TEXT")
+    if len(reason) > _LONGEST_REASON:
+        raise PromotionError(
+            f"--reason must be at most {_LONGEST_REASON} characters, got {len(reason)}: shorten it"
+        )
+
+
+def reconcile(store: Store, name: str) -> tuple[Decision, ...]:
+    """Settle the moves that a killed process left pending, and tell which.
+
+    A champion that was moved stays, and its record becomes ``applied``. One that wasn't is not
+    moved by a later command, that may come weeks after: the record becomes ``abandoned``, and
+    ``previous_champion`` goes back. Whoever wants the move decides again. On a server a move that
+    began just now may be another machine's: it is left alone.
+    """
+    snapshot = Snapshot.read(store, name)
+    if not _pending(store, snapshot) and not snapshot.unkept:
+        return ()
+    with registry_lock(store):
+        return settle(store, Snapshot.read(store, name))
+
+
+def settle(store: Store, snapshot: Snapshot) -> tuple[Decision, ...]:
+    """Do what `reconcile` does, for a caller that holds the lock and has just read."""
+    pending = _pending(store, snapshot)
+    settled = tuple(_settle(store, snapshot.renewed(store), each) for each in pending)
+    for decision in snapshot.unkept:
+        if decision.id not in {each.id for each in settled}:
+            _record(store, snapshot.name, decision)
+    return settled
+
+
+@contextmanager
+def registry_lock(store: Store) -> Iterator[None]:
+    """Wait for, then hold ``registry.lock`` beside the database; a killed process frees it.
+
+    Checkouts that share a database share the lock.
+
+    On a server, other machines don't see it: who moves an alias there looks again before and
+    after the move.
+    """
+    folder = store.artifacts.parent if store.artifacts else store.root / "mlruns"
+    path = folder.resolve() / "registry.lock"
+    busy = StoreError(
+        f"another process has held {path} for {_SECONDS} s: end it, or wait, then run again"
+    )
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(path, wait=_SECONDS, busy=busy))
+        except OSError as error:
+            raise StoreError(f"{path} can't be locked: {told_reason(error)}") from error
+        yield
+
+
+@contextmanager
+def _deciding(store: Store, name: str, *, is_dry: bool = False) -> Iterator[Snapshot]:
+    """Hold the lock and the registry as it is when nothing is pending, unless it is dry."""
+    if is_dry:
+        yield Snapshot.read(store, name)
+        return
+    with registry_lock(store):
+        snapshot = Snapshot.read(store, name)
+        if settle(store, snapshot):
+            snapshot = Snapshot.read(store, name)
+        for under_way in snapshot.decisions:
+            if under_way.state == "pending":
+                raise StoreError(
+                    f"one decision on {name} at a time, but the move to version"
+                    f" {under_way.version} by {under_way.who} began at {under_way.at}:"
+                    f" run again in {_LONGEST_MOVE:.0f} s"
+                )
+        yield snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    store: Store
+    holdout: Holdout
+    settings: Settings
+    is_dry: bool
+    is_forced: bool
+
+
+def _judged(asked: _Asked, snapshot: Snapshot, found: Verification) -> tuple[Check, ...]:
+    """Count the version's look at the holdout, verify the champion, make all checks."""
+    version, evidence, predicted = found.version, found.evidence, found.probabilities
+    if evidence is None or predicted is None:
+        raise TypeError("a verification that holds has evidence and predictions")
+    digest, content = asked.holdout.digest, version.content
+    if not asked.is_dry:
+        snapshot = note_holdout_use(
+            asked.store, snapshot, holdout=digest, content=content, run_id=version.run_id
+        )
+    case = Case(
+        evidence=evidence,
+        predicted=predicted,
+        verification=found.checks,
+        labels=asked.holdout.labels,
+        settings=asked.settings,
+        number=len(snapshot.holdout_uses(digest) | {content}),
+        before=snapshot.before(version.run_id),
+    )
+    try:
+        if snapshot.champion is not None:
+            champion = verify(asked.store, snapshot.champion, asked.holdout, asked.settings)
+            case = replace(case, rival=_rival(champion))
+    except (PromotionError, StoreError) as error:
+        if not asked.is_forced:
+            raise
+        return without_comparison(case, error)
+    return judge(case, is_forced=asked.is_forced)
+
+
+def _rival(champion: Verification) -> tuple[Evidence, Rows]:
+    predicted = champion.probabilities
+    if champion.evidence is None or (predicted is not None and not champion.holds):
+        raise PromotionError(
+            f"the champion, version {champion.version.number}, must verify to be compared with,"
+            " and doesn't: see `foldwise verify champion`, then roll back, or force with a reason"
+        )
+    # Without predictions its holdout is another, which the gate says before it looks at any.
+    return champion.evidence, np.empty((0, 0)) if predicted is None else predicted
 
 
 def _same_files(store: Store, version: Version) -> Check:
@@ -316,43 +262,134 @@ def _same_files(store: Store, version: Version) -> Check:
     return same_digest("stored files", found, version.tags.get("bytes_digest", ""))
 
 
-def _was_champion(store: Store, name: str) -> Check:
+def _was_champion(snapshot: Snapshot) -> Check:
     """A version that somebody gave the alias to need never have been judged."""
-    for change in _changes_by_hand(store, name, PREVIOUS):
+    for change in _changes_by_hand(snapshot, PREVIOUS):
         return replace(change, verdict="fail")
     return Check(PREVIOUS, RECORDED, RECORDED, "pass")
 
 
-def _changes_by_hand(store: Store, name: str, alias: str) -> Iterator[Check]:
+def _changes_by_hand(snapshot: Snapshot, alias: str) -> Iterator[Check]:
     """A warning if whom we meet, or that we meet nobody, is no recorded decision."""
-    for change in unrecorded_now(store, name):
+    for change in snapshot.unrecorded:
         if change.alias == alias:
             yield Check(alias, change.told(), RECORDED, "warning")
 
 
-@contextmanager
-def _locked(store: Store, name: str, *, is_dry: bool) -> Iterator[None]:
-    if is_dry:
-        yield
-        return
-    with registry_lock(store):
-        settle_pending(store, name)
-        yield
-
-
-def _record(store: Store, action: Action, outcome: Outcome, reason: str) -> Record:
-    now = datetime.now(UTC)
-    moves = outcome.decision != "refused"
-    return Record(
-        id=record_id(now),
-        at=now.isoformat(timespec="milliseconds"),
+def _decision(
+    snapshot: Snapshot,
+    version: Version,
+    word: Literal["promoted", "refused", "forced", "rolled back", "unchanged"],
+    checks: tuple[Check, ...],
+    *,
+    reason: str,
+    action: Literal["promote", "rollback"] = "promote",
+) -> Decision:
+    return Decision(
+        id=new_id(),
+        at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         who=f"{user()}@{platform.node()}",
         action=action,
-        decision=outcome.decision,
-        state="pending" if moves else "none",
-        champion=outcome.champion,
-        previous=alias_holder(store, outcome.version.name, PREVIOUS),
-        version=outcome.version.number,
+        decision=word,
+        state="none" if word in ("refused", "unchanged") else "pending",
+        champion=snapshot.aliases.get(CHAMPION),
+        previous=snapshot.aliases.get(PREVIOUS),
+        version=version.number,
         reason=reason,
-        checks=outcome.checks,
+        checks=checks,
     )
+
+
+def _carry_out(store: Store, snapshot: Snapshot, version: Version, decision: Decision) -> Decision:
+    """Write a decision down and, if it asks for a move, move the aliases; hold the lock.
+
+    The aliases are read again before and after the move, because on a server another machine may
+    move them too.
+
+    Raises
+    ------
+    StoreError
+        The store failed, or another machine moved the champion meanwhile. The record says then
+        that the move was abandoned, or, if the store can't take even that, it is settled by the
+        next command.
+    """
+    _record(store, version.name, decision)
+    try:
+        _copy(store, version, decision)
+        if decision.state == "none":
+            return decision
+        _expect(snapshot.renewed(store), decision.champion)
+        if decision.champion is not None:
+            _point(store, version.name, PREVIOUS, decision.champion)
+        _point(store, version.name, CHAMPION, decision.version)
+        _expect(snapshot.renewed(store), decision.version)
+        applied = replace(decision, state="applied")
+        _record(store, version.name, applied)
+    except StoreError:
+        if decision.state == "pending":
+            with suppress(StoreError):
+                _settle(store, snapshot.renewed(store), decision)
+        raise
+    return applied
+
+
+def _pending(store: Store, snapshot: Snapshot) -> list[Decision]:
+    """Moves that were cut short: not those that another machine, past our lock, may be at still."""
+    return [
+        decision
+        for decision in snapshot.decisions
+        if decision.state == "pending" and not (store.is_server and _age(decision) < _LONGEST_MOVE)
+    ]
+
+
+def _age(decision: Decision) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(decision.at)).total_seconds()
+
+
+def _settle(store: Store, snapshot: Snapshot, decision: Decision) -> Decision:
+    holder = snapshot.aliases.get(CHAMPION)
+    # If somebody else moved the champion meanwhile, previous_champion is theirs too.
+    did_not_move = holder == decision.champion and holder not in (None, decision.previous)
+    if did_not_move and snapshot.aliases.get(PREVIOUS) == holder:
+        _point(store, snapshot.name, PREVIOUS, decision.previous)
+    settled = replace(decision, state="applied" if holder == decision.version else "abandoned")
+    _record(store, snapshot.name, settled)
+    return settled
+
+
+def _point(store: Store, name: str, alias: str, number: int | None) -> None:
+    with store_faults(f"moving the alias {alias} of {name}"):
+        if number is None:
+            store.client.delete_registered_model_alias(name, alias)
+        else:
+            store.client.set_registered_model_alias(name, alias, str(number))
+
+
+def _expect(snapshot: Snapshot, number: int | None) -> None:
+    found = snapshot.aliases.get(CHAMPION)
+    if found != number:
+        raise StoreError(
+            f"the champion of {snapshot.name} must be version {number or 'none'},"
+            f" got {found or 'none'}: somebody else moved it meanwhile; see `foldwise history`,"
+            " then decide again"
+        )
+
+
+def _record(store: Store, name: str, decision: Decision) -> None:
+    """Write a decision on its version and on the model, or over the one of the same id."""
+    with store_faults(f"recording the decision on version {decision.version}"):
+        if not decision.is_short:
+            number = str(decision.version)
+            store.client.set_model_version_tag(name, number, decision.tag, decision.to_json())
+        store.client.set_registered_model_tag(name, decision.tag, decision.shortened().to_json())
+
+
+def _copy(store: Store, version: Version, decision: Decision) -> None:
+    """Put a copy of a decision as a file beside the version's model."""
+    with (
+        store_faults(f"copying the record of version {version.number}"),
+        TemporaryDirectory(prefix="foldwise-") as folder,
+    ):
+        copy = Path(folder, f"{decision.id}.json")
+        copy.write_text(decision.to_json() + "\n", encoding="utf-8")
+        store.client.log_model_artifacts(version.model_id, folder, AUDIT)

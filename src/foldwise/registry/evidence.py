@@ -2,17 +2,23 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.data.dataset import Classes, DataInfo
 from foldwise.errors import StoreError
-from foldwise.search.trials import FitCounts, SearchResult, number_of
-from foldwise.settings import Settings, parameters_digest
-from foldwise.stats.scores import Scores, calibration_error, predicted_codes, score
+from foldwise.files import DocumentError, decode, encode, plain
+from foldwise.search.trials import FitCounts, SearchResult
+from foldwise.settings import Dimension, Settings, Value, parameters_digest
+from foldwise.stats.scores import calibration_error, predicted_codes, score
+
+_SAME_FIGURE = 1e-6
+"""Other processors' kernels move scores by a thousandth of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +34,16 @@ class Evidence:
     parameters_digest : str
     metric : str
         What the search selected by.
-    c_low, c_high : float
-        The range of C that was searched.
-    chosen : tuple of float
-        Each outer fold's C, then the final one.
+    space : mapping of Dimension
+        What was searched, by the names of the parameters.
+    chosen : tuple of mapping
+        Each outer fold's values, then the final ones.
     fits : FitCounts
     final_status : str
-        How the final model's own fit ended.
-    outer : tuple of Scores
+        How the final model's own fit ended; empty where its kind doesn't say.
+    outer : tuple of scores by metric
         One for each outer fold.
-    holdout : Scores
+    holdout : scores by metric
     calibration_error : float
         On the holdout.
     labels_digest : str
@@ -48,46 +54,50 @@ class Evidence:
     shared_rows: int
     parameters_digest: str
     metric: str
-    c_low: float
-    c_high: float
-    chosen: tuple[float, ...]
+    space: Mapping[str, Dimension]
+    chosen: tuple[Mapping[str, Value], ...]
     fits: FitCounts
     final_status: str
-    outer: tuple[Scores, ...]
-    holdout: Scores
+    outer: tuple[Mapping[str, float], ...]
+    holdout: Mapping[str, float]
     calibration_error: float
     labels_digest: str
+    schema: Literal[1] = 1
 
     @property
     def classes(self) -> Classes:
         """The classes in the order of their codes."""
         return self.data.classes
 
-    def to_json(self) -> str:
-        """Canonical JSON; floats keep every bit."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 (hexadecimal) of `to_json`."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()
+    def to_bytes(self) -> bytes:
+        """As it is stored; floats keep every bit."""
+        return encode(self).encode()
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
-        """The inverse of `to_json`.
+    def from_bytes(cls, stored: bytes) -> Self:
+        """The inverse of `to_bytes`; fields that a later version has added are passed over.
 
         Raises
         ------
         StoreError
-            The text is no evidence, or of another foldwise.
+            It is no evidence.
         """
         try:
-            return cls(**_decoded(json.loads(text)))
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            return decode(cls, _since_0_1(stored), tolerant=True)
+        except (DocumentError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise StoreError(
-                f"a version's evidence.json must be as foldwise wrote it, reading gave {error!r}:"
+                f"a version's evidence.json must be as foldwise wrote it, reading gave {error}:"
                 " put the model's files back, or register a new version with `dvc repro -f`"
             ) from error
+
+    def says_what(self, other: "Evidence") -> bool:
+        """Whether two tell the same: figures to a millionth, all else exactly."""
+        return _is_same(plain(self), plain(other))
+
+
+def evidence_digest(stored: bytes) -> str:
+    """SHA-256 (hexadecimal) of the bytes stored, whatever version of foldwise wrote them."""
+    return hashlib.sha256(stored).hexdigest()
 
 
 def gather_evidence(
@@ -111,19 +121,17 @@ def gather_evidence(
     shared_rows : int
         From :func:`shared_rows`.
     """
-    searched = result.space.ranges["C"]
-    chosen = (*(fold.best.values for fold in result.outer), result.final.best.values)
+    best = (*(fold.best for fold in result.outer), result.final.best)
     return Evidence(
         data=data,
         shared_rows=shared_rows,
         parameters_digest=parameters_digest(settings),
         metric=result.metric,
-        c_low=searched.low,
-        c_high=searched.high,
-        chosen=tuple(number_of(values, "C") for values in chosen),
+        space=dict(result.space.dimensions),
+        chosen=tuple(dict(trial.values) for trial in best),
         fits=result.fits,
-        final_status=str(result.final.facts["status"]),
-        outer=tuple(fold.scores for fold in result.outer),
+        final_status=str(result.final.facts.get("status", "")),
+        outer=tuple(dict(fold.scores) for fold in result.outer),
         holdout=score(probabilities, labels),
         calibration_error=calibration_error(probabilities, labels),
         labels_digest=labels_digest(probabilities),
@@ -145,14 +153,23 @@ def shared_rows(development: NDArray[np.uint8], holdout: NDArray[np.uint8]) -> i
     return sum(image in shared for image in ours)
 
 
-def _decoded(told: dict[str, Any]) -> dict[str, Any]:
-    data = told["data"]
-    for name in ("classes", "image_shape"):
-        data[name] = tuple(data[name])
-    return told | {
-        "data": DataInfo(**data),
-        "chosen": tuple(told["chosen"]),
-        "fits": FitCounts(**told["fits"]),
-        "outer": tuple(scores for scores in told["outer"]),
-        "holdout": told["holdout"],
-    }
+def _since_0_1(stored: bytes) -> bytes:
+    """Evidence of 0.1, which knew one parameter and bore no schema, as it is written now."""
+    told: Any = json.loads(stored)
+    if not isinstance(told, dict) or "c_low" not in told:
+        return stored
+    low, high = told.pop("c_low"), told.pop("c_high")
+    told["space"] = {"C": {"low": low, "high": high, "is_log": True}}
+    told["chosen"] = [{"C": C} for C in told["chosen"]]
+    return json.dumps(told).encode()
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_is_same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_is_same, one, other))
+    if type(one) in {int, float} and type(other) in {int, float}:
+        close = math.isclose(one, other, rel_tol=_SAME_FIGURE, abs_tol=_SAME_FIGURE)
+        return close or (math.isnan(one) and math.isnan(other))
+    return type(one) is type(other) and bool(one == other)

@@ -1,124 +1,104 @@
-"""Judging a version for promotion: what is checked, and the decision.
+"""The gate: whether a version may be the champion, by a list of small checks of what is known.
 
-What a model must show by itself: it verifies, keeps the floors, comes from a healthy search.
-
-Challenger against champion on one holdout: log-loss must be better, accuracy not worse.
-
-The decision: nothing to do, refused or promoted, with every check that led to it.
-
-Judging a version for promotion: what the registry holds of it, brought before the decision.
+A check is a function of a `Case` that yields its lines; `CHECKS` has them in the order shown. It
+knows no store: what a case holds was verified, and predicted on one holdout, before.
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foldwise.errors import PromotionError, StoreError
+from foldwise.data.dataset import DataInfo
+from foldwise.errors import PromotionError
 from foldwise.registry.audit import Check, advised, all_hold, judged
 from foldwise.registry.evidence import Evidence
-from foldwise.registry.predecessor import data_checks, version_before
-from foldwise.registry.snapshot import Version, count_holdout_use, holdout_uses
-from foldwise.registry.verify import Holdout, Verification, verify
-from foldwise.settings import Between, PromotionSettings, Settings
+from foldwise.registry.snapshot import Version
+from foldwise.settings import Between, Settings
 from foldwise.stats.intervals import prediction_interval
-from foldwise.stats.paired import McNemar, PairedBound, mcnemar, paired_bound
+from foldwise.stats.paired import PairedBound, mcnemar, paired_bound
 from foldwise.stats.scores import is_loss, predicted_codes, row_losses
-from foldwise.store.open import Store
 
-_TOLERATED_SHARE = 0.001
-"""Of the holdout's images that may stand in the development set: data sets hold some duplicates."""
-
-
-def verification_check(checks: Sequence[Check]) -> Check:
-    """All that verifying found, in one line."""
-    failed = [check.name for check in checks if check.verdict == "fail"]
-    warned = [check.name for check in checks if check.verdict == "warning"]
-    figure = f"{len(checks) - len(failed)} of {len(checks)} hold"
-    for word, names in (("failed", failed), ("warned", warned)):
-        figure += f"; {word}: {', '.join(names)}" if names else ""
-    if warned and not failed:
-        return advised("verification", figure, "all hold", holds=False)
-    return judged("verification", figure, "all hold", holds=all_hold(checks))
-
-
-def floor_checks(evidence: Evidence, rules: PromotionSettings) -> Iterator[Check]:
-    """The holdout's scores against what params.yaml asks of any champion."""
-    accuracy, loss = evidence.holdout["accuracy"], evidence.holdout["log_loss"]
-    yield judged(
-        "holdout accuracy", f"{accuracy:.5f}", f">= {rules.min_accuracy:g}",
-        holds=accuracy >= rules.min_accuracy,
-    )  # fmt: skip
-    yield judged(
-        "holdout log-loss", f"{loss:.5f}", f"<= {rules.max_log_loss:g}",
-        holds=loss <= rules.max_log_loss,
-    )  # fmt: skip
-    yield judged(
-        "calibration error",
-        f"{evidence.calibration_error:.5f}",
-        f"<= {rules.max_calibration_error:g}",
-        holds=evidence.calibration_error <= rules.max_calibration_error,
-    )
-
-
-def search_checks(evidence: Evidence, confidence: float) -> Iterator[Check]:
-    """Whether the search behind the model can be believed."""
-    yield _fits(evidence)
-    yield _range(evidence)
-    yield _shared(evidence)
-    yield _expectation(evidence, confidence)
-
-
-def _fits(evidence: Evidence) -> Check:
-    fits = evidence.fits
-    figure = f"{fits.converged} of {fits.distinct} converged"
-    figure += f", {fits.stalled} stalled" if fits.stalled else ""
-    figure += f", {fits.exhausted} exhausted" if fits.exhausted else ""
-    if fits.exhausted:
-        return judged("fits", figure, "none exhausted", holds=False)
-    return advised("fits", figure, "all converged", holds=fits.stalled == 0)
-
-
-def _range(evidence: Evidence) -> Check:
-    low, high = evidence.c_low, evidence.c_high
-    searched = Between(low, high, is_log=True)
-    outside = sum(not 0.02 <= searched.place(C) <= 0.98 for C in evidence.chosen)
-    smallest, largest = min(evidence.chosen), max(evidence.chosen)
-    return judged(
-        "chosen C",
-        f"{smallest:.3g} to {largest:.3g}, {outside} of {len(evidence.chosen)} at an edge",
-        f"inside [{low:g}, {high:g}]",
-        holds=outside == 0,
-    )
-
-
-def _shared(evidence: Evidence) -> Check:
-    shared, rows = evidence.shared_rows, evidence.data.holdout_rows
-    figure, bound = f"{shared} of {rows}", f"<= {_TOLERATED_SHARE:.1%}"
-    if shared > _TOLERATED_SHARE * rows:
-        return judged("holdout images trained on", figure, bound, holds=False)
-    return advised("holdout images trained on", figure, bound, holds=shared == 0)
-
-
-def _expectation(evidence: Evidence, confidence: float) -> Check:
-    """The holdout's score against where the outer folds say that a new part's score lies."""
-    metric = evidence.metric
-    found = evidence.holdout[metric]
-    expected = prediction_interval([each[metric] for each in evidence.outer], confidence)
-    bad_side = found > expected.high if is_loss(metric) else found < expected.low
-    name = f"holdout {metric} as the outer folds foretell"
-    bound = f"in [{expected.low:.5f}, {expected.high:.5f}] ({expected.confidence:.0%})"
-    if bad_side:
-        return judged(name, f"{found:.5f}, worse", bound, holds=False)
-    is_inside = expected.low <= found <= expected.high
-    return advised(name, f"{found:.5f}" + ("" if is_inside else ", better"), bound, holds=is_inside)
-
+Rows = NDArray[np.float64]
 
 LOST_ROW = 1.0
 """Error of a row that only the champion predicts right, minus the champion's: none is worse."""
+
+_TOLERATED_SHARE = 0.001
+"""Of the holdout's images that may stand in the development set: data sets hold some duplicates."""
+_EDGE = 0.02
+"""Of a range, at either end: a value chosen there may lie outside at its best."""
+_SPLITS = {"development set": "development_digest", "holdout": "holdout_digest"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """What a version is judged by.
+
+    Attributes
+    ----------
+    evidence : Evidence
+    predicted : float64 array (rows, classes)
+        The version's probabilities of the holdout.
+    verification : tuple of Check
+        What verifying it found.
+    labels : int64 array (rows,)
+        The holdout's class codes.
+    settings : Settings
+        Its rules of promotion, confidence of intervals, and seed.
+    number : int
+        k, how many distinct models the holdout has scored, this one included.
+    before : Version or None
+        The version before it, of whichever data.
+    rival : tuple of Evidence and array, or None
+        The champion's evidence and probabilities, if it is to be beaten.
+    """
+
+    evidence: Evidence
+    predicted: Rows
+    verification: tuple[Check, ...]
+    labels: NDArray[np.int64]
+    settings: Settings
+    number: int
+    before: Version | None = None
+    rival: tuple[Evidence, Rows] | None = None
+
+    @property
+    def level(self) -> float:
+        """One-sided, of both bounds against the champion."""
+        return comparison_level(self.number, self.settings.promotion.alpha)
+
+    @property
+    def where(self) -> str:
+        """How much of the holdout was spent, for the bounds."""
+        return f"at level {self.level:.2g}, comparison {self.number} on this holdout"
+
+
+def judge(case: Case, *, is_forced: bool = False) -> tuple[Check, ...]:
+    """Make all checks.
+
+    Raises
+    ------
+    PromotionError
+        The two were scored on different holdouts, or the champion has trained on this one: a
+        failed check if the user forces.
+    """
+    try:
+        _require_comparable(case)
+    except PromotionError as error:
+        if not is_forced:
+            raise
+        return without_comparison(case, error)
+    return tuple(check for look in CHECKS for check in look(case))
+
+
+def without_comparison(case: Case, error: Exception) -> tuple[Check, ...]:
+    """Make the checks that need no champion, and tell why it wasn't compared with."""
+    missing = Check("comparison with the champion", str(error), "on one holdout", "fail")
+    return (*judge(replace(case, rival=None)), missing)
 
 
 def comparison_level(comparison: int, alpha: float) -> float:
@@ -129,173 +109,22 @@ def comparison_level(comparison: int, alpha: float) -> float:
     return 6 * alpha / (math.pi * comparison) ** 2
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """What the paired rows tell.
-
-    Attributes
-    ----------
-    number : int
-        k, how many distinct models the holdout has scored, this one included.
-    level : float
-        One-sided, of both bounds.
-    log_loss : PairedBound
-        Challenger's minus champion's: better is below 0.
-    errors : PairedBound
-        Challenger's share of wrong predictions minus champion's: better is below 0.
-    mcnemar : McNemar
-    margin : float
-        How much accuracy may be lost.
-    """
-
-    number: int
-    level: float
-    log_loss: PairedBound
-    errors: PairedBound
-    mcnemar: McNemar
-    margin: float
-
-    @property
-    def is_better(self) -> bool:
-        """Whether log-loss is better, at the level."""
-        return self.log_loss.upper < 0
-
-    @property
-    def is_no_less_accurate(self) -> bool:
-        """Whether accuracy is not worse than by the margin, at the level."""
-        return self.errors.upper < self.margin
-
-    def checks(self) -> Iterator[Check]:
-        """As the table shows them: accuracies as challenger's minus champion's."""
-        where = f"at level {self.level:.2g}, comparison {self.number} on this holdout"
-        yield judged(
-            "log-loss against champion",
-            f"{self.log_loss.mean:+.5f}, at most {self.log_loss.upper:+.5f}",
-            f"< 0 {where}",
-            holds=self.is_better,
-        )
-        yield judged(
-            "accuracy against champion",
-            # Taken from zero, because minus zero would be shown with its sign.
-            f"{0 - self.errors.mean:+.5f}, at least {0 - self.errors.upper:+.5f}",
-            f"> {-self.margin:g} {where}",
-            holds=self.is_no_less_accurate,
-        )
-        test = self.mcnemar
-        yield advised(
-            "McNemar's exact test",
-            f"{test.gained} rows gained, {test.lost} lost, p = {test.p:.2g}",
-            "reported; warns of a loss",
-            holds=test.gained >= test.lost or test.p >= self.level,
-        )
-
-
-def compare(
-    challenger: NDArray[np.float64],
-    champion: NDArray[np.float64],
-    labels: NDArray[np.int64],
-    *,
-    rules: PromotionSettings,
-    number: int,
-    seed: int,
-) -> Comparison:
-    """Compare two models' probabilities (rows, classes) of the same rows."""
-    level = comparison_level(number, rules.alpha)
-    right = predicted_codes(challenger) == labels
-    champion_right = predicted_codes(champion) == labels
-    losses = row_losses(challenger, labels) - row_losses(champion, labels)
-    errors = champion_right.astype(np.float64) - right
-    drawn = {"draws": rules.bootstrap, "seed": seed}
-    return Comparison(
-        number=number,
-        level=level,
-        log_loss=paired_bound(losses, level=level, **drawn),
-        errors=paired_bound(errors, level=level, worst=LOST_ROW, **drawn),
-        mcnemar=mcnemar(right, champion_right),
-        margin=rules.accuracy_margin,
+def changed_data(before: Version | None, data: DataInfo) -> str:
+    """What differs from the data of the version before, in half a sentence; empty if nothing."""
+    if before is None:
+        return ""
+    return ", ".join(
+        f"{split} {getattr(data, digest)[:12]} instead of {before.tags[digest][:12]}"
+        for split, digest in _SPLITS.items()
+        if getattr(data, digest) != before.tags[digest]
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Contender:
-    """A model that is judged.
-
-    Attributes
-    ----------
-    content : str
-        Digest of the model's numbers.
-    evidence : Evidence
-    probabilities : float64 array (rows, classes)
-        Predicted on the holdout.
-    verification : tuple of Check
-        What verifying it found.
-    """
-
-    content: str
-    evidence: Evidence
-    probabilities: NDArray[np.float64]
-    verification: tuple[Check, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What was decided and why; ``comparison`` is None where there was no champion to meet."""
-
-    outcome: Literal["promoted", "refused", "nothing to do"]
-    checks: tuple[Check, ...]
-    comparison: Comparison | None
-
-
-def decide(
-    challenger: Contender,
-    champion: Contender | None,
-    labels: NDArray[np.int64],
-    *,
-    settings: Settings,
-    number: int,
-) -> Decision:
-    """Judge a challenger by itself, and against the champion if there is one.
-
-    Parameters
-    ----------
-    challenger, champion
-    labels : int64 array (rows,)
-        The holdout's class codes.
-    settings : Settings
-        Its rules of promotion, confidence of intervals, and seed.
-    number : int
-        How many distinct models this holdout has scored, the challenger included.
-
-    Raises
-    ------
-    PromotionError
-        The two were scored on different holdouts, or the champion has trained on this one.
-    """
-    if champion is not None and champion.content == challenger.content:
-        return Decision("nothing to do", (), None)
-    rules = settings.promotion
-    checks = [
-        verification_check(challenger.verification),
-        *floor_checks(challenger.evidence, rules),
-        *search_checks(challenger.evidence, settings.evaluate.confidence),
-    ]
-    comparison = None
-    if champion is not None:
-        _require_comparable(challenger.evidence, champion.evidence)
-        comparison = compare(
-            challenger.probabilities,
-            champion.probabilities,
-            labels,
-            rules=rules,
-            number=number,
-            seed=settings.seed,
-        )
-        checks.extend(comparison.checks())
-    return Decision("promoted" if all_hold(checks) else "refused", tuple(checks), comparison)
-
-
-def _require_comparable(challenger: Evidence, champion: Evidence) -> None:
-    ours, theirs = challenger.data, champion.data
+def _require_comparable(case: Case) -> None:
+    if case.rival is None:
+        return
+    ours, champion = case.evidence.data, case.rival[0]
+    theirs = champion.data
     if ours.holdout_digest != theirs.holdout_digest:
         raise PromotionError(
             "challenger and champion must be scored on one holdout, got"
@@ -310,106 +139,174 @@ def _require_comparable(challenger: Evidence, champion: Evidence) -> None:
         )
 
 
-_LONGEST_REASON = 1000
+def _verification(case: Case) -> Iterator[Check]:
+    """All that verifying found, in one line."""
+    checks = case.verification
+    failed = [check.name for check in checks if check.verdict == "fail"]
+    warned = [check.name for check in checks if check.verdict == "warning"]
+    figure = f"{len(checks) - len(failed)} of {len(checks)} hold"
+    for word, names in (("failed", failed), ("warned", warned)):
+        figure += f"; {word}: {', '.join(names)}" if names else ""
+    if warned and not failed:
+        yield advised("verification", figure, "all hold", holds=False)
+    else:
+        yield judged("verification", figure, "all hold", holds=all_hold(checks))
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the user asked for.
-
-    Attributes
-    ----------
-    reason : str
-        Goes into the record.
-    is_dry : bool
-        Judge, but write nothing.
-    is_forced : bool
-        Promote whatever the judgement; the version must verify all the same.
-    """
-
-    reason: str = ""
-    is_dry: bool = False
-    is_forced: bool = False
-
-    def __post_init__(self) -> None:
-        check_reason(self.reason, is_needed=self.is_forced)
+def _accuracy(case: Case) -> Iterator[Check]:
+    found, floor = case.evidence.holdout["accuracy"], case.settings.promotion.min_accuracy
+    yield judged("holdout accuracy", f"{found:.5f}", f">= {floor:g}", holds=found >= floor)
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """The checks, and whether the version is at least what was evaluated."""
-
-    checks: tuple[Check, ...]
-    is_verified: bool
+def _log_loss(case: Case) -> Iterator[Check]:
+    found, most = case.evidence.holdout["log_loss"], case.settings.promotion.max_log_loss
+    yield judged("holdout log-loss", f"{found:.5f}", f"<= {most:g}", holds=found <= most)
 
 
-def check_reason(reason: str, *, is_needed: bool) -> None:
-    """Refuse a reason that is missing where one is needed, or too long for a tag."""
-    if is_needed and not reason.strip():
-        raise PromotionError("--reason must say why, got nothing: add --reason TEXT")
-    if len(reason) > _LONGEST_REASON:
-        raise PromotionError(
-            f"--reason must be at most {_LONGEST_REASON} characters, got {len(reason)}: shorten it"
+def _calibration(case: Case) -> Iterator[Check]:
+    found, most = case.evidence.calibration_error, case.settings.promotion.max_calibration_error
+    yield judged("calibration error", f"{found:.5f}", f"<= {most:g}", holds=found <= most)
+
+
+def _fits(case: Case) -> Iterator[Check]:
+    fits = case.evidence.fits
+    ended = fits.converged + fits.stalled + fits.exhausted
+    if not ended:
+        yield Check("fits", f"{fits.distinct} made, of a kind that doesn't tell", "", "pass")
+        return
+    figure = f"{fits.converged} of {fits.distinct} converged"
+    figure += f", {fits.stalled} stalled" if fits.stalled else ""
+    figure += f", {fits.exhausted} exhausted" if fits.exhausted else ""
+    if fits.exhausted:
+        yield judged("fits", figure, "none exhausted", holds=False)
+    else:
+        yield advised("fits", figure, "all converged", holds=fits.stalled == 0)
+
+
+def _ranges(case: Case) -> Iterator[Check]:
+    """Each number that was searched: whether it was chosen inside its range."""
+    for name, searched in case.evidence.space.items():
+        chosen = [values[name] for values in case.evidence.chosen if name in values]
+        numbers = [float(value) for value in chosen if isinstance(value, int | float)]
+        if not isinstance(searched, Between) or not numbers:
+            continue
+        outside = sum(not _EDGE <= searched.place(number) <= 1 - _EDGE for number in numbers)
+        yield judged(
+            f"chosen {name}",
+            f"{min(numbers):.3g} to {max(numbers):.3g}, {outside} of {len(numbers)} at an edge",
+            f"inside [{searched.low:g}, {searched.high:g}]",
+            holds=outside == 0,
         )
 
 
-def judge(
-    store: Store,
-    version: Version,
-    champion: Version | None,
-    *,
-    holdout: Holdout,
-    settings: Settings,
-    request: Request,
-) -> Judgement:
-    """Verify a version, count its look at the holdout, and have it decided on.
-
-    A champion that it can't be compared with is an error, or a failed check if the user forces.
-    """
-    found = verify(store, version, holdout, settings)
-    if not found.holds or found.evidence is None or found.probabilities is None:
-        return Judgement(found.checks, is_verified=False)
-    challenger = Contender(version.content, found.evidence, found.probabilities, found.checks)
-    number = _look(store, version, holdout, is_dry=request.is_dry)
-    data = (*data_checks(version_before(store, version.name, version.run_id), found.evidence.data),)
-
-    def against(rival: Contender | None) -> tuple[Check, ...]:
-        decision = decide(challenger, rival, holdout.labels, settings=settings, number=number)
-        return (*decision.checks, *data)
-
-    try:
-        if champion is None:
-            return Judgement(against(None), is_verified=True)
-        rival = _rival(champion, verify(store, champion, holdout, settings))
-        return Judgement(against(rival), is_verified=True)
-    except (PromotionError, StoreError) as error:
-        if not request.is_forced:
-            raise
-        missing = Check("comparison with the champion", str(error), "on one holdout", "fail")
-        return Judgement((*against(None), missing), is_verified=True)
+def _shared_rows(case: Case) -> Iterator[Check]:
+    shared, rows = case.evidence.shared_rows, case.evidence.data.holdout_rows
+    figure, bound = f"{shared} of {rows}", f"<= {_TOLERATED_SHARE:.1%}"
+    if shared > _TOLERATED_SHARE * rows:
+        yield judged("holdout images trained on", figure, bound, holds=False)
+    else:
+        yield advised("holdout images trained on", figure, bound, holds=shared == 0)
 
 
-def _look(store: Store, version: Version, holdout: Holdout, *, is_dry: bool) -> int:
-    if is_dry:
-        return holdout_uses(store, holdout.digest, including=version.content)
-    return count_holdout_use(
-        store,
-        version.name,
-        holdout_digest=holdout.digest,
-        content_digest=version.content,
-        run_id=version.run_id,
-    )
+def _expectation(case: Case) -> Iterator[Check]:
+    """The holdout's score against where the outer folds say that a new part's score lies."""
+    evidence, metric = case.evidence, case.evidence.metric
+    name = f"holdout {metric} as the outer folds foretell"
+    if not evidence.outer:
+        yield Check(name, "no outer folds", "a search with outer folds", "warning")
+        return
+    found = evidence.holdout[metric]
+    scores = [each[metric] for each in evidence.outer]
+    expected = prediction_interval(scores, case.settings.evaluate.confidence)
+    bad_side = found > expected.high if is_loss(metric) else found < expected.low
+    bound = f"in [{expected.low:.5f}, {expected.high:.5f}] ({expected.confidence:.0%})"
+    if bad_side:
+        yield judged(name, f"{found:.5f}, worse", bound, holds=False)
+        return
+    is_inside = expected.low <= found <= expected.high
+    yield advised(name, f"{found:.5f}" + ("" if is_inside else ", better"), bound, holds=is_inside)
 
 
-def _rival(champion: Version, found: Verification) -> Contender:
-    predicted = found.probabilities
-    if found.evidence is None or (predicted is not None and not found.holds):
-        raise PromotionError(
-            f"the champion, version {champion.number}, must verify to be compared with, and"
-            " doesn't: see `foldwise verify champion`, then roll back, or force with a reason"
+def loss_bound(case: Case, champion: Rows) -> PairedBound:
+    """Bound the log-loss minus the champion's, on the same rows: better is below 0."""
+    losses = row_losses(case.predicted, case.labels) - row_losses(champion, case.labels)
+    return paired_bound(losses, level=case.level, **_drawn(case))
+
+
+def error_bound(case: Case, champion: Rows) -> PairedBound:
+    """Bound the share of wrong predictions minus the champion's: better is below 0."""
+    right, champion_right = _right(case, case.predicted), _right(case, champion)
+    errors = champion_right.astype(np.float64) - right
+    return paired_bound(errors, level=case.level, worst=LOST_ROW, **_drawn(case))
+
+
+def _log_loss_against(case: Case) -> Iterator[Check]:
+    if (champion := _champion(case)) is not None:
+        found = loss_bound(case, champion)
+        yield judged(
+            "log-loss against champion",
+            f"{found.mean:+.5f}, at most {found.upper:+.5f}",
+            f"< 0 {case.where}",
+            holds=found.upper < 0,
         )
-    # Without predictions its holdout is another, which the decision says before it looks at any.
-    nothing = np.empty((0, 0))
-    return Contender(
-        champion.content, found.evidence, nothing if predicted is None else predicted, found.checks
-    )
+
+
+def _accuracy_against(case: Case) -> Iterator[Check]:
+    """As challenger's minus champion's."""
+    if (champion := _champion(case)) is not None:
+        found, margin = error_bound(case, champion), case.settings.promotion.accuracy_margin
+        yield judged(
+            "accuracy against champion",
+            # Taken from zero, because minus zero would be shown with its sign.
+            f"{0 - found.mean:+.5f}, at least {0 - found.upper:+.5f}",
+            f"> {-margin:g} {case.where}",
+            holds=found.upper < margin,
+        )
+
+
+def _mcnemar(case: Case) -> Iterator[Check]:
+    if (champion := _champion(case)) is not None:
+        test = mcnemar(_right(case, case.predicted), _right(case, champion))
+        yield advised(
+            "McNemar's exact test",
+            f"{test.gained} rows gained, {test.lost} lost, p = {test.p:.2g}",
+            "reported; warns of a loss",
+            holds=test.gained >= test.lost or test.p >= case.level,
+        )
+
+
+def _data(case: Case) -> Iterator[Check]:
+    """Whether the data are those of the version before; nothing where there is none."""
+    if case.before is not None:
+        changed = changed_data(case.before, case.evidence.data)
+        bound = f"version {case.before.number}'s"
+        yield advised("data", changed or "unchanged", bound, holds=not changed)
+
+
+CHECKS: tuple[Callable[[Case], Iterator[Check]], ...] = (
+    _verification,
+    _accuracy,
+    _log_loss,
+    _calibration,
+    _fits,
+    _ranges,
+    _shared_rows,
+    _expectation,
+    _log_loss_against,
+    _accuracy_against,
+    _mcnemar,
+    _data,
+)
+"""All checks; one more is one more function here."""
+
+
+def _champion(case: Case) -> Rows | None:
+    return None if case.rival is None else case.rival[1]
+
+
+def _right(case: Case, predicted: Rows) -> NDArray[np.bool_]:
+    return np.asarray(predicted_codes(predicted) == case.labels)
+
+
+def _drawn(case: Case) -> dict[str, Any]:
+    return {"draws": case.settings.promotion.bootstrap, "seed": case.settings.seed}

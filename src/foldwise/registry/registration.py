@@ -1,7 +1,7 @@
 """Registering a model as a version, once per pipeline run, whatever was killed on the way."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -9,19 +9,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from foldwise.registry.champion import Watcher, reconcile, registry_lock, unwatched
-from foldwise.registry.evidence import Evidence
-from foldwise.registry.predecessor import require_same_kind
+from foldwise.data.dataset import Classes, DataInfo
+from foldwise.errors import DataError
+from foldwise.registry.audit import CHALLENGER, CHAMPION
+from foldwise.registry.champion import registry_lock, settle
+from foldwise.registry.evidence import Evidence, evidence_digest
 from foldwise.registry.snapshot import (
-    CHALLENGER,
+    Snapshot,
     Version,
-    alias_holder,
     ensure_registered_model,
-    find_version,
     model_name,
     to_version,
 )
-from foldwise.registry.stored_model import files_digest, write_model
+from foldwise.registry.stored_model import (
+    fetch_evidence,
+    files_digest,
+    require_servable,
+    write_model,
+)
 from foldwise.runs.lineage import machine
 from foldwise.search.jobs import Model
 from foldwise.store.faults import store_faults
@@ -29,10 +34,10 @@ from foldwise.store.open import Store
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
-    from mlflow.entities.model_registry import ModelVersion
 
 # PostgreSQL's column for a version's description; SQLite would take more.
 _LONGEST_CARD = 5000
+_SHOWN_CLASSES = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,10 +76,10 @@ class Submission:
         return model_name(self.evidence.data.name)
 
     def identity(self) -> dict[str, str]:
-        """What makes two submissions of one run the same."""
+        """Digests of the model's numbers, and of what would be stored of the evidence."""
         return {
             "content_digest": self.model.digest(self.evidence.classes),
-            "evidence_digest": self.evidence.digest,
+            "evidence_digest": evidence_digest(self.evidence.to_bytes()),
         }
 
     def version_tags(self) -> dict[str, str]:
@@ -90,64 +95,120 @@ class Submission:
         }
 
 
-def register(store: Store, submission: Submission, *, after: Watcher = unwatched) -> Version:
+def register(store: Store, submission: Submission) -> Version:
     """Register a model as a version and move the alias ``challenger`` to it.
 
-    A version never changes: the same run, content and evidence give the version that is there,
-    with what a killed registration left undone done; another evaluation of the same model is
+    A version never changes: the same run, content and say of the evidence give the version that is
+    there, with what a killed registration left undone done; another evaluation of the same model is
     another version. An alias that points to a newer version stays.
-
-    Parameters
-    ----------
-    store, submission
-    after : Watcher
-        Told the name of each step once it is done: ``logged``, ``written``, ``ready``,
-        ``versioned``, ``aliased``.
 
     Raises
     ------
     DataError
         A new version would be of another kind of data than the model's earlier ones.
+    StoreError
+        The model gives no probabilities, or can't be stored without pickle; or the store failed.
     """
-    name = submission.name
-    reconcile(store, name)
+    name, evidence = submission.name, submission.evidence
+    require_servable(submission.model, evidence.classes, submission.example)
     with registry_lock(store), store_faults(f"registering a version of {name}"):
-        ensure_registered_model(store.client, name)
-        version = _registered(store, submission)
+        snapshot = Snapshot.read(store, name)
+        settle(store, snapshot)
+        ensure_registered_model(store, snapshot)
+        version = _registered(store, snapshot, submission)
         if version is None:
-            require_same_kind(store, submission.evidence.data)
-            model_id = _ready_model(store, submission, after)
-            version = to_version(_create_version(store, submission, model_id))
-            after("versioned")
-        holder = alias_holder(store, name, CHALLENGER)
-        if holder is None or holder < version.number:
-            store.client.set_registered_model_alias(name, CHALLENGER, str(version.number))
-        after("aliased")
-        return find_version(store, name, str(version.number))
+            require_same_kind(store, snapshot, evidence.data)
+            version = _create_version(store, submission, *_ready_model(store, submission))
+        return _as_challenger(store, snapshot, version)
 
 
-def _registered(store: Store, submission: Submission) -> Version | None:
-    found = store.client.search_model_versions(
-        f"name = '{submission.name}' AND run_id = '{submission.run_id}'"
-        + _same(submission.identity())
-    )
-    return min(map(to_version, found), key=lambda version: version.number, default=None)
+def require_same_kind(store: Store, snapshot: Snapshot, data: DataInfo) -> None:
+    """Refuse data whose classes or image shape aren't those of the model that bears its name.
+
+    The champion's count, or where there is none, the newest version's. Versions without readable
+    evidence are passed over: nothing is known of their data.
+
+    Raises
+    ------
+    DataError
+        The data are of another kind.
+    """
+    for version in sorted(
+        snapshot.versions, key=lambda each: (CHAMPION in each.aliases, each.number), reverse=True
+    ):
+        known = fetch_evidence(store, version)
+        if known is not None:
+            _compare(version, known.data, data)
+            return
 
 
-def _ready_model(store: Store, submission: Submission, after: Watcher) -> str:
-    """Id of MLflow's logged model, its files whole; a half one is written again."""
+def _compare(version: Version, known: DataInfo, data: DataInfo) -> None:
+    differences = []
+    if known.image_shape != data.image_shape:
+        given, had = ("x".join(map(str, of.image_shape)) for of in (data, known))
+        differences.append(f"images of {given} instead of {had} pixels")
+    if known.classes != data.classes:
+        differences.append(f"the classes {_other_classes(known.classes, data.classes)}")
+    if differences:
+        raise DataError(
+            f"all versions of {version.name} must have one image shape and the same classes, got"
+            f" {' and '.join(differences)} as against version {version.number}: set"
+            f" prepare.source and prepare.path back to that model's data, or give these a"
+            f" prepare.name other than {data.name}"
+        )
+
+
+def _other_classes(known: Classes, given: Classes) -> str:
+    more = [label for label in given if label not in known]
+    fewer = [label for label in known if label not in given]
+    words = [f"{_labels(of)} {word}" for of, word in ((more, "more"), (fewer, "fewer")) if of]
+    return ", ".join(words) or "in another order"
+
+
+def _labels(labels: Sequence[object]) -> str:
+    shown = ", ".join(map(repr, labels[:_SHOWN_CLASSES]))
+    left = len(labels) - _SHOWN_CLASSES
+    return f"{shown} and {left} others" if left > 0 else shown
+
+
+def _registered(store: Store, snapshot: Snapshot, submission: Submission) -> Version | None:
+    """The oldest version of the run, the content and what the evidence says.
+
+    Not of the evidence's bytes: on another processor the last bits of its figures are others.
+    """
+    identity = submission.identity()
+    for version in snapshot.versions:
+        if (version.run_id, version.content) != (submission.run_id, identity["content_digest"]):
+            continue
+        if version.tags.get("evidence_digest") == identity["evidence_digest"]:
+            return version
+        known = fetch_evidence(store, version)
+        if known is not None and known.says_what(submission.evidence):
+            return version
+    return None
+
+
+def _as_challenger(store: Store, snapshot: Snapshot, version: Version) -> Version:
+    """Point ``challenger`` to a version that is no older than its holder."""
+    snapshot = replace(snapshot, versions=(version,)).renewed(store)
+    if snapshot.aliases.get(CHALLENGER, 0) < version.number:
+        store.client.set_registered_model_alias(version.name, CHALLENGER, str(version.number))
+        return replace(version, aliases=(*snapshot.versions[0].aliases, CHALLENGER))
+    return snapshot.versions[0]
+
+
+def _ready_model(store: Store, submission: Submission) -> tuple[str, str]:
+    """Id of MLflow's logged model, its files whole, and their digest; a half one is rewritten."""
     from mlflow.entities import LoggedModelOutput
 
     client = store.client
     logged = _logged_model(store, submission)
-    after("logged")
-    if logged.status.value != "READY":
-        _write_files(store, submission, logged.model_id)
-        after("written")
-        client.log_outputs(submission.run_id, [LoggedModelOutput(logged.model_id, step=0)])
-        client.finalize_logged_model(logged.model_id, "READY")
-    after("ready")
-    return logged.model_id
+    if logged.status.value == "READY":
+        return logged.model_id, logged.tags["bytes_digest"]
+    stored = _write_files(store, submission, logged.model_id)
+    client.log_outputs(submission.run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    client.finalize_logged_model(logged.model_id, "READY")
+    return logged.model_id, stored
 
 
 def _logged_model(store: Store, submission: Submission) -> "LoggedModel":
@@ -169,7 +230,7 @@ def _logged_model(store: Store, submission: Submission) -> "LoggedModel":
     )
 
 
-def _write_files(store: Store, submission: Submission, model_id: str) -> None:
+def _write_files(store: Store, submission: Submission, model_id: str) -> str:
     with TemporaryDirectory(prefix="foldwise-") as temporary:
         folder = Path(temporary, "model")
         write_model(
@@ -180,15 +241,16 @@ def _write_files(store: Store, submission: Submission, model_id: str) -> None:
             example=submission.example,
             ids=(submission.run_id, model_id),
         )
-        store.client.set_logged_model_tags(model_id, {"bytes_digest": files_digest(folder)})
+        digest = files_digest(folder)
+        store.client.set_logged_model_tags(model_id, {"bytes_digest": digest})
         store.client.log_model_artifacts(model_id, str(folder))
+    return digest
 
 
-def _create_version(store: Store, submission: Submission, model_id: str) -> "ModelVersion":
-    stored = store.client.get_logged_model(model_id).tags["bytes_digest"]
+def _create_version(store: Store, submission: Submission, model_id: str, stored: str) -> Version:
     # Tags and description come with the version in one transaction: there is no half version.
     with store.as_default():
-        return store.client.create_model_version(
+        created = store.client.create_model_version(
             submission.name,
             source=f"models:/{model_id}",
             run_id=submission.run_id,
@@ -196,6 +258,7 @@ def _create_version(store: Store, submission: Submission, model_id: str) -> "Mod
             tags={**submission.version_tags(), "bytes_digest": stored},
             description=_shortened(submission.card),
         )
+    return to_version(created)
 
 
 def _same(identity: Mapping[str, str]) -> str:

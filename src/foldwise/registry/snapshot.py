@@ -1,27 +1,30 @@
-"""What the registry holds: versions, aliases, uses of a holdout.
-
-The registry's versions and aliases: finding, listing and fetching them.
-
-How often a holdout was looked at: every distinct model scored on it is counted, once.
-"""
+"""What the registry holds, read in two searches and then reasoned about without asking again."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 from foldwise.errors import StoreError
+from foldwise.registry.audit import (
+    CHAMPION,
+    PREVIOUS,
+    Decision,
+    Holders,
+    Unrecorded,
+    decisions_in,
+    history,
+    unrecorded,
+)
 from foldwise.store.faults import store_faults
 from foldwise.store.open import Store
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
-
-CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous_champion"
+_USED = "holdout"
+_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,80 +49,164 @@ def model_name(data_name: str) -> str:
     return f"{data_name}-classifier"
 
 
-def find_version(store: Store, name: str, which: str) -> Version:
-    """Look a version up by its alias or number.
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One registered model at one moment, and the tags of all others.
 
-    Raises
-    ------
-    StoreError
-        There is none.
+    Attributes
+    ----------
+    name : str
+        The registered model's; it need not be there.
+    versions : tuple of Version
+        Oldest first.
+    aliases : mapping
+        Numbers of versions.
+    tags : mapping
+        Of each registered model, by its name: a holdout's uses span them all.
     """
-    from mlflow.exceptions import MlflowException
 
-    with store_faults(f"looking for {which} of {name}"):
-        try:
-            if which.isdecimal():
-                return to_version(store.client.get_model_version(name, which))
-            return to_version(store.client.get_model_version_by_alias(name, which))
-        except MlflowException as error:
-            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                raise
-            raise StoreError(
-                f"a version or alias of {name} must exist, got '{which}': see `foldwise history`,"
-                " or register one with `dvc repro`"
-            ) from error
+    name: str
+    versions: tuple[Version, ...]
+    aliases: Mapping[str, int]
+    tags: Mapping[str, Mapping[str, str]]
+
+    @classmethod
+    def read(cls, store: Store, name: str) -> Self:
+        """Ask for the versions of a model, and for all models."""
+        with store_faults(f"listing the versions of {name}"):
+            found = _all_pages(store.client.search_model_versions, f"name = '{name}'")
+        versions = sorted(map(to_version, found), key=lambda version: version.number)
+        return cls(name, tuple(versions), {}, {}).renewed(store)
+
+    def renewed(self, store: Store) -> Self:
+        """The same versions, with all aliases and tags of models read anew: one search."""
+        with store_faults(f"reading the aliases of {self.name}"):
+            models: list[RegisteredModel] = _all_pages(store.client.search_registered_models)
+        held = [model.aliases for model in models if model.name == self.name]
+        aliases = {alias: int(number) for each in held for alias, number in each.items()}
+        # A search for versions leaves their aliases out.
+        versions = tuple(replace(each, aliases=_of(aliases, each.number)) for each in self.versions)
+        tags = {model.name: dict(model.tags) for model in models}
+        return replace(self, versions=versions, aliases=aliases, tags=tags)
+
+    @property
+    def champion(self) -> Version | None:
+        """The version in use."""
+        return self.holder(CHAMPION)
+
+    def holder(self, alias: str) -> Version | None:
+        """The version that bears an alias."""
+        number = self.aliases.get(alias)
+        return next((each for each in self.versions if each.number == number), None)
+
+    def find(self, which: str) -> Version:
+        """Look a version up by its alias or number.
+
+        Raises
+        ------
+        StoreError
+            There is none.
+        """
+        number = int(which) if which.isdecimal() else self.aliases.get(which)
+        for version in self.versions:
+            if version.number == number:
+                return version
+        raise StoreError(
+            f"a version or alias of {self.name} must exist, got '{which}': see `foldwise history`,"
+            " or register one with `dvc repro`"
+        )
+
+    def before(self, run_id: str) -> Version | None:
+        """The last version before those of a pipeline run, if it says what its data were."""
+        own = [each.number for each in self.versions if each.run_id == run_id]
+        earlier = [
+            each
+            for each in self.versions
+            if (not own or each.number < min(own))
+            and {"development_digest", "holdout_digest"} <= each.tags.keys()
+        ]
+        return earlier[-1] if earlier else None
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """All decisions, oldest first; short ones where the version's is gone."""
+        found = decisions_in(self.tags.get(self.name, {})) | self._whole_decisions
+        return tuple(decision for _, decision in sorted(found.items()))
+
+    @property
+    def unkept(self) -> tuple[Decision, ...]:
+        """Decisions that the model doesn't keep in short as they are: a kill came between."""
+        short, whole = decisions_in(self.tags.get(self.name, {})), self._whole_decisions.values()
+        return tuple(each for each in whole if short.get(each.id) != each.shortened())
+
+    @property
+    def _whole_decisions(self) -> dict[str, Decision]:
+        return {id_: of for each in self.versions for id_, of in decisions_in(each.tags).items()}
+
+    @property
+    def held(self) -> Holders:
+        """Who is champion, and who was."""
+        return {alias: self.aliases.get(alias) for alias in (CHAMPION, PREVIOUS)}
+
+    @property
+    def history(self) -> tuple[Decision | Unrecorded, ...]:
+        """All decisions, oldest first, with the unrecorded changes between them."""
+        return tuple(history(self.decisions, self.held))
+
+    @property
+    def unrecorded(self) -> tuple[Unrecorded, ...]:
+        """Which aliases are not where a recorded decision put them."""
+        return unrecorded(self.decisions, self.held)
+
+    def holdout_uses(self, digest: str) -> frozenset[str]:
+        """Contents of the distinct models that were scored on a holdout, over all names."""
+        prefix = f"{_USED}.{digest}."
+        tags = (tag for of_model in self.tags.values() for tag in of_model)
+        return frozenset(tag.removeprefix(prefix) for tag in tags if tag.startswith(prefix))
 
 
-def alias_holder(store: Store, name: str, alias: str) -> int | None:
-    """Number of the version that an alias points to; None without alias or model."""
-    with store_faults(f"reading the aliases of {name}"):
-        models = store.client.search_registered_models(f"name = '{name}'")
-    held = [model.aliases[alias] for model in models if alias in model.aliases]
-    return int(held[0]) if held else None
+def note_holdout_use(
+    store: Store, snapshot: Snapshot, *, holdout: str, content: str, run_id: str
+) -> Snapshot:
+    """Note that a model is scored on a holdout: before its score is shown to anybody.
 
-
-def all_versions(store: Store, name: str) -> tuple[Version, ...]:
-    """All versions of a registered model, oldest first; none if the model isn't there."""
-    found: list[Version] = []
-    token: str | None = None
-    with store_faults(f"listing the versions of {name}"):
-        aliases = _aliases(store.client, name)
-        while True:
-            page = store.client.search_model_versions(f"name = '{name}'", page_token=token)
-            # A search leaves the aliases out.
-            found.extend(
-                replace(version, aliases=aliases.get(version.number, ()))
-                for version in map(to_version, page)
-            )
-            token = page.token
-            if not token:
-                return tuple(sorted(found, key=lambda version: version.number))
-
-
-def fetch_files(store: Store, version: Version, folder: Path) -> Path:
-    """Fetch what the registry serves for a version; a local store's files are read in place.
+    The note is a tag of the registered model, which is made if need be: it outlives versions and
+    runs. The same content is counted once, whatever the number of calls, runs and names.
 
     Parameters
     ----------
-    store, version
-    folder : Path
-        Takes the files of a store that is a server.
+    store, snapshot
+    holdout, content : str
+        Digests of the holdout and of the model's numbers.
+    run_id : str
+        Who asked, for the note.
+
+    Returns
+    -------
+    Snapshot
+        With all uses there are now, another machine's among them.
     """
-    import mlflow.artifacts
+    if content in snapshot.holdout_uses(holdout):
+        return snapshot
+    note = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "run": run_id}
+    with store_faults("counting the holdout's use"):
+        ensure_registered_model(store, snapshot)
+        tag = f"{_USED}.{holdout}.{content}"
+        store.client.set_registered_model_tag(snapshot.name, tag, json.dumps(note))
+    return snapshot.renewed(store)
 
-    with store.as_default(), store_faults(f"fetching version {version.number} of {version.name}"):
-        place = store.client.get_model_version_download_uri(version.name, str(version.number))
-        return Path(
-            mlflow.artifacts.download_artifacts(
-                artifact_uri=place, dst_path=str(folder) if store.is_server else None
-            )
-        )
 
+def ensure_registered_model(store: Store, snapshot: Snapshot) -> None:
+    """Create the registered model unless it is there; two processes may try at once."""
+    from mlflow.exceptions import MlflowException
 
-def _aliases(client: "MlflowClient", name: str) -> dict[int, tuple[str, ...]]:
-    models = client.search_registered_models(f"name = '{name}'")
-    pairs = [(int(held), alias) for model in models for alias, held in model.aliases.items()]
-    return {held: tuple(alias for of, alias in pairs if of == held) for held, _ in pairs}
+    if snapshot.name in snapshot.tags:
+        return
+    try:
+        store.client.create_registered_model(snapshot.name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
 
 
 def to_version(found: "ModelVersion") -> Version:
@@ -134,83 +221,15 @@ def to_version(found: "ModelVersion") -> Version:
     )
 
 
-_PREFIX = "holdout"
+def _of(aliases: Mapping[str, int], number: int) -> tuple[str, ...]:
+    return tuple(alias for alias, held in aliases.items() if held == number)
 
 
-def count_holdout_use(
-    store: Store, name: str, *, holdout_digest: str, content_digest: str, run_id: str
-) -> int:
-    """Note that a model is scored on a holdout, and tell how many distinct ones now were.
-
-    Call it before the score is shown to anybody. The note is a tag of the registered model, so it
-    outlives the deletion of versions and runs; the same content is counted once, whatever the
-    number of calls, runs and names.
-
-    Parameters
-    ----------
-    store : Store
-    name : str
-        The registered model's name; made if it isn't there.
-    holdout_digest, content_digest : str
-        Of the holdout, and of the model's numbers.
-    run_id : str
-        Who asked, for the note.
-
-    Returns
-    -------
-    int
-        At least 1.
-    """
-    key = _key(holdout_digest, content_digest)
-    with store_faults("counting the holdout's use"):
-        counted = _counted(store.client, holdout_digest)
-        if content_digest not in counted:
-            note = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "run": run_id}
-            ensure_registered_model(store.client, name)
-            store.client.set_registered_model_tag(name, key, json.dumps(note))
-            counted = _counted(store.client, holdout_digest)
-    return len(counted)
-
-
-def holdout_uses(store: Store, holdout_digest: str, *, including: str = "") -> int:
-    """Count the distinct models that were scored on a holdout, over all names.
-
-    ``including`` adds one more model's content digest without noting it, for a dry run.
-    """
-    with store_faults("counting the holdout's uses"):
-        return len(_counted(store.client, holdout_digest) | ({including} - {""}))
-
-
-def ensure_registered_model(client: "MlflowClient", name: str) -> None:
-    """Create the registered model unless it is there; two processes may try at once."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        client.create_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-
-
-def _key(holdout_digest: str, content_digest: str) -> str:
-    return f"{_PREFIX}.{holdout_digest}.{content_digest}"
-
-
-def _counted(client: "MlflowClient", holdout_digest: str) -> set[str]:
-    prefix = _key(holdout_digest, "")
-    return {
-        tag.removeprefix(prefix)
-        for model in _registered_models(client)
-        for tag in model.tags
-        if tag.startswith(prefix)
-    }
-
-
-def _registered_models(client: "MlflowClient") -> list["RegisteredModel"]:
-    found: list[RegisteredModel] = []
+def _all_pages(search: Any, query: str | None = None) -> list[Any]:
+    found: list[Any] = []
     token: str | None = None
     while True:
-        page = client.search_registered_models(page_token=token)
+        page = search(query, max_results=_PAGE, page_token=token)
         found.extend(page)
         token = page.token
         if not token:
