@@ -1,12 +1,18 @@
 """Real stores for integration tests: made once, copied for each test."""
 
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
+from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 
+from foldwise.registry.registration import register
 from foldwise.store.open import Store, open_store
 from foldwise.store.relocate import relocate
+from tests.integration.registry_cases import make_holdout, model_of, start_run, submission
 
 _OUTSIDE = (
     "MLFLOW_TRACKING_URI",
@@ -32,9 +38,7 @@ def no_outside_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 def store_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project folder with an empty store, which takes MLflow a second to create."""
     root = tmp_path_factory.mktemp("template")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in _OUTSIDE:
-            patch.delenv(name, raising=False)
+    with _without_outside_settings():
         open_store(root)
     return root
 
@@ -42,15 +46,47 @@ def store_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def root(store_template: Path, tmp_path: Path) -> Path:
     """A project folder of this test's own, with an empty store."""
-    folder = tmp_path / "project"
-    shutil.copytree(store_template, folder)
-    backup = relocate(folder).backup
-    assert backup is not None
-    backup.unlink()
-    return folder
+    return copied(store_template, tmp_path / "project")
 
 
 @pytest.fixture
 def store(root: Path) -> Store:
     """An empty SQLite store of this test's own."""
     return open_store(root)
+
+
+@pytest.fixture(scope="session")
+def registered(
+    store_template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Path]:
+    """Gives a project folder with a version for each error asked for, made once: to be copied."""
+
+    @cache
+    def template(*errors: float) -> Path:
+        folder = tmp_path_factory.mktemp("registered") / "project"
+        with _without_outside_settings():
+            store, holdout = open_store(copied(store_template, folder)), make_holdout()
+            for error in errors:
+                register(store, submission(model_of(error), holdout, start_run(store)))
+        return folder
+
+    return template
+
+
+def copied(template: Path, folder: Path) -> Path:
+    """A project folder whose store points to itself."""
+    shutil.copytree(template, folder)
+    backup = relocate(folder).backup
+    assert backup is not None
+    backup.unlink()
+    # MLflow remembers where a model's files lie by its id, which the copies share.
+    _artifact_repos_cache.clear()
+    return folder
+
+
+@contextmanager
+def _without_outside_settings() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in _OUTSIDE:
+            patch.delenv(name, raising=False)
+        yield

@@ -1,12 +1,11 @@
 """A small world with a known truth: models of any quality, evaluated and ready to be registered."""
 
 import multiprocessing
-import os
-import signal
 from collections.abc import Callable
-from dataclasses import replace
-from functools import cache, partial
+from dataclasses import dataclass, field, replace
+from functools import cache
 from multiprocessing.context import ForkServerContext
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,9 @@ from foldwise.data.dataset import DataInfo, Split
 from foldwise.data.dataset import content_digest as data_digest
 from foldwise.registry.evidence import Evidence, gather_evidence
 from foldwise.registry.registration import Submission
+from foldwise.registry.snapshot import Snapshot
 from foldwise.registry.verify import Holdout
+from foldwise.runs.lineage import library_versions
 from foldwise.search.engines.batched import LinearClassifier
 from foldwise.search.trials import FitCounts
 from foldwise.settings import PromotionSettings, Settings
@@ -80,8 +81,9 @@ def evaluated(model: LinearModel, holdout: Split) -> Evidence:
         {**evidence.holdout, "log_loss": evidence.holdout["log_loss"] + shift}
         for shift in (-0.02, 0.0, 0.02)
     )
+    chosen = tuple({"C": C} for C in (0.01, 0.02, 0.01, 0.01))
     healthy = FitCounts(logical=40, distinct=30, converged=30, stalled=0, exhausted=0)
-    return replace(evidence, outer=outer, fits=healthy, chosen=(0.01, 0.02, 0.01, 0.01))
+    return replace(evidence, outer=outer, fits=healthy, chosen=chosen)
 
 
 def as_found(holdout: Split) -> Holdout:
@@ -102,7 +104,13 @@ def submission(
     """The model as `evaluate` would hand it in."""
     return Submission(
         run_id=run_id,
-        tags={"git.commit": "0" * 40, "git.dirty": "false", "search_key": "k", "attempt": "1"},
+        tags={
+            "git.commit": "0" * 40,
+            "git.dirty": "false",
+            "search_key": "k",
+            "attempt": "1",
+            **library_versions(),
+        },
         model=LinearClassifier(model),
         params={"C": repr(model.C)},
         evidence=evaluated(model, holdout),
@@ -111,16 +119,79 @@ def submission(
     )
 
 
-def kill_after(last: str, step: str) -> None:
-    """A watcher that ends this process as ``kill -9`` does, after the step ``last``."""
-    if step == last:
-        os.kill(os.getpid(), signal.SIGKILL)
+def seen(store: Store) -> Snapshot:
+    """The registry as it is now."""
+    return Snapshot.read(store, NAME)
 
 
-def in_process(work: Callable[..., object], *args: object) -> int:
-    """Run ``work`` in a process of its own; returns the exit status, negative for a signal."""
-    (status,) = start_together(partial(work, *args))
-    return status
+class Killed(BaseException):
+    """What a killed process would have done next is not done; nobody catches it."""
+
+
+@dataclass(frozen=True)
+class Watched(Store):
+    """A store whose client writes down what it is asked.
+
+    Attributes
+    ----------
+    before : callable
+        Called before each call, with the calls until then and the name of this one.
+    calls : list of str
+        What was asked, in order.
+    """
+
+    before: Callable[[list[str], str], object] = lambda _calls, _name: None
+    calls: list[str] = field(default_factory=list)
+
+    @property
+    def client(self) -> Any:
+        """MLflow's client, watched."""
+        return _Watcher(super().client, self)
+
+
+class _Watcher:
+    def __init__(self, client: Any, store: Watched) -> None:
+        self._client, self._store = client, store
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*args: object, **named: object) -> Any:
+            self._store.before(self._store.calls, name)
+            self._store.calls.append(name)
+            return getattr(self._client, name)(*args, **named)
+
+        return call
+
+
+def watched(store: Store, before: Callable[[list[str], str], object] | None = None) -> Watched:
+    """The store with a client that is watched."""
+    place = (store.root, store.tracking_uri, store.artifacts)
+    return Watched(*place) if before is None else Watched(*place, before)
+
+
+def killed_at(store: Store, write: int) -> Watched:
+    """The store of a process that is killed when it is about to write, after so many writes."""
+
+    def kill(calls: list[str], name: str) -> None:
+        if is_write(name) and sum(map(is_write, calls)) == write:
+            raise Killed
+
+    return watched(store, kill)
+
+
+def acting_after(store: Store, call: str, times: int, act: Callable[[], object]) -> Watched:
+    """The store where something happens once, after a call was made so often."""
+    acted: list[object] = []
+
+    def look(calls: list[str], _name: str) -> None:
+        if calls.count(call) == times and not acted:
+            acted.append(act())
+
+    return watched(store, look)
+
+
+def is_write(call: str) -> bool:
+    """Whether a call of MLflow's client changes something."""
+    return not call.startswith(("get_", "search_"))
 
 
 def start_together(*works: Callable[[], object]) -> list[int]:

@@ -1,25 +1,17 @@
 """The commands in a project folder: what they print, and with which status they end."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from foldwise.app.cli import main
 from foldwise.data.dataset import write_split
-from foldwise.registry.registration import register
-from foldwise.registry.snapshot import alias_holder, fetch_files, find_version
-from foldwise.store.open import Store
-from tests.integration.registry_cases import (
-    CLASSES,
-    NAME,
-    SHAPE,
-    make_holdout,
-    model_of,
-    start_run,
-    submission,
-)
+from foldwise.registry.stored_model import fetch_files
+from foldwise.store.open import Store, open_store
+from tests.integration.conftest import copied
+from tests.integration.registry_cases import CLASSES, NAME, SHAPE, make_holdout, seen
 
 PARAMS = """
 prepare: {source: digits, name: blobs}
@@ -38,8 +30,11 @@ def signals() -> Iterator[None]:
 
 
 @pytest.fixture
-def project(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+def project(
+    registered: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Store:
     """A project whose versions 1, 2 and 3 are good, better and worse; one works below its root."""
+    store = open_store(copied(registered(0.1, 0.0, 0.2), tmp_path / "project"))
     (store.root / "dvc.yaml").touch()
     (store.root / "params.yaml").write_text(PARAMS)
     write_split(
@@ -50,8 +45,6 @@ def project(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
         classes=CLASSES,
         image_shape=SHAPE,
     )
-    for error in (0.1, 0.0, 0.2):
-        register(store, submission(model_of(error), SPLIT, start_run(store)))
     monkeypatch.chdir(store.root / "data")
     return store
 
@@ -109,7 +102,7 @@ def test_a_model_s_life(project: Store, foldwise: Command) -> None:
     assert foldwise.out.startswith(f"{NAME} version 1 (champion)\n")
     assert foldwise.out.endswith("verified\n")
     assert foldwise.err == ""
-    assert alias_holder(project, NAME, "champion") == 1
+    assert seen(project).aliases["champion"] == 1
 
 
 def test_verify_takes_the_challenger_while_there_is_no_champion(
@@ -127,7 +120,7 @@ def test_a_version_that_does_not_verify_ends_with_status_1(
     project: Store, foldwise: Command
 ) -> None:
     """The table says what isn't as it was."""
-    folder = fetch_files(project, find_version(project, NAME, "2"), Path("unused"))
+    folder = fetch_files(project, seen(project).find("2"), Path("unused"))
     (folder / "MLmodel").write_text("changed")
     assert foldwise("verify", "2") == 1
     assert "stored files" in foldwise.out
@@ -235,7 +228,7 @@ def test_a_decision_cut_short_is_told_by_the_next_command(
 ) -> None:
     """Whatever the command, the record is settled first."""
     foldwise("promote", "1")
-    version = find_version(project, NAME, "1")
+    version = seen(project).find("1")
     (tag,) = [tag for tag in version.tags if tag.startswith("audit.")]
     pending = (
         version.tags[tag].replace('"applied"', '"pending"').replace('"version": 1', '"version": 2')

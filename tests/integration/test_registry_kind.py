@@ -6,10 +6,10 @@ import pytest
 
 from foldwise.data.dataset import DataInfo, Split
 from foldwise.errors import DataError
-from foldwise.registry.gate import Request, judge
-from foldwise.registry.predecessor import changed_data, require_same_kind, version_before
-from foldwise.registry.registration import Submission, register
-from foldwise.registry.snapshot import all_versions, fetch_files
+from foldwise.registry.champion import promote
+from foldwise.registry.gate import changed_data
+from foldwise.registry.registration import Submission, register, require_same_kind
+from foldwise.registry.stored_model import fetch_files
 from foldwise.store.open import Store
 from tests.integration.registry_cases import (
     NAME,
@@ -17,6 +17,7 @@ from tests.integration.registry_cases import (
     as_found,
     make_holdout,
     model_of,
+    seen,
     start_run,
     submission,
 )
@@ -54,12 +55,12 @@ def test_data_of_another_kind_are_refused(
     register(store, handed_in(store, holdout))
     other = handed_in(store, holdout, **data)
     with pytest.raises(DataError, match="must have one image shape and the same classes") as caught:
-        require_same_kind(store, other.evidence.data)
+        require_same_kind(store, seen(store), other.evidence.data)
     assert said in str(caught.value)
     assert "prepare.name other than blobs" in str(caught.value)
     with pytest.raises(DataError, match="must have one image shape and the same classes"):
         register(store, other)
-    assert len(all_versions(store, NAME)) == 1
+    assert len(seen(store).versions) == 1
     assert len(store.client.search_logged_models([store.experiment("blobs")])) == 1
 
 
@@ -74,17 +75,17 @@ def test_either_remedy_of_the_refusal_registers(store: Store, holdout: Split) ->
 def test_the_champions_kind_counts_where_versions_differ(store: Store, holdout: Split) -> None:
     """Versions that were mixed up earlier must not keep the right data out."""
     right = register(store, handed_in(store, holdout))
-    require_same_kind(store, handed_in(store, holdout).evidence.data)
+    require_same_kind(store, seen(store), handed_in(store, holdout).evidence.data)
     wrong = handed_in(store, holdout, image_shape=(2, 8))
     path = fetch_files(store, right, store.root) / "evidence.json"
-    kept = path.read_text()
-    path.write_text(wrong.evidence.to_json())
+    kept = path.read_bytes()
+    path.write_bytes(wrong.evidence.to_bytes())
     register(store, wrong)
-    path.write_text(kept)
+    path.write_bytes(kept)
     with pytest.raises(DataError, match="as against version 2"):
-        require_same_kind(store, handed_in(store, holdout).evidence.data)
+        require_same_kind(store, seen(store), handed_in(store, holdout).evidence.data)
     store.client.set_registered_model_alias(NAME, "champion", "1")
-    require_same_kind(store, handed_in(store, holdout).evidence.data)
+    require_same_kind(store, seen(store), handed_in(store, holdout).evidence.data)
 
 
 @pytest.mark.parametrize("left", [None, "", "{}", "[" * 100_000, '{"data": {"classes": 3}}'])
@@ -94,7 +95,7 @@ def test_a_version_without_evidence_does_not_stand_in_the_way(
     """What was lost or spoilt says nothing of the data: the version before it counts."""
     for _ in range(2):
         register(store, handed_in(store, holdout))
-    path = fetch_files(store, all_versions(store, NAME)[-1], store.root) / "evidence.json"
+    path = fetch_files(store, seen(store).versions[-1], store.root) / "evidence.json"
     path.unlink()
     if left is not None:
         path.write_text(left)
@@ -111,7 +112,7 @@ def test_a_repeat_compares_with_what_was_before_its_own_version(
     second = handed_in(store, holdout, development_digest="e" * 64)
 
     def said() -> str:
-        return changed_data(version_before(store, NAME, second.run_id), second.evidence.data)
+        return changed_data(seen(store).before(second.run_id), second.evidence.data)
 
     first_time = said()
     assert first_time == f"development set {'e' * 12} instead of {'d' * 12}"
@@ -130,13 +131,13 @@ def test_the_gate_warns_of_other_data_and_says_nothing_of_a_first_version(
     ]
     verdicts = []
     for version in versions:
-        judgement = judge(
+        decision = promote(
             store,
-            version,
-            None,
+            NAME,
+            str(version.number),
             holdout=as_found(holdout),
             settings=SETTINGS,
-            request=Request(is_dry=True),
+            is_dry=True,
         )
-        verdicts.append([c.verdict for c in judgement.checks if c.name == "data"])
+        verdicts.append([c.verdict for c in decision.checks if c.name == "data"])
     assert verdicts == [[], ["pass"], ["warning"]]

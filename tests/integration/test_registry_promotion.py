@@ -1,79 +1,60 @@
 """The champion changes by recorded decisions, one at a time, whatever is killed in between."""
 
-import signal
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from foldwise.app.ui import serve_ui
 from foldwise.errors import PromotionError, StoreError
-from foldwise.registry.audit import (
-    Check,
-    Record,
-    Unrecorded,
-    read_history,
-    read_records,
-    unrecorded_now,
-)
+from foldwise.registry.audit import Check, Decision, Unrecorded
 from foldwise.registry.champion import (
-    Outcome,
-    Watcher,
+    check_reason,
     promote,
     reconcile,
     registry_lock,
     rollback,
-    unwatched,
 )
-from foldwise.registry.gate import Request
 from foldwise.registry.registration import register
-from foldwise.registry.snapshot import Version, fetch_files, find_version
+from foldwise.registry.stored_model import fetch_files
 from foldwise.store.open import Store, open_store
+from tests.integration.conftest import copied
 from tests.integration.registry_cases import (
     NAME,
     SETTINGS,
+    Killed,
+    acting_after,
     as_found,
     evaluated,
-    in_process,
-    kill_after,
+    is_write,
+    killed_at,
     make_holdout,
     model_of,
+    seen,
     start_run,
     start_together,
     submission,
+    watched,
 )
 
 SPLIT = make_holdout()
 HOLDOUT = as_found(SPLIT)
 GOOD, BETTER, WORSE, BEST = 0.1, 0.05, 0.2, 0.0
-JUST = Request()
-MOVING = ("recorded", "copied", "previous moved", "champion moved", "settled")
 
 
 @pytest.fixture
-def candidates(store: Store) -> Store:
+def candidates(registered: Callable[..., Path], tmp_path: Path) -> Store:
     """Versions 1 (good), 2 (better), 3 (worse) and 4 (best), none of them champion."""
-    for error in (GOOD, BETTER, WORSE, BEST):
-        register(store, submission(model_of(error), SPLIT, start_run(store)))
-    return store
+    return open_store(copied(registered(GOOD, BETTER, WORSE, BEST), tmp_path / "project"))
 
 
-def decide(
-    store: Store, which: int | str, request: Request = JUST, *, after: Watcher = unwatched
-) -> Outcome:
-    return promote(
-        store,
-        NAME,
-        str(which),
-        holdout=HOLDOUT,
-        settings=SETTINGS,
-        request=request,
-        after=after,
-    )
+def decide(store: Store, which: int | str, **asked: Any) -> Decision:
+    return promote(store, NAME, str(which), holdout=HOLDOUT, settings=SETTINGS, **asked)
 
 
 def aliases(store: Store) -> dict[str, int]:
@@ -82,7 +63,7 @@ def aliases(store: Store) -> dict[str, int]:
 
 
 def records(store: Store) -> list[tuple[str, int, str]]:
-    found = read_records(store, NAME)
+    found = seen(store).decisions
     return [(record.decision, record.version, record.state) for record in found]
 
 
@@ -91,14 +72,14 @@ def content_of(store: Store) -> list[str]:
         return list(connection.iterdump())
 
 
-def checks_of(outcome: Outcome) -> dict[str, Check]:
+def checks_of(outcome: Decision) -> dict[str, Check]:
     return {check.name: check for check in outcome.checks}
 
 
 def test_the_first_champion_needs_no_rival(candidates: Store) -> None:
     """Without a champion the version is judged by itself."""
     outcome = decide(candidates, "challenger")
-    assert (outcome.decision, outcome.version.number, outcome.champion) == ("promoted", 4, None)
+    assert (outcome.decision, outcome.version, outcome.champion) == ("promoted", 4, None)
     assert aliases(candidates) == {"challenger": 4, "champion": 4}
     assert records(candidates) == [("promoted", 4, "applied")]
 
@@ -115,7 +96,7 @@ def test_a_better_model_takes_the_place_of_the_champion(candidates: Store) -> No
 def test_a_worse_model_is_refused_and_nothing_is_moved(candidates: Store) -> None:
     """The refusal is recorded all the same."""
     decide(candidates, 2)
-    outcome = decide(candidates, 3, Request(reason="a try"))
+    outcome = decide(candidates, 3, reason="a try")
     assert outcome.decision == "refused"
     assert checks_of(outcome)["log-loss against champion"].verdict == "fail"
     assert aliases(candidates) == {"challenger": 4, "champion": 2}
@@ -125,16 +106,16 @@ def test_a_worse_model_is_refused_and_nothing_is_moved(candidates: Store) -> Non
 def test_the_record_tells_who_when_what_and_why(candidates: Store) -> None:
     """It stands on the version as a tag, and as a file beside the model."""
     decide(candidates, 1)
-    outcome = decide(candidates, 2, Request(reason="because"))
-    version = find_version(candidates, NAME, "2")
-    _, record = read_records(candidates, NAME)
+    outcome = decide(candidates, 2, reason="because")
+    version = seen(candidates).find("2")
+    _, record = seen(candidates).decisions
     assert record.who.count("@") == 1
     assert record.at.endswith("+00:00")
     assert (record.champion, record.previous, record.version) == (1, None, 2)
     assert record.reason == "because"
     assert record.checks == outcome.checks
     folder = fetch_files(candidates, version, Path("unused")) / "audit"
-    copy = Record.from_json((folder / f"{record.id}.json").read_text())
+    copy = Decision.from_json((folder / f"{record.id}.json").read_text())
     assert replace(copy, state="applied") == record
     assert decide(candidates, 4).decision == "promoted"  # the copy left the digest alone
 
@@ -155,26 +136,19 @@ def test_a_dry_run_changes_nothing(candidates: Store, which: int) -> None:
     decide(candidates, 2)
     before = content_of(candidates)
     files = sorted(candidates.root.rglob("*"))
-    dry = decide(candidates, which, Request(is_dry=True))
+    dry = decide(candidates, which, is_dry=True)
     assert content_of(candidates) == before
     assert sorted(candidates.root.rglob("*")) == files
-    assert decide(candidates, which) == replace(dry, version=find_version_again(candidates, which))
-
-
-def find_version_again(store: Store, which: int) -> Version:
-    """As it was when the decision looked at it: without the record that followed."""
-    version = find_version(store, NAME, str(which))
-    tags = {tag: value for tag, value in version.tags.items() if not tag.startswith("audit.")}
-    kept = tuple(a for a in version.aliases if a not in ("champion", "previous_champion"))
-    return replace(version, tags=tags, aliases=kept)
+    made = decide(candidates, which)
+    assert (made.decision, made.champion, made.checks) == (dry.decision, 2, dry.checks)
 
 
 def test_force_needs_a_reason_and_is_recorded(candidates: Store) -> None:
     """A forced promotion is told apart from an earned one for ever."""
     decide(candidates, 2)
     with pytest.raises(PromotionError, match="--reason"):
-        Request(is_forced=True, reason="  ")
-    outcome = decide(candidates, 3, Request(is_forced=True, reason="they asked"))
+        decide(candidates, 3, is_forced=True, reason="  ")
+    outcome = decide(candidates, 3, is_forced=True, reason="they asked")
     assert outcome.decision == "forced"
     assert aliases(candidates)["champion"] == 3
     assert records(candidates)[-1] == ("forced", 3, "applied")
@@ -182,27 +156,27 @@ def test_force_needs_a_reason_and_is_recorded(candidates: Store) -> None:
 
 def test_force_that_was_not_needed_is_a_promotion(candidates: Store) -> None:
     """What the checks allow isn't called forced."""
-    assert decide(candidates, 1, Request(is_forced=True, reason="x")).decision == "promoted"
+    assert decide(candidates, 1, is_forced=True, reason="x").decision == "promoted"
 
 
 def test_a_reason_too_long_for_a_record_is_refused() -> None:
     """A tag holds so much and no more."""
     with pytest.raises(PromotionError, match="at most 1000 characters, got 1001"):
-        Request(reason="x" * 1001)
+        check_reason("x" * 1001, is_needed=False)
 
 
 def damage(store: Store, number: int) -> None:
-    folder = fetch_files(store, find_version(store, NAME, str(number)), Path("unused"))
+    folder = fetch_files(store, seen(store).find(str(number)), Path("unused"))
     (folder / "model.skops").write_bytes(b"damaged")
 
 
-@pytest.mark.parametrize("request_", [Request(), Request(is_forced=True, reason="x")])
+@pytest.mark.parametrize("asked", [{}, {"is_forced": True, "reason": "x"}])
 def test_a_version_that_does_not_verify_is_refused_even_by_force(
-    candidates: Store, request_: Request
+    candidates: Store, asked: dict[str, Any]
 ) -> None:
     """Nobody can want what was never evaluated to serve."""
     damage(candidates, 4)
-    outcome = decide(candidates, 4, request_)
+    outcome = decide(candidates, 4, **asked)
     assert outcome.decision == "refused"
     assert checks_of(outcome)["stored files"].verdict == "fail"
     assert "champion" not in aliases(candidates)
@@ -214,7 +188,7 @@ def test_a_damaged_champion_stops_the_comparison_unless_forced(candidates: Store
     damage(candidates, 1)
     with pytest.raises(PromotionError, match="the champion, version 1, must verify"):
         decide(candidates, 2)
-    outcome = decide(candidates, 2, Request(is_forced=True, reason="disk fault"))
+    outcome = decide(candidates, 2, is_forced=True, reason="disk fault")
     assert outcome.decision == "forced"
     assert "must verify" in checks_of(outcome)["comparison with the champion"].figure
 
@@ -239,8 +213,8 @@ def test_a_champion_of_another_holdout_stops_the_comparison_unless_forced(
     against = partial(promote, candidates, NAME, "5", holdout=as_found(fresh), settings=SETTINGS)
     # Version 5 has the content of 4, so that 1 is the one to beat.
     with pytest.raises(PromotionError, match="on one holdout"):
-        against(request=Request())
-    assert against(request=Request(is_forced=True, reason="new data")).decision == "forced"
+        against()
+    assert against(is_forced=True, reason="new data").decision == "forced"
 
 
 def test_a_champion_that_trained_on_this_holdout_stops_the_comparison(store: Store) -> None:
@@ -265,70 +239,101 @@ def test_each_distinct_model_that_is_judged_makes_the_next_comparison_stricter(
     assert "comparison 3 on" in checks_of(outcome)["log-loss against champion"].bound
 
 
-@pytest.mark.parametrize("step", MOVING)
+@pytest.mark.parametrize("write", range(8))
 def test_a_promotion_killed_at_any_step_leaves_one_consistent_champion(
-    candidates: Store, step: str
+    candidates: Store, write: int
 ) -> None:
-    """The record and the aliases tell the same, and the same command then ends the same way."""
+    """The record and the aliases tell the same, and the same command then ends the same way.
+
+    It writes the note of its look, the record twice, its copy, two aliases, the record twice.
+    """
     decide(candidates, 1)
     decide(candidates, 2)
-    assert in_process(promote_and_die, candidates.root, "4", step) == -signal.SIGKILL
+    with pytest.raises(Killed):
+        decide(killed_at(candidates, write), 4)
     reconcile(candidates, NAME)
-    moved = step in ("champion moved", "settled")
-    assert records(candidates)[-1] == ("promoted", 4, "applied" if moved else "abandoned")
+    moved = write > 5
+    if write > 1:
+        assert records(candidates)[-1] == ("promoted", 4, "applied" if moved else "abandoned")
     assert aliases(candidates) == {
         "challenger": 4,
         "champion": 4 if moved else 2,
         "previous_champion": 2 if moved else 1,
     }
-    assert unrecorded_now(candidates, NAME) == ()
+    assert seen(candidates).unrecorded == ()
+    assert seen(candidates).unkept == ()
     assert decide(candidates, 4).decision == ("unchanged" if moved else "promoted")
     assert aliases(candidates) == {"challenger": 4, "champion": 4, "previous_champion": 2}
 
 
-@pytest.mark.parametrize("step", MOVING)
+def test_a_promotion_writes_no_more_than_that(candidates: Store) -> None:
+    """So there is no step to be killed at that the test before leaves out."""
+    decide(candidates, 1)
+    decide(candidates, 2)
+    whole = killed_at(candidates, 8)
+    assert decide(whole, 4).decision == "promoted"
+    assert len([call for call in whole.calls if is_write(call)]) == 8
+
+
+@pytest.mark.parametrize("write", range(2, 7))
 def test_a_first_promotion_killed_at_any_step_leaves_a_champion_or_none(
-    candidates: Store, step: str
+    candidates: Store, write: int
 ) -> None:
     """Where there was no champion, an abandoned promotion leaves none."""
-    assert in_process(promote_and_die, candidates.root, "4", step) == -signal.SIGKILL
+    with pytest.raises(Killed):
+        decide(killed_at(candidates, write), 4)
     reconcile(candidates, NAME)
-    moved = step in ("champion moved", "settled")
-    assert aliases(candidates) == {"challenger": 4} | ({"champion": 4} if moved else {})
-    assert unrecorded_now(candidates, NAME) == ()
+    assert aliases(candidates) == {"challenger": 4} | ({"champion": 4} if write > 4 else {})
+    assert seen(candidates).unrecorded == ()
 
 
-@pytest.mark.parametrize("step", MOVING)
+@pytest.mark.parametrize("write", range(7))
 def test_a_rollback_killed_at_any_step_leaves_one_consistent_champion(
-    candidates: Store, step: str
+    candidates: Store, write: int
 ) -> None:
     """The same holds on the way back."""
     decide(candidates, 1)
     decide(candidates, 2)
-    assert in_process(roll_back_and_die, candidates.root, step) == -signal.SIGKILL
+    with pytest.raises(Killed):
+        rollback(killed_at(candidates, write), NAME, reason="x")
     reconcile(candidates, NAME)
-    moved = step in ("champion moved", "settled")
-    assert aliases(candidates)["champion"] == (1 if moved else 2)
-    assert aliases(candidates)["previous_champion"] == (2 if moved else 1)
-    assert unrecorded_now(candidates, NAME) == ()
+    assert aliases(candidates)["champion"] == (1 if write > 4 else 2)
+    assert aliases(candidates)["previous_champion"] == (2 if write > 4 else 1)
+    assert seen(candidates).unrecorded == ()
 
 
-@pytest.mark.parametrize("step", ["recorded", "copied"])
-def test_a_refusal_killed_at_any_step_leaves_nothing_pending(candidates: Store, step: str) -> None:
+@pytest.mark.parametrize("write", [2, 3])
+def test_a_refusal_killed_at_any_step_leaves_nothing_pending(candidates: Store, write: int) -> None:
     """There is nothing to move, so there is nothing to settle."""
     decide(candidates, 2)
-    assert in_process(promote_and_die, candidates.root, "3", step) == -signal.SIGKILL
+    with pytest.raises(Killed):
+        decide(killed_at(candidates, write), 3)
     assert reconcile(candidates, NAME) == ()
     assert records(candidates)[-1] == ("refused", 3, "none")
     assert aliases(candidates)["champion"] == 2
 
 
-def promote_and_die(root: Path, which: str, step: str) -> None:
-    decide(open_store(root), which, after=partial(kill_after, step))
+def kill_before_the_champion_moves(store: Store, which: int) -> None:
+    """A promotion that has moved ``previous_champion`` alone."""
+    with pytest.raises(Killed):
+        decide(killed_at(store, 5), which)
 
 
-def roll_back_and_die(root: Path, step: str) -> None:
-    rollback(open_store(root), NAME, reason="x", after=partial(kill_after, step))
+def test_a_promotion_asks_mlflow_at_most_17_times(candidates: Store) -> None:
+    """Reading of files included: on a team's server each call costs its latency."""
+    decide(candidates, 1)
+    asked = watched(candidates)
+    assert decide(asked, 2).decision == "promoted"
+    assert len(asked.calls) <= 17, asked.calls
+
+
+def test_a_rollback_asks_mlflow_at_most_12_times(candidates: Store) -> None:
+    """It judges nothing, so it asks less."""
+    decide(candidates, 1)
+    decide(candidates, 2)
+    asked = watched(candidates)
+    assert rollback(asked, NAME, reason="x").decision == "rolled back"
+    assert len(asked.calls) <= 12, asked.calls
 
 
 def test_two_promotions_at_once_leave_one_consistent_champion(candidates: Store) -> None:
@@ -338,9 +343,9 @@ def test_two_promotions_at_once_leave_one_consistent_champion(candidates: Store)
         *(partial(promote_alone, candidates.root, which) for which in ("2", "4"))
     )
     assert statuses == [0, 0]
-    entries = read_history(candidates, NAME)
+    entries = seen(candidates).history
     assert not [entry for entry in entries if isinstance(entry, Unrecorded)]
-    assert {record.version for record in entries[1:] if isinstance(record, Record)} == {2, 4}
+    assert {record.version for record in entries[1:] if isinstance(record, Decision)} == {2, 4}
     assert aliases(candidates)["champion"] == 4
     assert aliases(candidates)["previous_champion"] in (1, 2)
 
@@ -353,17 +358,17 @@ def test_a_champion_moved_meanwhile_stops_the_promotion(candidates: Store) -> No
     """On a server another machine may move it while we judge: ours is abandoned, theirs stays."""
     decide(candidates, 1)
     with pytest.raises(StoreError, match="must be version 1, got 3: somebody else moved it"):
-        decide(candidates, 2, after=once("copied", lambda: set_by_hand(candidates, 3)))
+        decide(meanwhile(candidates, "log_model_artifacts"), 2)
     assert aliases(candidates) == {"challenger": 4, "champion": 3}
     assert records(candidates)[-1] == ("promoted", 2, "abandoned")
-    assert unrecorded_now(candidates, NAME) == (by_hand("now", 1, 3),)
+    assert seen(candidates).unrecorded == (by_hand("now", 1, 3),)
 
 
 def test_a_champion_moved_right_after_ours_is_noticed(candidates: Store) -> None:
     """The alias is read again after the move."""
     decide(candidates, 1)
     with pytest.raises(StoreError, match="must be version 2, got 3"):
-        decide(candidates, 2, after=once("champion moved", lambda: set_by_hand(candidates, 3)))
+        decide(meanwhile(candidates, "set_registered_model_alias", 2), 2)
     assert aliases(candidates)["champion"] == 3
     assert records(candidates)[-1] == ("promoted", 2, "abandoned")
 
@@ -386,16 +391,16 @@ def test_a_store_that_fails_midway_leaves_no_pending_record(
         monkeypatch.undo()
 
     with pytest.raises(StoreError, match=r"moving the alias champion.*the disk is full"):
-        decide(candidates, 4, after=once("previous moved", fail))
+        decide(acting_after(candidates, "set_registered_model_alias", 1, fail), 4)
     mend()
     reconcile(candidates, NAME)
     assert aliases(candidates) == before
     assert records(candidates)[-1] == ("promoted", 4, "abandoned")
 
 
-def once(step: str, act: Callable[[], object]) -> Watcher:
-    """A watcher that acts after one step."""
-    return lambda done: act() if done == step else None
+def meanwhile(store: Store, call: str, times: int = 1) -> Store:
+    """The store where another machine makes version 3 the champion after a call of ours."""
+    return acting_after(store, call, times, lambda: set_by_hand(store, 3))
 
 
 def by_hand(before: str, recorded: int, found: int, alias: str = "champion") -> Unrecorded:
@@ -413,11 +418,11 @@ def test_rolling_back_returns_to_the_previous_champion_and_twice_to_where_it_was
     decide(candidates, 1)
     decide(candidates, 2)
     outcome = rollback(candidates, NAME, reason="errors in use")
-    assert (outcome.decision, outcome.version.number, outcome.champion) == ("rolled back", 1, 2)
+    assert (outcome.decision, outcome.version, outcome.champion) == ("rolled back", 1, 2)
     assert aliases(candidates) == {"challenger": 4, "champion": 1, "previous_champion": 2}
     rollback(candidates, NAME, reason="it was the scanner")
     assert aliases(candidates) == {"challenger": 4, "champion": 2, "previous_champion": 1}
-    decisions = [e.decision for e in read_history(candidates, NAME) if isinstance(e, Record)]
+    decisions = [e.decision for e in seen(candidates).history if isinstance(e, Decision)]
     assert decisions == ["promoted", "promoted", "rolled back", "rolled back"]
 
 
@@ -427,7 +432,7 @@ def test_a_version_that_was_never_champion_is_not_rolled_back_to(candidates: Sto
     decide(candidates, 2)
     candidates.client.set_registered_model_alias(NAME, "previous_champion", "3")
     changes = (by_hand("now", 1, 3, "previous_champion"),)
-    assert unrecorded_now(candidates, NAME) == changes
+    assert seen(candidates).unrecorded == changes
     # The second time there is a record that saw the alias there: that doesn't make it right.
     assert rollback(candidates, NAME, reason="x").decision == "refused"
     outcome = rollback(candidates, NAME, reason="x")
@@ -474,31 +479,31 @@ def test_a_champion_set_by_hand_shows_as_an_unrecorded_change(candidates: Store)
     """Between the records where it happened, or at the end if nothing followed."""
     decide(candidates, 1)
     set_by_hand(candidates, 3)
-    assert unrecorded_now(candidates, NAME) == (by_hand("now", 1, 3),)
+    assert seen(candidates).unrecorded == (by_hand("now", 1, 3),)
     decide(candidates, 2)
-    first, change, second = read_history(candidates, NAME)
-    assert isinstance(first, Record)
-    assert isinstance(second, Record)
+    first, change, second = seen(candidates).history
+    assert isinstance(first, Decision)
+    assert isinstance(second, Decision)
     assert change == by_hand(second.at, 1, 3)
-    assert unrecorded_now(candidates, NAME) == ()
+    assert seen(candidates).unrecorded == ()
 
 
 def test_decisions_on_a_version_that_was_deleted_stay_in_the_history(candidates: Store) -> None:
     """With its tags went the full record; the model keeps it in short."""
     decide(candidates, 1)
-    decide(candidates, 3, Request(reason="a try"))
+    decide(candidates, 3, reason="a try")
     decide(candidates, 2)
-    before = read_records(candidates, NAME)
+    before = seen(candidates).decisions
     for number in ("1", "3"):
         candidates.client.delete_model_version(NAME, number)
     short = [record.shortened() for record in before[:2]]
-    assert list(read_records(candidates, NAME)) == [*short, before[2]]
+    assert list(seen(candidates).decisions) == [*short, before[2]]
     assert "log-loss against champion" in [check.name for check in short[1].checks]
     # The alias of the previous champion went with its version.
     change = by_hand("now", 1, 0, "previous_champion")
-    assert unrecorded_now(candidates, NAME) == (replace(change, found=None),)
+    assert seen(candidates).unrecorded == (replace(change, found=None),)
     assert decide(candidates, 4).decision == "promoted"
-    assert [record.version for record in read_records(candidates, NAME)] == [1, 3, 2, 4]
+    assert [record.version for record in seen(candidates).decisions] == [1, 3, 2, 4]
 
 
 def test_a_move_to_a_version_that_was_deleted_before_it_was_settled_is_abandoned(
@@ -506,7 +511,7 @@ def test_a_move_to_a_version_that_was_deleted_before_it_was_settled_is_abandoned
 ) -> None:
     """Nothing else is left to be said of it, and nothing stops the next decision."""
     decide(candidates, 1)
-    assert in_process(promote_and_die, candidates.root, "2", "previous moved") == -signal.SIGKILL
+    kill_before_the_champion_moves(candidates, 2)
     candidates.client.delete_model_version(NAME, "2")
     (settled,) = reconcile(candidates, NAME)
     assert (settled.version, settled.state, settled.is_short) == (2, "abandoned", True)
@@ -519,11 +524,11 @@ def test_a_record_that_the_model_does_not_keep_yet_is_kept_by_the_next_command(
 ) -> None:
     """A kill may come between the version's tag and the model's."""
     decide(candidates, 1)
-    (record,) = read_records(candidates, NAME)
+    (record,) = seen(candidates).decisions
     candidates.client.delete_registered_model_tag(NAME, f"audit.{record.id}")
     assert reconcile(candidates, NAME) == ()
     candidates.client.delete_model_version(NAME, "1")
-    assert read_records(candidates, NAME) == (record.shortened(),)
+    assert seen(candidates).decisions == (record.shortened(),)
 
 
 def on_a_server(store: Store) -> Store:
@@ -537,7 +542,7 @@ def test_on_a_server_a_move_that_began_just_now_is_left_to_whom_it_belongs(
     """Another machine's move isn't settled under its hands, and nobody decides meanwhile."""
     server = on_a_server(candidates)
     decide(candidates, 1)
-    assert in_process(promote_and_die, candidates.root, "2", "previous moved") == -signal.SIGKILL
+    kill_before_the_champion_moves(candidates, 2)
     before = content_of(candidates)
     assert reconcile(server, NAME) == ()
     with pytest.raises(StoreError, match=r"one decision on .* the move to version 2 by"):
@@ -552,7 +557,7 @@ def test_on_a_server_a_move_that_began_long_ago_is_settled(
 ) -> None:
     """Whoever began it is dead."""
     decide(candidates, 1)
-    assert in_process(promote_and_die, candidates.root, "2", "previous moved") == -signal.SIGKILL
+    kill_before_the_champion_moves(candidates, 2)
     monkeypatch.setattr("foldwise.registry.champion._LONGEST_MOVE", 0.0)
     (settled,) = reconcile(on_a_server(candidates), NAME)
     assert settled.state == "abandoned"
@@ -569,7 +574,7 @@ def test_who_loses_a_race_leaves_the_winner_s_previous_champion(candidates: Stor
             candidates.client.set_registered_model_alias(NAME, alias, number)
 
     with pytest.raises(StoreError, match="must be version 4, got 3"):
-        decide(candidates, 4, after=once("champion moved", overtake))
+        decide(acting_after(candidates, "set_registered_model_alias", 2, overtake), 4)
     assert aliases(candidates) == {"challenger": 4, "champion": 3, "previous_champion": 2}
 
 
@@ -589,7 +594,7 @@ def test_whoever_opens_the_store_after_a_kill_settles_the_move(
 ) -> None:
     """Not only the commands that decide."""
     decide(candidates, 1)
-    assert in_process(promote_and_die, candidates.root, "2", "previous moved") == -signal.SIGKILL
+    kill_before_the_champion_moves(candidates, 2)
     if opened == "registering":
         register(candidates, submission(model_of(BEST, 1), SPLIT, start_run(candidates)))
     else:
@@ -628,7 +633,7 @@ def test_a_promotion_warns_of_a_champion_set_or_removed_by_hand(
     outcome = decide(candidates, 2)
     assert outcome.decision == "promoted"
     assert checks_of(outcome)["champion"].figure == figure
-    assert read_records(candidates, NAME)[-1].checks[-1].verdict == "warning"
+    assert seen(candidates).decisions[-1].checks[-1].verdict == "warning"
 
 
 def test_a_refusal_does_not_make_a_champion_set_by_hand_a_recorded_one(candidates: Store) -> None:
@@ -636,7 +641,7 @@ def test_a_refusal_does_not_make_a_champion_set_by_hand_a_recorded_one(candidate
     decide(candidates, 2)
     set_by_hand(candidates, 1)
     assert decide(candidates, 3).decision == "refused"
-    assert unrecorded_now(candidates, NAME) == (by_hand("now", 2, 1),)
+    assert seen(candidates).unrecorded == (by_hand("now", 2, 1),)
 
 
 def test_a_damaged_audit_tag_is_named(candidates: Store) -> None:
@@ -644,10 +649,10 @@ def test_a_damaged_audit_tag_is_named(candidates: Store) -> None:
     decide(candidates, 1)
     candidates.client.set_model_version_tag(NAME, "1", "audit.x", "{}")
     with pytest.raises(StoreError, match="audit tag must be as foldwise wrote it"):
-        read_history(candidates, NAME)
+        assert seen(candidates).history
 
 
 def test_a_model_nobody_registered_has_no_history(store: Store) -> None:
     """Neither an error nor a champion."""
-    assert read_history(store, NAME) == ()
+    assert seen(store).history == ()
     assert reconcile(store, NAME) == ()

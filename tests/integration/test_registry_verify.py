@@ -13,11 +13,12 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from foldwise.errors import StoreError
 from foldwise.registry.registration import register
-from foldwise.registry.snapshot import Version, fetch_files, find_version
-from foldwise.registry.stored_model import files_digest, read_model
+from foldwise.registry.snapshot import Version
+from foldwise.registry.stored_model import fetch_files, files_digest, read_model
 from foldwise.registry.verify import Verification, verify
 from foldwise.runs.lineage import git_state, library_versions
-from foldwise.store.open import Store
+from foldwise.store.open import Store, open_store
+from tests.integration.conftest import copied
 from tests.integration.registry_cases import (
     NAME,
     SETTINGS,
@@ -25,6 +26,7 @@ from tests.integration.registry_cases import (
     evaluated,
     make_holdout,
     model_of,
+    seen,
     start_run,
     submission,
 )
@@ -34,11 +36,29 @@ HOLDOUT = as_found(SPLIT)
 
 
 @pytest.fixture
+def store(registered: Callable[..., Path], tmp_path: Path) -> Store:
+    """A store of this test's own, with one version registered here, with the libraries of here."""
+    return open_store(copied(registered(0.0), tmp_path / "project"))
+
+
+@pytest.fixture
 def version(store: Store) -> Version:
-    """A version registered here, with the libraries of here."""
-    handed_in = submission(model_of(0.0), SPLIT, start_run(store))
-    tags = {**handed_in.tags, **library_versions()}
-    return register(store, replace(handed_in, tags=tags))
+    """The version in it, to be changed."""
+    return seen(store).find("1")
+
+
+@pytest.fixture(scope="module")
+def shared_store(
+    registered: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Store:
+    """Such a store that no test changes, but for versions more."""
+    return open_store(copied(registered(0.0), tmp_path_factory.mktemp("shared") / "project"))
+
+
+@pytest.fixture(scope="module")
+def kept(shared_store: Store) -> Version:
+    """The version in it, not to be changed."""
+    return seen(shared_store).find("1")
 
 
 def verdicts(verification: Verification) -> dict[str, str]:
@@ -49,14 +69,13 @@ def stored_folder(store: Store, version: Version) -> Path:
     return fetch_files(store, version, Path("unused"))
 
 
-def retag(store: Store, version: Version, tag: str, value: str) -> Version:
-    store.client.set_model_version_tag(NAME, str(version.number), tag, value)
-    return find_version(store, NAME, str(version.number))
+def retagged(version: Version, tag: str, value: str) -> Version:
+    return replace(version, tags={**version.tags, tag: value})
 
 
-def test_what_was_registered_verifies(store: Store, version: Version) -> None:
+def test_what_was_registered_verifies(shared_store: Store, kept: Version) -> None:
     """Every check but the commit, which no repository knows, passes."""
-    verification = verify(store, version, HOLDOUT, SETTINGS)
+    verification = verify(shared_store, kept, HOLDOUT, SETTINGS)
     assert verification.holds
     assert verdicts(verification) == {
         "stored files": "pass",
@@ -118,60 +137,64 @@ def test_a_version_whose_files_are_gone_is_one_clear_error(store: Store, version
     ],
 )
 def test_a_tag_that_says_otherwise_fails_its_check(
-    store: Store, version: Version, tag: str, check: str
+    shared_store: Store, kept: Version, tag: str, check: str
 ) -> None:
     """Each digest is compared with what is there."""
-    changed = retag(store, version, tag, "f" * 64)
-    verification = verify(store, changed, HOLDOUT, SETTINGS)
+    changed = retagged(kept, tag, "f" * 64)
+    verification = verify(shared_store, changed, HOLDOUT, SETTINGS)
     assert verdicts(verification)[check] == "fail"
     assert not verification.holds
 
 
-def test_another_holdout_is_not_predicted_on(store: Store, version: Version) -> None:
+def test_another_holdout_is_not_predicted_on(shared_store: Store, kept: Version) -> None:
     """Scores on other images would say nothing."""
-    verification = verify(store, version, replace(HOLDOUT, digest="e" * 64), SETTINGS)
+    verification = verify(shared_store, kept, replace(HOLDOUT, digest="e" * 64), SETTINGS)
     assert verdicts(verification)["holdout"] == "fail"
     assert verdicts(verification)["labels, scores"] == "fail"
     assert verification.probabilities is None
 
 
-def test_figures_that_the_model_does_not_give_fail(store: Store) -> None:
+def test_figures_that_the_model_does_not_give_fail(shared_store: Store) -> None:
     """Evidence of a better model beside a worse one is found by predicting again."""
-    handed_in = submission(model_of(0.1), SPLIT, start_run(store))
-    version = register(store, replace(handed_in, evidence=evaluated(model_of(0.0), SPLIT)))
-    found = verdicts(verify(store, version, HOLDOUT, SETTINGS))
+    handed_in = submission(model_of(0.1), SPLIT, start_run(shared_store))
+    version = register(shared_store, replace(handed_in, evidence=evaluated(model_of(0.0), SPLIT)))
+    found = verdicts(verify(shared_store, version, HOLDOUT, SETTINGS))
     assert (found["predicted labels"], found["scores"]) == ("fail", "fail")
     assert (found["stored files"], found["evidence"]) == ("pass", "pass")
 
 
 @pytest.mark.parametrize(("shift", "verdict"), [(5e-10, "pass"), (5e-9, "fail")])
-def test_scores_may_differ_by_a_billionth_at_home(store: Store, shift: float, verdict: str) -> None:
+def test_scores_may_differ_by_a_billionth_at_home(
+    shared_store: Store, shift: float, verdict: str
+) -> None:
     """The bound is 1e-9 where nothing but chance in the last bits can differ."""
-    assert score_verdict(store, shift, library_versions()) == verdict
+    assert score_verdict(shared_store, shift, library_versions()) == verdict
 
 
 @pytest.mark.parametrize(("shift", "verdict"), [(5e-7, "pass"), (5e-6, "fail")])
 def test_scores_may_differ_by_a_millionth_with_another_library(
-    store: Store, shift: float, verdict: str
+    shared_store: Store, shift: float, verdict: str
 ) -> None:
     """Another numpy sums in another order."""
-    assert score_verdict(store, shift, library_versions() | {"library.numpy": "0"}) == verdict
+    assert (
+        score_verdict(shared_store, shift, library_versions() | {"library.numpy": "0"}) == verdict
+    )
 
 
-def score_verdict(store: Store, shift: float, libraries: dict[str, str]) -> str:
-    handed_in = submission(model_of(0.0), SPLIT, start_run(store))
+def score_verdict(shared_store: Store, shift: float, libraries: dict[str, str]) -> str:
+    handed_in = submission(model_of(0.0), SPLIT, start_run(shared_store))
     holdout = handed_in.evidence.holdout
     shifted = {**holdout, "log_loss": holdout["log_loss"] + shift}
     evidence = replace(handed_in.evidence, holdout=shifted)
     tags = {**handed_in.tags, **libraries}
-    version = register(store, replace(handed_in, evidence=evidence, tags=tags))
-    return verdicts(verify(store, version, HOLDOUT, SETTINGS))["scores"]
+    version = register(shared_store, replace(handed_in, evidence=evidence, tags=tags))
+    return verdicts(verify(shared_store, version, HOLDOUT, SETTINGS))["scores"]
 
 
-def test_what_changed_around_the_model_warns(store: Store, version: Version) -> None:
+def test_what_changed_around_the_model_warns(shared_store: Store, kept: Version) -> None:
     """Other libraries and parameters are told, and don't fail."""
-    changed = retag(store, version, "library.numpy", "0.1")
-    verification = verify(store, changed, HOLDOUT, replace(SETTINGS, seed=2))
+    changed = retagged(kept, "library.numpy", "0.1")
+    verification = verify(shared_store, changed, HOLDOUT, replace(SETTINGS, seed=2))
     found = {check.name: check for check in verification.checks}
     assert found["libraries"].verdict == "warning"
     assert found["libraries"].figure == "numpy 0.1"
@@ -185,22 +208,22 @@ def test_parameters_that_the_run_contradicts_fail(store: Store, version: Version
     assert verdicts(verify(store, version, HOLDOUT, SETTINGS))["parameters"] == "fail"
 
 
-def test_a_commit_of_this_repository_passes_unless_it_was_dirty(store: Store) -> None:
+def test_a_commit_of_this_repository_passes_unless_it_was_dirty(shared_store: Store) -> None:
     """Only a clean, known commit can be gone back to."""
     here = Path(__file__).parent
     commit = git_state(here)["git.commit"]
-    handed_in = submission(model_of(0.0), SPLIT, start_run(store))
+    handed_in = submission(model_of(0.0), SPLIT, start_run(shared_store))
     for dirty, verdict in (("false", "pass"), ("true", "warning")):
         tags = {"git.commit": commit, "git.dirty": dirty}
-        run_id = start_run(store)
-        version = register(store, replace(handed_in, tags=tags, run_id=run_id))
-        found = verify(replace(store, root=here), version, HOLDOUT, SETTINGS)
+        run_id = start_run(shared_store)
+        version = register(shared_store, replace(handed_in, tags=tags, run_id=run_id))
+        found = verify(replace(shared_store, root=here), version, HOLDOUT, SETTINGS)
         assert verdicts(found)["git commit"] == verdict
 
 
 def reseal(store: Store, version: Version) -> Version:
     """What a forger with access to the store would do: make the digest fit."""
-    return retag(store, version, "bytes_digest", files_digest(stored_folder(store, version)))
+    return retagged(version, "bytes_digest", files_digest(stored_folder(store, version)))
 
 
 def test_an_untrusted_type_is_never_constructed(store: Store, version: Version) -> None:
@@ -288,5 +311,5 @@ def test_a_version_that_others_registered_does_not_verify(store: Store, version:
     """Without our tags there is nothing to compare with: it fails, and isn't opened."""
     with store.as_default():
         store.client.create_model_version(NAME, f"models:/{version.model_id}", run_id=None)
-    verification = verify(store, find_version(store, NAME, "2"), HOLDOUT, SETTINGS)
+    verification = verify(store, seen(store).find("2"), HOLDOUT, SETTINGS)
     assert verdicts(verification) == {"stored files": "fail", "model": "fail"}

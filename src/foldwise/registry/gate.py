@@ -72,6 +72,12 @@ class Case:
         return comparison_level(self.number, self.settings.promotion.alpha)
 
     @property
+    def drawn(self) -> dict[str, Any]:
+        """What both bounds are made with."""
+        draws, seed = self.settings.promotion.bootstrap, self.settings.seed
+        return {"level": self.level, "draws": draws, "seed": seed}
+
+    @property
     def where(self) -> str:
         """How much of the holdout was spent, for the bounds."""
         return f"at level {self.level:.2g}, comparison {self.number} on this holdout"
@@ -227,22 +233,26 @@ def _expectation(case: Case) -> Iterator[Check]:
     yield advised(name, f"{found:.5f}" + ("" if is_inside else ", better"), bound, holds=is_inside)
 
 
-def loss_bound(case: Case, champion: Rows) -> PairedBound:
-    """Bound the log-loss minus the champion's, on the same rows: better is below 0."""
-    losses = row_losses(case.predicted, case.labels) - row_losses(champion, case.labels)
-    return paired_bound(losses, level=case.level, **_drawn(case))
+def loss_bound(
+    ours: Rows, theirs: Rows, labels: NDArray[np.int64], *, level: float, draws: int, seed: int
+) -> PairedBound:
+    """Bound a model's log-loss minus another's, on the same rows: better is below 0."""
+    losses = row_losses(ours, labels) - row_losses(theirs, labels)
+    return paired_bound(losses, level=level, draws=draws, seed=seed)
 
 
-def error_bound(case: Case, champion: Rows) -> PairedBound:
-    """Bound the share of wrong predictions minus the champion's: better is below 0."""
-    right, champion_right = _right(case, case.predicted), _right(case, champion)
-    errors = champion_right.astype(np.float64) - right
-    return paired_bound(errors, level=case.level, worst=LOST_ROW, **_drawn(case))
+def error_bound(
+    ours: Rows, theirs: Rows, labels: NDArray[np.int64], *, level: float, draws: int, seed: int
+) -> PairedBound:
+    """Bound a model's share of wrong predictions minus another's: better is below 0."""
+    errors = (predicted_codes(theirs) == labels).astype(np.float64)
+    errors -= predicted_codes(ours) == labels
+    return paired_bound(errors, level=level, worst=LOST_ROW, draws=draws, seed=seed)
 
 
 def _log_loss_against(case: Case) -> Iterator[Check]:
-    if (champion := _champion(case)) is not None:
-        found = loss_bound(case, champion)
+    if case.rival is not None:
+        found = loss_bound(case.predicted, case.rival[1], case.labels, **case.drawn)
         yield judged(
             "log-loss against champion",
             f"{found.mean:+.5f}, at most {found.upper:+.5f}",
@@ -253,8 +263,9 @@ def _log_loss_against(case: Case) -> Iterator[Check]:
 
 def _accuracy_against(case: Case) -> Iterator[Check]:
     """As challenger's minus champion's."""
-    if (champion := _champion(case)) is not None:
-        found, margin = error_bound(case, champion), case.settings.promotion.accuracy_margin
+    if case.rival is not None:
+        margin = case.settings.promotion.accuracy_margin
+        found = error_bound(case.predicted, case.rival[1], case.labels, **case.drawn)
         yield judged(
             "accuracy against champion",
             # Taken from zero, because minus zero would be shown with its sign.
@@ -265,8 +276,11 @@ def _accuracy_against(case: Case) -> Iterator[Check]:
 
 
 def _mcnemar(case: Case) -> Iterator[Check]:
-    if (champion := _champion(case)) is not None:
-        test = mcnemar(_right(case, case.predicted), _right(case, champion))
+    if case.rival is not None:
+        ours, theirs = (
+            predicted_codes(of) == case.labels for of in (case.predicted, case.rival[1])
+        )
+        test = mcnemar(ours, theirs)
         yield advised(
             "McNemar's exact test",
             f"{test.gained} rows gained, {test.lost} lost, p = {test.p:.2g}",
@@ -298,15 +312,3 @@ CHECKS: tuple[Callable[[Case], Iterator[Check]], ...] = (
     _data,
 )
 """All checks; one more is one more function here."""
-
-
-def _champion(case: Case) -> Rows | None:
-    return None if case.rival is None else case.rival[1]
-
-
-def _right(case: Case, predicted: Rows) -> NDArray[np.bool_]:
-    return np.asarray(predicted_codes(predicted) == case.labels)
-
-
-def _drawn(case: Case) -> dict[str, Any]:
-    return {"draws": case.settings.promotion.bootstrap, "seed": case.settings.seed}

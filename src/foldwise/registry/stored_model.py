@@ -52,7 +52,7 @@ _TRUSTED = frozenset(
         "sklearn.tree._tree.Tree",
     }
 )
-"""Parts of scikit-learn's classifiers that skops doesn't trust by itself: they only hold numbers."""
+"""Parts of scikit-learn's classifiers that skops doesn't trust by itself: numbers alone."""
 
 
 @dataclass(frozen=True, slots=True)

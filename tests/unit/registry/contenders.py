@@ -1,6 +1,8 @@
-"""Contenders for promotion with predictions of any quality, sound unless told otherwise."""
+"""Cases for the gate with predictions of any quality, sound unless told otherwise."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -9,9 +11,9 @@ from numpy.typing import NDArray
 from foldwise.data.dataset import DataInfo
 from foldwise.registry.audit import Check
 from foldwise.registry.evidence import Evidence, labels_digest
-from foldwise.registry.gate import Contender
+from foldwise.registry.gate import Case
 from foldwise.search.trials import FitCounts
-from foldwise.settings import PromotionSettings, Settings
+from foldwise.settings import Between, PromotionSettings, Settings
 from foldwise.stats.scores import calibration_error, score
 
 ROWS, CLASSES = 400, 3
@@ -53,14 +55,8 @@ def towards_truth(
     return np.asarray(probabilities + share[:, np.newaxis] * (truth - probabilities))
 
 
-def contender(
-    probabilities: NDArray[np.float64],
-    *,
-    content: str = "one",
-    verification: tuple[Check, ...] = VERIFIED,
-    **changes: Any,
-) -> Contender:
-    """A contender whose outer folds scored as its holdout did, give or take a little."""
+def evidence_of(probabilities: NDArray[np.float64], **changes: Any) -> Evidence:
+    """Evidence whose outer folds scored as the holdout did, give or take a little."""
     scores = score(probabilities, LABELS)
     outer = tuple(
         {
@@ -75,9 +71,8 @@ def contender(
         shared_rows=0,
         parameters_digest="f" * 64,
         metric="log_loss",
-        c_low=1e-4,
-        c_high=10.0,
-        chosen=(0.01, 0.02, 0.01, 0.012),
+        space={"C": Between(1e-4, 10.0, is_log=True)},
+        chosen=tuple({"C": C} for C in (0.01, 0.02, 0.01, 0.012)),
         fits=FitCounts(logical=30, distinct=20, converged=20, stalled=0, exhausted=0),
         final_status="converged",
         outer=outer,
@@ -85,4 +80,27 @@ def contender(
         calibration_error=calibration_error(probabilities, LABELS),
         labels_digest=labels_digest(probabilities),
     )
-    return Contender(content, replace(evidence, **changes), probabilities, verification)
+    return replace(evidence, **changes)
+
+
+def case(
+    challenger: NDArray[np.float64],
+    champion: NDArray[np.float64] | None = None,
+    *,
+    number: int = 1,
+    verification: tuple[Check, ...] = VERIFIED,
+    settings: Settings = SETTINGS,
+    of_champion: Mapping[str, Any] = MappingProxyType({}),
+    **changes: Any,
+) -> Case:
+    """What the gate sees, with changes of the challenger's and of the champion's evidence."""
+    rival = None if champion is None else (evidence_of(champion, **of_champion), champion)
+    return Case(
+        evidence=evidence_of(challenger, **changes),
+        predicted=challenger,
+        verification=verification,
+        labels=LABELS,
+        settings=settings,
+        number=number,
+        rival=rival,
+    )

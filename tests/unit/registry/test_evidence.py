@@ -1,6 +1,7 @@
 """The evidence of a version: whole, exact, and the same for the same evaluation."""
 
 import json
+import math
 from dataclasses import fields, replace
 from typing import Any
 
@@ -11,9 +12,15 @@ from hypothesis import strategies as st
 
 from foldwise.data.dataset import DataInfo
 from foldwise.errors import StoreError
-from foldwise.registry.evidence import Evidence, gather_evidence, labels_digest, shared_rows
+from foldwise.registry.evidence import (
+    Evidence,
+    evidence_digest,
+    gather_evidence,
+    labels_digest,
+    shared_rows,
+)
 from foldwise.search.trials import SearchResult
-from foldwise.settings import Settings
+from foldwise.settings import Between, Dimension, OneOf, Settings
 from foldwise.stats.scores import score
 from tests.factories import make_result, make_space
 
@@ -38,59 +45,97 @@ def test_evidence_holds_what_search_and_holdout_showed() -> None:
     searched = replace(RESULT, space=make_space(low=1e-3, high=1.0))
     evidence = make_evidence(result=searched)
     best = (*(fold.best for fold in RESULT.outer), RESULT.final.best)
-    assert evidence.chosen == tuple(trial.values["C"] for trial in best)
+    assert evidence.chosen == tuple(trial.values for trial in best)
     assert evidence.outer == tuple(fold.scores for fold in RESULT.outer)
     assert evidence.holdout == score(PROBABILITIES, LABELS)
-    assert (evidence.c_low, evidence.c_high) == (1e-3, 1.0)
+    assert evidence.space == {"C": Between(1e-3, 1.0, is_log=True)}
     assert (evidence.fits, evidence.final_status) == (RESULT.fits, "converged")
     assert evidence.classes == ("a", "b", "c")
     assert evidence.shared_rows == 2
 
 
 @pytest.mark.parametrize("classes", [("a", "b", "c"), (0, 1, 2)])
-def test_evidence_comes_back_from_json_to_the_last_bit(
+def test_evidence_comes_back_to_the_last_bit(
     classes: tuple[str, ...] | tuple[int, ...],
 ) -> None:
-    """Floats keep every bit, tuples stay tuples, ints stay ints."""
-    evidence = replace(make_evidence(), data=replace(DATA, classes=classes))
-    again = Evidence.from_json(evidence.to_json())
+    """Floats keep every bit, tuples stay tuples, ints stay ints, whatever was searched."""
+    space: dict[str, Dimension] = {
+        "depth": Between(1, 9, is_log=False),
+        "kind": OneOf(("a", None, 3, 0.5, True)),
+    }
+    chosen = ({"depth": 3, "kind": None}, {"kind": True})
+    data = replace(DATA, classes=classes)
+    evidence = replace(make_evidence(), data=data, space=space, chosen=chosen)
+    again = Evidence.from_bytes(evidence.to_bytes())
     assert again == evidence
-    assert again.to_json() == evidence.to_json()
-    assert again.digest == evidence.digest
+    assert again.to_bytes() == evidence.to_bytes()
+    assert [type(value) for value in again.chosen[0].values()] == [int, type(None)]
 
 
-def test_the_same_evaluation_gives_the_same_digest() -> None:
-    """No time, path or commit is in it."""
-    assert make_evidence().digest == make_evidence().digest
+def test_a_score_that_is_not_a_number_comes_back_as_such() -> None:
+    """A part without one of the classes has no ROC curve."""
+    evidence = make_evidence()
+    holdout = {**evidence.holdout, "roc_auc": float("nan")}
+    again = Evidence.from_bytes(replace(evidence, holdout=holdout).to_bytes())
+    assert math.isnan(again.holdout["roc_auc"])
+    assert again.says_what(replace(evidence, holdout=holdout))
+    assert not again.says_what(evidence)
 
 
 @pytest.mark.parametrize("changed", [field.name for field in fields(Evidence)])
-def test_the_digest_depends_on_every_field(changed: str) -> None:
+def test_the_bytes_depend_on_every_field(changed: str) -> None:
     """Evidence can't be changed unnoticed."""
     others: dict[str, Any] = {
         "data": replace(DATA, name="other"),
         "fits": replace(RESULT.fits, stalled=7),
         "holdout": RESULT.outer[0].scores,
         "outer": (),
-        "chosen": (1.0,),
+        "chosen": ({"C": 1.0},),
+        "space": {},
     }
     evidence = make_evidence()
-    assert replace(evidence, **{changed: others.get(changed, 12345)}).digest != evidence.digest
+    other = replace(evidence, **{changed: others.get(changed, 12345)})
+    assert evidence_digest(other.to_bytes()) != evidence_digest(evidence.to_bytes())
+    assert not other.says_what(evidence)
 
 
-@pytest.mark.parametrize("text", ["", "{", "null", "[]", "{}", '{"data": 3}'])
-def test_damaged_evidence_is_one_clear_error(text: str) -> None:
+@pytest.mark.parametrize("stored", [b"", b"{", b"null", b"[]", b"{}", b'{"data": 3}', b"\xff"])
+def test_damaged_evidence_is_one_clear_error(stored: bytes) -> None:
     """With the remedy in it."""
     with pytest.raises(StoreError, match=r"evidence\.json must be .*: put the model's files back"):
-        Evidence.from_json(text)
+        Evidence.from_bytes(stored)
 
 
-def test_evidence_of_another_foldwise_is_one_clear_error() -> None:
-    """A field more or less isn't guessed at."""
-    told = json.loads(make_evidence().to_json())
-    for changed in (told | {"more": 1}, {k: v for k, v in told.items() if k != "fits"}):
-        with pytest.raises(StoreError):
-            Evidence.from_json(json.dumps(changed))
+def test_a_field_that_a_later_version_adds_orphans_nothing() -> None:
+    """The digest is of the bytes stored, so such a version goes on to verify."""
+    told = json.loads(make_evidence().to_bytes())
+    told["data"]["more"] = told["more"] = 1
+    assert Evidence.from_bytes(json.dumps(told).encode()) == make_evidence()
+
+
+def test_a_field_that_is_missing_is_one_clear_error() -> None:
+    """Nothing is guessed."""
+    told = json.loads(make_evidence().to_bytes())
+    del told["fits"]
+    with pytest.raises(StoreError):
+        Evidence.from_bytes(json.dumps(told).encode())
+
+
+def test_evidence_of_0_1_is_understood() -> None:
+    """It knew C alone, and bore no schema."""
+    told = json.loads(make_evidence().to_bytes())
+    del told["schema"], told["space"]
+    told |= {"c_low": 1e-4, "c_high": 10.0, "chosen": [each["C"] for each in told["chosen"]]}
+    assert Evidence.from_bytes(json.dumps(told).encode()) == make_evidence()
+
+
+@pytest.mark.parametrize(("factor", "same"), [(1 + 1e-12, True), (1 + 1e-3, False)])
+def test_evidence_says_the_same_whatever_the_last_bits(factor: float, *, same: bool) -> None:
+    """Another processor's kernels sum in another order."""
+    evidence = make_evidence()
+    holdout = {name: score * factor for name, score in evidence.holdout.items()}
+    outer = tuple({name: score * factor for name, score in each.items()} for each in evidence.outer)
+    assert replace(evidence, holdout=holdout, outer=outer).says_what(evidence) == same
 
 
 def test_the_labels_digest_sees_one_changed_label_and_nothing_else() -> None:

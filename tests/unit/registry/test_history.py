@@ -1,21 +1,24 @@
 """What the records tell of the champion, and where they are silent."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from foldwise.errors import StoreError
-from foldwise.registry.audit import Check, Record, State, Unrecorded, decided, record_id, told
+from foldwise.registry.audit import Check, Decision, Unrecorded, decided, history, new_id
+
+State = Literal["pending", "applied", "abandoned", "none"]
 
 
 def record(
     champion: int | None, version: int, state: State = "applied", *, previous: int | None = None
-) -> Record:
-    return Record(
+) -> Decision:
+    return Decision(
         id="x",
         at="then",
         who="ann@host",
@@ -35,9 +38,9 @@ def held(champion: int | None, previous: int | None = None) -> dict[str, int | N
 
 
 def unrecorded(
-    records: Sequence[Record], champion: int | None, previous: int | None = None
+    records: Sequence[Decision], champion: int | None, previous: int | None = None
 ) -> list[Unrecorded]:
-    story = told(records, held(champion, previous))
+    story = history(records, held(champion, previous))
     return [entry for entry in story if isinstance(entry, Unrecorded)]
 
 
@@ -52,7 +55,7 @@ def previous_moved(before: str, recorded: int | None, found: int | None) -> Unre
 def test_a_chain_of_applied_records_has_no_gap() -> None:
     """Each begins where the last one ended, and the alias is where the last one put it."""
     chain = [record(None, 1), record(1, 2), record(2, 1, previous=1)]
-    assert list(told(chain, held(1, 2))) == chain
+    assert list(history(chain, held(1, 2))) == chain
 
 
 @pytest.mark.parametrize("state", ["none", "abandoned"])
@@ -65,14 +68,14 @@ def test_a_record_that_moved_nothing_leaves_the_champion(state: State) -> None:
 
 def test_a_champion_without_any_record_is_unrecorded() -> None:
     """It was set by hand before foldwise ever decided."""
-    assert list(told([], held(3))) == [champion_moved("now", None, 3)]
-    assert list(told([], held(None))) == []
+    assert list(history([], held(3))) == [champion_moved("now", None, 3)]
+    assert list(history([], held(None))) == []
 
 
 def test_a_gap_shows_before_the_record_that_saw_it() -> None:
     """The story stays in order."""
     first, second = record(None, 1), record(3, 2)
-    story = list(told([first, second], held(2, 3)))
+    story = list(history([first, second], held(2, 3)))
     assert story == [first, champion_moved("then", 1, 3), second]
 
 
@@ -115,14 +118,14 @@ def test_only_decisions_that_moved_an_alias_say_who_should_hold_it() -> None:
 def test_a_record_comes_back_from_json_as_it_was() -> None:
     """Reasons may hold any character."""
     original = record(1, 2)
-    assert Record.from_json(original.to_json()) == original
+    assert Decision.from_json(original.to_json()) == original
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "3", '{"checks": 1}', "null"])
 def test_a_damaged_record_is_one_clear_error(text: str) -> None:
     """A tag can be edited by anybody."""
     with pytest.raises(StoreError, match="audit tag must be as foldwise wrote it"):
-        Record.from_json(text)
+        Decision.from_json(text)
 
 
 def test_a_record_of_a_long_decision_fits_into_a_tag() -> None:
@@ -142,7 +145,7 @@ def test_a_shortened_record_keeps_what_the_history_tells() -> None:
     short = whole.shortened()
     assert short == replace(whole, checks=(Check("b", "", "", "fail"),), is_short=True)
     assert short.shortened() == short
-    assert Record.from_json(short.to_json()) == short
+    assert Decision.from_json(short.to_json()) == short
 
 
 @given(st.text(max_size=1000))
@@ -155,7 +158,22 @@ def test_a_shortened_record_fits_where_the_model_keeps_it(reason: str) -> None:
 
 def test_ids_sort_by_time_and_differ_within_one_instant() -> None:
     """So two machines never write over each other's record."""
-    early = datetime(2026, 11, 24, 12, 0, 0, 5, tzinfo=UTC)
-    late = datetime(2026, 11, 24, 12, 0, 1, tzinfo=UTC)
-    assert record_id(early) < record_id(late)
-    assert len({record_id(early) for _ in range(10)}) > 1
+    ids = [new_id() for _ in range(20)]
+    times = [each.rpartition("-")[0] for each in ids]
+    assert times == sorted(times)
+    assert len(set(ids)) == len(ids)
+
+
+def test_a_field_that_a_later_version_adds_is_passed_over() -> None:
+    """So a team may mix versions: nothing is orphaned by one more field."""
+    told = json.loads(record(1, 2).to_json())
+    told["checks"][0]["unit"] = "share"
+    assert Decision.from_json(json.dumps(told | {"more": 1})) == record(1, 2)
+
+
+def test_a_record_of_0_1_is_the_same_record() -> None:
+    """It bore no schema; short and whole, it must not look as if it had to be written again."""
+    told = json.loads(record(1, 2).to_json())
+    del told["schema"]
+    assert Decision.from_json(json.dumps(told)) == record(1, 2)
+    assert list(told)[:5] == ["id", "at", "who", "action", "decision"]

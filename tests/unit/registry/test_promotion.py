@@ -1,6 +1,7 @@
 """Promotion as a function of figures: who may become champion, who may not, and why."""
 
 import math
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -12,16 +13,20 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from foldwise.errors import PromotionError
-from foldwise.registry.audit import Check
-from foldwise.registry.gate import Comparison, Decision, compare, comparison_level, decide
+from foldwise.registry import gate
+from foldwise.registry.audit import Check, all_hold
+from foldwise.registry.gate import comparison_level, error_bound, judge, loss_bound
 from foldwise.search.trials import FitCounts
+from foldwise.settings import Between, OneOf
+from foldwise.stats.paired import PairedBound
 from foldwise.stats.scores import predicted_codes, row_losses
 from tests.unit.registry.contenders import (
     DATA,
     LABELS,
     ROWS,
     SETTINGS,
-    contender,
+    case,
+    evidence_of,
     predicted,
     towards_truth,
 )
@@ -33,48 +38,41 @@ BETTER = predicted(1, skill=4.0)
 WORSE = predicted(1, skill=2.0)
 
 
-def judge(challenger: Rows, champion: Rows | None, *, number: int = 1, **changes: Any) -> Decision:
-    return decide(
-        contender(challenger, **changes),
-        None if champion is None else contender(champion, content="other"),
-        LABELS,
-        settings=SETTINGS,
-        number=number,
-    )
+def checked(challenger: Rows, champion: Rows | None = None, **given: Any) -> dict[str, Check]:
+    return {check.name: check for check in judge(case(challenger, champion, **given))}
 
 
-def verdict(decision: Decision, name: str) -> str:
-    return next(check.verdict for check in decision.checks if check.name == name)
+def is_promoted(challenger: Rows, champion: Rows | None = None, **given: Any) -> bool:
+    return all_hold(checked(challenger, champion, **given).values())
 
 
-def compared(challenger: Rows, champion: Rows, number: int = 1) -> Comparison:
-    rules = SETTINGS.promotion
-    return compare(challenger, champion, LABELS, rules=rules, number=number, seed=1)
+def bounds(challenger: Rows, champion: Rows, number: int = 1) -> tuple[PairedBound, PairedBound]:
+    """Of the log-loss and of the errors."""
+    drawn = case(challenger, champion, number=number).drawn
+    pair = (challenger, champion, LABELS)
+    return loss_bound(*pair, **drawn), error_bound(*pair, **drawn)
 
 
 def test_without_a_champion_a_sound_challenger_is_promoted() -> None:
     """The first promotion rests on verification, floors and the search alone."""
-    decision = judge(BETTER, None)
-    assert decision.outcome == "promoted"
-    assert decision.comparison is None
-    assert not any("champion" in check.name for check in decision.checks)
+    checks = checked(BETTER)
+    assert all_hold(checks.values())
+    assert not any("champion" in name for name in checks)
 
 
 def test_a_clearly_better_challenger_is_promoted() -> None:
     """All checks pass, those against the champion included."""
-    decision = judge(BETTER, WORSE)
-    assert decision.outcome == "promoted"
-    assert {check.verdict for check in decision.checks} == {"pass"}
-    assert decision.comparison is not None
+    checks = checked(BETTER, WORSE)
+    assert {check.verdict for check in checks.values()} == {"pass"}
+    assert any("champion" in name for name in checks)
 
 
 def test_a_clearly_worse_challenger_is_refused_for_both_reasons() -> None:
     """Log-loss isn't better, accuracy is worse, and McNemar's test warns."""
-    decision = judge(WORSE, BETTER)
-    assert decision.outcome == "refused"
-    assert verdict(decision, "log-loss against champion") == "fail"
-    assert verdict(decision, "accuracy against champion") == "fail"
-    assert verdict(decision, "McNemar's exact test") == "warning"
+    checks = checked(WORSE, BETTER)
+    assert checks["log-loss against champion"].verdict == "fail"
+    assert checks["accuracy against champion"].verdict == "fail"
+    assert checks["McNemar's exact test"].verdict == "warning"
 
 
 @settings(deadline=None)
@@ -82,14 +80,7 @@ def test_a_clearly_worse_challenger_is_refused_for_both_reasons() -> None:
 def test_a_model_never_beats_itself(seed: int, skill: float, number: int) -> None:
     """The same predictions under another content digest are refused, whatever they are."""
     same = predicted(seed, skill=skill)
-    assert judge(same, same, number=number).outcome == "refused"
-
-
-def test_the_same_content_leaves_nothing_to_do() -> None:
-    """Not even if the champion was scored on another holdout: it is the same model."""
-    champion = contender(WORSE, data=replace(DATA, holdout_digest="0" * 64))
-    decision = decide(contender(BETTER), champion, LABELS, settings=SETTINGS, number=1)
-    assert decision == Decision("nothing to do", (), None)
+    assert not is_promoted(same, same, number=number)
 
 
 @settings(deadline=None)
@@ -100,11 +91,10 @@ def test_improving_a_challenger_never_costs_it_the_promotion(
     """Nearer to the truth in any rows by any share, both bounds fall, and a promotion stays one."""
     before, champion = predicted(ours, skill=2.4), predicted(theirs)
     after = towards_truth(before, shares)
-    first, second = compared(before, champion), compared(after, champion)
-    assert second.log_loss.upper <= first.log_loss.upper + 1e-9
-    assert second.errors.upper <= first.errors.upper + 1e-9
-    if judge(before, champion).outcome == "promoted":
-        assert judge(after, champion).outcome == "promoted"
+    for first, second in zip(bounds(before, champion), bounds(after, champion), strict=True):
+        assert second.upper <= first.upper + 1e-9
+    if is_promoted(before, champion):
+        assert is_promoted(after, champion)
 
 
 @settings(deadline=None)
@@ -112,12 +102,14 @@ def test_improving_a_challenger_never_costs_it_the_promotion(
 def test_swapping_roles_flips_the_signs(ours: int, theirs: int, skill: float, other: float) -> None:
     """Differences change sign, gains and losses change places, and at most one is promoted."""
     one, two = predicted(ours, skill=skill), predicted(theirs, skill=other)
-    forth, back = compared(one, two), compared(two, one)
-    assert back.log_loss.mean == pytest.approx(-forth.log_loss.mean)
-    assert back.errors.mean == pytest.approx(-forth.errors.mean)
-    assert (back.mcnemar.gained, back.mcnemar.lost) == (forth.mcnemar.lost, forth.mcnemar.gained)
-    assert back.mcnemar.p == forth.mcnemar.p
-    assert not (forth.is_better and back.is_better)
+    for forth, back in zip(bounds(one, two), bounds(two, one), strict=True):
+        assert back.mean == pytest.approx(-forth.mean)
+    tables = checked(one, two), checked(two, one)
+    forth_, back_ = (re.findall(r"\d[\d.e-]*", of["McNemar's exact test"].figure) for of in tables)
+    gained, lost, p = forth_
+    assert back_ == [lost, gained, p]
+    better = [of["log-loss against champion"].verdict for of in tables]
+    assert better != ["pass", "pass"]
 
 
 @settings(deadline=None)
@@ -125,11 +117,11 @@ def test_swapping_roles_flips_the_signs(ours: int, theirs: int, skill: float, ot
 def test_the_differences_are_those_of_the_scores(ours: int, theirs: int) -> None:
     """Their means are the differences of log-loss and of error rate on the same rows."""
     one, two = predicted(ours), predicted(theirs)
-    found = compared(one, two)
+    of_losses, of_errors = bounds(one, two)
     losses = row_losses(one, LABELS).mean() - row_losses(two, LABELS).mean()
     errors = (predicted_codes(one) != LABELS).mean() - (predicted_codes(two) != LABELS).mean()
-    assert found.log_loss.mean == pytest.approx(losses)
-    assert found.errors.mean == pytest.approx(errors)
+    assert of_losses.mean == pytest.approx(losses)
+    assert of_errors.mean == pytest.approx(errors)
 
 
 @settings(deadline=None)
@@ -137,9 +129,8 @@ def test_the_differences_are_those_of_the_scores(ours: int, theirs: int) -> None
 def test_each_further_comparison_asks_for_more(ours: int, theirs: int, number: int) -> None:
     """What comparison k + 1 promotes, comparison k promotes too."""
     one, two = predicted(ours, skill=2.3), predicted(theirs)
-    later, sooner = compared(one, two, number + 1), compared(one, two, number)
-    assert sooner.log_loss.upper <= later.log_loss.upper
-    assert sooner.errors.upper <= later.errors.upper
+    pairs = zip(bounds(one, two, number), bounds(one, two, number + 1), strict=True)
+    assert all(sooner.upper <= later.upper for sooner, later in pairs)
 
 
 def test_the_levels_of_all_comparisons_add_up_to_alpha() -> None:
@@ -155,46 +146,54 @@ def test_better_log_loss_is_not_enough_if_accuracy_falls_by_more_than_the_margin
     # More certain where it is right; wrong by a hair in every tenth row.
     challenger = towards_truth(champion, np.full(ROWS, 0.9))
     challenger[::10] = (np.eye(3)[(LABELS[::10] + 1) % 3] * 0.02) + 0.98 / 3
-    decision = judge(challenger, champion)
-    assert verdict(decision, "log-loss against champion") == "pass"
-    assert verdict(decision, "accuracy against champion") == "fail"
-    assert decision.outcome == "refused"
+    checks = checked(challenger, champion)
+    assert checks["log-loss against champion"].verdict == "pass"
+    assert checks["accuracy against champion"].verdict == "fail"
 
 
 def test_a_small_holdout_can_not_show_that_no_accuracy_was_lost() -> None:
     """Equal on all of its 400 images, two models may still differ by more than the margin."""
     champion = predicted(3)
     sharper = towards_truth(champion, np.where(champion.argmax(axis=1) == LABELS, 0.1, 0.0))
-    decision = judge(sharper, champion, number=20)
-    assert verdict(decision, "log-loss against champion") == "pass"
-    assert verdict(decision, "accuracy against champion") == "fail"
-    (check,) = [each for each in decision.checks if each.name == "accuracy against champion"]
-    assert check.figure.startswith("+0.00000, at least -0.0")
-    assert judge(sharper, champion, number=1).outcome == "promoted"
+    checks = checked(sharper, champion, number=20)
+    assert checks["log-loss against champion"].verdict == "pass"
+    assert checks["accuracy against champion"].verdict == "fail"
+    assert checks["accuracy against champion"].figure.startswith("+0.00000, at least -0.0")
+    assert is_promoted(sharper, champion, number=1)
+
+
+ELSEWHERE = {"data": replace(DATA, holdout_digest="0" * 64)}
+TRAINED_ON_IT = {"data": replace(DATA, development_digest="0" * 64), "shared_rows": 1}
 
 
 def test_different_holdouts_are_an_error() -> None:
     """Figures of different images are not paired, so nothing is decided."""
-    champion = contender(WORSE, content="other", data=replace(DATA, holdout_digest="0" * 64))
     with pytest.raises(PromotionError, match=r"scored on one holdout, got eeee.* and 0000"):
-        decide(contender(BETTER), champion, LABELS, settings=SETTINGS, number=2)
+        judge(case(BETTER, WORSE, of_champion=ELSEWHERE))
 
 
 def test_a_champion_trained_on_the_holdout_is_an_error() -> None:
     """A single image of it in the champion's other development set is too many."""
-    elsewhere = replace(DATA, development_digest="0" * 64)
-    champion = contender(WORSE, content="other", data=elsewhere, shared_rows=1)
     with pytest.raises(PromotionError, match="1 of its images are in the champion's"):
-        decide(contender(BETTER), champion, LABELS, settings=SETTINGS, number=2)
+        judge(case(BETTER, WORSE, of_champion=TRAINED_ON_IT))
+
+
+@pytest.mark.parametrize("of_champion", [ELSEWHERE, TRAINED_ON_IT])
+def test_a_champion_that_can_not_be_met_is_a_failed_check_for_whoever_forces(
+    of_champion: dict[str, Any],
+) -> None:
+    """All that needs no champion is checked all the same."""
+    checks = judge(case(BETTER, WORSE, of_champion=of_champion), is_forced=True)
+    assert checks[:-1] == judge(case(BETTER))
+    assert (checks[-1].name, checks[-1].verdict) == ("comparison with the champion", "fail")
 
 
 def test_a_champion_of_the_same_data_may_share_its_few_duplicates() -> None:
     """What the data set holds twice favours neither of two models that both saw it."""
-    champion = contender(WORSE, content="other", shared_rows=1)
-    challenger = contender(BETTER, shared_rows=1, data=replace(DATA, holdout_rows=2000))
-    decision = decide(challenger, champion, LABELS, settings=SETTINGS, number=2)
-    assert decision.outcome == "promoted"
-    assert verdict(decision, "holdout images trained on") == "warning"
+    shared = {"shared_rows": 1, "data": replace(DATA, holdout_rows=2000)}
+    checks = checked(BETTER, WORSE, of_champion={"shared_rows": 1}, **shared)
+    assert all_hold(checks.values())
+    assert checks["holdout images trained on"].verdict == "warning"
 
 
 @pytest.mark.parametrize(
@@ -203,15 +202,14 @@ def test_a_champion_of_the_same_data_may_share_its_few_duplicates() -> None:
         ({"verification": (Check("stored files", "a", "b", "fail"),)}, "verification"),
         ({"calibration_error": 1.1}, "calibration error"),
         ({"fits": FitCounts(30, 20, 19, 0, 1)}, "fits"),
-        ({"chosen": (0.01, 9.99, 0.01, 0.01)}, "chosen C"),
+        ({"chosen": tuple({"C": C} for C in (0.01, 9.99, 0.01))}, "chosen C"),
         ({"shared_rows": 1}, "holdout images trained on"),
     ],
 )
 def test_one_unsound_thing_refuses_a_model(changes: dict[str, Any], name: str) -> None:
     """However good its figures, and although there is no champion."""
-    decision = judge(BETTER, None, **changes)
-    assert decision.outcome == "refused"
-    assert [check.name for check in decision.checks if check.verdict == "fail"] == [name]
+    checks = checked(BETTER, **changes).values()
+    assert [check.name for check in checks if check.verdict == "fail"] == [name]
 
 
 @pytest.mark.parametrize(
@@ -223,26 +221,25 @@ def test_one_unsound_thing_refuses_a_model(changes: dict[str, Any], name: str) -
 )
 def test_what_only_warns_refuses_nobody(changes: dict[str, Any], name: str) -> None:
     """A stalled fit or an unclean commit is shown, and the model promoted."""
-    decision = judge(BETTER, None, **changes)
-    assert decision.outcome == "promoted"
-    assert verdict(decision, name) == "warning"
+    checks = checked(BETTER, **changes)
+    assert all_hold(checks.values())
+    assert checks[name].verdict == "warning"
 
 
 @pytest.mark.parametrize("floor", ["min_accuracy", "max_log_loss", "max_calibration_error"])
 def test_each_floor_is_kept_to_the_last_digit(floor: str) -> None:
     """A figure on its floor passes, one beside it on the wrong side does not."""
-    judged = contender(BETTER)
+    evidence = evidence_of(BETTER)
     figure = {
-        "min_accuracy": judged.evidence.holdout["accuracy"],
-        "max_log_loss": judged.evidence.holdout["log_loss"],
-        "max_calibration_error": judged.evidence.calibration_error,
+        "min_accuracy": evidence.holdout["accuracy"],
+        "max_log_loss": evidence.holdout["log_loss"],
+        "max_calibration_error": evidence.calibration_error,
     }[floor]
     beyond = math.nextafter(figure, 2 if floor == "min_accuracy" else 0)
-    for bound, outcome in ((figure, "promoted"), (beyond, "refused")):
+    for bound, holds in ((figure, True), (beyond, False)):
         changed: dict[str, Any] = {floor: bound}
         rules = replace(SETTINGS.promotion, **changed)
-        strict = replace(SETTINGS, promotion=rules)
-        assert decide(judged, None, LABELS, settings=strict, number=1).outcome == outcome
+        assert is_promoted(BETTER, settings=replace(SETTINGS, promotion=rules)) == holds
 
 
 @pytest.mark.parametrize("metric", ["log_loss", "accuracy"])
@@ -251,16 +248,50 @@ def test_a_holdout_score_the_outer_folds_did_not_foretell_is_told(
     metric: str, shift: float
 ) -> None:
     """Worse than a new part's score should be: refused; better: a warning; inside: a pass."""
-    scores = contender(BETTER).evidence.holdout
+    scores = evidence_of(BETTER).holdout
     found = {**scores, metric: scores[metric] + shift}
     outer = tuple({**scores, metric: scores[metric] + step} for step in (-0.01, 0.0, 0.01))
-    decision = judge(BETTER, None, holdout=found, outer=outer, metric=metric)
+    checks = checked(BETTER, holdout=found, outer=outer, metric=metric)
     better = shift < 0 if metric == "log_loss" else shift > 0
     expected = "pass" if shift == 0 else "warning" if better else "fail"
-    assert verdict(decision, f"holdout {metric} as the outer folds foretell") == expected
+    assert checks[f"holdout {metric} as the outer folds foretell"].verdict == expected
+
+
+def test_a_search_without_outer_folds_warns() -> None:
+    """Nothing foretold the holdout's score."""
+    checks = checked(BETTER, outer=())
+    assert checks["holdout log_loss as the outer folds foretell"].verdict == "warning"
+    assert all_hold(checks.values())
+
+
+def test_every_number_searched_must_be_chosen_inside_its_range() -> None:
+    """Each by its own scale; a choice has no edge, and a value need not always be there."""
+    space = {
+        "depth": Between(2, 20, is_log=False),
+        "C": Between(0.01, 100.0, is_log=True),
+        "kind": OneOf(("a", "b")),
+    }
+    chosen = ({"depth": 20, "kind": "a"}, {"depth": 9, "kind": "b", "C": 1.0})
+    checks = checked(BETTER, space=space, chosen=chosen)
+    assert (checks["chosen depth"].verdict, checks["chosen C"].verdict) == ("fail", "pass")
+    assert checks["chosen depth"].figure == "9 to 20, 1 of 2 at an edge"
+    assert "chosen kind" not in checks
+
+
+def test_fits_of_a_kind_that_does_not_tell_how_they_ended_are_only_counted() -> None:
+    """A tree has nothing that could converge."""
+    checks = checked(BETTER, fits=FitCounts(30, 20, 0, 0, 0))
+    assert checks["fits"].verdict == "pass"
+
+
+def test_a_check_more_is_a_function_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list is all there is to it."""
+    odd = Check("odd rows", "1", "0", "fail")
+    monkeypatch.setattr(gate, "CHECKS", (*gate.CHECKS, lambda _case: iter([odd])))
+    assert judge(case(BETTER))[-1] == odd
 
 
 def test_the_table_shows_the_comparisons_number_and_level() -> None:
     """Who reads a refusal sees how much of the holdout was spent."""
-    bounds = [check.bound for check in judge(WORSE, BETTER, number=4).checks]
-    assert sum("at level 0.0019, comparison 4 on this holdout" in bound for bound in bounds) == 2
+    found = [check.bound for check in checked(WORSE, BETTER, number=4).values()]
+    assert sum("at level 0.0019, comparison 4 on this holdout" in bound for bound in found) == 2

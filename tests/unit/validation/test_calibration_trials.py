@@ -1,7 +1,5 @@
 """What calibrates the gate is the gate itself, and the models and data it is tried on are real."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from foldwise.registry.gate import compare
+from foldwise.registry.gate import comparison_level, error_bound
 from foldwise.stats.paired import paired_bound
 from foldwise.stats.scores import predicted_codes
 from tests.unit.solver.predictions import draw_predictions
@@ -63,10 +61,11 @@ def test_a_trial_judges_accuracy_exactly_as_the_gate_does(
     champion_right = random.random(rows) < 0.95
     right = (champion_right | (random.random(rows) < 0.2)) & (random.random(rows) >= lost)
     one, other = (np.eye(2)[1 - each.astype(int)] for each in (right, champion_right))
-    labels, rules = np.zeros(rows, np.int64), replace(RULES, bootstrap=100)
-    told = compare(one, other, labels, rules=rules, number=2, seed=seed)
+    labels, level = np.zeros(rows, np.int64), comparison_level(2, RULES.alpha)
+    told = error_bound(one, other, labels, level=level, draws=100, seed=seed)
     pair = Pair(np.zeros(rows), champion_right.astype(np.float64) - right)
-    assert is_no_less_accurate(pair, told.level, draws=100, seed=seed) == told.is_no_less_accurate
+    is_kept = told.upper < RULES.accuracy_margin
+    assert is_no_less_accurate(pair, level, draws=100, seed=seed) == is_kept
 
 
 def test_a_disagreement_draws_rows_as_often_as_it_says() -> None:
