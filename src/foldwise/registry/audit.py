@@ -61,32 +61,13 @@ def all_hold(checks: Iterable[Check]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was decided on a version, and why.
+    """What was decided on ``version``, when (ISO 8601 in UTC), by whom (``user@host``), and why.
 
-    Attributes
-    ----------
-    id : str
-        Sorts by time.
-    at : str
-        When, ISO 8601 in UTC.
-    who : str
-        ``user@host``.
-    action : promote or rollback
-    decision : str
-        ``unchanged``, which is never recorded, if the champion has the same content.
-    state : str
-        Of the move that the decision asks for: ``pending`` until the aliases are moved, then
-        ``applied``; ``abandoned`` if it was cut short; ``none`` where nothing is to be moved.
-    champion, previous : int or None
-        Who held the aliases ``champion`` and ``previous_champion`` before.
-    version : int
-        Whom the decision is about; after the move, the champion.
-    reason : str
-        In the user's words; may be empty.
-    checks : tuple of Check
-    is_short : bool
-        Whether this is what is left of it on the registered model, because the version or its
-        tag was deleted: without the checks that passed, and the others' figures.
+    ``unchanged``, which is never recorded, if the champion has the same content. ``state`` is the
+    move's: ``pending`` until the aliases are moved, then ``applied``; ``abandoned`` if it was cut
+    short; ``none`` where nothing is to be moved. ``champion`` and ``previous`` held the aliases
+    before. A short one is what is left on the registered model when the version or its tag was
+    deleted: without the checks that passed, and the others' figures. Ids sort by time.
     """
 
     id: str
@@ -162,16 +143,9 @@ def decisions_in(tags: Mapping[str, str]) -> dict[str, Decision]:
 
 @dataclass(frozen=True, slots=True)
 class Unrecorded:
-    """An alias was moved by other means than foldwise.
+    """An alias was moved by other means than foldwise, from ``recorded`` to ``found``.
 
-    Attributes
-    ----------
-    alias : str
-        ``champion`` or ``previous_champion``.
-    before : str
-        The time of the first decision that saw it, or ``now``.
-    recorded, found : int or None
-        Who held the alias by the decisions, and who did in truth.
+    ``before`` is the time of the first decision that saw it, or ``now``.
     """
 
     alias: str
@@ -186,15 +160,7 @@ class Unrecorded:
 
 
 def history(decisions: Sequence[Decision], held: Holders) -> Iterator[Decision | Unrecorded]:
-    """Put the decisions in a row and see where an alias changed between them.
-
-    Parameters
-    ----------
-    decisions : sequence of Decision
-        Oldest first.
-    held : mapping
-        Who holds the aliases now.
-    """
+    """See where an alias changed between the decisions, oldest first, or until now."""
     expected = _NOBODY
     for decision in decisions:
         yield from _changes(decision.at, expected, decision.held_before)

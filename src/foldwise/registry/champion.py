@@ -5,10 +5,11 @@ One process of this machine at a time changes the registry.
 """
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -27,8 +28,7 @@ from foldwise.registry.audit import (
     new_id,
     same_digest,
 )
-from foldwise.registry.evidence import Evidence
-from foldwise.registry.gate import Case, Rows, judge, without_comparison
+from foldwise.registry.gate import Case, Rival, judge, without_comparison
 from foldwise.registry.snapshot import Snapshot, Version, note_holdout_use
 from foldwise.registry.stored_model import AUDIT, fetch_files, files_digest
 from foldwise.registry.verify import Holdout, Verification, verify
@@ -55,28 +55,11 @@ def promote(
     is_dry: bool = False,
     is_forced: bool = False,
 ) -> Decision:
-    """Judge a version and, if every check holds, make it the champion.
+    """Judge the version ``which``, an alias or number, and make it the champion if all checks hold.
 
     One promotion on this machine runs at a time, from the judgement to the move, so that each is
-    judged against the champion it replaces.
-
-    Parameters
-    ----------
-    store, name
-    which : str
-        An alias or a number.
-    holdout, settings
-    reason : str
-        Goes into the record.
-    is_dry : bool
-        Judge, but write nothing.
-    is_forced : bool
-        Promote whatever the judgement; the version must verify all the same.
-
-    Returns
-    -------
-    Decision
-        Without a place in the audit if it was dry or leaves all unchanged.
+    judged against the champion it replaces. A decision that is ``unchanged``, or dry, is not
+    recorded; a forced one promotes whatever the judgement, if the version verifies.
 
     Raises
     ------
@@ -93,8 +76,9 @@ def promote(
         found = verify(store, version, holdout, settings)
         checks = found.checks
         if found.holds:
-            asked = _Asked(store, holdout, settings, is_dry=is_dry, is_forced=is_forced)
-            checks = _judged(asked, snapshot, found)
+            case = _case(store, snapshot, found, holdout, settings=settings, is_dry=is_dry)
+            rival = partial(_rival, store, snapshot, holdout, settings)
+            checks = _judged(case, rival, is_forced=is_forced)
         checks = (*checks, *_changes_by_hand(snapshot, CHAMPION))
         word: Literal["promoted", "forced", "refused"] = "refused"
         if all_hold(checks):
@@ -206,54 +190,56 @@ def _deciding(store: Store, name: str, *, is_dry: bool = False) -> Iterator[Snap
         yield snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    store: Store
-    holdout: Holdout
-    settings: Settings
-    is_dry: bool
-    is_forced: bool
-
-
-def _judged(asked: _Asked, snapshot: Snapshot, found: Verification) -> tuple[Check, ...]:
-    """Count the version's look at the holdout, verify the champion, make all checks."""
-    version, evidence, predicted = found.version, found.evidence, found.probabilities
-    if evidence is None or predicted is None:
+def _case(
+    store: Store,
+    snapshot: Snapshot,
+    found: Verification,
+    holdout: Holdout,
+    *,
+    settings: Settings,
+    is_dry: bool,
+) -> Case:
+    """What the version is judged by, its look at the holdout counted."""
+    if found.evidence is None or found.probabilities is None:
         raise TypeError("a verification that holds has evidence and predictions")
-    digest, content = asked.holdout.digest, version.content
-    if not asked.is_dry:
+    digest, version = holdout.digest, found.version
+    if not is_dry:
         snapshot = note_holdout_use(
-            asked.store, snapshot, holdout=digest, content=content, run_id=version.run_id
+            store, snapshot, holdout=digest, content=version.content, run_id=version.run_id
         )
-    case = Case(
-        evidence=evidence,
-        predicted=predicted,
+    return Case(
+        evidence=found.evidence,
+        predicted=found.probabilities,
         verification=found.checks,
-        labels=asked.holdout.labels,
-        settings=asked.settings,
-        number=len(snapshot.holdout_uses(digest) | {content}),
+        labels=holdout.labels,
+        settings=settings,
+        number=len(snapshot.holdout_uses(digest) | {version.content}),
         before=snapshot.before(version.run_id),
     )
+
+
+def _judged(case: Case, rival: Callable[[], Rival | None], *, is_forced: bool) -> tuple[Check, ...]:
     try:
-        if snapshot.champion is not None:
-            champion = verify(asked.store, snapshot.champion, asked.holdout, asked.settings)
-            case = replace(case, rival=_rival(champion))
+        return judge(replace(case, rival=rival()))
     except (PromotionError, StoreError) as error:
-        if not asked.is_forced:
+        if not is_forced:
             raise
         return without_comparison(case, error)
-    return judge(case, is_forced=asked.is_forced)
 
 
-def _rival(champion: Verification) -> tuple[Evidence, Rows]:
-    predicted = champion.probabilities
-    if champion.evidence is None or (predicted is not None and not champion.holds):
+def _rival(store: Store, snapshot: Snapshot, holdout: Holdout, settings: Settings) -> Rival | None:
+    """The champion's evidence and probabilities, verified anew."""
+    if snapshot.champion is None:
+        return None
+    found = verify(store, snapshot.champion, holdout, settings)
+    predicted = found.probabilities
+    if found.evidence is None or (predicted is not None and not found.holds):
         raise PromotionError(
-            f"the champion, version {champion.version.number}, must verify to be compared with,"
+            f"the champion, version {found.version.number}, must verify to be compared with,"
             " and doesn't: see `foldwise verify champion`, then roll back, or force with a reason"
         )
     # Without predictions its holdout is another, which the gate says before it looks at any.
-    return champion.evidence, np.empty((0, 0)) if predicted is None else predicted
+    return found.evidence, np.empty((0, 0)) if predicted is None else predicted
 
 
 def _same_files(store: Store, version: Version) -> Check:

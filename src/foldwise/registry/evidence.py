@@ -27,25 +27,16 @@ class Evidence:
 
     Attributes
     ----------
-    data : DataInfo
-        Names, shapes and digests of the development set and the holdout.
     shared_rows : int
         Images of the holdout that also stand in the development set.
-    parameters_digest : str
     metric : str
         What the search selected by.
-    space : mapping of Dimension
-        What was searched, by the names of the parameters.
     chosen : tuple of mapping
-        Each outer fold's values, then the final ones.
-    fits : FitCounts
+        Each outer fold's values, by the names of the ``space``, then the final ones.
     final_status : str
         How the final model's own fit ended; empty where its kind doesn't say.
-    outer : tuple of scores by metric
-        One for each outer fold.
-    holdout : scores by metric
-    calibration_error : float
-        On the holdout.
+    outer, holdout
+        Scores by metric; the former one for each outer fold.
     labels_digest : str
         SHA-256 of the class codes predicted for the holdout, in its order.
     """
@@ -111,15 +102,7 @@ def gather_evidence(
 ) -> Evidence:
     """Put together what the search told and what the holdout showed.
 
-    Parameters
-    ----------
-    result, settings, data
-    probabilities : float64 array (rows, classes)
-        The final model's, on the holdout.
-    labels : int64 array (rows,)
-        The holdout's class codes.
-    shared_rows : int
-        From :func:`shared_rows`.
+    ``probabilities`` (rows, classes) are the final model's, ``labels`` (rows,) the class codes.
     """
     best = (*(fold.best for fold in result.outer), result.final.best)
     return Evidence(

@@ -23,6 +23,7 @@ from foldwise.stats.paired import PairedBound, mcnemar, paired_bound
 from foldwise.stats.scores import is_loss, predicted_codes, row_losses
 
 Rows = NDArray[np.float64]
+Rival = tuple[Evidence, Rows]
 
 LOST_ROW = 1.0
 """Error of a row that only the champion predicts right, minus the champion's: none is worse."""
@@ -40,20 +41,15 @@ class Case:
 
     Attributes
     ----------
-    evidence : Evidence
     predicted : float64 array (rows, classes)
-        The version's probabilities of the holdout.
+        Its probabilities of the holdout, whose class codes are the ``labels`` (rows,).
     verification : tuple of Check
         What verifying it found.
-    labels : int64 array (rows,)
-        The holdout's class codes.
-    settings : Settings
-        Its rules of promotion, confidence of intervals, and seed.
     number : int
         k, how many distinct models the holdout has scored, this one included.
     before : Version or None
         The version before it, of whichever data.
-    rival : tuple of Evidence and array, or None
+    rival : Rival or None
         The champion's evidence and probabilities, if it is to be beaten.
     """
 
@@ -64,7 +60,7 @@ class Case:
     settings: Settings
     number: int
     before: Version | None = None
-    rival: tuple[Evidence, Rows] | None = None
+    rival: Rival | None = None
 
     @property
     def level(self) -> float:
@@ -83,21 +79,16 @@ class Case:
         return f"at level {self.level:.2g}, comparison {self.number} on this holdout"
 
 
-def judge(case: Case, *, is_forced: bool = False) -> tuple[Check, ...]:
+def judge(case: Case) -> tuple[Check, ...]:
     """Make all checks.
 
     Raises
     ------
     PromotionError
-        The two were scored on different holdouts, or the champion has trained on this one: a
-        failed check if the user forces.
+        The two were scored on different holdouts, or the champion has trained on this one.
     """
-    try:
-        _require_comparable(case)
-    except PromotionError as error:
-        if not is_forced:
-            raise
-        return without_comparison(case, error)
+    if case.rival is not None:
+        _require_comparable(case.evidence.data, case.rival[0])
     return tuple(check for look in CHECKS for check in look(case))
 
 
@@ -126,10 +117,7 @@ def changed_data(before: Version | None, data: DataInfo) -> str:
     )
 
 
-def _require_comparable(case: Case) -> None:
-    if case.rival is None:
-        return
-    ours, champion = case.evidence.data, case.rival[0]
+def _require_comparable(ours: DataInfo, champion: Evidence) -> None:
     theirs = champion.data
     if ours.holdout_digest != theirs.holdout_digest:
         raise PromotionError(

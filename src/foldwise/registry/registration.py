@@ -46,16 +46,10 @@ class Submission:
 
     Attributes
     ----------
-    run_id : str
-        The pipeline's run.
-    tags : mapping
-        Commit, search key, library versions and the like, as on the pipeline's run: shown on
-        the version, but for MLflow's own.
-    model : Model
-        The final model.
+    run_id, tags
+        Of the pipeline's run; but for MLflow's own tags they are shown on the version, too.
     params : mapping
-        The values that it was fitted at, shown beside it.
-    evidence : Evidence
+        The values that the model was fitted at, shown beside it.
     card : str
         Model card in Markdown: the version's description.
     example : uint8 array (rows, features)

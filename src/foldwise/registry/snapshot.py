@@ -51,18 +51,9 @@ def model_name(data_name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One registered model at one moment, and the tags of all others.
+    """One registered model at one moment, there or not: its versions, oldest first, and aliases.
 
-    Attributes
-    ----------
-    name : str
-        The registered model's; it need not be there.
-    versions : tuple of Version
-        Oldest first.
-    aliases : mapping
-        Numbers of versions.
-    tags : mapping
-        Of each registered model, by its name: a holdout's uses span them all.
+    ``tags`` are those of all registered models, by name: a holdout's uses span them.
     """
 
     name: str
@@ -168,23 +159,11 @@ class Snapshot:
 def note_holdout_use(
     store: Store, snapshot: Snapshot, *, holdout: str, content: str, run_id: str
 ) -> Snapshot:
-    """Note that a model is scored on a holdout: before its score is shown to anybody.
+    """Note that a content is scored on a holdout (digests), before its score is shown to anybody.
 
     The note is a tag of the registered model, which is made if need be: it outlives versions and
-    runs. The same content is counted once, whatever the number of calls, runs and names.
-
-    Parameters
-    ----------
-    store, snapshot
-    holdout, content : str
-        Digests of the holdout and of the model's numbers.
-    run_id : str
-        Who asked, for the note.
-
-    Returns
-    -------
-    Snapshot
-        With all uses there are now, another machine's among them.
+    runs. The same content is counted once, whatever the number of calls, runs and names. The
+    snapshot given back has all uses there are now, another machine's among them.
     """
     if content in snapshot.holdout_uses(holdout):
         return snapshot

@@ -57,17 +57,9 @@ _TRUSTED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class StoredModel:
-    """What a version's files hold.
+    """What a version's files hold: the very pipeline that is served, and the model it computes.
 
-    Attributes
-    ----------
-    pipeline : scikit-learn Pipeline
-        The very object that is served.
-    model : Model
-        What it computes.
-    evidence : Evidence
-    evidence_digest : str
-        Of the bytes that it was read from.
+    The evidence's digest is of the bytes that it was read from.
     """
 
     pipeline: Any
@@ -153,18 +145,8 @@ def write_model(
     """Write a model's folder: MLflow's files, the evidence and the card.
 
     It needs scikit-learn, skops and mlflow to be served, and answers probabilities. The signature
-    tells the answer alone, see the module; what goes in is told by the metadata, the example and
-    the card.
-
-    Parameters
-    ----------
-    folder : Path
-        Doesn't exist yet.
-    model, evidence, card
-    example : uint8 array (rows, features)
-        A few raw images, stored as the input example.
-    ids : tuple of str
-        MLflow's run and logged model, for its own file.
+    tells the answer alone, see the module; what goes in is told by the metadata, the example, which
+    is a few raw rows, and the card. ``ids`` are MLflow's run and logged model, for its own file.
     """
     import mlflow.sklearn
     from mlflow.models import Model, ModelSignature
@@ -268,13 +250,9 @@ def _constructed(folder: Path) -> StoredModel:
 
 
 def fetch_files(store: Store, version: Version, folder: Path) -> Path:
-    """Fetch what the registry serves for a version; a local store's files are read in place.
+    """Where the files that the registry serves for a version lie: in ``folder``, if it is a server.
 
-    Parameters
-    ----------
-    store, version
-    folder : Path
-        Takes the files of a store that is a server.
+    A local store's files are read in place.
     """
     import mlflow.artifacts
 

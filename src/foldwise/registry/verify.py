@@ -27,15 +27,7 @@ _RUNS_WITH = ("library.scikit-learn", "library.skops", "library.numpy", "library
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Holdout:
-    """The holdout as it lies prepared: what a version is predicted on again.
-
-    Attributes
-    ----------
-    digest : str
-        Of what is there now.
-    images : uint8 array (rows, features)
-    labels : int64 array (rows,)
-    """
+    """The holdout as it lies prepared now: images (rows, features) and class codes (rows,)."""
 
     digest: str
     images: NDArray[np.uint8]
@@ -46,14 +38,8 @@ class Holdout:
 class Verification:
     """What was found on looking at a version again.
 
-    Attributes
-    ----------
-    version : Version
-    checks : tuple of Check
-    evidence : Evidence or None
-        None if the files aren't those that were registered: they were not opened then.
-    probabilities : float64 array (rows, classes) or None
-        Predicted on the holdout; None without evidence or with another holdout.
+    There is no evidence if the files aren't those that were registered: they were not opened then.
+    There are no probabilities (rows, classes) without evidence, or with another holdout.
     """
 
     version: Version
