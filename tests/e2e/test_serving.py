@@ -18,8 +18,9 @@ import pytest
 import requests
 from numpy.typing import NDArray
 
+from foldwise.registry.audit import CHAMPION
 from foldwise.registry.registration import register
-from foldwise.registry.snapshot import CHAMPION, fetch_files, find_version
+from foldwise.registry.stored_model import fetch_files
 from foldwise.solver.linear import probabilities
 from foldwise.store.open import Store, open_store
 from tests.e2e.without_foldwise import predict_elsewhere
@@ -27,6 +28,7 @@ from tests.integration.registry_cases import (
     NAME,
     make_holdout,
     model_of,
+    seen,
     start_run,
     submission,
 )
@@ -281,7 +283,7 @@ def test_the_model_loads_and_predicts_without_foldwise(store: Store) -> None:
 
 def test_the_requirements_name_what_serving_needs_and_nothing_of_ours(store: Store) -> None:
     """So `mlflow models serve` can build an environment from them."""
-    folder = fetch_files(store, find_version(store, NAME, CHAMPION), Path("unused"))
+    folder = fetch_files(store, seen(store).find(CHAMPION), Path("unused"))
     lines = (folder / "requirements.txt").read_text().splitlines()
     assert sorted(line.partition("==")[0] for line in lines) == [
         "mlflow",

@@ -14,11 +14,9 @@ import pytest
 from foldwise.app.ui import serve_ui
 from foldwise.app.views import page_links, recorded_data
 from foldwise.errors import StoreError
-from foldwise.registry.audit import unrecorded_now
 from foldwise.registry.champion import promote, rollback
-from foldwise.registry.gate import Request
 from foldwise.registry.registration import register
-from foldwise.registry.snapshot import fetch_files, find_version
+from foldwise.registry.stored_model import fetch_files
 from foldwise.registry.verify import verify
 from foldwise.runs.recorder import Recorder
 from foldwise.store.open import Store, check_server, open_store
@@ -29,6 +27,7 @@ from tests.integration.registry_cases import (
     as_found,
     make_holdout,
     model_of,
+    seen,
     start_run,
     submission,
 )
@@ -264,13 +263,12 @@ def test_models_are_registered_promoted_and_verified_on_a_team_server(
             "challenger",
             holdout=as_found(split),
             settings=SETTINGS,
-            request=Request(),
         )
         assert outcome.decision == "promoted"
     rollback(team_store, NAME, reason="a try")
-    champion = find_version(team_store, NAME, "champion")
+    champion = seen(team_store).find("champion")
     assert verify(team_store, champion, as_found(split), SETTINGS).holds
     folder = fetch_files(team_store, champion, tmp_path)
     assert len(list((folder / "audit").iterdir())) == 2
     assert champion.number == 1
-    assert unrecorded_now(team_store, NAME) == ()
+    assert seen(team_store).unrecorded == ()

@@ -9,12 +9,12 @@ from dataclasses import replace
 import pytest
 
 from foldwise.app.cli import check_table, columns, history_table, main, make_parser
-from foldwise.registry.audit import Check, Record, Unrecorded
+from foldwise.registry.audit import Check, Decision, Unrecorded
 
 COMMANDS = ("ui", "promote", "rollback", "history", "verify", "relocate")
 SLOW = ("numpy", "sklearn", "mlflow", "optuna", "matplotlib", "scipy", "sqlalchemy")
 
-RECORD = Record(
+RECORD = Decision(
     id="20261124T120000.000000Z-0000",
     at="2026-11-24T12:00:00.000+00:00",
     who="ann@host",

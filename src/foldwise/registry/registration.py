@@ -196,18 +196,21 @@ def _ready_model(store: Store, submission: Submission) -> tuple[str, str]:
     from mlflow.entities import LoggedModelOutput
 
     client = store.client
-    logged = _logged_model(store, submission)
+    run = client.get_run(submission.run_id)
+    logged = _logged_model(store, submission, run.info.experiment_id)
     if logged.status.value == "READY":
         return logged.model_id, logged.tags["bytes_digest"]
     stored = _write_files(store, submission, logged.model_id)
-    client.log_outputs(submission.run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    # A run that names it already was killed right after; MLflow takes no output twice.
+    outputs = run.outputs.model_outputs if run.outputs else []
+    if logged.model_id not in [output.model_id for output in outputs]:
+        client.log_outputs(submission.run_id, [LoggedModelOutput(logged.model_id, step=0)])
     client.finalize_logged_model(logged.model_id, "READY")
     return logged.model_id, stored
 
 
-def _logged_model(store: Store, submission: Submission) -> "LoggedModel":
+def _logged_model(store: Store, submission: Submission, experiment: str) -> "LoggedModel":
     client = store.client
-    experiment = client.get_run(submission.run_id).info.experiment_id
     found = client.search_logged_models(
         [experiment],
         filter_string=f"source_run_id = '{submission.run_id}'" + _same(submission.identity()),
