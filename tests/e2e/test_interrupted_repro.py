@@ -111,6 +111,5 @@ def test_cut_off_from_its_server_it_keeps_the_results_and_replays_them(
         "locks",
         "optuna.db",
         "paths",
-        "registry.lock",
     ]
     assert not list((folder / "mlruns" / "paths").iterdir())

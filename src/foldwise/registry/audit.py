@@ -16,6 +16,7 @@ from foldwise.files import DocumentError, decode, plain
 
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous_champion"
 
+Word = Literal["promoted", "refused", "forced", "rolled back", "unchanged"]
 Holders = Mapping[str, int | None]
 """Numbers of the versions that bear the aliases ``champion`` and ``previous_champion``."""
 
@@ -74,7 +75,7 @@ class Decision:
     at: str
     who: str
     action: Literal["promote", "rollback"]
-    decision: Literal["promoted", "refused", "forced", "rolled back", "unchanged"]
+    decision: Word
     state: Literal["pending", "applied", "abandoned", "none"]
     champion: int | None
     previous: int | None

@@ -24,6 +24,7 @@ from foldwise.registry.audit import (
     RECORDED,
     Check,
     Decision,
+    Word,
     all_hold,
     new_id,
     same_digest,
@@ -77,14 +78,11 @@ def promote(
         checks = found.checks
         if found.holds:
             case = _case(store, snapshot, found, holdout, settings=settings, is_dry=is_dry)
-            rival = partial(_rival, store, snapshot, holdout, settings)
-            checks = _judged(case, rival, is_forced=is_forced)
+            look = partial(verify, store, holdout=holdout, settings=settings)
+            checks = _judged(case, champion, look, is_forced=is_forced)
         checks = (*checks, *_changes_by_hand(snapshot, CHAMPION))
-        word: Literal["promoted", "forced", "refused"] = "refused"
-        if all_hold(checks):
-            word = "promoted"
-        elif is_forced and found.holds:
-            word = "forced"
+        word: Word = "forced" if is_forced and found.holds else "refused"
+        word = "promoted" if all_hold(checks) else word
         decision = _decision(snapshot, version, word, checks, reason=reason)
         return decision if is_dry else _carry_out(store, snapshot, version, decision)
 
@@ -108,7 +106,7 @@ def rollback(store: Store, name: str, *, reason: str) -> Decision:
         if snapshot.champion == version:
             return _decision(snapshot, version, "unchanged", (), reason=reason)
         checks = (_same_files(store, version), _was_champion(snapshot))
-        word: Literal["rolled back", "refused"] = "rolled back" if all_hold(checks) else "refused"
+        word: Word = "rolled back" if all_hold(checks) else "refused"
         decision = _decision(snapshot, version, word, checks, reason=reason, action="rollback")
         return _carry_out(store, snapshot, version, decision)
 
@@ -218,20 +216,23 @@ def _case(
     )
 
 
-def _judged(case: Case, rival: Callable[[], Rival | None], *, is_forced: bool) -> tuple[Check, ...]:
+def _judged(
+    case: Case,
+    champion: Version | None,
+    look: Callable[[Version], Verification],
+    *,
+    is_forced: bool,
+) -> tuple[Check, ...]:
     try:
-        return judge(replace(case, rival=rival()))
+        rival = None if champion is None else _rival(look(champion))
+        return judge(replace(case, rival=rival))
     except (PromotionError, StoreError) as error:
         if not is_forced:
             raise
         return without_comparison(case, error)
 
 
-def _rival(store: Store, snapshot: Snapshot, holdout: Holdout, settings: Settings) -> Rival | None:
-    """The champion's evidence and probabilities, verified anew."""
-    if snapshot.champion is None:
-        return None
-    found = verify(store, snapshot.champion, holdout, settings)
+def _rival(found: Verification) -> Rival:
     predicted = found.probabilities
     if found.evidence is None or (predicted is not None and not found.holds):
         raise PromotionError(
@@ -265,7 +266,7 @@ def _changes_by_hand(snapshot: Snapshot, alias: str) -> Iterator[Check]:
 def _decision(
     snapshot: Snapshot,
     version: Version,
-    word: Literal["promoted", "refused", "forced", "rolled back", "unchanged"],
+    word: Word,
     checks: tuple[Check, ...],
     *,
     reason: str,
