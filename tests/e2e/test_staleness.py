@@ -61,7 +61,7 @@ def drawn(project: Project) -> dict[str, str]:
 def looks(project: Project) -> int:
     """How many models were counted as scored on a holdout."""
     with closing(sqlite3.connect(project.folder / "mlruns" / "mlflow.db")) as connection:
-        query = "SELECT count(*) FROM registered_model_tags WHERE key LIKE 'foldwise.%'"
+        query = "SELECT count(*) FROM registered_model_tags WHERE key LIKE 'holdout.%'"
         (count,) = connection.execute(query).fetchone()
     return int(count)
 
