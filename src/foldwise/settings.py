@@ -53,6 +53,10 @@ def _number(default: float, low: float, high: float) -> Any:
     return _parameter(default, f"a number from {low:g} to {high:g}", ge=low, le=high, strict=True)
 
 
+def _flag() -> Any:
+    return _parameter(default=False, rule="true or false", strict=True)
+
+
 def _share(default: float) -> Any:
     rule = "a number between 0 and 1 (both excluded)"
     return _parameter(default, rule, gt=0, lt=1, strict=True)
@@ -264,6 +268,10 @@ class Entry:
     """How many sets of values are tried."""
     startup_trials: int = _integer(6, 1, 10_000)
     """How many of them are drawn at random, first."""
+    outer: bool = _flag()
+    """Whether outer folds estimate the procedure, too; else the holdout alone does."""
+    register: bool = _flag()
+    """Whether its model becomes a version of the registered model, to be judged and promoted."""
     fixed: Mapping[str, Value] = _parameter(
         {}, "a mapping of parameters to numbers, words, true, false or null"
     )
@@ -282,10 +290,11 @@ class Entry:
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hexadecimal) of all that changes its result; its title does not."""
+        """SHA-256 (hexadecimal) of all that changes its final study; title and flags do not."""
+        plan = {name: of for name, of in self.plan.items() if name not in ("outer", "register")}
         story = {
             "name": self.name,
-            "plan": self.plan | {"title": ""},
+            "plan": plan | {"title": ""},
             "fixed": dict(self.fixed),
             "space": {name: asdict(dimension) for name, dimension in self.space.items()},
         }

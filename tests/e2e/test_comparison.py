@@ -37,6 +37,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = commit(make_project(tmp_path_factory.mktemp("comparison") / "project"))
     (project.folder / "comparison" / "dvc.lock").unlink(missing_ok=True)
     _edit(project, **{name: dict(PLANS) for name in MODELS})
+    _edit(project, decision_tree={"register": True, "outer": True})
     done = project.dvc(*REPRO)
     assert done.status == 0, done.errors
     return project
@@ -48,8 +49,10 @@ def _runs(project: Project) -> list[tuple[str, str, str]]:
         return connection.execute(
             "SELECT model.value, level.value, runs.status FROM runs"
             " JOIN experiments USING (experiment_id)"
-            " JOIN tags AS model ON model.run_uuid = runs.run_uuid AND model.key = 'model'"
             " JOIN tags AS level ON level.run_uuid = runs.run_uuid AND level.key = 'level'"
+            " LEFT JOIN tags AS top ON top.run_uuid = runs.run_uuid AND top.key = 'pipeline'"
+            " JOIN tags AS model ON model.run_uuid = coalesce(top.value, runs.run_uuid)"
+            " AND model.key = 'model'"
             " WHERE experiments.name = 'digits-comparison'"
         ).fetchall()
 
@@ -72,7 +75,8 @@ def test_each_model_has_its_run_tree_report_and_row(compared: Project) -> None:
     assert {status for *_, status in runs} == {"FINISHED"}
     for name in MODELS:
         levels = sorted(level for model, level, _ in runs if model == name)
-        assert levels == ["pipeline", "trial", "trial", "trial"]
+        studies = 1 + 3 * (name == "decision_tree")  # it alone has outer folds, three
+        assert levels == ["pipeline", *studies * ["study"], *studies * 3 * ["trial"]]
         assert 0.5 < _report(compared, name)["accuracy"] <= 1
     folder = compared.folder / "reports" / "comparison"
     assert [row["model"] for row in _rows(folder / "models.csv")] == list(MODELS)
@@ -84,6 +88,27 @@ def test_only_real_probabilities_have_a_log_loss(compared: Project) -> None:
     """The SVM's decision scores rank rows: an AUC and no more."""
     assert {name for name in MODELS if "log_loss" not in _report(compared, name)} == {"svm"}
     assert _report(compared, "svm")["roc_auc"] > 0.9
+
+
+def test_an_entry_becomes_a_version_that_is_verified_judged_and_serves(compared: Project) -> None:
+    """In the main job's registered model, its look at the holdout counted, its estimate told."""
+    verified = compared.run("foldwise", "verify", "challenger")
+    assert verified.status == 0, verified.output + verified.errors
+    judged = compared.run("foldwise", "promote", "--dry-run")
+    assert judged.status == 2, judged.errors
+    assert "would be refused: version 1 fails" in judged.output  # a tree of 240 rows
+    assert 0.5 < _report(compared, "decision_tree")["outer_accuracy"] <= 1
+    assert "outer_accuracy" not in _report(compared, "knn")
+    with closing(sqlite3.connect(compared.folder / "mlruns" / "mlflow.db")) as connection:
+        [(name, description)] = connection.execute(
+            "SELECT name, description FROM model_versions"
+        ).fetchall()
+        (looks,) = connection.execute(
+            "SELECT count(*) FROM registered_model_tags WHERE key LIKE 'holdout.%'"
+        ).fetchone()
+    assert name == "digits-classifier"
+    assert description.startswith("digits: decision tree, accuracy 0.")
+    assert looks == 1
 
 
 def test_one_entry_changed_or_added_makes_one_model_anew(compared: Project) -> None:
@@ -134,6 +159,7 @@ def test_a_killed_model_goes_on_with_the_trials_it_had(compared: Project) -> Non
     [
         ({"metric": "log_loss"}, "models.svm.metric must not be log_loss"),
         ({"rows": 12}, "models.svm.rows must leave rows of every class"),
+        ({"register": True}, "models.svm.register must not be true"),
     ],
 )
 def test_an_impossible_entry_ends_in_one_line_and_leaves_results_alone(

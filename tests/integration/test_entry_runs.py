@@ -5,35 +5,40 @@ from dataclasses import replace
 import pytest
 
 from foldwise.app.compare import _lineage as lineage_of
-from foldwise.app.compare import _metrics as metrics_of
-from foldwise.app.compare import _Work, experiment_name
+from foldwise.app.compare import experiment_name
+from foldwise.app.drawing import holdout_metrics
 from foldwise.app.views import page_links, refresh_page
-from foldwise.compare.archive import EntryResult
 from foldwise.data.dataset import DataInfo
-from foldwise.report.contest import summarise_model
-from foldwise.runs.lineage import Lineage
+from foldwise.runs.lineage import Lineage, lineage
 from foldwise.runs.recorder import Recorder
+from foldwise.search.space import Space
 from foldwise.settings import Entry, Settings
 from foldwise.store.open import Store
 from tests.run_tree import run_tree, statuses
-from tests.unit.compare.entry_cases import make_split
-from tests.unit.compare.result_cases import LABELS, make_result, make_search, make_searched_entry
+from tests.unit.app.result_cases import (
+    make_contestant,
+    make_result,
+    make_search,
+    make_searched_entry,
+)
 
 ENTRY = make_searched_entry()
 DATA = DataInfo("blobs", (0, 1, 2), (4, 4), 60, "d" * 64, 60, "e" * 64)
 
 
 def _lineage(entry: Entry = ENTRY) -> Lineage:
-    work = _Work(entry, Settings(), DATA, make_split(60))
-    return lineage_of(work, key=f"5ea4c4{entry.name}", attempt=1)
+    space = Space(entry.space, "tpe", entry.startup_trials, 1, entry.metric)
+    key = f"5ea4c4{entry.name}"
+    base = lineage(Settings(), DATA, space=space, search_key=key, attempt=1)
+    return lineage_of(base, entry)
 
 
-def _tell(store: Store, result: EntryResult, entry: Entry = ENTRY) -> None:
-    summary = summarise_model(entry, result, LABELS, draws=20, confidence=0.9, seed=1)
+def _tell(store: Store, entry: Entry = ENTRY, *, are_probabilities: bool = True) -> None:
+    told = make_contestant(are_probabilities=are_probabilities)
     with Recorder.open(store, _lineage(entry)) as recorder:
-        recorder.record_all(make_search(result))
+        recorder.record_all(make_search(told.result))
         recorder.record_artifacts(None, {"figures/roc.png": b"png"})
-        recorder.log_metrics(metrics_of(summary))
+        recorder.log_metrics({**holdout_metrics(told.holdout), **told.result.seconds})
 
 
 @pytest.mark.parametrize("are_probabilities", [False, True])
@@ -41,8 +46,7 @@ def test_an_entry_is_one_tree_however_often_it_is_told(
     store: Store, *, are_probabilities: bool
 ) -> None:
     """One run, its study below it and the trials below that; none left running, no value twice."""
-    result = make_result(are_probabilities=are_probabilities)
-    _tell(store, result)
+    _tell(store, are_probabilities=are_probabilities)
     tree = run_tree(store.root)
     assert statuses(tree) == {"FINISHED"}
     top = _lineage().key
@@ -52,15 +56,15 @@ def test_an_entry_is_one_tree_however_often_it_is_told(
         f"{top}/final/0": f"{top}/final",
         f"{top}/final/1": f"{top}/final",
     }
-    _tell(store, result)
+    _tell(store, are_probabilities=are_probabilities)
     assert run_tree(store.root) == tree
 
 
 def test_entries_stand_side_by_side_with_the_same_metrics(store: Store) -> None:
     """In an experiment of their own, told apart by a tag, compared by what both have."""
     other = replace(ENTRY, name="other")
-    _tell(store, make_result())
-    _tell(store, make_result(name="other"), other)
+    _tell(store)
+    _tell(store, other)
     experiment = store.find_experiment(experiment_name("blobs"))
     assert experiment is not None
     runs = store.client.search_runs([experiment], "tags.level = 'pipeline'")
@@ -77,7 +81,7 @@ def test_entries_stand_side_by_side_with_the_same_metrics(store: Store) -> None:
 
 def test_what_is_not_there_is_not_logged(store: Store) -> None:
     """Decision scores have no log-loss: no metric, rather than a NaN in a chart."""
-    _tell(store, make_result(are_probabilities=False))
+    _tell(store, are_probabilities=False)
     keys = {row[0] for run in run_tree(store.root).values() for row in run.rows}
     assert not [key for key in keys if "log_loss" in key]
     assert {"inner_accuracy", "inner_accuracy_mean", "inner_roc_auc_mean", "log10_C"} <= keys
@@ -85,7 +89,7 @@ def test_what_is_not_there_is_not_logged(store: Store) -> None:
 
 def test_the_comparison_has_its_own_page(store: Store) -> None:
     """Two views of the classifiers, links to them in the note, and none to what it hasn't."""
-    _tell(store, make_result())
+    _tell(store)
     refresh_page(store, experiment_name("blobs"))
     experiment = store.experiment(experiment_name("blobs"))
     tags = store.client.get_experiment(experiment).tags
@@ -110,7 +114,7 @@ def test_a_stopped_entry_goes_on_in_the_same_run(store: Store) -> None:
         recorder.record(result.trials[0])
         raise KeyboardInterrupt
     assert run_tree(store.root)[_lineage().key].status == "KILLED"
-    _tell(store, result)
+    _tell(store)
     tree = run_tree(store.root)
     assert len(tree) == 4
     assert statuses(tree) == {"FINISHED"}

@@ -11,7 +11,7 @@ import pytest
 from foldwise.app.cli import check_table, columns, history_table, main, make_parser
 from foldwise.registry.audit import Check, Decision, Unrecorded
 
-COMMANDS = ("ui", "promote", "rollback", "history", "verify", "relocate")
+COMMANDS = ("ui", "promote", "rollback", "history", "verify", "draw", "relocate")
 SLOW = ("numpy", "sklearn", "mlflow", "optuna", "matplotlib", "scipy", "sqlalchemy")
 
 RECORD = Decision(

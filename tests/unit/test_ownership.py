@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foldwise.app.workspace import path_shelf, save, save_all
+from foldwise.app.workspace import Workspace, save, save_all
 from foldwise.data.dataset import replacing_data
 from foldwise.data.sources import read_openml
 from foldwise.errors import OutputError
@@ -162,7 +162,8 @@ def test_paths_are_kept_behind_no_link_and_the_search_goes_on(theirs: Path) -> N
     PathShelf(Path("link")).keep(path)
     assert (theirs / "without-none.npz").read_text() == "mine"
     Path("mlruns").symlink_to(theirs)
-    shelf = path_shelf(Path.cwd(), "key")
+    Path("dvc.yaml").touch()
+    shelf = Workspace().shelf("key")
     shelf.keep(path)
     assert shelf.find(frozenset()) is not None
     shelf.clear()

@@ -4,7 +4,7 @@ Plain text that reads well on a terminal, in a pipe and in a log.
 
 What may be typed, with examples; the commands' own code is imported once one is chosen.
 
-The command line: ``foldwise ui | promote | rollback | history | verify | relocate``.
+The command line: ``foldwise ui | promote | rollback | history | verify | draw | relocate``.
 """
 
 import argparse
@@ -114,6 +114,7 @@ def make_parser() -> Parser:
     _add_rollback(add("rollback", "Make the previous champion the champion again.", *_ROLLBACK))
     add("history", "List the decisions on the model, and changes without one.", *_HISTORY)
     _add_verify(add("verify", "See whether what serves is what was evaluated.", *_VERIFY))
+    add("draw", "Draw all pictures and the page anew from kept results.", *_DRAW)
     add("relocate", "Mend the store's paths after its folder was moved.", *_RELOCATE)
     return parser
 
@@ -140,6 +141,7 @@ _VERIFY = (
     "foldwise verify challenger     whoever holds this alias",
     "foldwise verify 3              version 3",
 )
+_DRAW = ("foldwise draw                  after a change of colours or words",)
 _RELOCATE = ("foldwise relocate",)
 
 

@@ -88,6 +88,13 @@ def rollback(given: Namespace) -> None:
     _exit(decision)
 
 
+def draw(_given: Namespace) -> None:
+    """Draw pictures and page anew."""
+    from foldwise.app.drawing import draw as draw_anew  # no other command needs matplotlib
+
+    draw_anew()
+
+
 def history(_given: Namespace) -> None:
     """Print all decisions."""
     project = _open()

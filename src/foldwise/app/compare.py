@@ -1,7 +1,7 @@
 """``python -m foldwise.app.compare NAME``: one classifier tuned, fitted and measured."""
 
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from time import perf_counter
 
 import numpy as np
@@ -9,75 +9,38 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from foldwise.app.display import Display
+from foldwise.app.drawing import Verdict, holdout_metrics
+from foldwise.app.entries import build, check_buildable, sampled, servable
+from foldwise.app.evaluate import count_look, submit
 from foldwise.app.exits import run
-from foldwise.app.views import refresh_page
-from foldwise.app.workspace import (
-    REPORTS,
-    fold_plan,
-    is_fresh,
-    is_quiet,
-    save,
-    study_storage,
-    threads,
-)
-from foldwise.compare.archive import RESULTS, EntryResult, archive
-from foldwise.compare.estimators import build, check_buildable
-from foldwise.compare.sample import sampled
-from foldwise.data.dataset import DataInfo, Split, load, load_info
+from foldwise.app.workspace import REPORTS, Workspace, save, save_result, threads
 from foldwise.errors import SettingsError
-from foldwise.report.contest import ModelSummary, model_pictures, model_report, summarise_model
+from foldwise.registry.registration import require_same_kind
+from foldwise.registry.snapshot import Snapshot
+from foldwise.registry.stored_model import require_servable
+from foldwise.report.contest import (
+    RESULTS,
+    Contestant,
+    EntryResult,
+    contestant,
+    model_card,
+    model_pictures,
+    model_report,
+)
+from foldwise.report.findings import Judged
 from foldwise.report.picture import picture_files
 from foldwise.report.wording import json_text
-from foldwise.runs.lineage import Lineage, lineage
+from foldwise.runs.lineage import Lineage
 from foldwise.runs.recorder import Recorder
-from foldwise.search.book import TrialBook, open_book, search_lock
-from foldwise.search.engines.estimator import EstimatorEngine, one_core_threads
+from foldwise.search.engines.estimator import EstimatorEngine, FittedEstimator, one_core_threads
 from foldwise.search.jobs import Model, Predictions
-from foldwise.search.nested import NestedSearch
+from foldwise.search.nested import Book, NestedSearch
 from foldwise.search.space import Space
 from foldwise.search.trials import Progress, SearchResult
-from foldwise.search.version import search_key
-from foldwise.settings import ENTRIES, Entry, Settings, load_entries, load_settings
-from foldwise.store.address import project_root
-from foldwise.store.open import open_store
+from foldwise.settings import ENTRIES, Entry, load_entries
 
 _BLOCK_ROWS = 1000
 _SHARED = ("seed", "prepare.", "evaluate.", "data.", "tune.folds")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Work:
-    """What the stage starts from."""
-
-    entry: Entry
-    settings: Settings
-    info: DataInfo
-    development: Split
-
-    @property
-    def key(self) -> str:
-        parameters = {"entry": self.entry.digest, "folds": self.settings.tune.folds}
-        return search_key(self.info.development_digest, parameters, self.settings.seed)
-
-    @property
-    def space(self) -> Space:
-        entry, seed = self.entry, self.settings.seed
-        return Space(entry.space, "tpe", entry.startup_trials, seed, entry.metric)
-
-    def search(self, book: TrialBook) -> NestedSearch:
-        """The entry's final study: tuned on a sample, refitted on all rows."""
-        development, seed = self.development, self.settings.seed
-        plan = sampled(fold_plan(self.settings, development), development, self.entry, seed=seed)
-        engine = EstimatorEngine(
-            X=development.images,
-            labels=development.labels,
-            classes=self.info.classes,
-            plan=plan,
-            build=lambda values: build(self.entry, values, seed=seed),
-            threads=threads(),
-        )
-        trials = self.entry.trials
-        return NestedSearch(development.labels, plan, self.space, trials, engine, book)
 
 
 def main() -> None:
@@ -86,33 +49,30 @@ def main() -> None:
     Its search stays open: as long as data, entry and version of the search are the same, trials
     are only made anew with ``FOLDWISE_FRESH=1``.
     """
-    work = _Work(_entry(sys.argv[1:]), load_settings(), load_info(), load("development"))
-    check_buildable(work.entry)
-    root, key, entry = project_root(), work.key, work.entry
-    storage = study_storage(root)
-    store = open_store(root)
-    with search_lock(storage, key):
-        book = open_book(storage, key, work.space, fresh=is_fresh(), home=root / "mlruns")
-        described = _lineage(work, key=key, attempt=book.attempt)
-        search = work.search(book)
-        studies = tuple(plan.study for plan in search.plan.studies)
-        with (
-            Recorder.open(store, described) as recorder,
-            Display(
-                f"compare {entry.name}", studies, search.trials, entry.metric, quiet=is_quiet()
-            ) as display,
-        ):
-            result = _follow(search, recorder, display)
-            summary = _measure(work, result, display)
-            report = json_text(model_report(summary)).encode()
-            figures = picture_files(model_pictures(summary, tuple(map(str, work.info.classes))))
-            save(RESULTS / entry.name, archive(summary.result))
-            save(REPORTS / "comparison", {f"{entry.name}.json": report})
-            files = {f"figures/{name}": figure for name, figure in figures.items()}
-            recorder.record_artifacts(None, files | {f"{entry.name}.json": report})
-            recorder.log_metrics(_metrics(summary))
-            display.say(f"holdout accuracy {summary.scores['accuracy']:.4f}")
-        refresh_page(store, described.experiment)
+    work, entry = Workspace(), _entry(sys.argv[1:])
+    check_buildable(entry)
+    key = work.key({"entry": entry.digest, "folds": work.settings.tune.folds})
+    space = Space(entry.space, "tpe", entry.startup_trials, work.settings.seed, entry.metric)
+    with work.book(key, space) as book:
+        described = _lineage(work.lineage(key, book.attempt, space), entry)
+        with work.recorder(described) as recorder, Display.of(f"compare {entry.name}") as display:
+            result = _servable(
+                display.follow(entry_search(work, entry, space, book), recorder.record)
+            )
+            verdict = Verdict.of(work, result.final.model, recorder.run_id, described.tags)
+            if entry.register:
+                _count(work, result.final.model, verdict)
+            judged, seconds = _judge(work, result, display)
+            told = EntryResult.of(entry, work.info, result, seconds=seconds, threads=threads())
+            model = contestant(entry, told, judged, work.settings)
+            said = Predictions(judged.probabilities, judged.are_probabilities)
+            save_result(RESULTS / entry.name, told, said)
+            _report(model, recorder)
+            display.say(f"holdout accuracy {model.holdout.scores['accuracy']:.4f}")
+            if entry.register:
+                card = model_card(model, work.info)
+                version = submit(work, result, judged, verdict, card=card, kind=entry.name)
+                display.say(f"registered: version {version.number}")
 
 
 def _entry(arguments: list[str]) -> Entry:
@@ -125,10 +85,23 @@ def _entry(arguments: list[str]) -> Entry:
     return entries[arguments[0]]
 
 
-def _lineage(work: _Work, *, key: str, attempt: int) -> Lineage:
+def entry_search(work: Workspace, entry: Entry, space: Space, book: Book) -> NestedSearch:
+    """The entry's search: tuned on a sample, refitted on all rows."""
+    development, seed = work.data("development"), work.settings.seed
+    plan = sampled(work.plan(development), development, entry, seed=seed)
+    engine = EstimatorEngine(
+        X=development.images,
+        labels=development.labels,
+        classes=work.info.classes,
+        plan=plan,
+        build=lambda values: build(entry, values, seed=seed),
+        threads=threads(),
+    )
+    return NestedSearch(development.labels, plan, space, entry.trials, engine, book)
+
+
+def _lineage(base: Lineage, entry: Entry) -> Lineage:
     """What the entry's run came from: its own parameters, and those it shares."""
-    base = lineage(work.settings, work.info, space=work.space, search_key=key, attempt=attempt)
-    entry = work.entry
     own = {"model": entry.name, **entry.plan} | {
         **{f"fixed.{name}": value for name, value in entry.fixed.items()},
         **{f"space.{name}": asdict(dimension) for name, dimension in entry.space.items()},
@@ -136,7 +109,7 @@ def _lineage(work: _Work, *, key: str, attempt: int) -> Lineage:
     shared = {key: value for key, value in base.params.items() if key.startswith(_SHARED)}
     return replace(
         base,
-        experiment=experiment_name(work.info.name),
+        experiment=experiment_name(base.experiment),
         params=shared | {name: str(value) for name, value in own.items()},
         tags={**base.tags, "model": entry.name},
         note=f"**{entry.title}**: {entry.trials} trials, then the holdout.",
@@ -149,44 +122,43 @@ def experiment_name(data: str) -> str:
     return f"{data}-comparison"
 
 
-def _follow(search: NestedSearch, recorder: Recorder, display: Display) -> SearchResult:
-    for event in search.run():
-        display.show(event)
-        recorder.record(event)
-        if isinstance(event, SearchResult):
-            return event
-    raise AssertionError("a search ends with its result")
+def _servable(result: SearchResult) -> SearchResult:
+    """The result with a final model that says the same and can be served without us."""
+    model = result.final.model
+    assert isinstance(model, FittedEstimator)  # noqa: S101 - the engine's only kind
+    final = replace(result.final, model=FittedEstimator(servable(model.fitted)))
+    return replace(result, final=final)
 
 
-def _measure(work: _Work, result: SearchResult, display: Display) -> ModelSummary:
-    """Open the holdout, predict and score."""
-    holdout = load("holdout")
+def _count(work: Workspace, model: Model, verdict: Verdict) -> None:
+    """Count the look at the holdout, unless the model couldn't be registered anyway."""
+    require_servable(model, work.info.classes, work.data("development").images[:1])
+    registry = Snapshot.read(work.store, work.model_name)
+    require_same_kind(work.store, registry, work.info)
+    count_look(work, registry, verdict)
+
+
+def _judge(
+    work: Workspace, result: SearchResult, display: Display
+) -> tuple[Judged, dict[str, float]]:
+    """Open the holdout and predict it; what fit and predictions took, in seconds of wall time."""
+    holdout = work.data("holdout")
     display.say(f"predicting {len(holdout.labels):,} images of the holdout")
     began = perf_counter()
-    predictions = _predict(result.final.model, holdout.images, display)
-    seconds = perf_counter() - began
-    entry = work.entry
-    of_entry = EntryResult(
-        name=entry.name,
-        digest=entry.digest,
-        development_digest=work.info.development_digest,
-        holdout_digest=work.info.holdout_digest,
-        trials=result.trials,
-        best=result.final.best.number,
-        predictions=predictions,
-        fit_seconds=float(result.final.facts["seconds"]),
-        predict_seconds=seconds,
-        threads=threads(),
-    )
-    evaluate = work.settings.evaluate
-    return summarise_model(
-        entry,
-        of_entry,
-        holdout.labels,
-        draws=evaluate.bootstrap,
-        confidence=evaluate.confidence,
-        seed=work.settings.seed,
-    )
+    said = _predict(result.final.model, holdout.images, display)
+    seconds = {
+        "fit_seconds": round(float(result.final.facts["seconds"]), 1),
+        "predict_seconds": round(perf_counter() - began, 1),
+    }
+    return work.judged(holdout, said), seconds
+
+
+def _report(model: Contestant, recorder: Recorder) -> None:
+    report = {f"{model.entry.name}.json": json_text(model_report(model)).encode()}
+    save(REPORTS / "comparison", report)
+    figures = picture_files(model_pictures(model)).items()
+    recorder.record_artifacts(None, report | {f"figures/{name}": file for name, file in figures})
+    recorder.log_metrics({**holdout_metrics(model.holdout), **model.result.seconds})
 
 
 def _predict(model: Model, images: NDArray[np.uint8], display: Display) -> Predictions:
@@ -200,21 +172,6 @@ def _predict(model: Model, images: NDArray[np.uint8], display: Display) -> Predi
             display.show(Progress(done, len(images), "images predicted"))
     values = np.concatenate([block.values for block in blocks])
     return Predictions(values, are_probabilities=blocks[0].are_probabilities)
-
-
-def _metrics(summary: ModelSummary) -> dict[str, float]:
-    """The holdout's figures as MLflow metrics; no log-loss where there is none."""
-    metrics = {
-        "fit_seconds": round(summary.result.fit_seconds, 1),
-        "predict_seconds": round(summary.result.predict_seconds, 1),
-    }
-    for metric, interval in summary.intervals.items():
-        metrics[f"holdout_{metric}"] = summary.scores[metric]
-        metrics[f"holdout_{metric}_low"] = interval.low
-        metrics[f"holdout_{metric}_high"] = interval.high
-    if summary.calibration_error is not None:
-        metrics["holdout_calibration_error"] = summary.calibration_error
-    return metrics
 
 
 if __name__ == "__main__":

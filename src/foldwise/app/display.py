@@ -1,117 +1,108 @@
-"""What tune shows while it works: bars on a terminal, now and then a line in a log."""
+"""What a stage shows while it works: bars on a terminal, now and then a line in a log."""
 
 import sys
 import time
-from types import TracebackType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Self
 
+from rich import progress as rich
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TaskID,
-    TextColumn,
-)
 from rich.text import Text
 
-from foldwise.report.wording import values_text
-from foldwise.search import trials as results
-from foldwise.search.trials import FINAL, Event, FinalModel, OuterFold, Study, Trial
-from foldwise.stats.scores import is_loss
+from foldwise.app.exits import is_quiet
+from foldwise.report.wording import number, values_text
+from foldwise.search.nested import NestedSearch
+from foldwise.search.trials import (
+    FINAL,
+    Event,
+    FinalModel,
+    OuterFold,
+    Progress,
+    SearchResult,
+    Study,
+    Trial,
+    best_trial,
+)
 
 LINE_SECONDS = 15.0
 
 
 class Display:
-    """Follows the events of a search; a context manager.
+    """Follows a stage; silent where ``FOLDWISE_QUIET`` asks for it.
 
-    On a terminal a bar per study with its best C so far, and one each for all paths and all fits
-    with the time left; otherwise a line at most every 15 seconds and at each study's end.
+    On a terminal a bar for each kind of work with the time left, and one a study with its best
+    values so far; otherwise a line at most every 15 seconds and at each study's end.
     """
 
-    def __init__(
-        self, stage: str, studies: tuple[Study, ...], trials: int, metric: str, *, quiet: bool
-    ) -> None:
-        self._stage, self._metric, self._trials = stage, metric, trials
-        self._best: dict[Study, Trial] = {}
-        self._spoke = time.monotonic()
-        self._tracing_pace = Pace()
-        self._fits_pace: Pace | None = None
-        self._quiet = quiet
-        self._bars: Progress | None = None
-        self._tasks: dict[Study, TaskID] = {}
-        if not quiet and sys.stderr.isatty():
-            self._bars = progress_bars()
-            self._paths = self._bars.add_task("paths", total=None, best="", pace=self._tracing_pace)
-            self._whole = self._bars.add_task("fits", total=None, best="")
-            self._tasks = {
-                study: self._bars.add_task(str(study), total=trials, best="") for study in studies
-            }
+    @classmethod
+    @contextmanager
+    def of(cls, stage: str) -> Iterator[Self]:
+        """Its bars stay as long as the block."""
+        display = cls(stage)
+        with display._bars or nullcontext():
+            yield display
 
-    def show(self, event: Event) -> None:
-        """Take notice of an event."""
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
+        self._best: dict[Study, Trial] = {}
+        self._paces: dict[str, Pace] = {}
+        self._spoke = time.monotonic()
+        self._bars = None if is_quiet() or not sys.stderr.isatty() else _bars()
+        self._tasks: dict[str, rich.TaskID] = {}
+
+    def follow(self, search: NestedSearch, *heard: Callable[[Event], None]) -> SearchResult:
+        """Run a search to its result; each event is shown, then told to all who want to hear."""
+        for event in search.run():
+            self.show(event, metric=search.space.metric, trials=search.trials)
+            for hear in heard:
+                hear(event)
+            if isinstance(event, SearchResult):
+                return event
+        raise AssertionError("a search ends with its result")
+
+    def show(self, event: Event, *, metric: str = "", trials: int | None = None) -> None:
+        """Take notice of an event, of a search by this metric with so many trials a study."""
         match event:
-            case Trial():
-                self._trial(event)
-            case results.Progress(what="fits"):
+            case Progress():
                 self._progress(event)
-            case results.Progress():
-                self._preparing(event)
+            case Trial():
+                self._trial(event, metric, trials)
             case OuterFold():
-                values, score = values_text(event.best.values), event.scores[self._metric]
-                self.say(f"{event.study}: {values}, outer {self._metric} {score:.4f}")
+                score = f"outer {metric} {number(event.scores[metric])}"
+                self.say(f"{event.study}: {values_text(event.best.values)}, {score}")
             case FinalModel():
                 self.say(f"final: {values_text(event.best.values)}")
-                self._complete()
+                if self._bars and "fits" in self._tasks:  # the last models are fits that go untold
+                    total = self._bars.tasks[self._tasks["fits"]].total
+                    self._bars.update(self._tasks["fits"], completed=total)
 
-    def _trial(self, trial: Trial) -> None:
-        sign = 1 if is_loss(self._metric) else -1
-        best = self._best.get(trial.study, trial)
-        self._best[trial.study] = min(best, trial, key=lambda t: sign * t.mean(self._metric))
+    def _trial(self, trial: Trial, metric: str, trials: int | None) -> None:
+        best = best_trial((self._best.get(trial.study, trial), trial), metric)
+        self._best[trial.study] = best
         if self._bars:
-            best = self._best[trial.study]
-            words = f"{values_text(best.values)}  {self._metric} {best.mean(self._metric):.4f}"
-            self._bars.update(self._tasks[trial.study], advance=1, best=words)
+            words = f"{values_text(best.values)}  {metric} {number(best.mean(metric))}"
+            self._bars.update(self._bar(str(trial.study), trials), advance=1, best=words)
 
-    def _preparing(self, tracing: results.Progress) -> None:
+    def _progress(self, made: Progress) -> None:
+        pace = self._paces.setdefault(made.what, Pace(made.done))  # what was replayed took no time
         if self._bars:
-            self._bars.update(self._paths, completed=tracing.done, total=tracing.total)
-        elif self._is_time():
-            left = self._tracing_pace.words(tracing.done, tracing.total)
-            self.say(f"{tracing.done} of {tracing.total} {tracing.what}{left}, then the fits")
+            task = self._bar(made.what, made.total, pace)
+            self._bars.update(task, completed=made.done, total=made.total)
+        elif time.monotonic() - self._spoke > LINE_SECONDS:
+            best = self._best.get(FINAL)
+            found = f"; final study: {values_text(best.values)}" if best else ""
+            left = pace.words(made.done, made.total)
+            self.say(f"{made.done:,} of {made.total:,} {made.what}{left}{found}")
 
-    def _progress(self, progress: results.Progress) -> None:
-        if self._fits_pace is None:
-            self._fits_pace = Pace(progress.done)  # what is replayed took no time
-        if self._bars:
-            self._bars.update(
-                self._whole, completed=progress.done, total=progress.total, pace=self._fits_pace
-            )
-        elif self._is_time():
-            self.say(self._line(progress, self._fits_pace))
-
-    def _complete(self) -> None:
-        """The models at the end are fits too, told by their studies' ends."""
-        if self._bars:
-            total = self._bars.tasks[self._whole].total
-            self._bars.update(self._whole, completed=total)
-
-    def _is_time(self) -> bool:
-        """Whether a log should get a line again."""
-        return not self._quiet and time.monotonic() - self._spoke > LINE_SECONDS
-
-    def _line(self, progress: results.Progress, pace: "Pace") -> str:
-        left = pace.words(progress.done, progress.total)
-        best = self._best.get(FINAL)
-        found = f"; final study: {values_text(best.values)}" if best else ""
-        return f"{progress.done} of {progress.total} fits{left}{found}"
+    def _bar(self, name: str, total: int | None, pace: "Pace | None" = None) -> rich.TaskID:
+        if name not in self._tasks and self._bars:
+            self._tasks[name] = self._bars.add_task(name, total=total, best="", pace=pace)
+        return self._tasks[name]
 
     def say(self, line: str) -> None:
         """Write a line, unless asked to be quiet."""
-        if self._quiet:
+        if is_quiet():
             return
         self._spoke = time.monotonic()
         if self._bars:
@@ -120,23 +111,9 @@ class Display:
             sys.stderr.write(f"{self._stage}: {line}\n")
             sys.stderr.flush()
 
-    def __enter__(self) -> Self:
-        if self._bars:
-            self._bars.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._bars:
-            self._bars.stop()
-
 
 class Pace:
-    """How long work of equal pieces still takes, by the mean pace since its beginning.
+    """How long work of equal pieces still takes, by the mean pace since its first piece.
 
     The pace of the last seconds would promise too much: pieces end in bursts, the quick ones first.
     """
@@ -152,23 +129,23 @@ class Pace:
         return f", about {span((total - done) * (time.monotonic() - self._began) / made)} left"
 
 
-class _PaceColumn(ProgressColumn):
+class _PaceColumn(rich.ProgressColumn):
     """The time left, of tasks with a field ``pace``."""
 
-    def render(self, task: Task) -> Text:
+    def render(self, task: rich.Task) -> Text:
         pace = task.fields.get("pace")
         words = pace.words(task.completed, task.total) if isinstance(pace, Pace) else ""
         return Text(words.removeprefix(", "))
 
 
-def progress_bars() -> Progress:
-    """Bars on stderr, each with a field ``best`` for what was found so far; ``pace`` if wanted."""
-    return Progress(
-        TextColumn("{task.description:<8}"),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
+def _bars() -> rich.Progress:
+    """Bars on stderr, each with a field ``best`` for what was found so far, and its ``pace``."""
+    return rich.Progress(
+        rich.TextColumn("{task.description:<8}"),
+        rich.BarColumn(bar_width=30),
+        rich.MofNCompleteColumn(),
         _PaceColumn(),
-        TextColumn("{task.fields[best]}"),
+        rich.TextColumn("{task.fields[best]}"),
         console=Console(stderr=True),
     )
 

@@ -1,5 +1,6 @@
-"""How every command starts and ends: an error is one line, a signal a clean stop."""
+"""How every command starts, speaks and ends: an error is one line, a signal a clean stop."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -15,6 +16,17 @@ class Stopped(KeyboardInterrupt):
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.number = number
+
+
+def is_quiet() -> bool:
+    """Whether ``FOLDWISE_QUIET=1`` asks for silence while nothing is wrong."""
+    return os.environ.get("FOLDWISE_QUIET") == "1"
+
+
+def say(*lines: str) -> None:
+    """Write lines, but empty ones, unless asked to be quiet."""
+    if not is_quiet():
+        sys.stdout.write("".join(f"{line}\n" for line in lines if line))
 
 
 def run(main: Callable[[], None], *, resume: str = "run the same command again") -> None:

@@ -1,109 +1,97 @@
 """``python -m foldwise.app.tune``: the nested search, told to MLflow as it goes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 
 from foldwise.app.display import Display
+from foldwise.app.drawing import OF_SEARCH, Tuned, tell_fold
 from foldwise.app.exits import run
-from foldwise.app.views import refresh_page
 from foldwise.app.workspace import (
     REPORTS,
     RUN,
     TUNED,
     SearchPlace,
+    Workspace,
     dask_scheduler,
     is_fresh,
-    is_quiet,
-    nested_search,
-    path_shelf,
     save,
     save_all,
-    save_place,
-    search_figures,
-    search_space,
-    search_tables,
-    study_storage,
-    tell_files,
-    tell_fold_figures,
+    save_pictures,
     threads,
 )
-from foldwise.data.dataset import DataInfo, load, load_info
 from foldwise.ownership import check_output
-from foldwise.runs.lineage import lineage
-from foldwise.runs.recorder import Recorder
 from foldwise.search.archive import archive
-from foldwise.search.book import open_book, search_lock
-from foldwise.search.nested import NestedSearch
-from foldwise.search.summary import outer_estimates
-from foldwise.search.trials import OuterFold, SearchResult
-from foldwise.search.version import search_key
-from foldwise.settings import Settings, load_settings
-from foldwise.store.address import project_root
-from foldwise.store.open import open_store
-
-FIGURES = REPORTS / "figures" / "tune"
+from foldwise.search.engines.batched import BatchedEngine, LocalBackend, PathShelf
+from foldwise.search.engines.dask import connected
+from foldwise.search.nested import Book, NestedSearch
+from foldwise.search.space import Space
+from foldwise.search.trials import Event, OuterFold
+from foldwise.settings import Between, Settings
+from foldwise.solver.fits import SolverOptions
+from foldwise.solver.layout import Layout
 
 
 def main() -> None:
     """Search, or go on with an open search, as params.yaml says."""
-    for place in (TUNED, RUN, FIGURES):
+    for place in (TUNED, RUN, OF_SEARCH):
         check_output(place)
-    settings, info = load_settings(), load_info()
-    root = project_root()
-    storage = study_storage(root)
-    store = open_store(root)
-    development = load("development")
-    key = search_key(info.development_digest, asdict(settings.tune), settings.seed)
-    with search_lock(storage, key):
-        book = open_book(
-            storage, key, search_space(settings), fresh=is_fresh(), home=root / "mlruns"
-        )
-        shelf = path_shelf(root, key)
+    work = Workspace()
+    key, space = work.key(asdict(work.settings.tune)), search_space(work.settings)
+    shelf = work.shelf(key)
+    with work.book(key, space) as book:
         if is_fresh():
             shelf.clear()
-        described = lineage(
-            settings, info, space=search_space(settings), search_key=key, attempt=book.attempt
-        )
-        ready = nested_search(
-            settings,
-            development,
-            len(info.classes),
-            book,
-            shelf=shelf,
-            threads=threads(),
-            dask=dask_scheduler(),
-        )
         with (
-            ready as search,
-            Recorder.open(store, described) as recorder,
+            nested_search(work, book, shelf) as search,
+            work.recorder(work.lineage(key, book.attempt, space)) as recorder,
+            Display.of("tune") as display,
         ):
-            result = _follow(search, recorder, settings, info)
-            outer = outer_estimates(result, confidence=settings.evaluate.confidence)
-            tables = search_tables(result, outer)
-            figures = search_figures(result, outer)
+
+            def tell(event: Event) -> None:
+                recorder.record(event)
+                if isinstance(event, OuterFold):
+                    tell_fold(work, recorder, event)
+
+            result = display.follow(search, tell)
+            tuned = Tuned(work, result)
+            tables, pictures = tuned.tables(), tuned.pictures()
             save_all(TUNED, archive(result))
             save(REPORTS, tables)
-            save_all(FIGURES, figures)
-            save_place(SearchPlace(recorder.run_id, key, book.attempt))
-            tell_files(recorder, tables, figures)
-        refresh_page(store, info.name)
+            figures = save_pictures(OF_SEARCH, pictures)
+            SearchPlace(recorder.run_id, key, book.attempt).save()
+            recorder.record_artifacts(None, tables | figures)
         shelf.clear()
 
 
-def _follow(
-    search: NestedSearch, recorder: Recorder, settings: Settings, info: DataInfo
-) -> SearchResult:
-    """Show and record every event; the last is the result."""
-    studies = tuple(plan.study for plan in search.plan.studies)
-    classes = tuple(map(str, info.classes))
-    with Display("tune", studies, search.trials, settings.tune.metric, quiet=is_quiet()) as display:
-        for event in search.run():
-            display.show(event)
-            recorder.record(event)
-            if isinstance(event, OuterFold):
-                tell_fold_figures(recorder, event, classes)
-            elif isinstance(event, SearchResult):
-                return event
-    raise AssertionError("a search ends with its result")
+def search_space(settings: Settings) -> Space:
+    """How the settings say that C is drawn."""
+    tune = settings.tune
+    searched = Between(tune.c_low, tune.c_high, is_log=tune.search == "tpe")
+    return Space({"C": searched}, tune.search, tune.startup_trials, settings.seed, tune.metric)
+
+
+@contextmanager
+def nested_search(work: Workspace, book: Book, shelf: PathShelf) -> Iterator[NestedSearch]:
+    """The search that the settings describe, ready to run: here, or by a Dask cluster.
+
+    Raises
+    ------
+    SearchError
+        If the cluster doesn't answer.
+    """
+    tune, development = work.settings.tune, work.data("development")
+    plan, space, cluster = work.plan(development), search_space(work.settings), dask_scheduler()
+    parts = [plan.rows(part) for part in plan.parts]
+    images, labels = development.images, development.labels
+    layout = Layout.build(images, labels, parts, classes=len(work.info.classes))
+    options = SolverOptions(tune.multiclass, tune.tol, tune.max_iter, threads())
+    here = nullcontext(LocalBackend(layout, options))
+    with connected(cluster, layout, options) if cluster else here as backend:
+        engine = BatchedEngine(
+            images, labels, plan, backend, tune.c_low, tune.c_high, shelf, threads()
+        )
+        yield NestedSearch(labels, plan, space, tune.trials, engine, book)
 
 
 if __name__ == "__main__":

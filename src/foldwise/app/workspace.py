@@ -1,44 +1,252 @@
-"""The folder a stage works in: environment, files, locks, the search they share.
+"""The folder that a stage or command works in: its files, its stores, what the environment says.
 
-What the environment says of where and how to run: never of what the result is.
-
-The files between the stages: where they lie, and writing a folder's worth of them.
-
-What a search leaves to look at: its tables and figures, and telling them to MLflow.
-
-A nested search put together from settings and data.
+The environment says where and how to run, never what the result is.
 """
 
-import json
+import io
 import os
 import re
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Self, TypeVar
 
-from foldwise.data.dataset import Split
+import numpy as np
+
+from foldwise.app.views import refresh_page
+from foldwise.data.dataset import PREPARED, DataInfo, Split, SplitName, load, load_info
 from foldwise.errors import SearchError, SettingsError
-from foldwise.files import write_bytes
+from foldwise.files import DocumentError, decode, encode, write_bytes
 from foldwise.ownership import check_output
-from foldwise.report.album import fold_pictures, search_pictures
-from foldwise.report.picture import picture_files
-from foldwise.report.tables import curve_csv, trials_csv, tuning
-from foldwise.report.wording import json_text
+from foldwise.registry.snapshot import model_name
+from foldwise.report.findings import Judged
+from foldwise.report.picture import Picture, picture_files
+from foldwise.runs.lineage import Lineage, lineage
 from foldwise.runs.recorder import Recorder
-from foldwise.search.engines.batched import Backend, BatchedEngine, LocalBackend, PathShelf
-from foldwise.search.engines.dask import connected
-from foldwise.search.nested import Book, NestedSearch
+from foldwise.search.book import TrialBook, close_attempt, open_book, search_lock
+from foldwise.search.engines.batched import PathShelf
+from foldwise.search.jobs import Predictions
 from foldwise.search.plan import Plan
 from foldwise.search.space import Space
-from foldwise.search.summary import Estimates
-from foldwise.search.trials import OuterFold, SearchResult
-from foldwise.settings import Between, Settings
-from foldwise.solver.fits import SolverOptions
-from foldwise.solver.layout import Layout
+from foldwise.search.version import search_key
+from foldwise.settings import Settings, load_settings
+from foldwise.store.address import project_root
+from foldwise.store.open import Store, open_store
 
+MODELS, REPORTS = Path("models"), Path("reports")
+TUNED, EVALUATED, RUN = MODELS / "tuned", MODELS / "evaluated", MODELS / "run.json"
+PICTURES = "pictures.json"
+
+_T = TypeVar("_T")
 _SQLITE = "sqlite:///"
 _ADDRESS = re.compile(r"[a-z]+://[^\s/]+:\d+")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What stages and commands work with; each part is opened when it is first asked for.
+
+    ``folder`` holds parameters, data and results: a stage's is the one it was started in, which
+    `dvc exp run --temp` makes a copy. The stores lie in the project's root.
+    """
+
+    folder: Path = Path()
+
+    @classmethod
+    def of_project(cls) -> Self:
+        """The project's own folder, wherever below it a command was typed."""
+        return cls(project_root())
+
+    @cached_property
+    def root(self) -> Path:
+        """The folder that holds ``mlruns/``."""
+        return project_root()
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What params.yaml says."""
+        return load_settings(self.folder / "params.yaml")
+
+    @cached_property
+    def info(self) -> DataInfo:
+        """Facts of the prepared data."""
+        return load_info(self.folder / PREPARED)
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """The classes' names."""
+        return tuple(map(str, self.info.classes))
+
+    @cached_property
+    def store(self) -> Store:
+        """MLflow's store."""
+        return open_store(self.root)
+
+    @cached_property
+    def storage(self) -> str:
+        """Address of the trials' storage."""
+        return study_storage(self.root)
+
+    def data(self, split: SplitName) -> Split:
+        """A split's rows. Each use of the holdout spends some of it."""
+        return load(split, self.folder / PREPARED)
+
+    def judged(self, holdout: Split, said: Predictions) -> Judged:
+        """The holdout with what a model said of it."""
+        shape, is_real = self.info.image_shape, said.are_probabilities
+        return Judged(holdout.images, holdout.labels, said.values, self.classes, shape, is_real)
+
+    @property
+    def model_name(self) -> str:
+        """Name of the registered model."""
+        return model_name(self.settings.prepare.name)
+
+    def key(self, parameters: Mapping[str, object]) -> str:
+        """The key of a search of the development set with these parameters."""
+        return search_key(self.info.development_digest, parameters, self.settings.seed)
+
+    def plan(self, development: Split) -> Plan:
+        """The parts that the settings say."""
+        folds, seed = self.settings.tune.folds, self.settings.seed
+        labels, origins = development.labels, development.origins
+        return Plan.stratified(labels, folds=folds, seed=seed, origins=origins)
+
+    def shelf(self, key: str) -> PathShelf:
+        """Where a search keeps its paths."""
+        return PathShelf((self.root / "mlruns").resolve() / "paths" / key)
+
+    def held(self, key: str) -> AbstractContextManager[None]:
+        """Hold a search: no other process is at it meanwhile."""
+        return search_lock(self.storage, key)
+
+    @contextmanager
+    def book(self, key: str, space: Space) -> Iterator[TrialBook]:
+        """Hold a search, and open its completed trials; with FOLDWISE_FRESH, begin it anew."""
+        with self.held(key):
+            yield open_book(self.storage, key, space, fresh=is_fresh(), home=self.root / "mlruns")
+
+    def close(self, key: str, attempt: int, space: Space) -> None:
+        """Close a search whose version is registered."""
+        close_attempt(self.storage, key, attempt, space, home=self.root / "mlruns")
+
+    def lineage(self, key: str, attempt: int, space: Space) -> Lineage:
+        """What a search's run comes from."""
+        return lineage(self.settings, self.info, space=space, search_key=key, attempt=attempt)
+
+    @contextmanager
+    def recorder(self, described: Lineage) -> Iterator[Recorder]:
+        """Record a run, and let MLflow's page of its experiment show it when it has ended."""
+        with Recorder.open(self.store, described) as recorder:
+            yield recorder
+        refresh_page(self.store, described.experiment)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPlace:
+    """Which search a result came from, and MLflow's run of it: what `evaluate` goes on with."""
+
+    run_id: str
+    search_key: str
+    attempt: int
+
+    def save(self) -> None:
+        """Write models/run.json."""
+        save(MODELS, {RUN.name: encode(self, indent=1).encode()})
+
+    @classmethod
+    def read(cls) -> Self:
+        """Read models/run.json.
+
+        Raises
+        ------
+        SearchError
+            If it is missing or not whole.
+        """
+        try:
+            return decode(cls, RUN.read_bytes(), tolerant=True)
+        except (OSError, DocumentError) as error:
+            raise SearchError(
+                f"{RUN} must name the search that was tuned, reading gave {error}: "
+                "run `dvc repro tune` or `dvc pull`"
+            ) from error
+
+
+def save(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files into a folder, each whole or not at all; none if one's place isn't ours."""
+    for name in files:
+        check_output(folder / name)
+    for name, content in files.items():
+        write_bytes(folder / name, content)
+
+
+def save_all(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write all the files of a folder; what an earlier run left there besides goes."""
+    check_output(folder)
+    save(folder, files)
+    for path in folder.iterdir():
+        if (path.is_file() or path.is_symlink()) and path.name not in files:
+            path.unlink()
+
+
+def save_result(folder: Path, story: object, predictions: Predictions) -> None:
+    """Keep a model's predictions on the holdout, to the bit, and what is to be told of them."""
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        allow_pickle=False,
+        values=predictions.values,
+        are_probabilities=np.array(predictions.are_probabilities),
+    )
+    told = encode(story, indent=1).encode()
+    save_all(folder, {"holdout.npz": buffer.getvalue(), "result.json": told})
+
+
+def read_result(kind: type[_T], folder: Path, remedy: str) -> tuple[_T, Predictions]:
+    """Read back what `save_result` kept.
+
+    Raises
+    ------
+    SearchError
+        If a file is missing or not whole.
+    """
+    try:
+        story = decode(kind, (folder / "result.json").read_bytes(), tolerant=True)
+        content = io.BytesIO((folder / "holdout.npz").read_bytes())
+        with np.load(content, allow_pickle=False) as stored:
+            real = bool(stored["are_probabilities"])
+            return story, Predictions(stored["values"], are_probabilities=real)
+    except (OSError, ValueError, KeyError, DocumentError, zipfile.BadZipFile) as error:
+        raise SearchError(
+            f"{folder} must hold a model's whole result, it doesn't ({error}): {remedy}"
+        ) from error
+
+
+def save_pictures(folder: Path, pictures: Sequence[Picture]) -> dict[str, bytes]:
+    """Write a folder of pictures, with the words for those who can't see them; gives the files."""
+    files = picture_files(pictures)
+    words = encode([[picture.name, picture.alt] for picture in pictures], indent=1)
+    save_all(folder, files | {PICTURES: words.encode()})
+    return {f"figures/{name}": content for name, content in files.items()}
+
+
+def kept_pictures(folder: Path) -> tuple[Picture, ...]:
+    """Read back what `save_pictures` wrote; nothing where it isn't whole."""
+    try:
+        words = decode(tuple[tuple[str, str], ...], (folder / PICTURES).read_bytes())
+        return tuple(
+            Picture(name, alt, (folder / f"{name}.png").read_bytes(), _svg(folder, name))
+            for name, alt in words
+        )
+    except (OSError, DocumentError):
+        return ()
+
+
+def _svg(folder: Path, name: str) -> bytes | None:
+    path = folder / f"{name}.svg"
+    return path.read_bytes() if path.exists() else None
 
 
 def study_storage(root: Path) -> str:
@@ -61,7 +269,8 @@ def threads() -> int:
     """
     told = os.environ.get("FOLDWISE_THREADS")
     if not told:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else _cores()
+        is_linux = hasattr(os, "sched_getaffinity")
+        return len(os.sched_getaffinity(0)) if is_linux else os.cpu_count() or 1
     if not told.isdecimal() or int(told) < 1:
         raise SettingsError(
             f"FOLDWISE_THREADS must be a positive whole number, got {told!r}: correct or unset it"
@@ -78,197 +287,13 @@ def dask_scheduler() -> str | None:
         If it is no address.
     """
     told = os.environ.get("FOLDWISE_DASK", "").strip()
-    if not told:
-        return None
-    if not _ADDRESS.fullmatch(told):
+    if told and not _ADDRESS.fullmatch(told):
         raise SettingsError(
             f"FOLDWISE_DASK must be like tcp://scheduler:8786, got {told!r}: correct or unset it"
         )
-    return told
+    return told or None
 
 
 def is_fresh() -> bool:
     """Whether ``FOLDWISE_FRESH=1`` asks to abandon an open search."""
     return os.environ.get("FOLDWISE_FRESH") == "1"
-
-
-def is_quiet() -> bool:
-    """Whether ``FOLDWISE_QUIET=1`` asks for no progress display."""
-    return os.environ.get("FOLDWISE_QUIET") == "1"
-
-
-def _cores() -> int:
-    return os.cpu_count() or 1
-
-
-TUNED = Path("models/tuned")
-RUN = Path("models/run.json")
-MODEL = Path("models/final")
-REPORTS = Path("reports")
-
-
-@dataclass(frozen=True, slots=True)
-class SearchPlace:
-    """Which search a result came from, and MLflow's run of it: what `evaluate` goes on with."""
-
-    run_id: str
-    search_key: str
-    attempt: int
-
-
-def save_place(place: SearchPlace) -> None:
-    """Write models/run.json."""
-    save(RUN.parent, {RUN.name: json.dumps(asdict(place), indent=1).encode()})
-
-
-def load_place() -> SearchPlace:
-    """Read models/run.json.
-
-    Raises
-    ------
-    SearchError
-        If it is missing or not whole.
-    """
-    try:
-        return SearchPlace(**json.loads(RUN.read_text()))
-    except (OSError, ValueError, TypeError) as error:
-        raise SearchError(
-            f"{RUN} must name the search that was tuned, reading gave {error}: "
-            "run `dvc repro tune` or `dvc pull`"
-        ) from error
-
-
-def save(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files into a folder, each whole or not at all; none if one's place isn't ours."""
-    for name in files:
-        check_output(folder / name)
-    for name, content in files.items():
-        write_bytes(folder / name, content)
-
-
-def save_all(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write all the files of a folder; what an earlier run left there besides goes."""
-    check_output(folder)
-    save(folder, files)
-    for path in folder.iterdir():
-        if (path.is_file() or path.is_symlink()) and path.name not in files:
-            path.unlink()
-
-
-def search_tables(result: SearchResult, outer: Estimates) -> dict[str, bytes]:
-    """The search's files in reports/, by name."""
-    return {
-        "tuning.json": json_text(tuning(result, outer)).encode(),
-        "trials.csv": trials_csv(result).encode(),
-        "curve.csv": curve_csv(result).encode(),
-    }
-
-
-def search_figures(result: SearchResult, outer: Estimates) -> dict[str, bytes]:
-    """The search's figures, by file name."""
-    return picture_files(search_pictures(result, outer))
-
-
-def tell_fold_figures(recorder: Recorder, fold: OuterFold, classes: Sequence[str]) -> None:
-    """Put an outer fold's figures beside its study's run."""
-    figures = picture_files(fold_pictures(fold, classes))
-    recorder.record_artifacts(fold.study, _among_figures(figures))
-
-
-def tell_files(
-    recorder: Recorder, tables: Mapping[str, bytes], figures: Mapping[str, bytes]
-) -> None:
-    """Put tables and figures beside the pipeline's run."""
-    recorder.record_artifacts(None, tables)
-    recorder.record_artifacts(None, _among_figures(figures))
-
-
-def tell_search_files(
-    recorder: Recorder,
-    result: SearchResult,
-    outer: Estimates,
-    *,
-    classes: Sequence[str],
-) -> None:
-    """Put all of a search's tables and figures beside runs that haven't got them."""
-    for fold in result.outer:
-        tell_fold_figures(recorder, fold, classes)
-    tell_files(recorder, search_tables(result, outer), search_figures(result, outer))
-
-
-def _among_figures(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    return {f"figures/{name}": content for name, content in files.items()}
-
-
-def search_space(settings: Settings) -> Space:
-    """How the settings say that C is drawn."""
-    tune = settings.tune
-    searched = Between(tune.c_low, tune.c_high, is_log=tune.search == "tpe")
-    return Space({"C": searched}, tune.search, tune.startup_trials, settings.seed, tune.metric)
-
-
-def fold_plan(settings: Settings, development: Split) -> Plan:
-    """The parts that the settings say."""
-    return Plan.stratified(
-        development.labels,
-        folds=settings.tune.folds,
-        seed=settings.seed,
-        origins=development.origins,
-    )
-
-
-@contextmanager
-def nested_search(
-    settings: Settings,
-    development: Split,
-    classes: int,
-    book: Book,
-    *,
-    shelf: PathShelf,
-    threads: int,
-    dask: str | None,
-) -> Iterator[NestedSearch]:
-    """The search that the settings describe, ready to run: here, or by a Dask cluster.
-
-    Raises
-    ------
-    SearchError
-        If the cluster doesn't answer.
-    """
-    tune = settings.tune
-    plan = fold_plan(settings, development)
-    options = SolverOptions(tune.multiclass, tune.tol, tune.max_iter, threads)
-    parts = [plan.rows(part) for part in plan.parts]
-    layout = Layout.build(development.images, development.labels, parts, classes=classes)
-    with _backend(layout, options, dask) as backend:
-        engine = BatchedEngine(
-            images=development.images,
-            labels=development.labels,
-            plan=plan,
-            backend=backend,
-            low=tune.c_low,
-            high=tune.c_high,
-            shelf=shelf,
-            threads=threads,
-        )
-        yield NestedSearch(
-            labels=development.labels,
-            plan=plan,
-            space=search_space(settings),
-            trials=tune.trials,
-            engine=engine,
-            book=book,
-        )
-
-
-def _backend(
-    layout: Layout, options: SolverOptions, dask: str | None
-) -> AbstractContextManager[Backend]:
-    if dask is None:
-        return nullcontext(LocalBackend(layout, options))
-    return connected(dask, layout, options)
-
-
-def path_shelf(root: Path, key: str) -> PathShelf:
-    """Where a search keeps its paths."""
-    return PathShelf((root / "mlruns").resolve() / "paths" / key)

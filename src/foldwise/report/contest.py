@@ -1,182 +1,169 @@
-"""The comparison's models side by side: summary, tables and pictures.
-
-The comparison in numbers: each classifier's scores, costs and predictions on the holdout.
-
-The comparison as tables: a JSON document a classifier, and CSV of all of them and of all pairs.
+"""The comparison: each classifier's holdout and costs, all of them side by side, every pair tested.
 
 Their times are as measured: they differ from run to run, the rest does not.
-
-The pictures of the comparison, drawn and described.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foldwise.compare.archive import EntryResult
+from foldwise.data.dataset import DataInfo
 from foldwise.report.album import confusion_and_roc
 from foldwise.report.figures.contest import ModelCost, accuracy_against_time
 from foldwise.report.figures.style import drawn
-from foldwise.report.findings import ROC_POINTS
+from foldwise.report.findings import HoldoutSummary, Judged, summarise_holdout
 from foldwise.report.picture import Picture
+from foldwise.report.tables import evaluation
 from foldwise.report.wording import Json, csv_of, rounded, significant, values_text
-from foldwise.settings import Entry
-from foldwise.stats.intervals import Interval, bootstrap_intervals
+from foldwise.search.trials import SearchResult, Trial
+from foldwise.settings import Entry, Settings
 from foldwise.stats.paired import Pair, compare_pairs
-from foldwise.stats.scores import (
-    METRICS,
-    ClassScores,
-    Rates,
-    Scores,
-    calibration_error,
-    confusion,
-    per_class,
-    predicted_codes,
-    roc_curve_points,
-)
+from foldwise.stats.scores import METRICS, Scores, predicted_codes
+
+RESULTS = Path("models/comparison")
+"""A folder an entry."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ModelSummary:
-    """One classifier of the comparison.
+@dataclass(frozen=True, slots=True)
+class EntryResult:
+    """What became of an entry, beside its predictions on the holdout.
 
     Attributes
     ----------
-    entry, result
-        What it is and what became of it.
-    scores, intervals
-        On the holdout; a log-loss only where probabilities are real: NaN, and no interval.
-    calibration_error : float or None
-        None where there are no probabilities.
-    confusion, by_class, curves
-        As in the main job's report.
-    right : bool array (rows,)
-        Which holdout rows it predicted right.
+    digest, development_digest, holdout_digest : str
+        Of the entry, and of the data it was fitted and measured on.
+    trials : tuple of Trial
+    best : Trial
+        Of the final study: its values were fitted on all development rows.
+    outer : tuple of Scores
+        One an outer fold, if there are any.
+    seconds : mapping
+        ``fit_seconds`` and ``predict_seconds`` of that model, by the clock.
+    threads : int
+        How many it took them with.
     """
+
+    digest: str
+    development_digest: str
+    holdout_digest: str
+    trials: tuple[Trial, ...]
+    best: Trial
+    outer: tuple[Scores, ...]
+    seconds: Mapping[str, float]
+    threads: int
+
+    @classmethod
+    def of(cls, entry: Entry, data: DataInfo, result: SearchResult, **costs: Any) -> Self:
+        """What a search of the entry came to."""
+        outer = tuple(fold.scores for fold in result.outer)
+        digests = (entry.digest, data.development_digest, data.holdout_digest)
+        return cls(*digests, result.trials, result.final.best, outer, **costs)
+
+    def is_of(self, entry: Entry, data: DataInfo) -> bool:
+        """Whether it is the result of this entry on these data."""
+        mine = (self.digest, self.development_digest, self.holdout_digest)
+        return mine == (entry.digest, data.development_digest, data.holdout_digest)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contestant:
+    """One classifier: what it is, what became of it, and which holdout rows it predicted right."""
 
     entry: Entry
     result: EntryResult
-    scores: Scores
-    intervals: Mapping[str, Interval]
-    calibration_error: float | None
-    confusion: NDArray[np.int64]
-    by_class: tuple[ClassScores, ...]
-    curves: tuple[Rates, ...]
+    holdout: HoldoutSummary
     right: NDArray[np.bool_]
 
 
-def summarise_model(
-    entry: Entry,
-    result: EntryResult,
-    labels: NDArray[np.int64],
-    *,
-    draws: int,
-    confidence: float,
-    seed: int,
-) -> ModelSummary:
+def contestant(entry: Entry, result: EntryResult, judged: Judged, settings: Settings) -> Contestant:
     """Score an entry's predictions on the holdout; the bootstrap takes nearly all of the time."""
-    values, real = result.predictions.values, result.predictions.are_probabilities
-    intervals = bootstrap_intervals(values, labels, draws=draws, confidence=confidence, seed=seed)
-    return ModelSummary(
-        entry=entry,
-        result=result,
-        scores=result.predictions.scores(labels),
-        intervals={m: intervals[m] for m in METRICS if real or m != "log_loss"},
-        calibration_error=calibration_error(values, labels) if real else None,
-        confusion=confusion(values, labels),
-        by_class=per_class(values, labels),
-        curves=roc_curve_points(values, labels, ROC_POINTS),
-        right=predicted_codes(values) == labels,
+    told = settings.evaluate
+    holdout = summarise_holdout(
+        judged, draws=told.bootstrap, confidence=told.confidence, seed=settings.seed
+    )
+    return Contestant(
+        entry, result, holdout, predicted_codes(judged.probabilities) == judged.labels
     )
 
 
-def summarise_pairs(models: Sequence[ModelSummary]) -> tuple[Pair, ...]:
+def summarise_pairs(models: Sequence[Contestant]) -> tuple[Pair, ...]:
     """McNemar's test of all pairs, corrected for their number."""
     return compare_pairs({model.entry.name: model.right for model in models})
 
 
-def model_report(model: ModelSummary) -> dict[str, Json]:
+def model_report(model: Contestant) -> dict[str, Json]:
     """Tell one classifier's result; numbers to be compared stand at the top."""
-    result, best = model.result, model.result.best_trial
-    scores: dict[str, Json] = {}
-    for metric, interval in model.intervals.items():
-        scores[metric] = rounded(model.scores[metric])
-        scores[f"{metric}_low"] = rounded(interval.low)
-        scores[f"{metric}_high"] = rounded(interval.high)
-    if model.calibration_error is not None:
-        scores["calibration_error"] = rounded(model.calibration_error)
+    result, best = model.result, model.result.best
+    outer = {f"outer_{name}": [fold[name] for fold in result.outer] for name in METRICS}
     return {
         "title": model.entry.title,
-        **scores,
+        **evaluation(model.holdout),
+        **{name: rounded(float(np.mean(each))) for name, each in outer.items() if each},
         f"inner_{model.entry.metric}": rounded(best.mean(model.entry.metric)),
         "inner_accuracy": rounded(best.mean("accuracy")),
         "best": {name: significant(value) for name, value in best.values.items()},
         "trials": len(result.trials),
         "tuning_rows": model.entry.rows,
-        "fit_seconds": round(result.fit_seconds, 1),
-        "predict_seconds": round(result.predict_seconds, 1),
+        **result.seconds,
         "threads": result.threads,
     }
 
 
-def models_csv(models: Sequence[ModelSummary]) -> str:
+def models_csv(models: Sequence[Contestant]) -> str:
     """List the classifiers with their holdout scores and times."""
-    return csv_of(map(_row, models))
+    names = (*METRICS, "accuracy_low", "accuracy_high", "calibration_error")
+    rows = []
+    for model in models:
+        told, best = evaluation(model.holdout), values_text(model.result.best.values)
+        scores = {name: told.get(name) for name in names}
+        known = {"model": model.entry.name, "title": model.entry.title, "best": best}
+        rows.append({**known, **scores, **model.result.seconds})
+    return csv_of(rows)
 
 
 def pairs_csv(pairs: Sequence[Pair]) -> str:
     """List McNemar's tests: the rows that one of two got right alone, and the p-values."""
-    return csv_of(
-        (
-            {
-                "first": pair.first,
-                "second": pair.second,
-                "first_only": pair.test.gained,
-                "second_only": pair.test.lost,
-                "p_value": f"{pair.test.p:.3g}",
-                "p_value_holm": f"{pair.adjusted:.3g}",
-            }
-            for pair in pairs
-        ),
-        ("first", "second", "first_only", "second_only", "p_value", "p_value_holm"),
+    rows = (
+        (*(p.first, p.second, p.test.gained, p.test.lost), f"{p.test.p:.3g}", f"{p.adjusted:.3g}")
+        for p in pairs
+    )
+    names = ("first", "second", "first_only", "second_only", "p_value", "p_value_holm")
+    return csv_of((dict(zip(names, row, strict=True)) for row in rows), names)
+
+
+def model_card(model: Contestant, data: DataInfo) -> str:
+    """Word one classifier for the registry: a first line of plain text, then its scores."""
+    entry, result = model.entry, model.result
+    told = evaluation(model.holdout)
+    lines = "\n".join(f"- {name}: {value}" for name, value in told.items())
+    estimate = f"{len(result.outer)} outer folds" if result.outer else "no outer estimate"
+    return (
+        f"{data.name}: {entry.title}, accuracy {told['accuracy']:.4f} on"
+        f" {data.holdout_rows:,} held-out images; {values_text(result.best.values)}\n\n"
+        f"## Procedure\n\n{entry.estimator}, pixels {entry.pixels}, {len(result.trials)} trials by"
+        f" inner {entry.metric}, {estimate}, fitted on {data.development_rows:,} images.\n\n"
+        f"## Holdout\n\n{lines}\n"
     )
 
 
-def _row(model: ModelSummary) -> dict[str, object]:
-    return {
-        "model": model.entry.name,
-        "title": model.entry.title,
-        "best": values_text(model.result.best_trial.values),
-        **{metric: model.scores[metric] for metric in METRICS},
-        "accuracy_low": model.intervals["accuracy"].low,
-        "accuracy_high": model.intervals["accuracy"].high,
-        "calibration_error": model.calibration_error,
-        "fit_seconds": round(model.result.fit_seconds, 1),
-        "predict_seconds": round(model.result.predict_seconds, 1),
-    }
-
-
-def model_pictures(model: ModelSummary, classes: Sequence[str]) -> tuple[Picture, ...]:
+def model_pictures(model: Contestant) -> tuple[Picture, ...]:
     """Draw one classifier's ``confusion`` matrix and ``roc`` curves on the holdout."""
-    areas = [each.roc_auc for each in model.by_class]
-    return confusion_and_roc(model.confusion, model.curves, areas, classes)
+    holdout = model.holdout
+    areas = [each.roc_auc for each in holdout.by_class]
+    return confusion_and_roc(holdout.confusion, holdout.curves, areas, holdout.classes)
 
 
-def contest_pictures(
-    models: Sequence[ModelSummary], *, rows: int, holdout: int
-) -> tuple[Picture, ...]:
+def contest_pictures(models: Sequence[Contestant], data: DataInfo) -> tuple[Picture, ...]:
     """Draw ``accuracy_time``: what each classifier's accuracy costs."""
-    costs = [
-        ModelCost(
-            title=model.entry.title,
-            accuracy=model.scores["accuracy"],
-            low=model.intervals["accuracy"].low,
-            high=model.intervals["accuracy"].high,
-            fit_seconds=model.result.fit_seconds,
-            predict_seconds=model.result.predict_seconds,
-        )
-        for model in models
-    ]
-    return (drawn("accuracy_time", accuracy_against_time(costs, rows=rows, holdout=holdout)),)
+    costs = []
+    for model in models:
+        span, seconds = model.holdout.intervals["accuracy"], model.result.seconds
+        times = (seconds["fit_seconds"], seconds["predict_seconds"])
+        accuracy = model.holdout.scores["accuracy"]
+        costs.append(ModelCost(model.entry.title, accuracy, span.low, span.high, *times))
+    figure = accuracy_against_time(costs, rows=data.development_rows, holdout=data.holdout_rows)
+    return (drawn("accuracy_time", figure),)

@@ -17,6 +17,7 @@ from foldwise.report.wording import (
     span,
     values_text,
 )
+from foldwise.search.jobs import Predictions
 from foldwise.search.summary import Estimates, best_trials, edges
 from foldwise.search.trials import SearchResult
 from foldwise.stats.intervals import Interval, bootstrap_intervals, class_f1_intervals
@@ -32,13 +33,12 @@ from foldwise.stats.scores import (
     predicted_codes,
     reliability,
     roc_curve_points,
-    score,
 )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """Images, their labels and predicted probabilities.
+    """Images, their labels and predicted probabilities, or decision scores in their place.
 
     Attributes
     ----------
@@ -56,6 +56,7 @@ class Judged:
     probabilities: NDArray[np.float64]
     classes: Sequence[str]
     shape: tuple[int, ...]
+    are_probabilities: bool = True
 
     def mistakes(self) -> NDArray[np.int64]:
         """Row numbers of the wrong predictions, the most confident first."""
@@ -100,7 +101,7 @@ class HoldoutSummary:
     classes : str, one a class
     scores : Scores
     intervals : mapping of metric to Interval
-        Bootstrap over the rows: the model is taken as given.
+        Bootstrap over the rows: the model is taken as given. Decision scores have no log-loss.
     calibration_error : float
     bins : reliability table
     confusion : int64 array (classes, classes), actual by predicted
@@ -117,28 +118,31 @@ class HoldoutSummary:
     by_class: tuple[ClassScores, ...]
     f1_intervals: tuple[Interval, ...]
     curves: tuple[Rates, ...]
+    are_probabilities: bool = True
 
 
 def summarise_holdout(
     judged: Judged, *, draws: int, confidence: float, seed: int
 ) -> HoldoutSummary:
     """Score the holdout's predictions; the bootstrap of ``draws`` takes nearly all of the time."""
-    probabilities, labels = judged.probabilities, judged.labels
+    probabilities, labels, real = judged.probabilities, judged.labels, judged.are_probabilities
+    intervals = bootstrap_intervals(
+        probabilities, labels, draws=draws, confidence=confidence, seed=seed
+    )
     return HoldoutSummary(
         rows=len(labels),
         classes=tuple(judged.classes),
-        scores=score(probabilities, labels),
-        intervals=bootstrap_intervals(
-            probabilities, labels, draws=draws, confidence=confidence, seed=seed
-        ),
-        calibration_error=calibration_error(probabilities, labels),
-        bins=reliability(probabilities, labels),
+        scores=Predictions(probabilities, real).scores(labels),
+        intervals={m: each for m, each in intervals.items() if real or m != "log_loss"},
+        calibration_error=calibration_error(probabilities, labels) if real else float("nan"),
+        bins=reliability(probabilities, labels) if real else (),
         confusion=confusion(probabilities, labels),
         by_class=per_class(probabilities, labels),
         f1_intervals=class_f1_intervals(
             probabilities, labels, draws=draws, confidence=confidence, seed=seed
         ),
         curves=roc_curve_points(probabilities, labels, ROC_POINTS),
+        are_probabilities=real,
     )
 
 

@@ -137,9 +137,10 @@ def with_intervals(scores: Scores, intervals: Mapping[str, Interval]) -> dict[st
 def evaluation(holdout: HoldoutSummary) -> dict[str, Json]:
     """Tell the holdout's scores as flat keys, each with its interval."""
     told = with_intervals(holdout.scores, holdout.intervals)
+    if holdout.are_probabilities:
+        told["calibration_error"] = holdout.calibration_error
     return {
         **{name: rounded(value) for name, value in told.items()},
-        "calibration_error": rounded(holdout.calibration_error),
         "confidence": holdout.intervals[METRICS[0]].confidence,
         "rows": holdout.rows,
     }

@@ -4,9 +4,7 @@ import pytest
 
 from foldwise.app.display import LINE_SECONDS, Display, Pace, span
 from foldwise.search.trials import FINAL, Progress
-from tests.factories import make_outer_fold, make_result, make_trial, outer
-
-STUDIES = (outer(0), FINAL)
+from tests.factories import make_outer_fold, make_result, make_trial
 
 
 class Clock:
@@ -58,36 +56,48 @@ def test_long_times_are_told_in_minutes() -> None:
 
 def test_a_log_gets_a_line_now_and_then(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     """At most one in fifteen seconds, with how much is done, the time left and the C so far."""
-    display = Display("tune", STUDIES, 4, "log_loss", quiet=False)
+    display = Display("tune")
     display.show(Progress(1, 10, "points of paths"))
     clock.now += LINE_SECONDS + 5
-    display.show(Progress(2, 10, "points of paths"))
+    display.show(Progress(3, 10, "points of paths"))
     display.show(Progress(0, 16))
-    display.show(make_trial(FINAL, 0, C=0.02))
+    display.show(make_trial(FINAL, 0, C=0.02), metric="log_loss", trials=4)
     clock.now += LINE_SECONDS + 1
     display.show(Progress(4, 16))
     assert capsys.readouterr().err.splitlines() == [
-        "tune: 2 of 10 points of paths, about 80 s left, then the fits",
+        "tune: 3 of 10 points of paths, about 70 s left",
         "tune: 4 of 16 fits, about 48 s left; final study: C = 0.0200",
     ]
 
 
 def test_every_study_s_end_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """With the C it chose, and the estimate if it has one."""
-    display = Display("tune", STUDIES, 4, "log_loss", quiet=False)
-    display.show(make_outer_fold())
+    display = Display("tune")
+    display.show(make_outer_fold(), metric="log_loss")
     display.show(make_result().final)
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith("tune: outer-0: C = ")
     assert second.startswith("tune: final: C = ")
 
 
-def test_quiet_is_quiet(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_estimated_from_the_first_word(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A resumed search begins with what is there already: how long that took is not known."""
+    display = Display("compare svm")
+    clock.now += LINE_SECONDS + 1
+    display.show(Progress(30, 40))
+    assert capsys.readouterr().err == "compare svm: 30 of 40 fits\n"
+
+
+def test_quiet_is_quiet(
+    clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No line, however long it takes."""
-    display = Display("tune", STUDIES, 4, "log_loss", quiet=True)
-    with display:
+    monkeypatch.setenv("FOLDWISE_QUIET", "1")
+    with Display.of("tune") as display:
         clock.now += 1000
         display.show(Progress(2, 10, "points of paths"))
         display.show(Progress(4, 16))
-        display.show(make_outer_fold())
+        display.show(make_outer_fold(), metric="log_loss")
     assert capsys.readouterr() == ("", "")

@@ -6,50 +6,46 @@ from dataclasses import replace
 
 import pytest
 
+from foldwise.data.dataset import DataInfo
 from foldwise.report.contest import (
-    ModelSummary,
     contest_pictures,
+    model_card,
     model_pictures,
     model_report,
     models_csv,
     pairs_csv,
-    summarise_model,
     summarise_pairs,
 )
 from foldwise.report.figures.contest import ModelCost, accuracy_against_time
 from foldwise.report.picture import Picture
 from foldwise.report.wording import json_text, values_text
-from tests.unit.compare.result_cases import LABELS, ROWS, make_result, make_searched_entry
+from tests.unit.app.result_cases import ROWS, make_contestant
 
-
-def _summary(*, are_probabilities: bool = True, mistakes: int = 6) -> ModelSummary:
-    result = make_result(are_probabilities=are_probabilities, mistakes=mistakes)
-    entry = make_searched_entry(title="Tree")
-    return summarise_model(entry, result, LABELS, draws=60, confidence=0.9, seed=1)
+DATA = DataInfo("blobs", (0, 1, 2), (4, 4), 60, "e" * 64, 60, "f" * 64)
 
 
 def test_what_is_no_probability_has_no_log_loss_and_no_calibration() -> None:
     """Neither as a figure nor as an interval; the other five metrics stand."""
-    report = model_report(_summary(are_probabilities=False))
+    report = model_report(make_contestant(are_probabilities=False))
     assert not [key for key in report if "log_loss" in key or "calibration" in key]
     assert report["accuracy"] == pytest.approx(1 - 6 / ROWS)
     assert report["roc_auc"] is not None
-    with_probabilities = model_report(_summary())
+    with_probabilities = model_report(make_contestant())
     assert {"log_loss", "log_loss_low", "calibration_error"} <= with_probabilities.keys()
 
 
 def test_scores_lie_in_their_intervals() -> None:
     """The summary's figures are those of the predictions."""
-    summary = _summary()
+    summary = make_contestant()
     assert summary.right.sum() == ROWS - 6
-    for metric, interval in summary.intervals.items():
-        assert interval.low <= summary.scores[metric] <= interval.high
+    for metric, interval in summary.holdout.intervals.items():
+        assert interval.low <= summary.holdout.scores[metric] <= interval.high
 
 
 @pytest.mark.parametrize("are_probabilities", [False, True])
 def test_a_report_is_json_and_tells_the_best_values(*, are_probabilities: bool) -> None:
     """No NaN, which JSON has not."""
-    report = model_report(_summary(are_probabilities=are_probabilities))
+    report = model_report(make_contestant(are_probabilities=are_probabilities))
     assert "NaN" not in json_text(report)
     assert report["best"] == {"C": 1.5, "kind": "a"}
     assert report["title"] == "Tree"
@@ -57,7 +53,7 @@ def test_a_report_is_json_and_tells_the_best_values(*, are_probabilities: bool) 
 
 def test_the_tables_list_every_model_and_every_pair() -> None:
     """Read back as CSV; an absent log-loss is an empty cell."""
-    models = [_summary(), _summary(are_probabilities=False, mistakes=20)]
+    models = [make_contestant(), make_contestant(are_probabilities=False, mistakes=20)]
     rows = list(csv.DictReader(io.StringIO(models_csv(models))))
     assert [float(row["accuracy"]) for row in rows] == pytest.approx([0.9, 1 - 20 / ROWS], abs=1e-6)
     assert [row["log_loss"] == "" for row in rows] == [False, True]
@@ -66,7 +62,7 @@ def test_the_tables_list_every_model_and_every_pair() -> None:
 
 def test_a_pair_counts_the_rows_that_one_got_right_alone() -> None:
     """The model with 20 mistakes is wrong on the 6 of the other one too: 14 rows differ."""
-    better, worse = _summary(), _summary(mistakes=20)
+    better, worse = make_contestant(), make_contestant(mistakes=20)
     worse = replace(worse, entry=replace(worse.entry, name="other"))
     [pair] = summarise_pairs([better, worse])
     assert (pair.first, pair.second) == ("tree", "other")
@@ -93,14 +89,22 @@ def test_every_model_stands_in_the_picture_at_its_time_and_accuracy() -> None:
 
 def test_pictures_come_out_the_same_every_time() -> None:
     """With words for those who can't see them."""
-    models = [_summary(), _summary(are_probabilities=False, mistakes=20)]
+    models = [make_contestant(), make_contestant(are_probabilities=False, mistakes=20)]
 
     def draw() -> tuple[Picture, ...]:
-        of_all = contest_pictures(models, rows=60, holdout=60)
-        return (*of_all, *model_pictures(models[1], ("0", "1", "2")))
+        of_all = contest_pictures(models, DATA)
+        return (*of_all, *model_pictures(models[1]))
 
     assert draw() == draw()
     assert all(picture.alt.endswith(".") for picture in draw())
+
+
+def test_the_card_begins_with_a_line_of_plain_text() -> None:
+    """The list of versions shows it raw; what follows tells procedure and scores."""
+    first, *rest = model_card(make_contestant(), DATA).splitlines()
+    assert first == "blobs: Tree, accuracy 0.9000 on 60 held-out images; C = 1.50, kind = a"
+    assert "## Holdout" in rest
+    assert any(line.startswith("- log_loss: ") for line in rest)
 
 
 def test_values_stand_in_one_line() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from foldwise.errors import SettingsError
 from foldwise.settings import Between, OneOf, load_entries
-from tests.unit.compare.entry_cases import make_entry, shipped_entries
+from tests.unit.app.entry_cases import make_entry, shipped_entries
 
 
 def _load(tmp_path: Path, text: str) -> None:

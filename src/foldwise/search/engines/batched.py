@@ -21,7 +21,6 @@ from threadpoolctl import threadpool_limits
 
 from foldwise.errors import OutputError
 from foldwise.files import write_bytes
-from foldwise.search.engines.pipeline import content_digest, to_pipeline
 from foldwise.search.jobs import Classes, Done, Job, LeftOut, Predictions, Task
 from foldwise.search.plan import Plan
 from foldwise.search.trials import Facts, Progress
@@ -47,6 +46,8 @@ class LinearClassifier:
 
     def estimator(self, classes: Classes) -> Any:
         """A stock scikit-learn pipeline that computes the same."""
+        from foldwise.search.engines.pipeline import to_pipeline  # scikit-learn: two seconds
+
         return to_pipeline(self.numbers, classes)
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
@@ -55,6 +56,8 @@ class LinearClassifier:
 
     def digest(self, classes: Classes) -> str:
         """SHA-256 (hexadecimal) of the function that it computes."""
+        from foldwise.search.engines.pipeline import content_digest
+
         return content_digest(self.numbers, classes)
 
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from foldwise.compare.estimators import build
-from foldwise.compare.sample import sampled
+from foldwise.app.entries import build, sampled
 from foldwise.data.dataset import Split
 from foldwise.search.engines.estimator import EstimatorEngine
 from foldwise.search.nested import Book, NestedSearch

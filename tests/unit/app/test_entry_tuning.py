@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from sklearn.pipeline import Pipeline
 
-from foldwise.compare.estimators import build
+from foldwise.app.entries import build
 from foldwise.search.engines.estimator import EstimatorEngine, FittedEstimator
 from foldwise.search.nested import Book
 from foldwise.search.trials import FinalModel, OuterFold, Progress, SearchResult, Trial, Values
 from foldwise.settings import Entry
-from tests.unit.compare.entry_cases import (
+from tests.unit.app.entry_cases import (
     FOLDS,
     SEED,
     entry_search,

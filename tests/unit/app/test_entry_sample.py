@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from foldwise.data.dataset import Split
 from foldwise.errors import DataError
 from foldwise.search.plan import RESERVE, Plan
-from tests.unit.compare.entry_cases import FOLDS, SEED, make_entry, make_parts, make_split
+from tests.unit.app.entry_cases import FOLDS, SEED, make_entry, make_parts, make_split
 
 SPLIT = make_split()
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from foldwise.compare.estimators import build, check_buildable
+from foldwise.app.entries import build, check_buildable, servable
 from foldwise.errors import SettingsError
 from foldwise.search.engines.estimator import FittedEstimator
 from foldwise.settings import Between
-from tests.unit.compare.entry_cases import make_entry, make_split, shipped_entries
+from tests.unit.app.entry_cases import make_entry, make_split, shipped_entries
 from tests.unit.solver.solver_cases import two_digits
 
 ANY = {"C": Between(0.1, 1.0, is_log=True)}
@@ -65,6 +65,22 @@ def test_the_seed_is_given_to_estimators_that_draw() -> None:
     build(make_entry("sklearn.neighbors.KNeighborsClassifier"), {}, seed=5)
 
 
+@pytest.mark.parametrize("name", ["knn", "decision_tree", "logistic_regression"])
+def test_what_is_served_says_the_same_without_a_type_of_ours(name: str) -> None:
+    """To the bit, whatever the pixels are made to be."""
+    split, entry = make_split(), shipped_entries()[name]
+    fitted = build(entry, {}, seed=1).fit(split.images.astype(np.float32), split.labels)
+    served = servable(fitted)
+    assert {type(step).__module__.partition(".")[0] for _, step in served.steps} <= {
+        "sklearn",
+        "builtins",  # a step passed through
+    }
+    np.testing.assert_array_equal(
+        FittedEstimator(served).predict(split.images).values,
+        FittedEstimator(fitted).predict(split.images).values,
+    )
+
+
 @pytest.mark.parametrize(
     ("estimator", "said"),
     [
@@ -90,7 +106,21 @@ def test_a_study_of_decision_scores_cannot_select_by_log_loss() -> None:
     check_buildable(make_entry(metric="log_loss"))
 
 
+def test_a_model_without_probabilities_is_refused_as_a_version() -> None:
+    """In one line, before any work: the gate judges by log-loss and calibration."""
+    with pytest.raises(SettingsError, match=r"tree\.register must not be true, because SVC"):
+        check_buildable(make_entry("sklearn.svm.SVC", space=ANY, register=True))
+    check_buildable(make_entry(register=True))
+
+
+def test_a_flag_changes_no_trial() -> None:
+    """They are the entry's own, whether it is registered and has outer folds or not."""
+    plain = make_entry()
+    assert make_entry(register=True, outer=True).digest == plain.digest
+    assert make_entry(trials=9).digest != plain.digest
+
+
 def test_a_classifier_without_scores_is_refused() -> None:
     """Nothing ranks its rows."""
     with pytest.raises(SettingsError, match="neither"):
-        check_buildable(make_entry("tests.unit.compare.silent.Silent", space=ANY))
+        check_buildable(make_entry("tests.unit.app.silent.Silent", space=ANY))

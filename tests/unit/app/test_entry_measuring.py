@@ -8,14 +8,16 @@ import pytest
 
 from foldwise.app import compare
 from foldwise.app.display import Display
-from foldwise.compare.archive import archive, restore
-from foldwise.compare.estimators import build
+from foldwise.app.entries import build
+from foldwise.app.workspace import read_result, save_result
 from foldwise.errors import SearchError
+from foldwise.files import encode
+from foldwise.report.contest import EntryResult
 from foldwise.search.engines.estimator import FittedEstimator
 from foldwise.search.jobs import Predictions
 from foldwise.search.trials import Event, Progress
-from tests.unit.compare.entry_cases import entry_search, make_entry, make_split, shipped_entries
-from tests.unit.compare.result_cases import make_result
+from tests.unit.app.entry_cases import entry_search, make_entry, make_split, shipped_entries
+from tests.unit.app.result_cases import make_judged, make_result
 from tests.unit.search.search_cases import Memory, finished
 
 
@@ -23,10 +25,10 @@ class Shown(Display):
     """Keeps what it is to show."""
 
     def __init__(self) -> None:
-        super().__init__("compare", (), 1, "accuracy", quiet=True)
+        super().__init__("compare")
         self.events: list[Event] = []
 
-    def show(self, event: Event) -> None:
+    def show(self, event: Event, **_how: object) -> None:
         self.events.append(event)
 
 
@@ -63,27 +65,26 @@ def test_a_result_comes_back_from_disk_as_it_was(
 ) -> None:
     """To the last bit, NaN included."""
     result = make_result(are_probabilities=are_probabilities)
-    for name, content in archive(result).items():
-        (tmp_path / name).write_bytes(content)
-    found = restore(tmp_path)
-    assert archive(found) == archive(result)
-    assert found.best_trial.values == {"C": 1.5, "kind": "a"}
-    np.testing.assert_array_equal(found.predictions.values, result.predictions.values)
+    said = Predictions(make_judged().probabilities, are_probabilities)
+    save_result(tmp_path, result, said)
+    found, predictions = read_result(EntryResult, tmp_path, "")
+    assert encode(found) == encode(result)  # NaN equals nothing
+    np.testing.assert_array_equal(predictions.values, said.values)
+    assert predictions.are_probabilities is are_probabilities
 
 
 @pytest.mark.parametrize("name", ["result.json", "holdout.npz"])
 @pytest.mark.parametrize("damage", ["missing", "cut"])
 def test_a_damaged_result_is_refused_in_one_line(tmp_path: Path, name: str, damage: str) -> None:
     """With the command that makes it anew."""
-    for each, content in archive(make_result()).items():
-        (tmp_path / each).write_bytes(content)
+    save_result(tmp_path, make_result(), Predictions(make_judged().probabilities))
     whole = (tmp_path / name).read_bytes()
     if damage == "cut":
         (tmp_path / name).write_bytes(whole[: len(whole) // 2])
     else:
         (tmp_path / name).unlink()
-    with pytest.raises(SearchError, match=r"dvc repro comparison/dvc\.yaml"):
-        restore(tmp_path)
+    with pytest.raises(SearchError, match=r"run `dvc repro`"):
+        read_result(EntryResult, tmp_path, "run `dvc repro`")
 
 
 def test_one_seed_predicts_the_same_every_time() -> None:

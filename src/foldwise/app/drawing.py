@@ -1,0 +1,240 @@
+"""What is shown of kept results, when they are made or anew: tables, pictures and the page."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+from foldwise.app.exits import say
+from foldwise.app.workspace import (
+    EVALUATED,
+    REPORTS,
+    TUNED,
+    Workspace,
+    read_result,
+    save,
+    save_pictures,
+)
+from foldwise.data.dataset import Split
+from foldwise.errors import SearchError
+from foldwise.report import page
+from foldwise.report.album import data_pictures, fold_pictures, holdout_pictures, search_pictures
+from foldwise.report.findings import Findings, HoldoutSummary, Judged, origin, summarise_holdout
+from foldwise.report.picture import Picture, picture_files
+from foldwise.report.reference import Reference, read_reference
+from foldwise.report.tables import (
+    calibration_csv,
+    confusion_csv,
+    curve_csv,
+    evaluation,
+    mistakes_csv,
+    per_class_csv,
+    predictions_csv,
+    roc_csv,
+    trials_csv,
+    tuning,
+    with_intervals,
+)
+from foldwise.report.wording import DIGITS, json_text
+from foldwise.runs.recorder import Recorder
+from foldwise.search.archive import restore
+from foldwise.search.engines.batched import LinearClassifier
+from foldwise.search.jobs import Model, Predictions
+from foldwise.search.summary import Estimates, outer_estimates
+from foldwise.search.trials import OuterFold, SearchResult
+from foldwise.store.address import project_root
+
+OF_SEARCH, OF_MODEL = REPORTS / "figures" / "tune", REPORTS / "figures" / "evaluate"
+_REMEDY = "run `dvc repro` or `dvc pull`"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What `evaluate` keeps beside the predictions: which model and holdout, and where from.
+
+    ``run_id`` and ``tags`` are the pipeline run's; ``data_change`` is as in `Findings`.
+    """
+
+    model_digest: str
+    holdout_digest: str
+    run_id: str
+    tags: Mapping[str, str]
+    data_change: str = ""
+
+    @classmethod
+    def of(cls, work: Workspace, model: Model, run_id: str, tags: Mapping[str, str]) -> Self:
+        """Before anything is said of the model."""
+        digest = model.digest(work.info.classes)
+        return cls(digest, work.info.holdout_digest, run_id, tags)
+
+
+@dataclass(frozen=True, eq=False)
+class Tuned:
+    """A search's result in its workspace, and all that is shown of it; the holdout stays closed."""
+
+    work: Workspace
+    result: SearchResult
+
+    @classmethod
+    def read(cls, work: Workspace) -> Self:
+        """Read all that is wanted later, so that what is broken costs no look at the holdout."""
+        tuned = cls(work, restore(TUNED))
+        _ = tuned.development, tuned.reference
+        return tuned
+
+    @cached_property
+    def development(self) -> Split:
+        """The development set."""
+        return self.work.data("development")
+
+    @cached_property
+    def reference(self) -> Reference | None:
+        """Published numbers of these data, if there are."""
+        return read_reference(self.work.info.name, len(self.work.info.classes))
+
+    @cached_property
+    def outer(self) -> Estimates:
+        """The outer estimates with their intervals."""
+        return outer_estimates(self.result, confidence=self.work.settings.evaluate.confidence)
+
+    @cached_property
+    def model(self) -> LinearClassifier:
+        """The final model, of the archive's only kind."""
+        assert isinstance(self.result.final.model, LinearClassifier)  # noqa: S101
+        return self.result.final.model
+
+    def tables(self) -> dict[str, bytes]:
+        """The search's files in reports/, by name."""
+        tables = {
+            "tuning.json": json_text(tuning(self.result, self.outer)),
+            "trials.csv": trials_csv(self.result),
+            "curve.csv": curve_csv(self.result),
+        }
+        return {name: table.encode() for name, table in tables.items()}
+
+    def pictures(self) -> tuple[Picture, ...]:
+        """The search's pictures, drawn."""
+        return search_pictures(self.result, self.outer)
+
+    def judged(self, predictions: Predictions | None = None) -> Judged:
+        """Open the holdout, for the final model to predict it unless it is known what it said."""
+        holdout = self.work.data("holdout")
+        return self.work.judged(holdout, predictions or self.model.predict(holdout.images))
+
+    def findings(self, judged: Judged, verdict: Verdict) -> Findings:
+        """All that card and page are made of; the bootstrap takes nearly all of the time."""
+        evaluate, seed = self.work.settings.evaluate, self.work.settings.seed
+        commit = verdict.tags.get("git.commit", "")
+        commands = (f"git checkout {commit}", "make repro") if commit else ("make repro",)
+        return Findings(
+            data=self.work.info,
+            search=self.result,
+            outer=self.outer,
+            holdout=summarise_holdout(
+                judged, draws=evaluate.bootstrap, confidence=evaluate.confidence, seed=seed
+            ),
+            origin=origin(verdict.tags, run_id=verdict.run_id, model_digest=verdict.model_digest),
+            commands=commands,
+            multiclass=self.work.settings.tune.multiclass,
+            data_change=verdict.data_change,
+            reference=self.reference,
+        )
+
+    def model_pictures(self, findings: Findings, judged: Judged) -> tuple[Picture, ...]:
+        """The pictures of the data, and of the final model on the holdout, drawn."""
+        images, labels = self.development.images, self.development.labels
+        return (
+            *data_pictures(images, labels, judged.classes, judged.shape),
+            *holdout_pictures(findings.holdout, judged, self.model.numbers),
+        )
+
+
+def holdout_tables(findings: Findings, judged: Judged) -> dict[str, bytes]:
+    """The holdout's files in reports/, by name."""
+    holdout = findings.holdout
+    tables = {
+        "evaluation.json": json_text(evaluation(holdout)),
+        "predictions.csv": predictions_csv(judged),
+        "confusion.csv": confusion_csv(holdout),
+        "mistakes.csv": mistakes_csv(holdout),
+        "per_class.csv": per_class_csv(holdout),
+        "roc.csv": roc_csv(holdout),
+        "calibration.csv": calibration_csv(holdout),
+    }
+    return {name: table.encode() for name, table in tables.items()}
+
+
+def the_page(findings: Findings, pictures: Sequence[Picture]) -> dict[str, bytes]:
+    """The page to read."""
+    return {"report.html": page.render(findings, tuple(pictures)).encode()}
+
+
+def holdout_metrics(holdout: HoldoutSummary) -> dict[str, float]:
+    """The holdout's figures as MLflow metrics, as far as there are any."""
+    told = with_intervals(holdout.scores, holdout.intervals)
+    if holdout.are_probabilities:
+        told["calibration_error"] = holdout.calibration_error
+    return {f"holdout_{name}": round(value, DIGITS) for name, value in told.items()}
+
+
+def tell_fold(work: Workspace, recorder: Recorder, fold: OuterFold) -> None:
+    """Put an outer fold's pictures beside its study's run."""
+    files = picture_files(fold_pictures(fold, work.classes))
+    recorder.record_artifacts(fold.study, {f"figures/{name}": file for name, file in files.items()})
+
+
+def draw() -> None:
+    """Draw all pictures and the page anew from kept results; no model is scored again.
+
+    DVC takes the new files for the stages' own, unless a stage has other changes to be run for.
+
+    Raises
+    ------
+    SearchError
+        What is kept is of another model or holdout than those that are there.
+    """
+    os.chdir(project_root())
+    tuned = Tuned.read(Workspace())
+    verdict, predictions = read_result(Verdict, EVALUATED, _REMEDY)
+    made_of = (verdict.model_digest, verdict.holdout_digest)
+    digest = tuned.model.digest(tuned.work.info.classes)
+    if made_of != (digest, tuned.work.info.holdout_digest):
+        raise SearchError(
+            f"{EVALUATED} must be of the model in {TUNED} and of this holdout, it isn't: {_REMEDY}"
+        )
+    judged = tuned.judged(predictions)
+    findings = tuned.findings(judged, verdict)
+    pictures = tuned.pictures()
+    save_pictures(OF_SEARCH, pictures)
+    of_model = tuned.model_pictures(findings, judged)
+    save_pictures(OF_MODEL, of_model)
+    save(REPORTS, the_page(findings, (*pictures, *of_model)))
+    say(f"drawn: {REPORTS}/report.html, {OF_SEARCH} and {OF_MODEL}", *_committed())
+
+
+def _committed() -> tuple[str, ...]:
+    """Enter the new files into dvc.lock, where nothing else would make the stages run."""
+    told = _dvc("status", "--json", "tune", "evaluate")
+    if told is None:
+        return ("dvc.lock doesn't have them: DVC gave no answer",)
+    changes = [change for stage in json.loads(told).values() for change in stage]
+    others = [each for each in changes if not _is_drawn(each)]
+    if others or _dvc("commit", "--quiet", "--force", "tune", "evaluate") is None:
+        return ("dvc.lock doesn't have them: `dvc status` tells what else has changed",)
+    return ()
+
+
+def _is_drawn(change: object) -> bool:
+    drawn = {OF_SEARCH.as_posix(), OF_MODEL.as_posix(), f"{REPORTS}/report.html"}
+    outs = change.get("changed outs") if isinstance(change, dict) and len(change) == 1 else None
+    return isinstance(outs, dict) and set(outs) <= drawn
+
+
+def _dvc(*arguments: str) -> str | None:
+    command = [sys.executable, "-m", "dvc", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout if done.returncode == 0 else None

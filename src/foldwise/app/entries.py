@@ -1,0 +1,146 @@
+"""From an entry of the comparison to what is searched: its rows, and classifiers made of values."""
+
+from dataclasses import replace
+from importlib import import_module
+from inspect import isclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import is_classifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import MaxAbsScaler, StandardScaler
+
+from foldwise.data.dataset import Split
+from foldwise.data.labels import stratified_rows
+from foldwise.errors import DataError, SettingsError
+from foldwise.search.plan import RESERVE, Plan
+from foldwise.search.trials import Part, Values
+from foldwise.settings import ENTRIES, Entry
+
+
+class UnitScaler(MaxAbsScaler):  # type: ignore[misc]  # scikit-learn has no types
+    """Divides by the largest pixel of the training rows: 255 for MNIST, 16 for the 8x8 digits.
+
+    Distances between images keep their proportions; scaled pixel by pixel, a pixel that is
+    hardly ever lit would count as much as one in the middle.
+    """
+
+    def fit(self, pixels: NDArray[np.float32], _labels: object = None) -> Self:
+        """Find the largest pixel."""
+        super().fit(pixels)
+        self.scale_ = np.full(pixels.shape[1], max(pixels.max(), 1), dtype=np.float32)
+        return self
+
+    def stock(self) -> MaxAbsScaler:
+        """scikit-learn's own scaler, which computes the same."""
+        scaler = MaxAbsScaler()
+        vars(scaler).update(vars(self))
+        return scaler
+
+
+def build(entry: Entry, values: Values, *, seed: int) -> Pipeline:
+    """The entry's pipeline for pixels 0-255: what it is given, then the estimator.
+
+    ``seed`` is the estimator's ``random_state``, if it has one and the entry says nothing else.
+    """
+    kind = _class(entry)
+    random = {"random_state": seed} if "random_state" in kind().get_params() else {}
+    scaler = {"standard": StandardScaler(), "unit": UnitScaler(), "raw": "passthrough"}
+    return make_pipeline(scaler[entry.pixels], kind(**{**random, **entry.fixed, **values}))
+
+
+def servable(fitted: Pipeline) -> Pipeline:
+    """The same pipeline, of scikit-learn's own steps alone: serving it needs none of ours."""
+    return Pipeline(
+        [
+            (name, step.stock() if isinstance(step, UnitScaler) else step)
+            for name, step in fitted.steps
+        ]
+    )
+
+
+def check_buildable(entry: Entry) -> None:
+    """Refuse an entry whose estimator isn't there, isn't a classifier, or lacks what is asked.
+
+    Raises
+    ------
+    SettingsError
+    """
+    key, kind = f"models.{entry.name}", _class(entry)
+    known = kind().get_params()
+    for name in (*entry.fixed, *entry.space):
+        if name not in known:
+            raise SettingsError(
+                f"{key} must name parameters of {kind.__name__} ({', '.join(sorted(known))}),"
+                f" got {name}: edit {ENTRIES}"
+            )
+    pipeline = build(entry, {}, seed=0)
+    if hasattr(pipeline, "predict_proba"):
+        return
+    if not hasattr(pipeline, "decision_function"):
+        raise SettingsError(
+            f"{key}.estimator must give probabilities or decision scores, got"
+            f" {entry.estimator}, which gives neither: choose another in {ENTRIES}"
+        )
+    for name, is_asked in {
+        "metric": entry.metric == "log_loss",
+        "register": entry.register,
+    }.items():
+        if is_asked:
+            got = "log_loss" if name == "metric" else "true"
+            raise SettingsError(
+                f"{key}.{name} must not be {got}, because {kind.__name__} gives no probabilities,"
+                f" got {got}: edit {ENTRIES}"
+            )
+
+
+def _class(entry: Entry) -> Any:
+    module, _, name = entry.estimator.rpartition(".")
+    try:
+        kind = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise SettingsError(
+            f"models.{entry.name}.estimator must be an installed class, got"
+            f" {entry.estimator} ({error}): correct it in {ENTRIES}, or install it"
+        ) from error
+    if not isclass(kind) or not hasattr(kind, "get_params") or not _is_ready_classifier(kind):
+        raise SettingsError(
+            f"models.{entry.name}.estimator must be a classifier with scikit-learn's interface"
+            f" that needs no other estimator, got {entry.estimator}: correct it in {ENTRIES}"
+        )
+    return kind
+
+
+def _is_ready_classifier(kind: Any) -> bool:
+    try:
+        return bool(is_classifier(kind()))
+    except TypeError:  # it can't be made without arguments
+        return False
+
+
+def sampled(plan: Plan, development: Split, entry: Entry, *, seed: int) -> Plan:
+    """The plan with all rows in reserve but the entry's: as many from each part, stratified.
+
+    Shifted copies are in reserve, too: only the final model sees them.
+
+    Raises
+    ------
+    DataError
+        If so few rows are asked for that a part would lack a class.
+    """
+    originals = int(plan.is_scored.sum())
+    wanted = originals if entry.rows is None else min(entry.rows, originals)
+    part_of = np.full_like(plan.part_of, RESERVE)
+    for part in range(plan.folds):
+        pool = plan.scored_rows(Part(0, part))
+        quota = min(len(pool), wanted // plan.folds + (part < wanted % plan.folds))
+        try:
+            drawn = stratified_rows(development.labels[pool], limit=quota, seed=seed)
+        except DataError as error:
+            raise DataError(
+                f"models.{entry.name}.rows must leave rows of every class in every part,"
+                f" got {entry.rows}: raise it in {ENTRIES}"
+            ) from error
+        part_of[0, pool[drawn]] = part
+    return replace(plan, part_of=part_of, has_outer=entry.outer)

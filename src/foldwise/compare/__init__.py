@@ -1,1 +1,0 @@
-"""How other classifiers do: each tuned, refitted and measured like the main job's model."""
