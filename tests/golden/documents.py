@@ -60,7 +60,8 @@ def read_tables(ran: Ran) -> Items:
 def read_reports(ran: Ran) -> Items:
     """tuning.json, evaluation.json, data.json, and a classifier's report."""
     for path in sorted((ran.folder / "reports").rglob("*.json")):
-        yield from _json_items(path.stem, path)
+        if "figures" not in path.parts:  # a list of pictures, no results
+            yield from _json_items(path.stem, path)
 
 
 def read_evidence(ran: Ran) -> Items:
