@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
@@ -18,6 +18,7 @@ from foldwise.app.workspace import (
     read_result,
     save,
     save_pictures,
+    search_space,
 )
 from foldwise.data.dataset import Split
 from foldwise.errors import SearchError
@@ -82,7 +83,8 @@ class Tuned:
     @classmethod
     def read(cls, work: Workspace) -> Self:
         """Read all that is wanted later, so that what is broken costs no look at the holdout."""
-        tuned = cls(work, restore(TUNED))
+        # An archive of 0.1 doesn't say what range was searched, but its settings do.
+        tuned = cls(work, replace(restore(TUNED), space=search_space(work.settings)))
         _ = tuned.development, tuned.reference
         return tuned
 

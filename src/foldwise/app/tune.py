@@ -18,6 +18,7 @@ from foldwise.app.workspace import (
     save,
     save_all,
     save_pictures,
+    search_space,
     threads,
 )
 from foldwise.ownership import check_output
@@ -25,9 +26,7 @@ from foldwise.search.archive import archive
 from foldwise.search.engines.batched import BatchedEngine, LocalBackend, PathShelf
 from foldwise.search.engines.dask import connected
 from foldwise.search.nested import Book, NestedSearch
-from foldwise.search.space import Space
 from foldwise.search.trials import Event, OuterFold
-from foldwise.settings import Between, Settings
 from foldwise.solver.fits import SolverOptions
 from foldwise.solver.layout import Layout
 
@@ -62,13 +61,6 @@ def main() -> None:
             SearchPlace(recorder.run_id, key, book.attempt).save()
             recorder.record_artifacts(None, tables | figures)
         shelf.clear()
-
-
-def search_space(settings: Settings) -> Space:
-    """How the settings say that C is drawn."""
-    tune = settings.tune
-    searched = Between(tune.c_low, tune.c_high, is_log=tune.search == "tpe")
-    return Space({"C": searched}, tune.search, tune.startup_trials, settings.seed, tune.metric)
 
 
 @contextmanager

@@ -32,7 +32,7 @@ from foldwise.search.jobs import Predictions
 from foldwise.search.plan import Plan
 from foldwise.search.space import Space
 from foldwise.search.version import search_key
-from foldwise.settings import Settings, load_settings
+from foldwise.settings import Between, Settings, load_settings
 from foldwise.store.address import project_root
 from foldwise.store.open import Store, open_store
 
@@ -297,3 +297,10 @@ def dask_scheduler() -> str | None:
 def is_fresh() -> bool:
     """Whether ``FOLDWISE_FRESH=1`` asks to abandon an open search."""
     return os.environ.get("FOLDWISE_FRESH") == "1"
+
+
+def search_space(settings: Settings) -> Space:
+    """How the settings say that C is drawn."""
+    tune = settings.tune
+    searched = Between(tune.c_low, tune.c_high, is_log=tune.search == "tpe")
+    return Space({"C": searched}, tune.search, tune.startup_trials, settings.seed, tune.metric)
