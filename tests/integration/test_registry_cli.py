@@ -199,6 +199,16 @@ def test_what_can_not_be_done_is_one_line_and_status_1(
     assert project.client.get_registered_model(NAME).aliases == {"challenger": 3}
 
 
+def test_another_model_is_named_on_the_line(project: Store, foldwise: Command) -> None:
+    """Else it is that of params.yaml."""
+    assert foldwise("history", "--model", "other") == 0
+    assert foldwise.out == "no decision on other yet\n"
+    assert foldwise("verify", "1", "--model", "other") == 1
+    assert "a version or alias of other must exist, got '1'" in foldwise.err
+    assert foldwise("verify", "1", "--model", NAME) == 0
+    assert project.client.get_registered_model(NAME).aliases == {"challenger": 3}
+
+
 @pytest.mark.parametrize("command", ["history", "verify", "promote"])
 def test_before_anything_is_registered_a_command_says_so(
     store: Store, foldwise: Command, monkeypatch: pytest.MonkeyPatch, command: str

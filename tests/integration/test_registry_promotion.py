@@ -599,7 +599,7 @@ def test_whoever_opens_the_store_after_a_kill_settles_the_move(
     if opened == "registering":
         register(candidates, submission(model_of(BEST, 1), SPLIT, start_run(candidates)))
     else:
-        monkeypatch.setattr("foldwise.app.ui._check_free", stop)
+        monkeypatch.setattr("foldwise.app.ui._listen", stop)
         candidates.client.set_tag(start_run(candidates), "level", "pipeline")
         with pytest.raises(Stopped):
             serve_ui(root=candidates.root)

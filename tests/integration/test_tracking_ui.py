@@ -1,6 +1,6 @@
 """What `foldwise ui` starts and prints, and the page it leads to."""
 
-import shlex
+import os
 import signal
 import socket
 import subprocess
@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from foldwise.app.ui import new_log, serve_ui
+from foldwise.app.ui import serve_ui
 from foldwise.app.views import page_links, recorded_data, refresh_page
-from foldwise.errors import OutputError, StoreError
+from foldwise.errors import StoreError
 from foldwise.runs.recorder import Recorder
 from foldwise.store.open import Store
 from tests.factories import make_result
@@ -23,13 +23,7 @@ from tests.run_tree import FIGURE, make_lineage, record_search
 LINEAGE = make_lineage()
 RESULT = make_result(trials=1)
 
-_SERVE = """
-import sys
-from pathlib import Path
-from foldwise.app.ui import serve_ui
-
-serve_ui(port=int(sys.argv[2]), root=Path(sys.argv[1]))
-"""
+_SERVE = "from foldwise.app.cli import main; main()"
 
 
 def _free_port() -> int:
@@ -116,61 +110,42 @@ def test_a_port_that_is_taken_is_told_with_the_way_out(store: Store) -> None:
             serve_ui(root=store.root, port=port)
 
 
-@pytest.mark.parametrize("kind", ["symlink_to", "hardlink_to"])
-def test_the_log_is_written_through_no_link(kind: str, store: Store, tmp_path: Path) -> None:
-    """A link ends the command in a line whose remedy helps; another name of a file is let go."""
-    theirs, log = tmp_path / "diary.txt", store.root / "mlruns" / "server.log"
-    theirs.write_text("mine")
-    getattr(log, kind)(theirs)
-    if kind == "symlink_to":
-        with pytest.raises(OutputError, match=r"server\.log must be no link") as told:
-            new_log(store.root)
-        remedy = str(told.value).partition("`")[2].partition("`")[0]
-        subprocess.run(shlex.split(remedy), check=True)
-    with new_log(store.root).open("xb") as output:
-        output.write(b"ours")
-    assert theirs.read_text() == "mine"
-
-
 @pytest.mark.e2e
-def test_the_ui_serves_pages_and_figures_and_ends_whole(store: Store) -> None:
-    """Links are printed once they work, for this machine alone; a signal ends all its helpers."""
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 0), (signal.SIGKILL, -9)]
+)
+def test_the_ui_serves_pages_and_figures_and_ends_whole(
+    number: signal.Signals, status: int, store: Store
+) -> None:
+    """Links are printed once they work, for this machine alone; nothing is left when it ends."""
     record_search(store, LINEAGE, RESULT)
     port = _free_port()
     with subprocess.Popen(
-        [sys.executable, "-c", _SERVE, str(store.root), str(port)],
+        [sys.executable, "-c", _SERVE, "ui", "--port", str(port)],
+        env={**os.environ, "DVC_ROOT": str(store.root)},
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     ) as ui:
         assert ui.stdout is not None
+        assert ui.stderr is not None
         printed = ""
         while "Ctrl-C ends it." not in printed:
             line = ui.stdout.readline()
-            assert line, f"the UI ended: {printed}"
+            assert line, f"the UI ended: {printed} {ui.stderr.read()}"
             printed += line
         base = f"http://127.0.0.1:{port}"
         assert f"{base}/#/experiments/1/runs?workflowType=machine_learning" in printed
-        study = store.client.search_runs(["1"], "tags.study = 'outer-0' AND tags.level = 'study'")[
-            0
-        ]
-        figure = f"{base}/get-artifact?path=figures/curve.png&run_uuid={study.info.run_id}"
+        studies = "tags.study = 'outer-0' AND tags.level = 'study'"
+        study = store.client.search_runs(["1"], studies)[0].info.run_id
+        figure = f"{base}/get-artifact?path=figures/curve.png&run_uuid={study}"
         with urllib.request.urlopen(figure) as answer:  # noqa: S310 - the address is our own
             assert answer.read() == FIGURE
         # Of the loopback network, too: a server on all interfaces would answer there.
         with pytest.raises(OSError, match=r"refused|assign"):
             socket.create_connection(("127.0.0.2", port), timeout=10)
-        helpers = _descendants(ui.pid)
-        assert helpers
-        ui.send_signal(signal.SIGTERM)
-        assert ui.wait(timeout=30) == 0
-    assert not [pid for pid in helpers if Path(f"/proc/{pid}").exists()]
+        ui.send_signal(number)
+        assert ui.wait(timeout=30) == status
+        assert ui.stderr.read() == ""
     with socket.create_server(("127.0.0.1", port)):
         pass
-
-
-def _descendants(pid: int) -> list[int]:
-    told = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False
-    )
-    children = [int(word) for word in told.stdout.split()]
-    return [*children, *(deep for child in children for deep in _descendants(child))]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from docs.fill import filled
-from foldwise.app.cli import make_parser
+from foldwise.app.cli import foldwise
 from foldwise.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -28,10 +28,7 @@ def test_the_documents_name_only_commands_that_exist() -> None:
     """And name some, or the pattern would look for nothing."""
     named = {name for path in DOCUMENTS for name in COMMAND.findall(path.read_text())}
     assert {"ui", "promote", "verify"} <= named
-    for name in named:
-        with pytest.raises(SystemExit) as ended:
-            make_parser().parse_args([name, "--help"])
-        assert ended.value.code == 0, name
+    assert named <= foldwise.commands.keys()
 
 
 def test_the_reference_has_every_parameter() -> None:

@@ -1,12 +1,14 @@
-"""What each command does: load, ask, print."""
+"""What the commands on a model do: open the project, ask the registry, print tables.
+
+Whoever only looks imports neither the gate nor what loads a model: they take seconds.
+"""
 
 import sys
-from argparse import Namespace
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from foldwise.app.cli import check_table, history_table
-from foldwise.data.dataset import PREPARED, load, load_facts
 from foldwise.errors import StoreError
 from foldwise.registry.audit import (
     CHALLENGER,
@@ -15,17 +17,17 @@ from foldwise.registry.audit import (
     RECORDED,
     Check,
     Decision,
+    Unrecorded,
     advised,
 )
-from foldwise.registry.champion import check_reason, reconcile
-from foldwise.registry.champion import promote as promote_version
-from foldwise.registry.champion import rollback as roll_back
 from foldwise.registry.snapshot import Snapshot, model_name
-from foldwise.registry.verify import Holdout
-from foldwise.registry.verify import verify as verify_version
 from foldwise.settings import Settings, load_settings
 from foldwise.store.address import project_root
+from foldwise.store.faults import import_mlflow
 from foldwise.store.open import Store, open_store
+
+if TYPE_CHECKING:
+    from foldwise.registry.verify import Holdout
 
 _REFUSED = 2
 
@@ -35,49 +37,53 @@ class _Project:
     root: Path
     settings: Settings
     store: Store
-
-    @property
-    def name(self) -> str:
-        return model_name(self.settings.prepare.name)
+    name: str
 
     def registry(self) -> Snapshot:
         return Snapshot.read(self.store, self.name)
 
-    def holdout(self) -> Holdout:
+    def holdout(self) -> "Holdout":
+        from foldwise.data.dataset import PREPARED, load, load_facts
+        from foldwise.registry.verify import Holdout
+
         prepared = self.root / PREPARED
         split = load("holdout", prepared)
         return Holdout(load_facts(prepared / "holdout").digest, split.images, split.labels)
 
 
-def promote(given: Namespace) -> None:
+def promote(which: str, *, model: str | None, reason: str, is_dry: bool, is_forced: bool) -> None:
     """Judge a version; move the champion if it holds."""
-    check_reason(given.reason, is_needed=given.force)
-    project = _open(settles=not given.dry_run)
-    decision = promote_version(
+    from foldwise.registry import champion
+
+    champion.check_reason(reason, is_needed=is_forced)
+    project = _open(model, settles=not is_dry)
+    decision = champion.promote(
         project.store,
         project.name,
-        given.version,
+        which,
         holdout=project.holdout(),
         settings=project.settings,
-        reason=given.reason,
-        is_dry=given.dry_run,
-        is_forced=given.force,
+        reason=reason,
+        is_dry=is_dry,
+        is_forced=is_forced,
     )
     _say(check_table(decision.checks) + "\n" if decision.checks else "")
-    _say(_promotion(decision, project.name, is_dry=given.dry_run))
+    _say(_promotion(decision, project.name, is_dry=is_dry))
     _exit(decision)
 
 
-def rollback(given: Namespace) -> None:
+def rollback(*, model: str | None, reason: str) -> None:
     """Return to the previous champion."""
-    project = _open()
+    from foldwise.registry import champion
+
+    project = _open(model)
     # A missing reason is the rollback's own to refuse, whoever was champion.
-    if given.reason and project.registry().holder(PREVIOUS) is None:
+    if reason and project.registry().holder(PREVIOUS) is None:
         raise StoreError(
             f"a rollback needs a previous champion, and {project.name} has none: "
             "`foldwise promote VERSION` makes another version the champion"
         )
-    decision = roll_back(project.store, project.name, reason=given.reason)
+    decision = champion.rollback(project.store, project.name, reason=reason)
     if decision.decision == "refused":
         _say(check_table(decision.checks) + "\n")
         _say(f"refused: {_failed(decision)}\n")
@@ -88,25 +94,21 @@ def rollback(given: Namespace) -> None:
     _exit(decision)
 
 
-def draw(_given: Namespace) -> None:
-    """Draw pictures and page anew."""
-    from foldwise.app.drawing import draw as draw_anew  # no other command needs matplotlib
-
-    draw_anew()
-
-
-def history(_given: Namespace) -> None:
+def history(*, model: str | None) -> None:
     """Print all decisions."""
-    project = _open()
+    _import_slim_mlflow()
+    project = _open(model)
     entries = project.registry().history
     _say(history_table(entries) if entries else f"no decision on {project.name} yet\n")
 
 
-def verify(given: Namespace) -> None:
+def verify(which: str | None, *, model: str | None) -> None:
     """Look at a version again."""
-    project = _open()
+    from foldwise.registry.verify import verify as verify_version
+
+    project = _open(model)
     registry = project.registry()
-    version = registry.find(given.version or _in_use(registry))
+    version = registry.find(which or _in_use(registry))
     verification = verify_version(project.store, version, project.holdout(), project.settings)
     checks = verification.checks
     if {CHAMPION, PREVIOUS}.intersection(version.aliases):
@@ -118,14 +120,7 @@ def verify(given: Namespace) -> None:
         raise SystemExit(1)
 
 
-def ui(given: Namespace) -> None:
-    """Serve MLflow's pages."""
-    from foldwise.app.ui import serve_ui
-
-    serve_ui(host=given.host, port=given.port)
-
-
-def relocate(_given: Namespace) -> None:
+def relocate() -> None:
     """Mend the store's paths."""
     from foldwise.store.relocate import relocate as mend
 
@@ -138,17 +133,37 @@ def relocate(_given: Namespace) -> None:
     _say(f"the database as it was: {relocation.backup}\n")
 
 
-def _open(*, settles: bool = True) -> _Project:
+def _open(model: str | None, *, settles: bool = True) -> _Project:
     root = project_root()
     settings = load_settings(root / "params.yaml")
     store = open_store(root)
-    project = _Project(root, settings, store)
-    for record in reconcile(store, project.name) if settles else ():
-        _say(
-            f"the move to version {record.version}, decided {record.at} and cut short, is"
-            f" {record.state}\n"
-        )
-    return project
+    name = model or model_name(settings.prepare.name)
+    if settles:
+        _settle(store, Snapshot.read(store, name))
+    return _Project(root, settings, store, name)
+
+
+def _import_slim_mlflow() -> None:
+    """Import MLflow as its slim edition, which knows no pandas, is: in half the time."""
+    if "mlflow" in sys.modules or "pandas" in sys.modules:
+        return
+    sys.modules["pandas"] = None  # type: ignore[assignment]
+    try:
+        import_mlflow()
+    finally:
+        del sys.modules["pandas"]
+
+
+def _settle(store: Store, registry: Snapshot) -> None:
+    """Say how the moves ended that a killed process left pending."""
+    if registry.unkept or any(each.state == "pending" for each in registry.decisions):
+        from foldwise.registry.champion import reconcile
+
+        for decision in reconcile(store, registry.name):
+            _say(
+                f"the move to version {decision.version}, decided {decision.at} and cut short, is"
+                f" {decision.state}\n"
+            )
 
 
 def _in_use(registry: Snapshot) -> str:
@@ -194,3 +209,56 @@ def _exit(decision: Decision) -> None:
 
 def _say(words: str) -> None:
     sys.stdout.write(words)
+
+
+def columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Rows under a head, each column as wide as it must be; the last one isn't padded."""
+    table = [tuple(head), *map(tuple, rows)]
+    widths = [max(len(row[column]) for row in table) for column in range(len(head))]
+    table.insert(1, tuple("-" * width for width in widths))
+    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in table)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def check_table(checks: Iterable[Check]) -> str:
+    """Checks with figure, bound and verdict."""
+    return columns(
+        ("check", "figure", "bound", "verdict"),
+        ((check.name, check.figure, check.bound or "-", check.verdict) for check in checks),
+    )
+
+
+def history_table(entries: Iterable[Decision | Unrecorded]) -> str:
+    """Decisions and unrecorded changes, oldest first."""
+    return columns(
+        ("when", "who", "decision", "champion", "failed", "reason"),
+        (_told(entry) for entry in entries),
+    )
+
+
+def _told(entry: Decision | Unrecorded) -> tuple[str, ...]:
+    if isinstance(entry, Unrecorded):
+        return _unrecorded(entry)
+    state = f" ({entry.state})" if entry.state in ("pending", "abandoned") else ""
+    gone = " (deleted since)" if entry.is_short else ""
+    moved = entry.state == "applied"
+    failed = ", ".join(check.name for check in entry.checks if check.verdict == "fail")
+    return (
+        entry.at,
+        entry.who,
+        f"{entry.decision}{state} {entry.version}{gone}",
+        _move(entry.champion, entry.version if moved else entry.champion),
+        failed or "-",
+        " ".join(entry.reason.split()) or "-",
+    )
+
+
+def _unrecorded(entry: Unrecorded) -> tuple[str, ...]:
+    move, reason = _move(entry.recorded, entry.found), f"{entry.alias} set outside foldwise"
+    if entry.alias != CHAMPION:
+        move, reason = "-", f"{reason}: {move}"
+    return (f"before {entry.before}", "?", "unrecorded", move, "-", reason)
+
+
+def _move(before: int | None, after: int | None) -> str:
+    return f"{before or 'none'} -> {after or 'none'}" if before != after else f"{after or 'none'}"

@@ -1,32 +1,26 @@
-"""`foldwise ui`: MLflow's server on this machine's store, and links that land where it pays."""
+"""`foldwise ui`: MLflow's server in this very process, and links that land where it pays."""
 
 import os
 import signal
 import socket
-import subprocess
 import sys
-import time
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING
 
 from foldwise.app.views import page_links, recorded_data
 from foldwise.errors import StoreError
-from foldwise.ownership import check_output
 from foldwise.registry.champion import reconcile
 from foldwise.registry.snapshot import model_name
 from foldwise.store.address import project_root, tracking_address
 from foldwise.store.open import Store, open_store
 
-_STARTING_SECONDS = 90
-_ENDING_SECONDS = 10
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+if TYPE_CHECKING:
+    from uvicorn import Server
 
-# Jobs and their consumers are for language models; without them the server starts sooner.
-_SERVER_ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def serve_ui(*, host: str = "127.0.0.1", port: int = 5000, root: Path | None = None) -> None:
@@ -43,7 +37,7 @@ def serve_ui(*, host: str = "127.0.0.1", port: int = 5000, root: Path | None = N
     Raises
     ------
     StoreError
-        Nothing was recorded yet, the port is taken, or the server ends by itself.
+        Nothing was recorded yet, or the port is taken.
     """
     root = root or project_root()
     database = tracking_address(root).database
@@ -58,27 +52,25 @@ def serve_ui(*, host: str = "127.0.0.1", port: int = 5000, root: Path | None = N
     if store.is_server:
         _say(_listing(store, names, store.tracking_uri))
         return
-    _check_free(host, port)
-    base = _base(host, port)
-    if host not in _LOOPBACK:
-        _say(f"Careful: whoever reaches {host}:{port} can change and delete runs.")
-    _say(f"Starting MLflow on {base} ...")
-    log = new_log(root)
-    with _interrupts(), _server(store, host, port, log) as server:
-        _wait_until_it_answers(server, host, port, log)
+    with _listen(host, port) as listening:
+        if host not in _LOOPBACK:
+            _say(f"Careful: whoever reaches {host}:{port} can change and delete runs.")
+        base = _base(host, port)
+        _say(f"Starting MLflow on {base} ...")
+        server = _server(store)
         _say(f"{_listing(store, names, base)}\nCtrl-C ends it.")
-        with suppress(KeyboardInterrupt):
-            server.wait()
-            raise StoreError(f"the MLflow server ended: {_last_line(log)}")
+        server.run(sockets=[listening])
 
 
-def new_log(root: Path) -> Path:
-    """Where the server's log goes; an earlier one is removed, not written through its names."""
-    log = (root / "mlruns").resolve() / "server.log"
-    check_output(log)
-    log.parent.mkdir(exist_ok=True)
-    log.unlink(missing_ok=True)
-    return log
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise StoreError(
+            f"can't listen on {host}:{port} ({error}): "
+            f"end what runs there, or choose another, `foldwise ui --port {port % 65535 + 1}`"
+        ) from error
 
 
 def _base(host: str, port: int) -> str:
@@ -103,84 +95,34 @@ def _listing(store: Store, names: tuple[str, ...], base: str) -> str:
     return "\n".join(lines)
 
 
-def _check_free(host: str, port: int) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except (OSError, OverflowError) as error:
-            raise StoreError(
-                f"can't listen on {host}:{port} ({error}): "
-                f"end what runs there, or choose another, `foldwise ui --port {port % 65535 + 1}`"
-            ) from error
+def _server(store: Store) -> "Server":
+    """MLflow's application as `mlflow server` starts it, which would leave a child behind a kill.
 
-
-@contextmanager
-def _interrupts() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal end the server as Ctrl-C does.
-
-    A signal that was ignored when we began stays ignored: ``nohup`` and background jobs ask that.
+    Faults are told on the terminal, requests are not.
     """
+    # Jobs are for language models; without them the server starts sooner.
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
+    with warnings.catch_warnings(action="ignore"):
+        import uvicorn
+        from mlflow.server.fastapi_app import app
+        from mlflow.server.handlers import initialize_backend_stores
 
-    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
+    class Server(uvicorn.Server):
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            """End well on them, but leave those ignored that were, as a background job's are."""
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    signal.signal(number, self.handle_exit)
+            yield
 
-    before = {
-        number: signal.signal(number, interrupt)
-        for number in _ENDING
-        if signal.getsignal(number) is not signal.SIG_IGN
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _server(store: Store, host: str, port: int, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    command = [
-        *(sys.executable, "-m", "mlflow", "server"),
-        *("--backend-store-uri", store.tracking_uri),
-        *("--default-artifact-root", str(store.artifacts)),
-        *("--host", host, "--port", str(port), "--workers", "1"),
-    ]
-    environment = {**os.environ, **_SERVER_ENVIRONMENT}
-    with log.open("xb") as output:
-        # A session of its own: its helpers can then be ended with it, whatever became of it.
-        server = subprocess.Popen(
-            command, stdout=output, stderr=output, env=environment, start_new_session=True
+    initialize_backend_stores(store.tracking_uri, store.tracking_uri, str(store.artifacts))
+    return Server(
+        uvicorn.Config(
+            app,
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=3,
         )
-    try:
-        yield server
-    finally:
-        _end(server)
-
-
-def _end(server: "subprocess.Popen[bytes]") -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(server.pid, signal.SIGTERM)
-    with suppress(subprocess.TimeoutExpired):
-        server.wait(_ENDING_SECONDS)
-    with suppress(ProcessLookupError):
-        os.killpg(server.pid, signal.SIGKILL)
-    server.wait()
-
-
-def _wait_until_it_answers(
-    server: "subprocess.Popen[bytes]", host: str, port: int, log: Path
-) -> None:
-    deadline = time.monotonic() + _STARTING_SECONDS
-    while time.monotonic() < deadline:
-        if server.poll() is not None:
-            raise StoreError(f"the MLflow server didn't start: {_last_line(log)}")
-        with suppress(OSError), socket.create_connection((host, port), timeout=1):
-            return
-        time.sleep(0.2)
-    raise StoreError(f"the MLflow server didn't answer within {_STARTING_SECONDS} s: see {log}")
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines()
-    return f"{lines[-1]} (see {log})" if lines else f"see {log}"
+    )
