@@ -14,14 +14,11 @@ from functools import partial
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from foldwise.errors import SearchError
 from foldwise.solver.fits import FitRequest, SolverOptions
 from foldwise.solver.layout import Layout
 from foldwise.solver.linear import Fit
-from foldwise.solver.paths import RegularisationPath, Traced
+from foldwise.solver.paths import RegularisationPath, Stretch, Traced
 
 if TYPE_CHECKING:
     from distributed import Client, Future, Scheduler
@@ -45,10 +42,8 @@ class DaskBackend:
     options: SolverOptions
     patience: float
 
-    def trace(
-        self, sets: Sequence[frozenset[int]], strengths: NDArray[np.float64]
-    ) -> Iterator[Traced | RegularisationPath]:
-        """Trace each training set's path over these C's; yield them as sub-batches end.
+    def trace(self, stretches: Sequence[Stretch]) -> Iterator[Traced | RegularisationPath]:
+        """Trace each path as far as it is asked for; yield them as sub-batches end.
 
         Raises
         ------
@@ -58,10 +53,11 @@ class DaskBackend:
         from foldwise.search.engines.dask_worker import trace_batch
 
         with _speaking(self.address):
+            missing = {each.path.left_out: each.missing for each in stretches}
             done = 0
-            for path in self._results(trace_batch, sets, strengths):
-                done += len(strengths)
-                yield Traced(done, len(sets) * len(strengths))
+            for path in self._results(trace_batch, stretches):
+                done += missing[path.left_out]
+                yield Traced(done, sum(missing.values()))
                 yield path
 
     def solve(self, requests: Sequence[FitRequest]) -> Iterator[Fit]:
@@ -78,14 +74,12 @@ class DaskBackend:
             # Fits of one C together: trials are complete, and kept, while other workers still run.
             yield from self._results(solve_batch, sorted(requests, key=lambda request: request.C))
 
-    def _results(
-        self, work: Callable[..., tuple[T, ...]], items: Sequence[Any], *more: object
-    ) -> Iterator[T]:
+    def _results(self, work: Callable[..., tuple[T, ...]], items: Sequence[Any]) -> Iterator[T]:
         """What the workers make of their sub-batches of these items, as they end."""
         submit = partial(self.client.submit, work, _pixels(self.client), pure=False)
         threads = _threads(self.client)
         pending = {
-            submit(batch, *more, self.options, workers=worker, allow_other_workers=bool(threads))
+            submit(batch, self.options, workers=worker, allow_other_workers=bool(threads))
             for worker, batch in deal(items, threads).items()
         }
         while pending:

@@ -5,9 +5,7 @@ from dataclasses import replace
 from functools import cache
 from typing import cast
 
-import numpy as np
 from distributed import WorkerPlugin, get_worker
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 import foldwise
@@ -16,7 +14,7 @@ from foldwise.search.version import SEARCH_VERSION
 from foldwise.solver.fits import FitRequest, SolverOptions, solve
 from foldwise.solver.layout import Layout
 from foldwise.solver.linear import Fit
-from foldwise.solver.paths import RegularisationPath, trace
+from foldwise.solver.paths import RegularisationPath, Stretch, trace
 
 CODE = f"{foldwise.__version__}, search {SEARCH_VERSION}"
 """What this process computes, as far as numbers go."""
@@ -40,19 +38,16 @@ class Pixels(WorkerPlugin):
 
 
 def trace_batch(
-    pixels: str,
-    sets: Sequence[frozenset[int]],
-    strengths: NDArray[np.float64],
-    options: SolverOptions,
+    pixels: str, stretches: Sequence[Stretch], options: SolverOptions
 ) -> tuple[RegularisationPath, ...]:
-    """Trace the paths of some training sets on all threads of this worker.
+    """Trace some paths further on all threads of this worker.
 
     Raises
     ------
     SearchError
         If the worker, having joined late, has another foldwise than the search.
     """
-    traced = trace(_layout(pixels), sets, strengths, _here(options))
+    traced = trace(_layout(pixels), stretches, _here(options))
     return tuple(event for event in traced if isinstance(event, RegularisationPath))
 
 
