@@ -27,7 +27,6 @@ from foldwise.report.tables import curve_csv, trials_csv, tuning
 from foldwise.report.wording import json_text
 from foldwise.runs.recorder import Recorder
 from foldwise.search.engines.batched import Backend, BatchedEngine, LocalBackend, PathShelf
-from foldwise.search.engines.dask import connected
 from foldwise.search.nested import Book, NestedSearch
 from foldwise.search.plan import Plan
 from foldwise.search.space import Space
@@ -266,6 +265,8 @@ def _backend(
 ) -> AbstractContextManager[Backend]:
     if dask is None:
         return nullcontext(LocalBackend(layout, options))
+    from foldwise.search.engines.dask import connected
+
     return connected(dask, layout, options)
 
 
