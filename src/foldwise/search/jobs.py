@@ -107,8 +107,8 @@ class Model(Protocol):
 class Done:
     """A task done: the scores on each part, and as much of the fit as was to be kept.
 
-    ``facts`` are numbers and words about the fit, which are recorded as they are; its ``status``, if
-    it has one, is counted: converged, stalled or exhausted.
+    ``facts`` are numbers and words about the fit, recorded as they are; its ``status``, if it has
+    one, is counted: converged, stalled or exhausted.
     """
 
     task: Task
