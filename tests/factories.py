@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from foldwise.search.engines.batched import LinearClassifier
+from foldwise.search.engines.pipeline import LinearClassifier
 from foldwise.search.jobs import Predictions
 from foldwise.search.plan import Plan
 from foldwise.search.space import Space

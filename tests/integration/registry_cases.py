@@ -15,7 +15,7 @@ from foldwise.data.dataset import content_digest as data_digest
 from foldwise.registry.evidence import Evidence, gather_evidence
 from foldwise.registry.registration import Submission
 from foldwise.registry.verify import Holdout
-from foldwise.search.engines.batched import LinearClassifier
+from foldwise.search.engines.pipeline import LinearClassifier
 from foldwise.search.trials import FitCounts
 from foldwise.settings import PromotionSettings, Settings
 from foldwise.solver.linear import LinearModel, probabilities

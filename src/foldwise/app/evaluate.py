@@ -42,7 +42,7 @@ from foldwise.runs.lineage import Lineage, lineage
 from foldwise.runs.recorder import Recorder
 from foldwise.search.archive import restore
 from foldwise.search.book import close_attempt, search_lock
-from foldwise.search.engines.batched import LinearClassifier
+from foldwise.search.engines.pipeline import LinearClassifier
 from foldwise.search.summary import Estimates, outer_estimates
 from foldwise.search.trials import SearchResult
 from foldwise.settings import Settings, load_settings

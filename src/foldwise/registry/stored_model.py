@@ -25,7 +25,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from foldwise.errors import StoreError
 from foldwise.registry.evidence import Evidence
-from foldwise.search.engines.models import model_of
+from foldwise.search.engines.estimator import model_of
 from foldwise.search.jobs import Model
 from foldwise.store.faults import store_faults
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from foldwise.errors import SearchError
 from foldwise.files import DocumentError, decode, plain
-from foldwise.search.engines.batched import LinearClassifier, restored
+from foldwise.search.engines.pipeline import LinearClassifier, restored
 from foldwise.search.jobs import Predictions
 from foldwise.search.plan import RESERVE, Plan
 from foldwise.search.space import Space

@@ -12,7 +12,7 @@ import pytest
 
 from foldwise.errors import SearchError
 from foldwise.search.archive import archive, restore
-from foldwise.search.engines.batched import LinearClassifier
+from foldwise.search.engines.pipeline import LinearClassifier
 from foldwise.search.plan import RESERVE
 from foldwise.search.trials import FinalModel, OuterFold, SearchResult
 from foldwise.settings import Between, OneOf

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from foldwise.errors import DataError
-from foldwise.search.engines.batched import BatchedEngine, LinearClassifier
+from foldwise.search.engines.batched import BatchedEngine
+from foldwise.search.engines.pipeline import LinearClassifier
 from foldwise.search.space import Space
 from foldwise.search.trials import (
     FINAL,

@@ -10,12 +10,12 @@ import io
 import shutil
 import zipfile
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,41 +23,16 @@ from threadpoolctl import threadpool_limits
 
 from foldwise.errors import OutputError
 from foldwise.files import write_bytes
-from foldwise.search.engines.pipeline import content_digest, to_pipeline
-from foldwise.search.jobs import Classes, Done, Job, LeftOut, Predictions, Task
+from foldwise.search.engines.pipeline import LinearClassifier
+from foldwise.search.jobs import Done, Job, LeftOut, Task
 from foldwise.search.plan import Plan
 from foldwise.search.trials import Facts, Progress
 from foldwise.solver.fits import FitRequest, SolverOptions, solve
 from foldwise.solver.layout import Layout, require_bytes
-from foldwise.solver.linear import Fit, LinearModel, probabilities
+from foldwise.solver.linear import Fit
 from foldwise.solver.paths import RegularisationPath, Stretch, Traced, anchors, trace
 
 Folds = frozenset[int]
-
-MODEL_ARRAYS = ("mean", "scale", "coefficients", "intercepts")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LinearClassifier:
-    """A model of the batched solver."""
-
-    numbers: LinearModel
-
-    def predict(self, X: NDArray[Any]) -> Predictions:
-        """Class probabilities of raw images (rows, features)."""
-        return Predictions(probabilities(self.numbers, X))
-
-    def estimator(self, classes: Classes) -> Any:
-        """A stock scikit-learn pipeline that computes the same."""
-        return to_pipeline(self.numbers, classes)
-
-    def arrays(self) -> dict[str, NDArray[np.float64]]:
-        """Standardisation and coefficients."""
-        return {name: getattr(self.numbers, name) for name in MODEL_ARRAYS}
-
-    def digest(self, classes: Classes) -> str:
-        """SHA-256 (hexadecimal) of the function that it computes."""
-        return content_digest(self.numbers, classes)
 
 
 class Backend(Protocol):
@@ -222,13 +197,6 @@ class BatchedEngine:
         predictions = {part: model.predict(self.images[of]) for part, of in rows.items()}
         scores = {part: predictions[part].scores(self.labels[of]) for part, of in rows.items()}
         return Done(task, scores, _facts(fit), predictions, model).kept()
-
-
-def restored(numbers: Mapping[str, NDArray[Any]], C: float, multiclass: Any) -> LinearClassifier:
-    """The model of arrays that :meth:`LinearClassifier.arrays` gave."""
-    return LinearClassifier(
-        LinearModel(C, multiclass, **{name: numbers[name] for name in MODEL_ARRAYS})
-    )
 
 
 def _facts(fit: Fit) -> Facts:

@@ -1,8 +1,9 @@
-"""A linear model as a stock scikit-learn Pipeline, so that serving it needs none of our code."""
+"""The batched solver's model: it predicts by itself, and ends as a stock scikit-learn Pipeline."""
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,40 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import LabelBinarizer, StandardScaler
 
-from foldwise.solver.linear import LinearModel, Multiclass
+from foldwise.search.jobs import Classes, Predictions
+from foldwise.solver.linear import LinearModel, Multiclass, probabilities
 
-Classes = Sequence[int] | Sequence[str]
+MODEL_ARRAYS = ("mean", "scale", "coefficients", "intercepts")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LinearClassifier:
+    """A model of the batched solver."""
+
+    numbers: LinearModel
+
+    def predict(self, X: NDArray[Any]) -> Predictions:
+        """Class probabilities of raw images (rows, features)."""
+        return Predictions(probabilities(self.numbers, X))
+
+    def estimator(self, classes: Classes) -> Any:
+        """A stock scikit-learn pipeline that computes the same."""
+        return to_pipeline(self.numbers, classes)
+
+    def arrays(self) -> dict[str, NDArray[np.float64]]:
+        """Standardisation and coefficients."""
+        return {name: getattr(self.numbers, name) for name in MODEL_ARRAYS}
+
+    def digest(self, classes: Classes) -> str:
+        """SHA-256 (hexadecimal) of the function that it computes."""
+        return content_digest(self.numbers, classes)
+
+
+def restored(numbers: Mapping[str, NDArray[Any]], C: float, multiclass: Any) -> LinearClassifier:
+    """The model of arrays that :meth:`LinearClassifier.arrays` gave."""
+    return LinearClassifier(
+        LinearModel(C, multiclass, **{name: numbers[name] for name in MODEL_ARRAYS})
+    )
 
 
 def to_pipeline(model: LinearModel, classes: Classes) -> Pipeline:
