@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from foldwise.errors import OutputError
+from foldwise.errors import OutputError, SearchError
 from foldwise.files import write_bytes
 from foldwise.search.engines.pipeline import LinearClassifier
 from foldwise.search.jobs import Done, Job, LeftOut, Task
@@ -141,6 +141,11 @@ class BatchedEngine:
     def __post_init__(self) -> None:
         # The layout holds bytes: fits on those, scored on anything else, would be worth nothing.
         require_bytes(self.images)
+        if (count := len(self.plan.part_of)) != 1:
+            raise SearchError(
+                f"the batched engine's plan must have one partition, got {count}: "
+                "drop the others, or use an EstimatorEngine"
+            )
 
     def run(
         self, tasks: Sequence[Task], *, later: Collection[LeftOut] = ()
