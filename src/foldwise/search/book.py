@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
 
 import optuna
 from optuna.exceptions import StorageInternalError
@@ -154,18 +154,42 @@ class StudyStorage:
             return _tables(self.url, seconds=_BUSY_SECONDS if self.path else None)
 
     def make_sure(self, home: Path | None) -> None:
-        """Check a SQLite file, or create it, beside first: a kill leaves none that isn't known."""
+        """Check a SQLite file, or create it, beside first: a kill leaves none that isn't known.
+
+        Nothing is made beside a damaged file, unless it lies in ``home`` and is kept aside there.
+        """
         if (path := self.path) is None:
             return
-        with self.speaking(), self.creation_lock():
+        with self.speaking():
             if path.exists():
-                _check(path, home)
-            else:
-                beside = path.with_name(f".{path.stem}.partial{path.suffix}")
-                beside.unlink(missing_ok=True)
-                _tables(self.url.set(database=str(beside))).engine.dispose()
-                mark_as_optunas(beside)
-                beside.replace(path)
+                if damage := _damage(path):
+                    self._refuse(path, damage, home)
+                return
+            with self.creation_lock():
+                if not path.exists():
+                    beside = path.with_name(f".{path.stem}.partial{path.suffix}")
+                    beside.unlink(missing_ok=True)
+                    _tables(self.url.set(database=str(beside))).engine.dispose()
+                    mark_as_optunas(beside)
+                    beside.replace(path)
+
+    def _refuse(self, path: Path, damage: str, home: Path | None) -> NoReturn:
+        """Say that a file is damaged; one of this project is kept aside for the next run."""
+        told = f"the study storage {path} must be a sound SQLite database, it is damaged ({damage})"
+        if home is None or not path.is_relative_to(home.resolve()):
+            raise SearchError(
+                f"{told}: put a backup in its place or move it away, then run again; "
+                "finished searches are in MLflow"
+            )
+        with self.creation_lock():
+            if not (path.exists() and _damage(path)):
+                raise SearchError(f"{told}, and another process has mended it: run this again")
+            aside = claim_beside(path, "damaged")
+            path.replace(aside)
+        raise SearchError(
+            f"{told}: it is kept as {aside.name}; run again to start the search anew, "
+            "finished searches are in MLflow"
+        )
 
 
 @contextmanager
@@ -289,8 +313,8 @@ def _tables(url: URL, *, seconds: int | None = None) -> RDBStorage:
     return RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=wait)
 
 
-def _check(path: Path, home: Path | None) -> None:
-    """Refuse a damaged file; one of this project is kept aside, and the next run begins anew."""
+def _damage(path: Path) -> str:
+    """What SQLite finds wrong with a file, in a line; empty if it is sound."""
     try:
         with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
             (verdict,) = connection.execute("PRAGMA quick_check").fetchone()
@@ -298,20 +322,4 @@ def _check(path: Path, home: Path | None) -> None:
         if isinstance(error, sqlite3.OperationalError):
             raise
         verdict = str(error)
-    if verdict == "ok":
-        return
-    damage = (
-        f"the study storage {path} must be a sound SQLite database, it is damaged "
-        f"({verdict.splitlines()[0]})"
-    )
-    if home is None or not path.is_relative_to(home.resolve()):
-        raise SearchError(
-            f"{damage}: put a backup in its place or move it away, then run again; "
-            "finished searches are in MLflow"
-        )
-    aside = claim_beside(path, "damaged")
-    path.replace(aside)
-    raise SearchError(
-        f"{damage}: it is kept as {aside.name}; run again to start the search anew, "
-        "finished searches are in MLflow"
-    )
+    return "" if verdict == "ok" else str(verdict).splitlines()[0]
