@@ -4,14 +4,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import pytest
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from foldwise.search.engines.batched import BatchedEngine, LocalBackend, PathShelf
 from foldwise.search.engines.pipeline import LinearClassifier
-from foldwise.search.jobs import Done, Job, Task
+from foldwise.search.jobs import Done, Job, Predictions, Task
 from foldwise.search.trials import Part, Progress
-from foldwise.solver.fits import SolverOptions
+from foldwise.solver.fits import FitRequest, SolverOptions
+from foldwise.solver.linear import Fit, probabilities
 from foldwise.solver.paths import RegularisationPath, Stretch, Traced
 from tests.conformance.test_engines import CASE, PLAN, arranged
 
@@ -93,3 +97,27 @@ def test_progress_counts_what_this_run_traces() -> None:
         assert [(event.done, event.total) for event in shown] == [
             (done, total) for done in range(1, total + 1)
         ]
+
+
+class Eager(LocalBackend):
+    """A backend that has made all fits before the first is scored."""
+
+    def solve(self, requests: Sequence[FitRequest]) -> Iterator[Fit]:
+        return iter(list(LocalBackend.solve(self, requests)))
+
+
+def test_predictions_are_summed_by_one_blas_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While fits are made and afterwards alike: with two threads the last bits are others."""
+    seen = set()
+
+    def predict(self: LinearClassifier, X: NDArray[Any]) -> Predictions:
+        seen.update(each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas")
+        return Predictions(probabilities(self.numbers, X))
+
+    monkeypatch.setattr(LinearClassifier, "predict", predict)
+    backend = Eager(arranged(CASE.images), SolverOptions())
+    batched = BatchedEngine(CASE.images, CASE.labels, PLAN, backend, 1e-3, 1.0)
+    scored = Task(Job.of(LEFT_OUT, {"C": SMALL}), (Part(0, 1),))
+    with threadpool_limits(limits=2, user_api="blas"):
+        list(batched.run([scored]))
+    assert seen == {1}

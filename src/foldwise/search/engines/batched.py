@@ -187,7 +187,10 @@ class BatchedEngine:
 
     def _score(self, fits: Iterable[tuple[Task, Fit]]) -> Iterator[Done]:
         """Each fit, in their order, scored while others are made."""
-        with ThreadPoolExecutor(self.threads) as pool:
+        # Two BLAS threads sum a prediction in another order than one: its bits must not depend on
+        # whether fits are still being made beside it.
+        limit = threadpool_limits(limits=1, user_api="blas")
+        with limit, ThreadPoolExecutor(self.threads) as pool:
             scoring: deque[Future[Done]] = deque()
             for task, fit in fits:
                 scoring.append(pool.submit(self._done, task, fit))
