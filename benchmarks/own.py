@@ -26,7 +26,7 @@ from foldwise.solver.fits import MOST_COLUMNS, FitRequest, SolverOptions
 from foldwise.solver.layout import Layout
 from foldwise.solver.linear import Fit, probabilities
 from foldwise.solver.objective import Batch, evaluate, softmax_link, tile_width
-from foldwise.solver.paths import RegularisationPath, anchors
+from foldwise.solver.paths import RegularisationPath, Stretch, anchors
 from foldwise.stats.scores import score
 
 LOW, HIGH = 1e-4, 10.0
@@ -79,8 +79,8 @@ class _Watched:
         self.seconds = 0.0
         self.made: list[object] = []
 
-    def trace(self, sets: Sequence[Parts], strengths: NDArray[np.float64]) -> Iterator[Any]:
-        return self._watch(self._engine.trace(sets, strengths))
+    def trace(self, stretches: Sequence[Stretch]) -> Iterator[Any]:
+        return self._watch(self._engine.trace(stretches))
 
     def solve(self, requests: Sequence[FitRequest]) -> Iterator[Any]:
         return self._watch(self._engine.solve(requests))
@@ -220,15 +220,19 @@ def _on_paths(
     """Requests for fits (left out, C), each with its start on a path traced as far as ``high``."""
     wanted = list(asked)
     sets = sorted({left_out for left_out, _ in wanted}, key=sorted)
-    traced = solver.trace(sets, anchors(LOW, high))
+    traced = solver.trace(_whole(sets, anchors(LOW, high)))
     paths = {path.left_out: path for path in traced if isinstance(path, RegularisationPath)}
     return [FitRequest(left_out, C, paths[left_out].at(C)) for left_out, C in wanted]
 
 
 def trace(solver: Backend, work: Work, *, smallest: int | None = None) -> list[RegularisationPath]:
     """The paths of all the search's training sets, or their anchors of so many smallest C's."""
-    traced = solver.trace(work.training_sets, anchors(LOW, HIGH)[:smallest])
+    traced = solver.trace(_whole(work.training_sets, anchors(LOW, HIGH)[:smallest]))
     return [event for event in traced if isinstance(event, RegularisationPath)]
+
+
+def _whole(sets: Iterable[Parts], knots: NDArray[np.float64]) -> list[Stretch]:
+    return [Stretch(RegularisationPath(left_out, knots), len(knots)) for left_out in sets]
 
 
 def startup_round(work: Work, paths: Sequence[RegularisationPath]) -> list[FitRequest]:
@@ -251,7 +255,7 @@ def side_by_side(work: Work, fits: int, **options: Any) -> list[Fit]:
 
 def bits(paths: Iterable[RegularisationPath], fits: Iterable[Fit]) -> set[tuple[object, ...]]:
     """What was made, to be compared to the bit."""
-    return {(path.left_out, path.points.tobytes()) for path in paths} | {
+    return {(path.left_out, np.stack(path.solutions).tobytes()) for path in paths} | {
         (fit.left_out, fit.model.C, fit.model.coefficients.tobytes()) for fit in fits
     }
 

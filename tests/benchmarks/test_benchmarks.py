@@ -153,9 +153,10 @@ def test_a_places_work_is_all_paths_and_the_start_up_round(work: Work) -> None:
     assert made.tracing[1] > 0
     cluster.check_same(made, made)
     path = made.paths[-1]
-    points = path.points.copy()
-    points[-1, 0, 0] = np.nextafter(points[-1, 0, 0], np.float32(2))
-    other = made._replace(paths=[*made.paths[:-1], replace(path, points=points)])
+    last = path.solutions[-1].copy()
+    last[0, 0] = np.nextafter(last[0, 0], np.float32(2))
+    changed = replace(path, solutions=(*path.solutions[:-1], last))
+    other = made._replace(paths=[*made.paths[:-1], changed])
     with pytest.raises(SystemExit, match="aren't those of here"):
         cluster.check_same(other, made)
 

@@ -9,7 +9,7 @@ import numpy as np
 import skops.io
 from numpy.typing import NDArray
 
-from foldwise.search.engines.models import model_of
+from foldwise.search.engines.estimator import model_of
 from foldwise.search.jobs import Classes, Done, Engine, Job, LeftOut, Model, Task
 from foldwise.search.plan import Plan
 from foldwise.search.trials import Progress, Values

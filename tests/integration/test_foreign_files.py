@@ -18,14 +18,7 @@ from foldwise.app.ui import serve_ui
 from foldwise.errors import FoldwiseError, OutputError, SearchError, StoreError
 from foldwise.ownership import foreign
 from foldwise.registry.champion import registry_lock
-from foldwise.search.book import (
-    attempts,
-    close_attempt,
-    creation_lock,
-    open_book,
-    search_lock,
-    storage_url,
-)
+from foldwise.search.book import StudyStorage, close_attempt, open_book, search_lock
 from foldwise.search.trials import Part, Study
 from foldwise.store.open import Store, open_store
 from foldwise.store.relocate import relocate
@@ -149,7 +142,6 @@ def study_commands(address: str) -> Iterator[Callable[[], object]]:
     yield lambda: search_lock(address, KEY).__enter__()
     yield lambda: open_book(address, KEY, SPACE, fresh=True)
     yield lambda: close_attempt(address, KEY, 1, SPACE)
-    yield lambda: attempts(address, KEY)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -321,7 +313,7 @@ def test_taking_a_lock_empties_no_file(kind: str, store: Store, tmp_path: Path) 
     theirs.mkdir()
     address = f"sqlite:///{theirs}/optuna.db"
     locks: dict[Path, Callable[[], AbstractContextManager[object]]] = {
-        theirs / ".optuna.db.lock": lambda: creation_lock(storage_url(address)),
+        theirs / ".optuna.db.lock": lambda: StudyStorage.parse(address).creation_lock(),
         theirs / "locks" / f"{KEY}.lock": lambda: search_lock(address, KEY),
         store.root / "mlruns" / "registry.lock": lambda: registry_lock(store),
     }

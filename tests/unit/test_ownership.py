@@ -156,7 +156,7 @@ def test_what_is_neither_file_nor_folder_is_no_output(make: Callable[[Path], Non
 
 def test_paths_are_kept_behind_no_link_and_the_search_goes_on(theirs: Path) -> None:
     """Losing them costs time alone; ``mlruns/`` itself may lie on another disk."""
-    path = RegularisationPath(frozenset(), np.ones(1), np.ones((1, 2, 2), dtype=np.float32), 1)
+    path = RegularisationPath(frozenset(), np.ones(1), (np.ones((2, 2), dtype=np.float32),), 1)
     (theirs / "without-none.npz").write_text("mine")
     Path("link").symlink_to(theirs)
     PathShelf(Path("link")).keep(path)

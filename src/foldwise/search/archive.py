@@ -5,16 +5,17 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.errors import SearchError
+from foldwise.files import DocumentError, decode, plain
 from foldwise.search.engines.batched import LinearClassifier, restored
-from foldwise.search.jobs import Model, Predictions
+from foldwise.search.jobs import Predictions
 from foldwise.search.plan import RESERVE, Plan
 from foldwise.search.space import Space
 from foldwise.search.trials import (
@@ -24,16 +25,40 @@ from foldwise.search.trials import (
     Json,
     OuterFold,
     SearchResult,
-    Study,
     Trial,
     trial_from_json,
     trial_to_json,
 )
-from foldwise.settings import Between, OneOf
+from foldwise.settings import Between
+from foldwise.solver.linear import Multiclass
 
 Arrays = Mapping[str, NDArray[Any]]
 
-SCHEMA = 2
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A study's end: its best trial's number, and its model; an outer fold has scores, too."""
+
+    study: str
+    best: int
+    facts: dict[str, int | float | str]
+    C: float | None = None
+    multiclass: Multiclass | None = None
+    scores: dict[str, float] | None = None
+    are_probabilities: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Story:
+    """What search.json holds; ``arrays`` is the digest of arrays.npz."""
+
+    space: Space
+    has_outer: bool
+    trials: tuple[dict[str, Any], ...]
+    models: tuple[_Ended, ...]
+    fits: FitCounts
+    arrays: str
+    schema: Literal[2] = 2
 
 
 def archive(result: SearchResult) -> dict[str, bytes]:
@@ -51,18 +76,18 @@ def archive(result: SearchResult) -> dict[str, bytes]:
     for each in ended:
         study = each.best.study
         arrays |= {f"{study}/{name}": array for name, array in each.model.arrays().items()}
-    story = {
-        "schema": SCHEMA,
-        "space": _space_to_json(result.space),
-        "has_outer": plan.has_outer,
-        "trials": [trial_to_json(trial) for trial in result.trials],
-        "models": [_ended_to_json(each) for each in ended],
-        "fits": asdict(result.fits),
-    }
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)  # fixed dates inside: equal bytes
-    story["arrays"] = hashlib.sha256(buffer.getvalue()).hexdigest()
-    return {"arrays.npz": buffer.getvalue(), "search.json": json.dumps(story, indent=1).encode()}
+    story = _Story(
+        space=result.space,
+        has_outer=plan.has_outer,
+        trials=tuple(trial_to_json(trial) for trial in result.trials),
+        models=tuple(_told(each) for each in ended),
+        fits=result.fits,
+        arrays=hashlib.sha256(buffer.getvalue()).hexdigest(),
+    )
+    text = json.dumps(plain(story), indent=1)  # scores and parameters in their own order
+    return {"arrays.npz": buffer.getvalue(), "search.json": text.encode()}
 
 
 def restore(folder: Path) -> SearchResult:
@@ -74,92 +99,71 @@ def restore(folder: Path) -> SearchResult:
         If a file is missing or not whole.
     """
     try:
-        story = json.loads((folder / "search.json").read_text())
+        text = (folder / "search.json").read_text()
         content = (folder / "arrays.npz").read_bytes()
-        if hashlib.sha256(content).hexdigest() != story["arrays"]:
-            raise ValueError("arrays.npz is not the one that search.json was written with")
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             arrays = dict(stored)
-        return _restore(story if "schema" in story else _of_schema_1(story, arrays), arrays)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        told = json.loads(text)
+        if "schema" not in told:
+            text = json.dumps(_of_schema_1(told, arrays))
+        story = decode(_Story, text, tolerant=True)
+        if hashlib.sha256(content).hexdigest() != story.arrays:
+            raise ValueError("arrays.npz is not the one that search.json was written with")
+        return _result(story, arrays)
+    except (
+        AttributeError, DocumentError, KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile,
+    ) as error:  # fmt: skip
         raise SearchError(
             f"{folder} must hold a whole search result, it doesn't ({error}): "
             "run `dvc repro tune` or `dvc pull`"
         ) from error
 
 
-def _restore(story: Json, arrays: Arrays) -> SearchResult:
-    trials = tuple(trial_from_json(trial) for trial in story["trials"])
-    by_number = {(t.study, t.number): t for t in trials}
-    outer, final = [], None
-    for encoded in story["models"]:
-        study = Study.parse(encoded["study"])
-        best, model = by_number[study, encoded["best"]], _model(encoded, study, arrays)
-        if study.is_final:
-            final = FinalModel(best, model, encoded["facts"])
-        else:
-            outer.append(_outer(encoded, best, model, arrays))
-    if final is None:
-        raise ValueError("the final model is missing")
+def _result(story: _Story, arrays: Arrays) -> SearchResult:
+    trials = tuple(trial_from_json(trial) for trial in story.trials)
+    by_number = {(str(t.study), t.number): t for t in trials}
+    ended = [_ended(each, by_number[each.study, each.best], arrays) for each in story.models]
+    (final,) = (each for each in ended if isinstance(each, FinalModel))
     return SearchResult(
         plan=Plan(
-            arrays["plan/part_of"].astype(np.int64), arrays["plan/is_scored"], story["has_outer"]
+            arrays["plan/part_of"].astype(np.int64), arrays["plan/is_scored"], story.has_outer
         ),
-        space=_space_from_json(story["space"]),
+        space=story.space,
         trials=trials,
-        outer=tuple(outer),
+        outer=tuple(each for each in ended if isinstance(each, OuterFold)),
         final=final,
-        fits=FitCounts(**story["fits"]),
+        fits=story.fits,
     )
 
 
-def _outer(encoded: Json, best: Trial, model: Model, arrays: Arrays) -> OuterFold:
-    study = best.study
-    return OuterFold(
-        best=best,
-        model=model,
-        facts=encoded["facts"],
-        scores=encoded["scores"],
-        rows=arrays[f"{study}/rows"],
-        labels=arrays[f"{study}/labels"],
-        predictions=Predictions(arrays[f"{study}/predictions"], encoded["are_probabilities"]),
-    )
-
-
-def _ended_to_json(ended: OuterFold | FinalModel) -> Json:
-    told: Json = {
-        "study": str(ended.best.study),
-        "best": ended.best.number,
-        "facts": dict(ended.facts),
-    }
-    if isinstance(ended.model, LinearClassifier):
-        told |= {"C": ended.model.numbers.C, "multiclass": ended.model.numbers.multiclass}
+def _told(ended: OuterFold | FinalModel) -> _Ended:
+    model = ended.model
+    told = _Ended(str(ended.best.study), ended.best.number, dict(ended.facts))
+    if isinstance(model, LinearClassifier):
+        told = replace(told, C=model.numbers.C, multiclass=model.numbers.multiclass)
     if isinstance(ended, OuterFold):
-        told["scores"] = dict(ended.scores)
-        told["are_probabilities"] = ended.predictions.are_probabilities
+        is_told = ended.predictions.are_probabilities
+        told = replace(told, scores=dict(ended.scores), are_probabilities=is_told)
     return told
 
 
-def _model(encoded: Json, study: Study, arrays: Arrays) -> Model:
-    prefix = f"{study}/"
-    own = {
-        name.removeprefix(prefix): array
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-    }
-    return restored(own, encoded["C"], encoded["multiclass"])
-
-
-def _space_to_json(space: Space) -> Json:
-    return asdict(space)
-
-
-def _space_from_json(encoded: Json) -> Space:
-    dimensions = {
-        name: OneOf(tuple(told["options"])) if "options" in told else Between(**told)
-        for name, told in encoded["dimensions"].items()
-    }
-    return Space(**encoded | {"dimensions": dimensions})
+def _ended(told: _Ended, best: Trial, arrays: Arrays) -> OuterFold | FinalModel:
+    prefix = f"{told.study}/"
+    own = {name.removeprefix(prefix): of for name, of in arrays.items() if name.startswith(prefix)}
+    if told.C is None:
+        raise ValueError("a model other than the batched solver's can't be read back yet")
+    model = restored(own, told.C, told.multiclass)
+    if told.scores is None:
+        return FinalModel(best, model, told.facts)
+    return OuterFold(
+        best=best,
+        model=model,
+        facts=told.facts,
+        scores=told.scores,
+        rows=own["rows"],
+        labels=own["labels"],
+        predictions=Predictions(own["predictions"], told.are_probabilities),
+    )
 
 
 def _of_schema_1(story: Json, arrays: dict[str, NDArray[Any]]) -> Json:
@@ -190,9 +194,10 @@ def _of_schema_1(story: Json, arrays: dict[str, NDArray[Any]]) -> Json:
     tried = [trial["C"] for trial in story["trials"]]
     space = Space({"C": Between(min(tried), max(tried), is_log=True)}, "tpe", 0, 0, story["metric"])
     return {
-        "space": _space_to_json(space),
+        "space": asdict(space),
         "has_outer": True,
         "trials": story["trials"],
         "models": models,
         "fits": story["fits"],
+        "arrays": story["arrays"],
     }

@@ -1,122 +1,195 @@
-"""Completed trials, kept in Optuna's storage: what a killed search goes on from.
+"""The book: completed trials in Optuna's storage, what a killed search goes on from.
 
-Where completed trials are kept: a storage's address, read once and never shown with a secret.
-
-Locks that lie where the trials lie, so that whoever shares a storage heeds them.
-
-Beside a SQLite file it is a file; PostgreSQL keeps advisory locks of its own, one a database,
-whoever asks, and gone with the connection that took them.
+Its locks lie where the trials lie, so that whoever shares a storage heeds them: files beside a
+SQLite database; in PostgreSQL advisory locks, gone with the connection that took them.
 """
 
 import hashlib
 import json
 import os
+import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn, Self
 
 import optuna
-from filelock import Timeout
 from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
 from sqlalchemy import Connection, NullPool, create_engine, func, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from foldwise.errors import SearchError
-from foldwise.ownership import claim_beside, foreign, lock_file, mark_as_optunas
+from foldwise.files import locked
+from foldwise.ownership import claim_beside, foreign, mark_as_optunas
 from foldwise.search.space import Space, direction
 from foldwise.search.trials import FINAL, Study, Trial, trial_from_json, trial_to_json
 
 _RULE = (
-    "FOLDWISE_STUDY_STORAGE must be sqlite:///PATH or postgresql://USER:PASSWORD@HOST/DATABASE, "
-    "with %40 for an @ in the password"
+    "FOLDWISE_STUDY_STORAGE must be sqlite:///PATH, without % and ? in it, or "
+    "postgresql://USER:PASSWORD@HOST/DATABASE, with %40 for an @ in the password"
 )
-
-
-def storage_url(address: str) -> URL:
-    """Read an address.
-
-    Raises
-    ------
-    SearchError
-        If it is none, or that of a database in memory or of another kind.
-    """
-    try:
-        url = make_url(address)
-    except (ArgumentError, ValueError) as error:
-        raise SearchError(f"{_RULE}; it isn't shown, it may hold a secret: correct it") from error
-    is_file = sqlite_path(url) is not None and not url.query
-    is_server = url.get_backend_name() == "postgresql" and "@" not in (url.host or "")
-    if not (is_file or is_server):
-        raise SearchError(f"{_RULE}, got {url.get_backend_name()}://...: correct it")
-    return url
-
-
-def own_storage(address: str) -> URL:
-    """Read an address, and look whether what lies there is ours before anything touches it.
-
-    Raises
-    ------
-    SearchError
-        If it is no address, or that of a file which isn't Optuna's database.
-    """
-    url = storage_url(address)
-    if (path := sqlite_path(url)) is not None:
-        with speaking(url):
-            what = foreign(path, "Optuna")
-        if what is not None:
-            raise SearchError(
-                f"the study storage {path} must be Optuna's database or a new file, it is {what}: "
-                "move it away or point FOLDWISE_STUDY_STORAGE elsewhere"
-            )
-    return url
-
-
-def sqlite_path(url: URL) -> Path | None:
-    """The database's file, where links lead; None for a server or in memory."""
-    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
-        return None
-    return Path(os.path.realpath(str(url.database)))
-
-
-def shown(url: URL) -> str:
-    """The address without user, password and options, which may hold a password, too."""
-    return URL.create(
-        url.drivername, host=url.host, port=url.port, database=url.database
-    ).render_as_string()
-
-
-@contextmanager
-def speaking(url: URL) -> Iterator[None]:
-    """Turn the database's complaints into one line."""
-    try:
-        yield
-    except ImportError as error:
-        raise SearchError(
-            f"the study storage {shown(url)} needs a driver, {error}: install foldwise[postgres]"
-        ) from error
-    except (SQLAlchemyError, StorageInternalError, sqlite3.Error, OSError) as error:
-        reason = str(error.__cause__ or error).strip().splitlines()[0]
-        raise SearchError(
-            f"the study storage {shown(url)} must be readable and writable, it says: {reason}: "
-            "mend it or point FOLDWISE_STUDY_STORAGE elsewhere, completed trials are kept"
-        ) from error
-
-
 _CREATION = 0x666F6C64  # "fold": any number that no other user of the database locks
+_TRIAL = "foldwise"
+_CLOSED = "closed"
+_BUSY_SECONDS = 60
 
 
-@contextmanager
-def creation_lock(url: URL) -> Iterator[None]:
-    """Processes that create one database's tables at the same moment collide: one at a time."""
-    if (path := sqlite_path(url)) is not None:
-        with lock_file(path.with_name(f".{path.name}.lock"), seconds=-1):
+@dataclass(frozen=True, slots=True)
+class StudyStorage:
+    """Where trials are kept; as text without user, password and options, which may be secret.
+
+    Attributes
+    ----------
+    url : URL
+    path : Path or None
+        The SQLite file, where links lead; None for PostgreSQL.
+    """
+
+    url: URL
+    path: Path | None
+
+    @classmethod
+    def parse(cls, address: str) -> Self:
+        """Read an address.
+
+        Raises
+        ------
+        SearchError
+            If it is none, or that of a database in memory or of another kind.
+        """
+        try:
+            url = make_url(address)
+        except (ArgumentError, ValueError) as error:
+            raise SearchError(
+                f"{_RULE}; it isn't shown, it may hold a secret: correct it"
+            ) from error
+        kind, database = url.get_backend_name(), url.database or ""
+        # SQLAlchemy takes both characters for parts of an address.
+        if kind == "sqlite" and database not in ("", ":memory:") and not set("%?") & set(address):
+            return cls(url, Path(os.path.realpath(database)))
+        if kind == "postgresql" and "@" not in (url.host or ""):
+            return cls(url, None)
+        raise SearchError(f"{_RULE}, got {kind}://...: correct it")
+
+    @classmethod
+    def ours(cls, address: str) -> Self:
+        """Read an address, and look whether what lies there is ours before anything touches it.
+
+        Raises
+        ------
+        SearchError
+            If it is no address, or that of a file which isn't Optuna's database.
+        """
+        storage = cls.parse(address)
+        if storage.path is not None:
+            with storage.speaking():
+                what = foreign(storage.path, "Optuna")
+            if what is not None:
+                raise SearchError(
+                    f"the study storage {storage.path} must be Optuna's database or a new file, "
+                    f"it is {what}: move it away or point FOLDWISE_STUDY_STORAGE elsewhere"
+                )
+        return storage
+
+    def __str__(self) -> str:
+        url = self.url
+        return URL.create(
+            url.drivername, host=url.host, port=url.port, database=url.database
+        ).render_as_string()
+
+    @contextmanager
+    def speaking(self) -> Iterator[None]:
+        """Turn the database's complaints into one line."""
+        try:
             yield
-    else:
-        with _connection(url) as connection:
-            connection.execute(select(func.pg_advisory_lock(_CREATION)))
+        except ImportError as error:
+            raise SearchError(
+                f"the study storage {self} needs a driver, {error}: install foldwise[postgres]"
+            ) from error
+        except (SQLAlchemyError, StorageInternalError, sqlite3.Error, OSError) as error:
+            reason = str(error.__cause__ or error).strip().splitlines()[0]
+            raise SearchError(
+                f"the study storage {self} must be readable and writable, it says: {reason}: "
+                "mend it or point FOLDWISE_STUDY_STORAGE elsewhere, completed trials are kept"
+            ) from error
+        except (AttributeError, KeyError, TypeError, ValueError) as error:  # damaged JSON
+            raise SearchError(
+                f"the study storage {self} must hold whole trials, reading one gave {error}: "
+                "put a backup in its place, or name a new storage in FOLDWISE_STUDY_STORAGE"
+            ) from error
+
+    @contextmanager
+    def creation_lock(self) -> Iterator[None]:
+        """Processes that create one database's tables at the same moment collide: one at a time."""
+        with ExitStack() as held:
+            if self.path is not None:
+                held.enter_context(locked(self.path.with_name(f".{self.path.name}.lock")))
+            else:
+                connection = held.enter_context(self._connection())
+                connection.execute(select(func.pg_advisory_lock(_CREATION)))
             yield
+
+    def hold(self, key: str, held: ExitStack, busy: SearchError) -> None:
+        """Let ``held`` keep a search key's lock, or raise ``busy``."""
+        if self.path is not None:
+            lock = self.path.parent / "locks" / f"{key}.lock"
+            held.enter_context(locked(lock, busy=busy))
+            return
+        number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], signed=True)
+        connection = held.enter_context(self._connection())
+        if not connection.scalar(select(func.pg_try_advisory_lock(number))):
+            raise busy
+
+    def _connection(self) -> Connection:
+        # No transaction stays open: it would keep PostgreSQL from cleaning up for hours.
+        return create_engine(self.url, poolclass=NullPool, isolation_level="AUTOCOMMIT").connect()
+
+    def connect(self) -> RDBStorage:
+        """Optuna's view of it."""
+        with self.creation_lock():
+            return _tables(self.url, seconds=_BUSY_SECONDS if self.path else None)
+
+    def make_sure(self, home: Path | None) -> None:
+        """Check a SQLite file, or create it, beside first: a kill leaves none that isn't known.
+
+        Nothing is made beside a damaged file, unless it lies in ``home`` and is kept aside there.
+        """
+        if (path := self.path) is None:
+            return
+        with self.speaking():
+            if path.exists():
+                if damage := _damage(path):
+                    self._refuse(path, damage, home)
+                return
+            with self.creation_lock():
+                if not path.exists():
+                    beside = path.with_name(f".{path.stem}.partial{path.suffix}")
+                    beside.unlink(missing_ok=True)
+                    _tables(self.url.set(database=str(beside))).engine.dispose()
+                    mark_as_optunas(beside)
+                    beside.replace(path)
+
+    def _refuse(self, path: Path, damage: str, home: Path | None) -> NoReturn:
+        """Say that a file is damaged; one of this project is kept aside for the next run."""
+        told = f"the study storage {path} must be a sound SQLite database, it is damaged ({damage})"
+        if home is None or not path.is_relative_to(home.resolve()):
+            raise SearchError(
+                f"{told}: put a backup in its place or move it away, then run again; "
+                "finished searches are in MLflow"
+            )
+        with self.creation_lock():
+            if not (path.exists() and _damage(path)):
+                raise SearchError(f"{told}, and another process has mended it: run this again")
+            aside = claim_beside(path, "damaged")
+            path.replace(aside)
+        raise SearchError(
+            f"{told}: it is kept as {aside.name}; run again to start the search anew, "
+            "finished searches are in MLflow"
+        )
 
 
 @contextmanager
@@ -128,41 +201,15 @@ def search_lock(address: str, key: str) -> Iterator[None]:
     SearchError
         If another process holds it, or the storage can't be reached or isn't ours.
     """
-    url = own_storage(address)
+    storage = StudyStorage.ours(address)
+    busy = SearchError(
+        f"one process at a time may run the search {key[:12]}, another is at it: "
+        "wait for it to end, or stop it and run this again"
+    )
     with ExitStack() as held:
-        with speaking(url):
-            path = sqlite_path(url)
-            is_ours = _in_database(url, key, held) if path is None else _beside(path, key, held)
-        if not is_ours:
-            raise SearchError(
-                f"one process at a time may run the search {key[:12]}, another is at it: "
-                "wait for it to end, or stop it and run this again"
-            )
+        with storage.speaking():
+            storage.hold(key, held, busy)
         yield
-
-
-def _beside(path: Path, key: str, held: ExitStack) -> bool:
-    try:
-        held.enter_context(lock_file(path.parent / "locks" / f"{key}.lock", seconds=0))
-    except Timeout:
-        return False
-    return True
-
-
-def _in_database(url: URL, key: str, held: ExitStack) -> bool:
-    number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], signed=True)
-    connection = held.enter_context(_connection(url))
-    return bool(connection.scalar(select(func.pg_try_advisory_lock(number))))
-
-
-def _connection(url: URL) -> Connection:
-    # No transaction stays open: it would keep PostgreSQL from cleaning up for hours.
-    return create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT").connect()
-
-
-_TRIAL = "foldwise"
-_CLOSED = "closed"
-_BUSY_SECONDS = 60
 
 
 class TrialBook:
@@ -174,43 +221,46 @@ class TrialBook:
         From 1.
     """
 
-    def __init__(self, url: URL, key: str, attempt: int, space: Space) -> None:
+    def __init__(self, storage: StudyStorage, key: str, attempt: int, space: Space) -> None:
         self.attempt = attempt
-        self._url, self._key, self._space = url, key, space
-        with speaking(url):
-            self._storage = _connect(url)
+        self._storage, self._key, self._space = storage, key, space
+        with storage.speaking():
+            self._trials = storage.connect()
 
     def completed(self, study: Study) -> tuple[Trial, ...]:
-        """The study's completed trials, by number, without gaps or repeats closed up."""
-        with speaking(self._url):
-            stored = self._study(study).get_trials(deepcopy=False)
+        """The study's completed trials, by number, without gaps or repeats closed up.
+
+        Trials that another program put there are passed over.
+        """
         trials: dict[int, Trial] = {}
-        for frozen in stored:
-            trial = trial_from_json(json.loads(frozen.user_attrs[_TRIAL]))
-            trials.setdefault(trial.number, trial)
+        with self._storage.speaking():
+            for stored in self._study(study).get_trials(deepcopy=False):
+                if _TRIAL in stored.user_attrs:
+                    trial = trial_from_json(json.loads(stored.user_attrs[_TRIAL]))
+                    trials.setdefault(trial.number, trial)
         return tuple(trials[number] for number in sorted(trials))
 
     def add(self, trial: Trial) -> None:
         """Keep a completed trial."""
-        attrs = {_TRIAL: json.dumps(trial_to_json(trial))}
-        with speaking(self._url):
-            self._study(trial.study).add_trial(self._space.frozen(trial, attrs))
+        frozen = self._space.frozen(trial, {_TRIAL: json.dumps(trial_to_json(trial))})
+        with self._storage.speaking():
+            self._study(trial.study).add_trial(frozen)
 
     def close(self, how: str) -> None:
         """End the attempt ("registered", "abandoned"): the same key then starts a new one."""
-        with speaking(self._url):
+        with self._storage.speaking():
             self._study(FINAL).set_user_attr(_CLOSED, how)
 
     @property
     def is_closed(self) -> bool:
         """Whether the attempt has been ended."""
-        with speaking(self._url):
+        with self._storage.speaking():
             return _CLOSED in self._study(FINAL).user_attrs
 
     def _study(self, study: Study) -> optuna.Study:
         return optuna.create_study(
-            storage=self._storage,
-            study_name=_name(self._key, self.attempt, study),
+            storage=self._trials,
+            study_name=f"{self._key}.{self.attempt}.{study}",
             direction=direction(self._space.metric),
             load_if_exists=True,
         )
@@ -228,72 +278,43 @@ def open_book(
     SearchError
         If the storage can't be reached, read or written, is damaged or isn't ours.
     """
-    url = _opened(address, home)
-    last = max(_attempts(url, key), default=0)
+    storage, made = _attempts(address, key, home)
+    last = max(made, default=0)
     if last:
-        book = TrialBook(url, key, last, space)
+        book = TrialBook(storage, key, last, space)
         if fresh and not book.is_closed:
             book.close("abandoned")
         if not book.is_closed:
             return book
-    return TrialBook(url, key, last + 1, space)
+    return TrialBook(storage, key, last + 1, space)
 
 
 def close_attempt(
     address: str, key: str, attempt: int, space: Space, *, home: Path | None = None
 ) -> None:
     """Close an attempt as registered, if this storage knows it."""
-    url = _opened(address, home)
-    if attempt in _attempts(url, key):
-        TrialBook(url, key, attempt, space).close("registered")
+    storage, made = _attempts(address, key, home)
+    if attempt in made:
+        TrialBook(storage, key, attempt, space).close("registered")
 
 
-def attempts(address: str, key: str) -> Sequence[int]:
-    """Numbers of the attempts made at a key so far."""
-    return _attempts(_opened(address), key)
+def _attempts(address: str, key: str, home: Path | None) -> tuple[StudyStorage, set[int]]:
+    """The storage, ready for use, and the numbers of the attempts made at a key so far."""
+    storage = StudyStorage.ours(address)
+    storage.make_sure(home)
+    with storage.speaking():
+        names = optuna.get_all_study_names(storage.connect())
+    ours = re.compile(rf"{re.escape(key)}\.(\d+)\.(final|outer-[\d.]+)")
+    return storage, {int(found[1]) for found in map(ours.fullmatch, names) if found}
 
 
-def _attempts(url: URL, key: str) -> Sequence[int]:
-    prefix = f"{key}."
-    with speaking(url):
-        names = optuna.get_all_study_names(_connect(url))
-    return sorted({int(name.split(".")[1]) for name in names if name.startswith(prefix)})
+def _tables(url: URL, *, seconds: int | None = None) -> RDBStorage:
+    wait = {} if seconds is None else {"connect_args": {"timeout": seconds}}
+    return RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=wait)
 
 
-def _name(key: str, attempt: int, study: Study) -> str:
-    return f"{key}.{attempt}.{study}"
-
-
-def _connect(url: URL) -> optuna.storages.RDBStorage:
-    options = {"connect_args": {"timeout": _BUSY_SECONDS}} if sqlite_path(url) else {}
-    with creation_lock(url):
-        return _storage(url, options)
-
-
-def _storage(url: URL, options: Mapping[str, object]) -> optuna.storages.RDBStorage:
-    address = url.render_as_string(hide_password=False)
-    return optuna.storages.RDBStorage(address, engine_kwargs=dict(options))
-
-
-def _opened(address: str, home: Path | None = None) -> URL:
-    """Create a SQLite file, beside first: a killed process leaves none that isn't recognised."""
-    url = own_storage(address)
-    if (path := sqlite_path(url)) is None:
-        return url
-    with speaking(url), creation_lock(url):
-        if path.exists():
-            _check(path, home)
-        else:
-            beside = path.with_name(f".{path.stem}.partial{path.suffix}")
-            beside.unlink(missing_ok=True)
-            _storage(url.set(database=str(beside)), {}).engine.dispose()
-            mark_as_optunas(beside)
-            beside.replace(path)
-    return url
-
-
-def _check(path: Path, home: Path | None) -> None:
-    """Refuse a damaged file; one of this project is kept aside, and the next run begins anew."""
+def _damage(path: Path) -> str:
+    """What SQLite finds wrong with a file, in a line; empty if it is sound."""
     try:
         with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
             (verdict,) = connection.execute("PRAGMA quick_check").fetchone()
@@ -301,20 +322,4 @@ def _check(path: Path, home: Path | None) -> None:
         if isinstance(error, sqlite3.OperationalError):
             raise
         verdict = str(error)
-    if verdict == "ok":
-        return
-    damage = (
-        f"the study storage {path} must be a sound SQLite database, it is damaged "
-        f"({verdict.splitlines()[0]})"
-    )
-    if home is None or not path.is_relative_to(home.resolve()):
-        raise SearchError(
-            f"{damage}: put a backup in its place or move it away, then run again; "
-            "finished searches are in MLflow"
-        )
-    aside = claim_beside(path, "damaged")
-    path.replace(aside)
-    raise SearchError(
-        f"{damage}: it is kept as {aside.name}; run again to start the search anew, "
-        "finished searches are in MLflow"
-    )
+    return "" if verdict == "ok" else str(verdict).splitlines()[0]

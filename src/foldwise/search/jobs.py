@@ -1,4 +1,23 @@
-"""The seam between the search and whoever makes its fits: jobs, tasks, engines and models."""
+"""The seam between the search and whoever makes its fits: jobs, tasks, engines and models.
+
+An engine is made for one data set and one plan: it holds the rows, their class codes and what it
+needs of options, and knows no study, trial, book or store. What it must hold to:
+
+- A fit is what its job says and nothing else: trained on ``plan.training_rows(job.left_out)`` with
+  ``job.values``, the same to the bit in any batch and order, however often it is asked for, and
+  whatever comes ``later``. What an engine prepares, keeps or warm-starts from (paths, arranged
+  rows, a device's memory) must follow from the data, its options and the training set alone: no
+  fit may know rows that it leaves out.
+- It scores where it fits: each part of ``score_on`` on ``plan.scored_rows(part)``, by
+  :meth:`Predictions.scores`; and gives back :meth:`Done.kept`, so that only what is kept travels.
+- Each task is done once, as soon as it can be: the search keeps complete trials while the rest
+  runs, and a kill loses what is under way. A consumer may close the generator: nothing may then
+  run on.
+- A model is numbers in float64 and ends as a stock scikit-learn estimator, whatever made it.
+- What goes wrong outside (a cluster, a device) is one :class:`~foldwise.errors.SearchError`.
+
+``tests/conformance/engine_cases.py`` asks all of it of any engine.
+"""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -86,7 +105,11 @@ class Model(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Done:
-    """A task done: the scores on each part, and as much of the fit as was to be kept."""
+    """A task done: the scores on each part, and as much of the fit as was to be kept.
+
+    ``facts`` are numbers and words about the fit, recorded as they are; its ``status``, if it has
+    one, is counted: converged, stalled or exhausted.
+    """
 
     task: Task
     scores: Mapping[Part, Scores]
@@ -105,19 +128,23 @@ class Done:
 
 
 class Engine(Protocol):
-    """Makes fits and scores them where they are made."""
+    """Makes fits and scores them where they are made; the module says what it promises."""
 
     def run(
         self, tasks: Sequence[Task], *, later: Collection[LeftOut] = ()
     ) -> Iterator[Progress | Done]:
-        """Do each task once; yield each as it ends, in any order, with word of the progress.
+        """Do each task once; yield each as it ends, in any order.
+
+        A search calls it in rounds: the trials drawn at random of all studies at once, hundreds of
+        fits; then a trial a study at a time; at the end the models. Word of the progress of what is
+        prepared goes between; of the fits the search itself keeps count.
 
         Parameters
         ----------
         tasks : sequence of Task
-            Of distinct jobs.
+            Of distinct jobs; none is allowed.
         later : collection of sets of parts
-            Further training sets, by the parts left out, that jobs to come may be on: what an
-            engine prepares for a training set it may prepare for all of them at once.
+            Training sets, by the parts left out, that jobs to come may be on: what an engine
+            prepares for a training set it may prepare for all of them at once.
         """
         ...

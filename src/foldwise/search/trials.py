@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
@@ -226,20 +227,27 @@ def trial_from_json(encoded: Json) -> Trial:
 
     Raises
     ------
-    KeyError, TypeError, ValueError
+    AttributeError, KeyError, TypeError, ValueError
         If a field is missing or of another kind.
     """
     values = encoded["values"] if "values" in encoded else {"C": encoded["C"]}
     inner = tuple(
         InnerFold(
             part=_part(fold["part"]),
-            scores=dict(fold["scores"]),
+            scores={str(metric): _number(score) for metric, score in fold["scores"].items()},
             facts=dict(fold["facts"] if "facts" in fold else fold["outcome"]),
         )
         for fold in encoded["inner"]
     )
-    return Trial(Study.parse(encoded["study"]), encoded["number"], values, inner)
+    return Trial(Study.parse(encoded["study"]), index(encoded["number"]), dict(values), inner)
 
 
 def _part(encoded: int | Sequence[int]) -> Part:
-    return Part(0, encoded) if isinstance(encoded, int) else Part(*encoded)
+    repeat, fold = (0, encoded) if isinstance(encoded, int) else encoded
+    return Part(index(repeat), index(fold))
+
+
+def _number(encoded: object) -> float:
+    if isinstance(encoded, bool) or not isinstance(encoded, int | float):
+        raise TypeError(f"a score must be a number, it is {encoded!r}")
+    return float(encoded)

@@ -1,16 +1,12 @@
-"""The optimiser, turned inside out: L-BFGS with a Wolfe line search that asks for evaluations.
+"""L-BFGS turned inside out: one minimisation that says where it wants an evaluation next.
 
-A step length by the weak Wolfe conditions, one evaluation at a time.
+So many descents can share each evaluation: the solver asks all of them for their points, evaluates
+these in one matrix product, and hands the answers back.
 
-The value must fall enough (Armijo) and the slope must have risen enough; bracketing as in Lewis
-and Overton (2013, algorithm 2.6), with interpolation inside the bracket. Near the minimum the
-value's rounding hides its fall: there Hager and Zhang's approximate condition (2005, equation
-4.1) judges by the slope alone.
-
-Limited-memory BFGS as an object that says where it wants the function evaluated next.
-
-Turned inside out like this, many descents can share each evaluation: the solver asks all of them
-for their points, evaluates these in one matrix product, and hands the answers back.
+A step's length is searched by the weak Wolfe conditions: the value must fall enough (Armijo) and
+the slope must have risen enough; bracketing as in Lewis and Overton (2013, algorithm 2.6), with
+interpolation inside the bracket. Near the minimum the value's rounding hides its fall: there Hager
+and Zhang's approximate condition (2005, equation 4.1) judges by the slope alone.
 
 The inverse Hessian is the compact representation of Byrd, Nocedal and Schnabel (1994, theorem
 2.2): with the last m steps S and gradient changes Y as rows, R the upper triangle of S Y^T, D its
@@ -20,8 +16,6 @@ diagonal and gamma = s.y / y.y of the newest pair,
     p = R^-1 S g,   q = R^-T ((D + gamma Y Y^T) p - gamma Y g).
 
 The history is read twice per step, as two thin products, whatever m is.
-
-One minimisation as a state machine: where it wants an evaluation, and what it makes of it.
 """
 
 from dataclasses import dataclass
@@ -31,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-from foldwise.solver.linear import Status
+from foldwise.solver.linear import Real, Status
 
 FALL = 1e-4
 RISE = 0.9
@@ -93,9 +87,6 @@ class LineSearch:
         bend = high_value - self.low_value - self.low_slope * length
         share = -self.low_slope * length / (2 * bend) if bend > 0 else 0.5
         return self.low + length * min(0.9, max(0.1, share))
-
-
-Real = NDArray[np.floating]
 
 
 class History:
@@ -186,9 +177,6 @@ def _solve_upper(
     return np.asarray(solution)
 
 
-PAIRS = 40
-"""More correction pairs mean fewer evaluations; past 40 the history costs what it saves."""
-
 PATIENCE = 30
 """Iterations in which neither value nor gradient improves, before a fit counts as stalled."""
 
@@ -205,9 +193,7 @@ class Descent:
     status : None while under way
     """
 
-    def __init__(
-        self, start: Real, *, tol: float, max_iter: int, history: History | None = None
-    ) -> None:
+    def __init__(self, start: Real, history: History, *, tol: float, max_iter: int) -> None:
         self.point: Real = start
         self.status: Status | None = None
         self.iterations = 0
@@ -217,8 +203,6 @@ class Descent:
         self._tol, self._max_iter = tol, max_iter
         self._best = (float("inf"), float("inf"))
         self._idle = 0
-        if history is None:
-            history = History(PAIRS, len(start), start.dtype)
         self.history = history
         self._origin: Real = self.point
         self._gradient: Real = self.point

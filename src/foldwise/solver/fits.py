@@ -1,6 +1,4 @@
-"""Fits under way, side by side: each asks for an evaluation, all are evaluated in one pass.
-
-Many regularised logistic regressions side by side on one copy of the pixels.
+"""Fits side by side: each asks for an evaluation, all are evaluated in one pass over the pixels.
 
 Minimised for each fit, over coefficients W (outputs, features) of standardised pixels and
 intercepts b, is scikit-learn's objective
@@ -13,19 +11,21 @@ zero, or on the path of its own training set (:mod:`foldwise.solver.paths`): nev
 solution that has seen other rows. The hot loop is in :mod:`foldwise.solver.objective`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import Generic, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.solver.descent import Descent, History
 from foldwise.solver.layout import Layout
-from foldwise.solver.linear import Fit, FitOutcome, LinearModel, Multiclass, Status
+from foldwise.solver.linear import Fit, FitOutcome, LinearModel, Multiclass, Real, Status
 from foldwise.solver.objective import Batch, evaluate, sigmoid_link, softmax_link
 
-Real = NDArray[np.floating]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,38 +43,72 @@ class SolverOptions:
         """Of the products and of the coefficients while they are looked for."""
         return np.dtype(np.float64 if self.double else np.float32)
 
-    def count_descents(self, outputs: int) -> int:
-        """Functions that a fit minimises: the softmax is one of all outputs, sigmoids one each."""
-        return 1 if self.multiclass == "multinomial" else outputs
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingSet:
-    """The rows of all parts but ``left_out``, as a fit sees them.
+    """The rows of all parts but ``left_out``, and what standardising them means.
+
+    Everything linear between a fit and the layout is here. A fit looks for *coefficients*
+    (outputs, width) of standardised columns, intercept ``b`` first; the layout takes *weights* of
+    raw ones. A score is
+
+        z = w . (x - mean) / scale + b  =  u . x + c,   u = w / scale,  c = b - u . mean,
+
+    so the data need no standardised copy, and by the chain rule the gradient comes back as
+    ``dL/dw = (dL/du - mean * dL/dc) / scale``, ``dL/db = dL/dc``.
 
     Attributes
     ----------
-    mean, inverse : (width - 1,)
-        Of these rows; ``inverse`` is 1 / standard deviation, and 0 for a constant pixel, whose
+    mean, scale : float64 arrays (features,)
+        Of these rows; a constant pixel has scale 1.
+    columns : int array (width - 1,)
+        The pixel behind each of the layout's columns but the first.
+    center, inverse : float64 arrays (width - 1,)
+        By column: the mean, and 1 / standard deviation, which is 0 for a constant pixel, whose
         coefficient so stays 0.
     """
 
     left_out: frozenset[int]
     rows: int
     mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    columns: NDArray[np.int64]
+    center: NDArray[np.float64]
     inverse: NDArray[np.float64]
 
     @classmethod
-    def of(cls, layout: Layout, left_out: frozenset[int]) -> "TrainingSet":
+    def of(cls, layout: Layout, left_out: frozenset[int]) -> Self:
         """Measure mean and deviation on these rows alone."""
         mean, spread, rows = layout.standardisation(left_out)
         lit = spread[layout.columns]
         inverse = np.divide(1, lit, out=np.zeros_like(lit), where=lit > 0)
-        return cls(left_out, rows, mean[layout.columns], inverse)
+        scale = np.where(spread > 0, spread, 1.0)
+        return cls(left_out, rows, mean, scale, layout.columns, mean[layout.columns], inverse)
+
+    def weights(self, coefficients: Real) -> Real:
+        """The weights that compute what the coefficients do (outputs, width)."""
+        weights = coefficients.copy()
+        weights[:, 1:] *= self.inverse
+        weights[:, 0] -= weights[:, 1:] @ self.center
+        return weights
+
+    def slopes(self, gradient: Real) -> Real:
+        """Slopes of the mean loss in the coefficients, from those of the sum in the weights."""
+        slopes = np.asarray(gradient / gradient.dtype.type(self.rows))
+        slopes[:, 1:] -= np.outer(slopes[:, 0], self.center)
+        slopes[:, 1:] *= self.inverse
+        return slopes
 
     def penalty(self, C: float) -> float:
         """Factor of half the squared coefficients in the mean loss: 1 / (C rows)."""
         return 1 / (C * self.rows)
+
+    def model(self, coefficients: Real, C: float, multiclass: Multiclass) -> LinearModel:
+        """The coefficients in scikit-learn's terms: of all features."""
+        exact = coefficients.astype(np.float64)
+        full = np.zeros((len(exact), len(self.mean)))
+        full[:, self.columns] = exact[:, 1:]
+        return LinearModel(C, multiclass, self.mean, self.scale, full, exact[:, 0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,76 +119,124 @@ class Running:
     C: float
     descents: tuple[Descent, ...]
 
+    @classmethod
+    def begun(
+        cls,
+        training: TrainingSet,
+        C: float,
+        options: SolverOptions,
+        *,
+        start: Real,
+        histories: Sequence[History],
+    ) -> Self:
+        """Begin at ``start`` (outputs, width), with what is known of the curvature there."""
+        starts = start.astype(options.dtype).reshape(len(histories), -1)
+        descents = (
+            Descent(*begun, tol=options.tol, max_iter=options.max_iter)
+            for begun in zip(starts, histories, strict=True)
+        )
+        return cls(training, C, tuple(descents))
+
     @property
     def ended(self) -> bool:
         """Whether no descent wants another evaluation."""
         return all(descent.status for descent in self.descents)
 
     @property
-    def points(self) -> Real:
-        """Where the descents are: (outputs, width), intercept first."""
-        width = len(self.training.mean) + 1
+    def coefficients(self) -> Real:
+        """Where the descents are: (outputs, width)."""
+        width = len(self.training.columns) + 1
         return np.concatenate([d.point.reshape(-1, width) for d in self.descents])
 
+    @property
+    def outcome(self) -> FitOutcome:
+        """How it ended."""
+        statuses = {descent.status for descent in self.descents}
+        return FitOutcome(
+            status=next(status for status in _WORST if status in statuses),
+            iterations=max(descent.iterations for descent in self.descents),
+            evaluations=float(np.mean([descent.evaluations for descent in self.descents])),
+            objective=sum(descent.value for descent in self.descents),
+        )
+
     def weights(self) -> Real:
-        """The points as weights on raw pixels (outputs, width)."""
-        weights = self.points
-        weights[:, 1:] *= self.training.inverse
-        weights[:, 0] -= weights[:, 1:] @ self.training.mean
-        return weights
+        """Where the layout is to evaluate it."""
+        return self.training.weights(self.coefficients)
 
     def receive(self, losses: NDArray[np.float64], gradient: Real) -> None:
         """Take summed losses (descents,) and their gradient (outputs, width) in the weights."""
         rows, penalty = self.training.rows, self.training.penalty(self.C)
-        slopes = gradient / gradient.dtype.type(rows)
-        slopes[:, 1:] -= np.outer(slopes[:, 0], self.training.mean)
-        slopes[:, 1:] *= self.training.inverse
+        slopes = self.training.slopes(gradient)
         by_descent = slopes.reshape(len(self.descents), -1, gradient.shape[1])
         for descent, loss, slope in zip(self.descents, losses.tolist(), by_descent, strict=True):
             if descent.status is None:
-                coefficients = descent.point.reshape(slope.shape)[:, 1:]
-                slope[:, 1:] += coefficients.dtype.type(penalty) * coefficients
-                squares = np.einsum("ij,ij->", coefficients, coefficients, dtype=np.float64)
+                penalised = descent.point.reshape(slope.shape)[:, 1:]
+                slope[:, 1:] += penalised.dtype.type(penalty) * penalised
+                squares = np.einsum("ij,ij->", penalised, penalised, dtype=np.float64)
                 descent.receive(loss / rows + 0.5 * penalty * float(squares), slope.ravel())
 
 
-def start(
-    training: TrainingSet,
-    C: float,
-    points: Real,
-    options: SolverOptions,
-    *,
-    histories: Sequence[History] | None = None,
-) -> Running:
-    """Begin a fit at ``points`` (outputs, width), with what is known of the curvature there."""
-    count = options.count_descents(len(points))
-    starts = points.astype(options.dtype).reshape(count, -1)
-    descents = tuple(
-        Descent(
-            start,
-            tol=options.tol,
-            max_iter=options.max_iter,
-            history=histories[place] if histories else None,
-        )
-        for place, start in enumerate(starts)
-    )
-    return Running(training, C, descents)
+_WORST: tuple[Status, ...] = ("exhausted", "stalled", "converged")
+
+
+def no_histories(layout: Layout, options: SolverOptions, pairs: int) -> list[History]:
+    """Empty ones, a descent each: the softmax is one function of all outputs, sigmoids one each."""
+    count = 1 if options.multiclass == "multinomial" else layout.outputs
+    size = layout.outputs * layout.width // count
+    return [History(pairs, size, options.dtype) for _ in range(count)]
 
 
 def origin(layout: Layout, options: SolverOptions) -> Real:
-    """All coefficients zero: (outputs, width); two classes need one output."""
-    return np.zeros((count_outputs(layout), layout.width), dtype=options.dtype)
+    """All coefficients zero: (outputs, width)."""
+    return np.zeros((layout.outputs, layout.width), dtype=options.dtype)
 
 
-def count_outputs(layout: Layout) -> int:
-    """Outputs of one fit; two classes need one."""
-    return 1 if layout.classes == 2 else layout.classes
+Course = Generator[Running, None, T]
+"""Fits that follow from one another: yields each to be run to its end; returns what they gave."""
 
 
-def advance(
+def side_by_side(
+    layout: Layout, courses: Iterable[Course[T]], options: SolverOptions, *, most_columns: int
+) -> Iterator[T | None]:
+    """Run many courses, every evaluation shared by all fits under way.
+
+    Whenever a fit ends, yields what its course has come to, or None while that goes on. At most
+    ``most_columns`` outputs are under way; the other courses wait. Neither the number of threads
+    nor the other courses change a fit, to the bit. Set the BLAS library itself to one thread
+    (threadpoolctl), or its threads and these get in each other's way.
+    """
+    waiting = iter(courses)
+    active: list[_Under[T]] = []
+    most = max(1, most_columns // layout.outputs)
+    with ThreadPoolExecutor(max(1, options.threads)) as pool:
+        while active := [*active, *map(_Under, islice(waiting, most - len(active)))]:
+            _advance(layout, [each.running for each in active], options, pool)
+            ended = [each for each in active if each.running.ended]
+            list(pool.map(_Under.go_on, ended))
+            yield from (each.result for each in ended)
+            active = [each for each in active if each.result is None]
+
+
+class _Under(Generic[T]):
+    """A course under way."""
+
+    def __init__(self, course: Course[T]) -> None:
+        self._course = course
+        self.running = next(course)
+        self.result: T | None = None
+
+    def go_on(self) -> None:
+        """Set out for the course's next fit, if there is one."""
+        try:
+            self.running = next(self._course)
+        except StopIteration as end:
+            self.result = end.value
+
+
+def _advance(
     layout: Layout, active: Sequence[Running], options: SolverOptions, pool: Executor
 ) -> None:
-    """Evaluate all fits at their points, and let each move on."""
+    """Evaluate all fits where they are, and let each move on."""
     weights = np.stack(list(pool.map(Running.weights, active)))
     trains_on = np.array(
         [
@@ -171,6 +253,9 @@ def advance(
 MOST_COLUMNS = 1280
 """Outputs of all fits in one product: past this, memory grows and speed doesn't."""
 
+PAIRS = 40
+"""More correction pairs mean fewer evaluations; past 40 the history costs what it saves."""
+
 
 @dataclass(frozen=True, slots=True)
 class FitRequest:
@@ -186,56 +271,18 @@ class FitRequest:
 
 
 def solve(layout: Layout, requests: Sequence[FitRequest], options: SolverOptions) -> Iterator[Fit]:
-    """Make every requested fit; yield each as it ends.
-
-    The order is by number of evaluations, then as requested. Neither the number of threads nor
-    the other requests change a fit, to the bit. Set the BLAS library itself to one thread
-    (threadpoolctl), or its threads and these get in each other's way.
-    """
-    waiting = list(reversed(requests))
-    active: list[Running] = []
-    with ThreadPoolExecutor(max(1, options.threads)) as pool:
-        while waiting or active:
-            room = max(1, MOST_COLUMNS // count_outputs(layout)) - len(active)
-            begun = [waiting.pop() for _ in range(min(room, len(waiting)))]
-            active += [_begin(layout, request, options) for request in begun]
-            advance(layout, active, options, pool)
-            yield from (_finish(layout, running, options) for running in active if running.ended)
-            active = [running for running in active if not running.ended]
+    """Make every requested fit; yield each as it ends: by evaluations, then as requested."""
+    courses = (_fit(layout, request, options) for request in requests)
+    for fit in side_by_side(layout, courses, options, most_columns=MOST_COLUMNS):
+        if fit is not None:
+            yield fit
 
 
-def _begin(layout: Layout, request: FitRequest, options: SolverOptions) -> Running:
+def _fit(layout: Layout, request: FitRequest, options: SolverOptions) -> Course[Fit]:
     training = TrainingSet.of(layout, request.left_out)
-    points = origin(layout, options) if request.start is None else request.start
-    return start(training, request.C, points, options)
-
-
-_WORST: tuple[Status, ...] = ("exhausted", "stalled", "converged")
-
-
-def _finish(layout: Layout, running: Running, options: SolverOptions) -> Fit:
-    """The fit in scikit-learn's terms: all features, constant ones with scale 1."""
-    mean, spread, _ = layout.standardisation(running.training.left_out)
-    points = running.points.astype(np.float64)
-    coefficients = np.zeros((len(points), layout.features))
-    coefficients[:, layout.columns] = points[:, 1:]
-    model = LinearModel(
-        running.C,
-        options.multiclass,
-        mean,
-        np.where(spread > 0, spread, 1.0),
-        coefficients,
-        points[:, 0],
-    )
-    return Fit(running.training.left_out, model, _outcome(running.descents))
-
-
-def _outcome(descents: Sequence[Descent]) -> FitOutcome:
-    statuses = {descent.status for descent in descents}
-    return FitOutcome(
-        status=next(status for status in _WORST if status in statuses),
-        iterations=max(descent.iterations for descent in descents),
-        evaluations=float(np.mean([descent.evaluations for descent in descents])),
-        objective=sum(descent.value for descent in descents),
-        gradient=max(descent.largest for descent in descents),
-    )
+    start = origin(layout, options) if request.start is None else request.start
+    histories = no_histories(layout, options, PAIRS)
+    running = Running.begun(training, request.C, options, start=start, histories=histories)
+    yield running
+    model = training.model(running.coefficients, request.C, options.multiclass)
+    return Fit(request.left_out, model, running.outcome)

@@ -68,6 +68,11 @@ class Layout:
         return len(self.columns) + 1
 
     @property
+    def outputs(self) -> int:
+        """Outputs of one fit; two classes need one."""
+        return 1 if self.classes == 2 else self.classes
+
+    @property
     def smallest_block(self) -> int:
         """Entries of the smallest block."""
         return min(block.pixels.size for part in self.lanes for lane in part for block in lane)

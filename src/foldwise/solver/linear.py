@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+Real = NDArray[np.floating]
 Multiclass = Literal["multinomial", "ovr"]
 Status = Literal["converged", "stalled", "exhausted"]
 
@@ -51,15 +52,12 @@ class FitOutcome:
         Passes over the fit's training rows, partial passes counted by their share.
     objective : float
         Mean loss plus penalty at the end.
-    gradient : float
-        Largest absolute entry of the gradient at the end.
     """
 
     status: Status
     iterations: int
     evaluations: float
     objective: float
-    gradient: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)

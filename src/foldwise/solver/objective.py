@@ -1,31 +1,19 @@
-"""Loss and gradient of many fits in one product over blocks of rows.
+"""The hot loop: loss and gradient of many fits in one pass over blocks of rows.
 
-How many neighbouring columns of a product are summed alike, wherever they stand in it.
-
-A fit's bits must not depend on its neighbours, but the kernels of a BLAS library may sum columns
-differently by their place: OpenBLAS's for AVX2 treat columns 0-5 and 6-11 of every twelve in two
-ways, those for AVX-512 treat all alike. Whole tiles are safe, but ten columns filled up to twelve
-cost a sixth of all work; so the width of a tile is found by trying, once per process.
-
-The hot loop: loss and gradient of many fits in one pass over the pixels.
-
-For raw pixels ``x`` a fit with standardised coefficients ``w`` and intercept ``b`` scores
-
-    z = w . (x - mean) / scale + b  =  u . x + c,   u = w / scale,  c = b - u . mean
-
-so the data need no standardised copy. With ``r`` the residual (probability minus indicator), the
-gradient of the summed loss is ``dL/dc = sum r`` and ``dL/du = sum r x``, and by the chain rule
-``dL/dw = (dL/du - mean * dL/dc) / scale``, ``dL/db = dL/dc``. Column 0 of the pixels is one, so
-``c`` is column 0 of the matrix of all fits, and one product gives both.
-
-The scores of a block are (fits, outputs, rows): a fit's rows are contiguous, and the softmax runs
-over the axis before them.
+For raw pixels ``x`` a fit has weights ``u`` and ``c``, its score is ``z = u . x + c``
+(:class:`foldwise.solver.fits.TrainingSet` says how these belong to standardised pixels). With ``r``
+the residual (probability minus indicator), the gradient of the summed loss is ``dL/dc = sum r`` and
+``dL/du = sum r x``. Column 0 of the pixels is one, so ``c`` is column 0 of the matrix of all fits,
+and one product gives both. The scores of a block are (fits, outputs, rows): a fit's rows are
+contiguous, and the softmax runs over the axis before them.
 
 L-BFGS turns a difference in the last bit into one in the fourth digit of the predictions at the
-usual tolerance, so a fit's sums must not depend, to the bit, on which fits share the product.
-A BLAS library's kernels may sum differently at different places of a product, and in small
-products. Hence each fit gets whole tiles of outputs, and a product is
-never small.
+usual tolerance, so a fit's sums must not depend, to the bit, on which fits share the product. But a
+BLAS library's kernels may sum columns differently by their place (OpenBLAS's for AVX2 treat columns
+0-5 and 6-11 of every twelve in two ways, those for AVX-512 treat all alike), and differently in
+small products. Hence each fit gets whole tiles of outputs, and a product is never small. Ten
+columns filled up to twelve cost a sixth of all work, so a tile's width is found by trying, once per
+process.
 """
 
 from collections.abc import Callable, Iterator
@@ -37,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.solver.layout import Block, Layout
+from foldwise.solver.linear import Real
 
 SMALL_PRODUCT = 1_100_000
 """Multiplications. Below a million OpenBLAS has other kernels, which sum differently."""
@@ -84,7 +73,6 @@ def _distinct(tiles: NDArray[np.floating]) -> set[bytes]:
     }
 
 
-Real = NDArray[np.floating]
 Link = Callable[[Real, NDArray[np.int64]], NDArray[np.float64]]
 """Turns scores (fits, outputs, rows) into residuals in place; returns summed losses (fits, n)."""
 

@@ -1,21 +1,18 @@
-"""Regularisation paths: the solutions of one training set along C, and how they are traced.
-
-The solutions of one training set along C: what a fit starts from.
+"""Regularisation paths: one training set's solutions along C, which its fits start from.
 
 The minimiser is a smooth function of log C. Known at a few anchors, a cubic through the four that
 lie around a C gives it to about the solver's tolerance, from this training set's own rows alone.
 
-Tracing paths: each training set's solutions from small C to large, all sets side by side.
-
-An anchor starts where the ones before it lead, and keeps their curvature pairs: from one C to
-another only the penalty's share of the curvature changes, and that share is known. So an anchor
-takes a fraction of the evaluations of a fit from zero. Where a path begins, at the smallest C, it
-starts from zero.
+A path is traced upwards, from small C to large, and only as far as it is asked for. An anchor
+starts where the ones before it lead, and keeps their curvature pairs: from one C to another only
+the penalty's share of the curvature changes, and that share is known. So an anchor takes a fraction
+of the evaluations of a fit from zero, which is where a path begins. A path keeps the pairs of its
+last anchor while it isn't whole: traced further it is, to the bit, the one traced at once.
 """
 
 import math
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,76 +20,19 @@ from numpy.typing import NDArray
 
 from foldwise.solver.descent import History
 from foldwise.solver.fits import (
+    Course,
     Running,
     SolverOptions,
     TrainingSet,
-    advance,
-    count_outputs,
+    no_histories,
     origin,
-    start,
+    side_by_side,
 )
 from foldwise.solver.layout import Layout
-
-Real = NDArray[np.floating]
+from foldwise.solver.linear import Real
 
 ANCHORS_PER_DECADE = 3
 """So many that the cubic's error stays below the usual tolerance on MNIST; two are too few."""
-
-_NEIGHBOURS = 4
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RegularisationPath:
-    """One training set's solutions at the anchors.
-
-    Attributes
-    ----------
-    left_out : frozenset of int
-        The parts that are not in the training set.
-    strengths : float64 array (anchors,)
-        Their values of C, ascending, evenly spaced by logarithm.
-    points : array (anchors, outputs, width)
-        Coefficients of standardised pixels, intercept first.
-    evaluations : int
-        Passes over the training rows that it took.
-    """
-
-    left_out: frozenset[int]
-    strengths: NDArray[np.float64]
-    points: Real
-    evaluations: int
-
-    def at(self, C: float) -> Real:
-        """Where a fit at ``C`` may start (outputs, width): by the four anchors around it."""
-        first = int(np.searchsorted(self.strengths, C)) - _NEIGHBOURS // 2
-        first = min(max(first, 0), len(self.strengths) - _NEIGHBOURS)
-        around = slice(first, first + _NEIGHBOURS)
-        return interpolate(self.strengths[around], self.points[around], C)
-
-
-def anchors(low: float, high: float) -> NDArray[np.float64]:
-    """Values of C for the anchors of a search on [low, high], both ends among them."""
-    count = max(_NEIGHBOURS, math.ceil(ANCHORS_PER_DECADE * math.log10(high / low)) + 1)
-    return np.geomspace(low, high, count)
-
-
-def interpolate(
-    strengths: Sequence[float] | NDArray[np.float64], points: Sequence[Real] | Real, C: float
-) -> Real:
-    """Value at ``C`` of the polynomial in log C that goes through all ``points``.
-
-    In Lagrange's form; beyond the outermost points it extrapolates.
-    """
-    logs = np.log(np.asarray(strengths, dtype=np.float64))
-    shares = [
-        math.prod((math.log(C) - other) / (own - other) for other in np.delete(logs, place))
-        for place, own in enumerate(logs)
-    ]
-    total = np.zeros_like(points[0])
-    for share, point in zip(shares, points, strict=True):
-        total += total.dtype.type(share) * point
-    return total
-
 
 MOST_COLUMNS = 640
 """Outputs of all paths traced at once: each holds its curvature pairs, megabytes."""
@@ -103,7 +43,69 @@ PAIRS = 80
 TOLERANCE_SHARE = 0.7
 """Anchors are solved to this share of the tolerance, so that what lies between them meets it."""
 
+_NEIGHBOURS = 4
 _LOOK_BACK = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RegularisationPath:
+    """One training set's solutions at the anchors, as far as they are known.
+
+    Attributes
+    ----------
+    left_out : frozenset of int
+        The parts that are not in the training set.
+    anchors : float64 array (anchors,)
+        All values of C that it may be traced over, ascending, evenly spaced by logarithm.
+    solutions : tuple of arrays (outputs, width)
+        Of the first anchors: coefficients of standardised pixels, intercept first.
+    evaluations : int
+        Passes over the training rows that it took.
+    histories : tuple of History
+        What is known of the curvature at the last solution, one a descent; without them it can only
+        be traced anew.
+    """
+
+    left_out: frozenset[int]
+    anchors: NDArray[np.float64]
+    solutions: tuple[Real, ...] = ()
+    evaluations: int = 0
+    histories: tuple[History, ...] = ()
+
+    def reach(self, C: float) -> int:
+        """How many solutions a fit at ``C`` needs."""
+        return self._first(C) + _NEIGHBOURS
+
+    def at(self, C: float) -> Real:
+        """Where a fit at ``C`` may start (outputs, width): by the four anchors around it."""
+        around = slice(self._first(C), self.reach(C))
+        return interpolate(self.anchors[around], self.solutions[around], C)
+
+    def _first(self, C: float) -> int:
+        first = int(np.searchsorted(self.anchors, C)) - _NEIGHBOURS // 2
+        return min(max(first, 0), len(self.anchors) - _NEIGHBOURS)
+
+
+def anchors(low: float, high: float) -> NDArray[np.float64]:
+    """Values of C for the anchors of a search on [low, high], both ends among them."""
+    count = max(_NEIGHBOURS, math.ceil(ANCHORS_PER_DECADE * math.log10(high / low)) + 1)
+    return np.geomspace(low, high, count)
+
+
+def interpolate(knots: NDArray[np.float64], solutions: Sequence[Real], C: float) -> Real:
+    """Value at ``C`` of the polynomial in log C that has these ``solutions`` at the ``knots``.
+
+    In Lagrange's form; beyond the outermost it extrapolates.
+    """
+    logs = np.log(knots)
+    shares = [
+        math.prod((math.log(C) - other) / (own - other) for other in np.delete(logs, place))
+        for place, own in enumerate(logs)
+    ]
+    total = np.zeros_like(solutions[0])
+    for share, solution in zip(shares, solutions, strict=True):
+        total += total.dtype.type(share) * solution
+    return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,82 +116,61 @@ class Traced:
     total: int
 
 
-def trace(
-    layout: Layout,
-    sets: Sequence[frozenset[int]],
-    strengths: NDArray[np.float64],
-    options: SolverOptions,
-) -> Iterator[Traced | RegularisationPath]:
-    """Trace the path of each training set, given by the parts left out, over these C's.
+@dataclass(frozen=True, slots=True, eq=False)
+class Stretch:
+    """A path, and how many solutions of it are asked for, more than it has."""
 
-    Paths come as they end, and word of each anchor before. Neither the number of threads nor the
-    other sets change a path, to the bit.
-    """
-    solved_to = replace(options, tol=TOLERANCE_SHARE * options.tol)
-    waiting = [_Tracer(layout, left_out, strengths, solved_to) for left_out in reversed(sets)]
-    active: list[_Tracer] = []
-    done = 0
-    with ThreadPoolExecutor(max(1, options.threads)) as pool:
-        while waiting or active:
-            room = max(1, MOST_COLUMNS // count_outputs(layout)) - len(active)
-            active += [waiting.pop() for _ in range(min(room, len(waiting)))]
-            advance(layout, [tracer.running for tracer in active], options, pool)
-            arrived = [tracer for tracer in active if tracer.running.ended]
-            list(pool.map(_Tracer.go_on, arrived))
-            for tracer in arrived:
-                done += 1
-                yield Traced(done, len(sets) * len(strengths))
-                if tracer.ended:
-                    yield tracer.path()
-            active = [tracer for tracer in active if not tracer.ended]
-
-
-class _Tracer:
-    """One path under way: the fit of an anchor, then of the next one."""
-
-    def __init__(
-        self,
-        layout: Layout,
-        left_out: frozenset[int],
-        strengths: NDArray[np.float64],
-        options: SolverOptions,
-    ) -> None:
-        self._strengths, self._options = strengths, options
-        self._points: list[Real] = []
-        self._evaluations = 0
-        training = TrainingSet.of(layout, left_out)
-        zero = origin(layout, options)
-        count = options.count_descents(len(zero))
-        empty = [History(PAIRS, zero.size // count, options.dtype) for _ in range(count)]
-        self.running = start(training, strengths[0], zero, options, histories=empty)
+    path: RegularisationPath
+    reach: int
 
     @property
-    def ended(self) -> bool:
-        """Whether all anchors are known."""
-        return len(self._points) == len(self._strengths)
+    def missing(self) -> int:
+        """Anchors that are to be solved."""
+        known = len(self.path.solutions) if self.path.histories else 0
+        return self.reach - known
 
-    def go_on(self) -> None:
-        """Keep the anchor that has been reached, and set out for the next."""
-        running = self.running
-        self._points.append(running.points)
-        self._evaluations += max(descent.evaluations for descent in running.descents)
-        if not self.ended:
-            self.running = self._towards(self._strengths[len(self._points)])
 
-    def _towards(self, C: float) -> Running:
-        running, width = self.running, self._points[0].shape[1]
-        known = self._points[-_LOOK_BACK:]
-        before = self._strengths[len(self._points) - len(known) : len(self._points)]
-        more = running.training.penalty(C) - running.training.penalty(running.C)
+def trace(
+    layout: Layout, stretches: Sequence[Stretch], options: SolverOptions
+) -> Iterator[Traced | RegularisationPath]:
+    """Trace paths further, side by side.
+
+    Each comes as it has got there, and word of each anchor before. Neither the number of threads,
+    the other paths nor the stretches that it was traced in change a path, to the bit.
+    """
+    courses = (_trace(layout, stretch, options) for stretch in stretches)
+    total = sum(stretch.missing for stretch in stretches)
+    traced = side_by_side(layout, courses, options, most_columns=MOST_COLUMNS)
+    for done, path in enumerate(traced, start=1):
+        yield Traced(done, total)
+        if path is not None:
+            yield path
+
+
+def _trace(layout: Layout, stretch: Stretch, options: SolverOptions) -> Course[RegularisationPath]:
+    options = replace(options, tol=TOLERANCE_SHARE * options.tol)
+    path, training = stretch.path, TrainingSet.of(layout, stretch.path.left_out)
+    solutions, evaluations = list(path.solutions), path.evaluations
+    histories = list(deepcopy(path.histories))
+    if not histories:
+        solutions, evaluations, histories = [], 0, no_histories(layout, options, PAIRS)
+    for place in range(len(solutions), stretch.reach):
+        C, start = float(path.anchors[place]), origin(layout, options)
+        if place:
+            before = slice(max(0, place - _LOOK_BACK), place)
+            start = interpolate(path.anchors[before], solutions[before], C)
+            more = training.penalty(C) - training.penalty(float(path.anchors[place - 1]))
+            for history in histories:
+                history.penalise(more, width=layout.width)
+        running = Running.begun(training, C, options, start=start, histories=histories)
+        yield running
+        solutions.append(running.coefficients)
+        evaluations += max(descent.evaluations for descent in running.descents)
         histories = [descent.history for descent in running.descents]
-        for history in histories:
-            history.penalise(more, width=width)
-        points = interpolate(before, known, C)
-        return start(running.training, C, points, self._options, histories=histories)
-
-    def path(self) -> RegularisationPath:
-        """All of it."""
-        training = self.running.training
-        return RegularisationPath(
-            training.left_out, self._strengths, np.stack(self._points), self._evaluations
-        )
+    is_whole = stretch.reach == len(path.anchors)
+    return replace(
+        path,
+        solutions=tuple(solutions),
+        evaluations=evaluations,
+        histories=() if is_whole else tuple(histories),
+    )

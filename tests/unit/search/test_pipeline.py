@@ -17,8 +17,7 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.validation import check_is_fitted
 
 from foldwise.search.engines.batched import LinearClassifier
-from foldwise.search.engines.estimator import FittedEstimator
-from foldwise.search.engines.models import model_of
+from foldwise.search.engines.estimator import FittedEstimator, model_of
 from foldwise.search.engines.pipeline import content_digest, from_pipeline, to_pipeline
 from foldwise.solver.linear import LinearModel, Multiclass, probabilities
 

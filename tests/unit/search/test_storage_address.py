@@ -3,7 +3,7 @@
 import pytest
 
 from foldwise.errors import SearchError
-from foldwise.search.book import open_book, shown, storage_url
+from foldwise.search.book import StudyStorage, open_book
 from tests.unit.search.search_cases import SPACE
 
 NOBODY = "127.0.0.1:1"  # nothing listens on this port
@@ -19,12 +19,14 @@ NOBODY = "127.0.0.1:1"  # nothing listens on this port
         "./s3cr3t/optuna.log",
         "sqlite://",
         "sqlite:///:memory:",
+        "sqlite:////data/optuna.db?timeout=5",
+        "sqlite:////data/a%2Fb/optuna.db",
     ],
 )
 def test_an_address_that_nothing_can_be_kept_at_is_refused(address: str) -> None:
     """The rule is told; the value isn't, since nobody knows where in it the password is."""
     with pytest.raises(SearchError, match="FOLDWISE_STUDY_STORAGE must be") as caught:
-        storage_url(address)
+        StudyStorage.parse(address)
     assert "s3cr3t" not in str(caught.value)
 
 
@@ -49,6 +51,6 @@ def test_a_missing_driver_is_named_with_its_remedy() -> None:
 
 def test_what_is_shown_says_where_and_no_more() -> None:
     """Driver, host, port and database."""
-    url = storage_url("postgresql://ann:s3cr3t@host:5/d?sslpassword=s3cr3t")
-    assert shown(url) == "postgresql://host:5/d"
-    assert shown(storage_url("sqlite:////data/optuna.db")) == "sqlite:////data/optuna.db"
+    server = StudyStorage.parse("postgresql://ann:s3cr3t@host:5/d?sslpassword=s3cr3t")
+    assert str(server) == "postgresql://host:5/d"
+    assert str(StudyStorage.parse("sqlite:////data/optuna.db")) == "sqlite:////data/optuna.db"

@@ -1,6 +1,7 @@
-"""RegularisationPaths: exact at their anchors, close between them, and nobody else's business."""
+"""Paths: exact at their anchors, close between them, and nobody else's business."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,19 @@ from threadpoolctl import threadpool_limits
 from foldwise.solver.descent import History
 from foldwise.solver.fits import FitRequest, SolverOptions, solve
 from foldwise.solver.linear import Fit, Multiclass, probabilities
-from foldwise.solver.paths import RegularisationPath, Traced, anchors, interpolate, trace
+from foldwise.solver.paths import (
+    RegularisationPath,
+    Stretch,
+    Traced,
+    anchors,
+    interpolate,
+    trace,
+)
 from tests.unit.solver.solver_cases import CASES, Case, digits, reference
 
 SETS = [frozenset({0}), frozenset({1, 2}), frozenset[int]()]
 LOW, HIGH = 1e-3, 1.0
+WHOLE = len(anchors(LOW, HIGH))
 
 
 @pytest.fixture(autouse=True)
@@ -26,8 +35,23 @@ def single_threaded_blas() -> Iterator[None]:
 def paths_of(
     case: Case, sets: list[frozenset[int]], **options: Any
 ) -> dict[frozenset[int], RegularisationPath]:
-    traced = trace(case.layout(), sets, anchors(LOW, HIGH), SolverOptions(**options))
-    return {event.left_out: event for event in traced if isinstance(event, RegularisationPath)}
+    return traced(case, [Stretch(new_path(left_out), WHOLE) for left_out in sets], **options)
+
+
+def traced(
+    case: Case, stretches: list[Stretch], **options: Any
+) -> dict[frozenset[int], RegularisationPath]:
+    events = trace(case.layout(), stretches, SolverOptions(**options))
+    return {event.left_out: event for event in events if isinstance(event, RegularisationPath)}
+
+
+def new_path(left_out: frozenset[int]) -> RegularisationPath:
+    return RegularisationPath(left_out, anchors(LOW, HIGH))
+
+
+def assert_same(path: RegularisationPath, other: RegularisationPath) -> None:
+    np.testing.assert_array_equal(path.solutions, other.solutions)
+    assert path.evaluations == other.evaluations
 
 
 def fit_on(case: Case, path: RegularisationPath, C: float, **options: Any) -> Fit:
@@ -69,8 +93,49 @@ def test_neither_company_nor_threads_change_a_path(multiclass: str) -> None:
     together = paths_of(case, SETS, threads=3, multiclass=multiclass)
     for left_out in SETS:
         alone = paths_of(case, [left_out], multiclass=multiclass)[left_out]
-        np.testing.assert_array_equal(alone.points, together[left_out].points)
-        assert alone.evaluations == together[left_out].evaluations
+        assert_same(alone, together[left_out])
+
+
+@pytest.mark.parametrize("reaches", [(4, WHOLE), (1, 2, 5, 6, WHOLE), (WHOLE - 1, WHOLE)], ids=str)
+@pytest.mark.parametrize("multiclass", ["multinomial", "ovr"])
+def test_a_path_traced_in_stretches_is_the_one_traced_at_once(
+    multiclass: str, reaches: tuple[int, ...]
+) -> None:
+    """Whoever else is traced meanwhile, on however many threads; and it begins with its parts."""
+    case = digits()
+    once = paths_of(case, SETS, multiclass=multiclass)
+    path = new_path(SETS[1])
+    for turn, reach in enumerate(reaches):
+        others = [Stretch(new_path(left_out), turn + 1) for left_out in SETS[::2]]
+        made = traced(
+            case, [*others, Stretch(path, reach)], threads=turn + 1, multiclass=multiclass
+        )
+        path = made[SETS[1]]
+        assert len(path.solutions) == reach
+        np.testing.assert_array_equal(path.solutions, once[SETS[1]].solutions[:reach])
+    assert_same(path, once[SETS[1]])
+
+
+def test_a_path_may_be_traced_further_twice_and_without_its_curvature() -> None:
+    """Tracing changes nothing that it was given; a path from the shelf begins anew."""
+    case = digits()
+    [part] = traced(case, [Stretch(new_path(SETS[0]), 5)]).values()
+    assert part.histories
+    bare = replace(part, histories=())
+    once = paths_of(case, SETS[:1])[SETS[0]]
+    for start in (part, part, bare):
+        [whole] = traced(case, [Stretch(start, WHOLE)]).values()
+        assert_same(whole, once)
+        assert not whole.histories  # megabytes, of no more use
+
+
+@pytest.mark.parametrize("C", [LOW / 2, LOW, 0.004, 0.03, 0.3, HIGH, 2 * HIGH])
+def test_a_fit_starts_alike_on_a_path_traced_as_far_as_it_needs(C: float) -> None:
+    """The anchors above add nothing to the four around it."""
+    case = digits()
+    whole = paths_of(case, SETS[:1])[SETS[0]]
+    [part] = traced(case, [Stretch(new_path(SETS[0]), new_path(SETS[0]).reach(C))]).values()
+    np.testing.assert_array_equal(part.at(C), whole.at(C))
 
 
 def test_a_path_has_not_seen_what_it_left_out() -> None:
@@ -89,10 +154,14 @@ def test_a_path_has_not_seen_what_it_left_out() -> None:
 
 
 def test_progress_counts_every_anchor_once() -> None:
-    """The last word before the last path is that all anchors are known."""
-    events = list(trace(digits().layout(), SETS, anchors(LOW, HIGH), SolverOptions()))
+    """The last word before the last path is that all that was asked for is known."""
+    case, new = digits(), [new_path(left_out) for left_out in SETS]
+    [part] = traced(case, [Stretch(new[0], 3)]).values()
+    bare = replace(part, left_out=SETS[1], histories=())
+    stretches = [Stretch(part, 5), Stretch(bare, 5), Stretch(new[2], 4)]
+    events = list(trace(case.layout(), stretches, SolverOptions()))
     told = [event for event in events if isinstance(event, Traced)]
-    total = len(SETS) * len(anchors(LOW, HIGH))
+    total = 2 + 5 + 4
     assert [event.done for event in told] == list(range(1, total + 1))
     assert {event.total for event in told} == {total}
 

@@ -1,7 +1,9 @@
 """The batched engine: C-paths of all training sets traced side by side, fits started on them.
 
-Paths are its secret. They follow from data, range of C, tolerance and training set alone, so a file
-of the shelf that is missing, damaged or finds no room only costs the time to trace it anew.
+Paths are its secret. They follow from data, range of C, tolerance and training set alone, however
+far they were traced at a time. So the shelf that outlives a killed search may lose any of them, and
+keeps no curvature pairs, a hundred times a path's size: a path found there that must go further is
+traced anew.
 """
 
 import io
@@ -19,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from foldwise.errors import OutputError
+from foldwise.errors import OutputError, SearchError
 from foldwise.files import write_bytes
 from foldwise.search.jobs import Classes, Done, Job, LeftOut, Predictions, Task
 from foldwise.search.plan import Plan
@@ -27,7 +29,7 @@ from foldwise.search.trials import Facts, Progress
 from foldwise.solver.fits import FitRequest, SolverOptions, solve
 from foldwise.solver.layout import Layout, require_bytes
 from foldwise.solver.linear import Fit, LinearModel, probabilities
-from foldwise.solver.paths import RegularisationPath, Traced, anchors, trace
+from foldwise.solver.paths import RegularisationPath, Stretch, Traced, anchors, trace
 
 Folds = frozenset[int]
 
@@ -61,13 +63,18 @@ class LinearClassifier:
         return content_digest(self.numbers, classes)
 
 
+def restored(numbers: Mapping[str, NDArray[Any]], C: float, multiclass: Any) -> LinearClassifier:
+    """The model of arrays that :meth:`LinearClassifier.arrays` gave."""
+    return LinearClassifier(
+        LinearModel(C, multiclass, **{name: numbers[name] for name in MODEL_ARRAYS})
+    )
+
+
 class Backend(Protocol):
     """Traces the paths of training sets, and solves the distinct fits."""
 
-    def trace(
-        self, sets: Sequence[Folds], strengths: NDArray[np.float64]
-    ) -> Iterator[Traced | RegularisationPath]:
-        """Trace each training set's path over these C's; yield each as it ends."""
+    def trace(self, stretches: Sequence[Stretch]) -> Iterator[Traced | RegularisationPath]:
+        """Trace each path as far as it is asked for; yield each as it gets there."""
         ...
 
     def solve(self, requests: Sequence[FitRequest]) -> Iterator[Fit]:
@@ -82,12 +89,10 @@ class LocalBackend:
     layout: Layout
     options: SolverOptions
 
-    def trace(
-        self, sets: Sequence[Folds], strengths: NDArray[np.float64]
-    ) -> Iterator[Traced | RegularisationPath]:
+    def trace(self, stretches: Sequence[Stretch]) -> Iterator[Traced | RegularisationPath]:
         """Trace all paths side by side."""
         with threadpool_limits(limits=1, user_api="blas"):
-            yield from trace(self.layout, sets, strengths, self.options)
+            yield from trace(self.layout, stretches, self.options)
 
     def solve(self, requests: Sequence[FitRequest]) -> Iterator[Fit]:
         """Make each requested fit once, all side by side."""
@@ -108,8 +113,12 @@ class PathShelf:
         try:
             content = _file(self.folder, left_out).read_bytes()
             with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-                points, strengths = stored["points"], stored["strengths"]
-                return RegularisationPath(left_out, strengths, points, int(stored["evaluations"]))
+                return RegularisationPath(
+                    left_out,
+                    stored["anchors"],
+                    tuple(stored["solutions"]),
+                    int(stored["evaluations"]),
+                )
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
 
@@ -121,8 +130,8 @@ class PathShelf:
         np.savez(
             buffer,
             allow_pickle=False,
-            points=path.points,
-            strengths=path.strengths,
+            anchors=path.anchors,
+            solutions=np.stack(path.solutions),
             evaluations=path.evaluations,
         )
         with suppress(OSError, OutputError):
@@ -167,30 +176,44 @@ class BatchedEngine:
     def __post_init__(self) -> None:
         # The layout holds bytes: fits on those, scored on anything else, would be worth nothing.
         require_bytes(self.images)
+        if (count := len(self.plan.part_of)) != 1:
+            raise SearchError(
+                f"the batched engine's plan must have one partition, got {count}: "
+                "drop the others, or use an EstimatorEngine"
+            )
 
     def run(
         self, tasks: Sequence[Task], *, later: Collection[LeftOut] = ()
     ) -> Iterator[Progress | Done]:
-        """Trace the paths that are missing, then make all fits side by side; score as they end."""
-        yield from self._trace({_folds(left_out) for left_out in later} | {_set(t) for t in tasks})
+        """Trace paths as far as the tasks ask, then make all fits together, scoring as they end."""
+        yield from self._trace(tasks, later)
         wanted = {self._request(task.job): task for task in tasks}
         fits = self.backend.solve(tuple(wanted))
         yield from self._score((wanted[_answered(fit)], fit) for fit in fits)
 
-    def _trace(self, sets: Iterable[Folds]) -> Iterator[Progress]:
-        missing = []
-        for left_out in sorted(sets, key=sorted):
-            if left_out not in self._paths:
-                if (found := self.shelf.find(left_out)) is None:
-                    missing.append(left_out)
-                else:
-                    self._paths[left_out] = found
-        for event in self.backend.trace(missing, anchors(self.low, self.high)):
+    def _trace(self, tasks: Sequence[Task], later: Collection[LeftOut]) -> Iterator[Progress]:
+        """Trace each task's path to its C; new training sets of later ones to the largest C."""
+        asked = [(_folds(task.job.left_out), _strength(task.job)) for task in tasks]
+        largest = max((C for _, C in asked), default=self.low)
+        asked += [(new, largest) for new in map(_folds, later) if new not in self._paths]
+        stretches: dict[Folds, Stretch] = {}
+        for left_out, C in sorted(asked, key=lambda each: (sorted(each[0]), each[1])):
+            path = self._known(left_out)
+            if path.reach(C) > len(path.solutions):
+                stretches[left_out] = Stretch(path, path.reach(C))
+        for event in self.backend.trace(tuple(stretches.values())):
             if isinstance(event, RegularisationPath):
                 self.shelf.keep(event)
                 self._paths[event.left_out] = event
             else:
                 yield Progress(event.done, event.total, "points of paths")
+
+    def _known(self, left_out: Folds) -> RegularisationPath:
+        """What is known of a training set's path, here or on the shelf."""
+        if left_out not in self._paths:
+            new = RegularisationPath(left_out, anchors(self.low, self.high))
+            self._paths[left_out] = self.shelf.find(left_out) or new
+        return self._paths[left_out]
 
     def _request(self, job: Job) -> FitRequest:
         C = _strength(job)
@@ -199,7 +222,10 @@ class BatchedEngine:
 
     def _score(self, fits: Iterable[tuple[Task, Fit]]) -> Iterator[Done]:
         """Each fit, in their order, scored while others are made."""
-        with ThreadPoolExecutor(self.threads) as pool:
+        # Two BLAS threads sum a prediction in another order than one: its bits must not depend on
+        # whether fits are still being made beside it.
+        limit = threadpool_limits(limits=1, user_api="blas")
+        with limit, ThreadPoolExecutor(self.threads) as pool:
             scoring: deque[Future[Done]] = deque()
             for task, fit in fits:
                 scoring.append(pool.submit(self._done, task, fit))
@@ -216,13 +242,6 @@ class BatchedEngine:
         return Done(task, scores, _facts(fit), predictions, model).kept()
 
 
-def restored(numbers: Mapping[str, NDArray[Any]], C: float, multiclass: Any) -> LinearClassifier:
-    """The model of arrays that :meth:`LinearClassifier.arrays` gave."""
-    return LinearClassifier(
-        LinearModel(C, multiclass, **{name: numbers[name] for name in MODEL_ARRAYS})
-    )
-
-
 def _facts(fit: Fit) -> Facts:
     outcome = fit.outcome
     return {
@@ -234,10 +253,6 @@ def _facts(fit: Fit) -> Facts:
 
 def _folds(left_out: LeftOut) -> Folds:
     return frozenset(part.fold for part in left_out)
-
-
-def _set(task: Task) -> Folds:
-    return _folds(task.job.left_out)
 
 
 def _strength(job: Job) -> float:

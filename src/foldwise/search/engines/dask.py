@@ -3,28 +3,47 @@
 The arranged pixels are sent to each worker once. Of each round a worker gets one sub-batch, and
 does it as a machine alone would: with the same solver, on all its threads. So paths and fits are
 those of a local run (to the bit on machines of one kind). Dask itself gives a lost worker's
-sub-batch to another.
+sub-batch to another. Workers import this module, too.
 """
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from importlib import import_module
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar, cast
 
-import numpy as np
-from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
+import foldwise
 from foldwise.errors import SearchError
-from foldwise.solver.fits import FitRequest, SolverOptions
+from foldwise.search.version import SEARCH_VERSION
+from foldwise.solver.fits import FitRequest, SolverOptions, solve
 from foldwise.solver.layout import Layout
 from foldwise.solver.linear import Fit
-from foldwise.solver.paths import RegularisationPath, Traced
+from foldwise.solver.paths import RegularisationPath, Stretch, Traced, trace
 
-if TYPE_CHECKING:
-    from distributed import Client, Future, Scheduler
+try:
+    from distributed import (
+        CancelledError,
+        Client,
+        Future,
+        KilledWorker,
+        Scheduler,
+        WorkerPlugin,
+        get_worker,
+        wait,
+    )
+    from distributed.client import FutureCancelledError
+except ImportError as error:
+    raise SearchError(
+        "FOLDWISE_DASK needs the package distributed: install foldwise[dask], or unset it"
+    ) from error
+
+CODE = f"{foldwise.__version__}, search {SEARCH_VERSION}"
+"""What this process computes, as far as numbers go."""
 
 PATIENCE_SECONDS = 60.0
 """How long a cluster may be without any worker before the search gives up."""
@@ -32,36 +51,82 @@ PATIENCE_SECONDS = 60.0
 _LOOK_SECONDS = 2.0
 _ANSWER_SECONDS = 10.0
 _PREFIX = "foldwise-"
+_OTHER_CODE = (
+    "every Dask worker must have this same version of foldwise installed, one has none or another: "
+    "install it there and start the workers anew"
+)
 
 T = TypeVar("T")
+
+
+class Pixels(WorkerPlugin):
+    """The arranged pixels on a worker, sent when the search begins or the worker joins.
+
+    A plugin and no scattered data: of those Dask drops the copies that no task waits for, and
+    would send them anew each round; and it can't make them again once their holder is lost.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.code = CODE
+
+
+def trace_batch(
+    pixels: str, stretches: Sequence[Stretch], options: SolverOptions
+) -> tuple[RegularisationPath, ...]:
+    """Trace some paths further on this worker; ``pixels`` names the plugin."""
+    traced = trace(*_here(pixels, options, stretches))
+    return tuple(event for event in traced if isinstance(event, RegularisationPath))
+
+
+def solve_batch(
+    pixels: str, requests: Sequence[FitRequest], options: SolverOptions
+) -> tuple[Fit, ...]:
+    """Make the fits of one sub-batch on this worker."""
+    return tuple(solve(*_here(pixels, options, requests)))
+
+
+def _here(
+    pixels: str, options: SolverOptions, work: Sequence[T]
+) -> tuple[Layout, Sequence[T], SolverOptions]:
+    """The worker's pixels, the work, and options to do it on all threads."""
+    worker = get_worker()
+    plugin = cast("Pixels", worker.plugins[pixels])
+    if plugin.code != CODE:  # it has joined late
+        raise SearchError(_OTHER_CODE)
+    _keep_blas_to_one_thread()
+    return plugin.layout, work, replace(options, threads=worker.state.nthreads)
+
+
+@cache
+def _keep_blas_to_one_thread() -> None:
+    # For good: a limit that ends with a sub-batch would end it for the threads beside it, too.
+    threadpool_limits(limits=1, user_api="blas")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DaskBackend:
     """Solves fits on the workers of a Dask cluster; open it by :func:`connected`."""
 
-    client: "Client"
+    client: Client
     address: str
     options: SolverOptions
     patience: float
 
-    def trace(
-        self, sets: Sequence[frozenset[int]], strengths: NDArray[np.float64]
-    ) -> Iterator[Traced | RegularisationPath]:
-        """Trace each training set's path over these C's; yield them as sub-batches end.
+    def trace(self, stretches: Sequence[Stretch]) -> Iterator[Traced | RegularisationPath]:
+        """Trace each path as far as it is asked for; yield them as sub-batches end.
 
         Raises
         ------
         SearchError
             If the scheduler or all workers are lost.
         """
-        from foldwise.search.engines.dask_worker import trace_batch
-
         with _speaking(self.address):
+            missing = {each.path.left_out: each.missing for each in stretches}
             done = 0
-            for path in self._results(trace_batch, sets, strengths):
-                done += len(strengths)
-                yield Traced(done, len(sets) * len(strengths))
+            for path in self._results(trace_batch, stretches):
+                done += missing[path.left_out]
+                yield Traced(done, sum(missing.values()))
                 yield path
 
     def solve(self, requests: Sequence[FitRequest]) -> Iterator[Fit]:
@@ -72,20 +137,16 @@ class DaskBackend:
         SearchError
             If the scheduler or all workers are lost.
         """
-        from foldwise.search.engines.dask_worker import solve_batch
-
         with _speaking(self.address):
             # Fits of one C together: trials are complete, and kept, while other workers still run.
             yield from self._results(solve_batch, sorted(requests, key=lambda request: request.C))
 
-    def _results(
-        self, work: Callable[..., tuple[T, ...]], items: Sequence[Any], *more: object
-    ) -> Iterator[T]:
+    def _results(self, work: Callable[..., tuple[T, ...]], items: Sequence[Any]) -> Iterator[T]:
         """What the workers make of their sub-batches of these items, as they end."""
         submit = partial(self.client.submit, work, _pixels(self.client), pure=False)
         threads = _threads(self.client)
         pending = {
-            submit(batch, *more, self.options, workers=worker, allow_other_workers=bool(threads))
+            submit(batch, self.options, workers=worker, allow_other_workers=bool(threads))
             for worker, batch in deal(items, threads).items()
         }
         while pending:
@@ -94,9 +155,7 @@ class DaskBackend:
             for future in done:
                 yield from future.result()
 
-    def _next_done(self, pending: "set[Future[Any]]") -> "set[Future[Any]]":
-        from distributed import wait
-
+    def _next_done(self, pending: set[Future[Any]]) -> set[Future[Any]]:
         idle = 0.0
         while True:
             try:
@@ -124,17 +183,8 @@ def connected(
     Raises
     ------
     SearchError
-        If ``distributed`` isn't installed, the scheduler doesn't answer, it has no workers, or
-        they have no foldwise or another one.
+        If the scheduler doesn't answer, it has no workers, or they have no foldwise or another.
     """
-    try:
-        from distributed import Client
-
-        from foldwise.search.engines.dask_worker import Pixels
-    except ImportError as error:
-        raise SearchError(
-            "FOLDWISE_DASK needs the package distributed: install foldwise[dask], or unset it"
-        ) from error
     # What they say of a lost connection at length, the error says in one line.
     for name in ("distributed.client", "distributed.core", "distributed.comm"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -169,31 +219,30 @@ def deal(items: Sequence[T], threads: Mapping[str, int]) -> dict[str | None, tup
     return {worker: tuple(items[low:high]) for worker, (low, high) in runs if low < high}
 
 
-def _pixels(client: "Client") -> str:
+def _pixels(client: Client) -> str:
     """Name of the plugin that holds this client's pixels on the workers."""
     return f"{_PREFIX}{client.id}"
 
 
-def _check_code(client: "Client") -> None:
-    from foldwise.search.engines.dask_worker import CODE, OTHER_CODE
+def _check_code(client: Client) -> None:
+    module = __name__
 
     # Nested functions travel by value: who runs them needs no foldwise.
     def code() -> str | None:
         try:
-            from foldwise.search.engines import dask_worker as cluster_worker
-        except ModuleNotFoundError:
+            return getattr(import_module(module), "CODE", None)
+        except ImportError:
             return None
-        return cluster_worker.CODE
 
     if set(client.run(code).values()) != {CODE}:
-        raise SearchError(OTHER_CODE)
+        raise SearchError(_OTHER_CODE)
 
 
-def _sweep(client: "Client") -> None:
+def _sweep(client: Client) -> None:
     """Free the pixels of clients that were killed before they could do it."""
     prefix = _PREFIX
 
-    def abandoned(dask_scheduler: "Scheduler") -> list[str]:
+    def abandoned(dask_scheduler: Scheduler) -> list[str]:
         named = [name for name in dask_scheduler.worker_plugins if name.startswith(prefix)]
         return [name for name in named if name.removeprefix(prefix) not in dask_scheduler.clients]
 
@@ -201,7 +250,7 @@ def _sweep(client: "Client") -> None:
         client.unregister_worker_plugin(name)
 
 
-def _threads(client: "Client") -> dict[str, int]:
+def _threads(client: Client) -> dict[str, int]:
     """Of each worker, by its address."""
     if client.scheduler is None:
         raise ConnectionError("the connection is closed")
@@ -212,9 +261,6 @@ def _threads(client: "Client") -> dict[str, int]:
 @contextmanager
 def _speaking(address: str) -> Iterator[None]:
     """Turn what goes wrong on the way to the cluster and back into one line."""
-    from distributed import CancelledError, KilledWorker
-    from distributed.client import FutureCancelledError
-
     try:
         yield
     except (OSError, TimeoutError, CancelledError, FutureCancelledError, KilledWorker) as error:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from threadpoolctl import threadpool_limits
 
+from foldwise.search.engines.batched import LinearClassifier
 from foldwise.search.engines.pipeline import content_digest, linear_model
-from foldwise.search.jobs import Classes, Done, LeftOut, Predictions, Task
+from foldwise.search.jobs import Classes, Done, LeftOut, Model, Predictions, Task
 from foldwise.search.plan import Plan
 from foldwise.search.trials import Progress, Values
 
@@ -56,6 +57,12 @@ class FittedEstimator:
         for piece in _pieces(self.fitted):
             digest.update(piece)
         return digest.hexdigest()
+
+
+def model_of(estimator: Any) -> Model:
+    """The model whose ``estimator`` this is: the batched solver's numbers, or the thing itself."""
+    numbers = linear_model(estimator)
+    return FittedEstimator(estimator) if numbers is None else LinearClassifier(numbers)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,7 +166,10 @@ def _of_object(value: Any) -> Iterator[bytes]:
         yield f"{value.__module__}.{value.__qualname__}".encode()
         return
     yield type(value).__qualname__.encode()
-    state = value.tocsr().__dict__ if issparse(value) else value.__getstate__()
+    if hasattr(value, "get_arrays"):  # a tree of neighbours, whose state counts its queries
+        state = value.get_arrays()
+    else:
+        state = value.tocsr().__dict__ if issparse(value) else value.__getstate__()
     if isinstance(state, dict):
         state = {name: of for name, of in state.items() if name != "_sklearn_version"}
     yield from _pieces(state)

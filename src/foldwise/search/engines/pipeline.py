@@ -1,4 +1,4 @@
-"""A linear model as a stock scikit-learn Pipeline, so that serving it needs none of our code."""
+"""The batched solver's model as a stock scikit-learn Pipeline: serving it needs no foldwise."""
 
 import hashlib
 import json
@@ -12,9 +12,8 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import LabelBinarizer, StandardScaler
 
+from foldwise.search.jobs import Classes
 from foldwise.solver.linear import LinearModel, Multiclass
-
-Classes = Sequence[int] | Sequence[str]
 
 
 def to_pipeline(model: LinearModel, classes: Classes) -> Pipeline:

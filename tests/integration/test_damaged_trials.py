@@ -1,0 +1,109 @@
+"""What others put into the study storage is passed over; what is damaged in it is one line."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import optuna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foldwise.errors import SearchError
+from foldwise.search.book import TrialBook, open_book
+from foldwise.search.trials import Trial, trial_from_json, trial_to_json
+from tests.factories import make_space, make_trial, outer
+
+KEY = "0123abcd"
+SPACE = make_space()
+TRIAL = make_trial()
+TEXT = json.dumps(trial_to_json(TRIAL))
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/optuna.db"
+
+
+@pytest.fixture
+def book(url: str) -> TrialBook:
+    """A book with one trial in it."""
+    book = open_book(url, KEY, SPACE)
+    book.add(TRIAL)
+    return book
+
+
+def stored_study(url: str) -> optuna.Study:
+    return optuna.load_study(study_name=f"{KEY}.1.outer-0", storage=url)
+
+
+def test_trials_that_another_program_put_there_are_passed_over(book: TrialBook, url: str) -> None:
+    """Waiting, under way, complete or failed: they aren't foldwise's, and do no harm."""
+    study = stored_study(url)
+    study.enqueue_trial({"C": 0.5})
+    study.ask()
+    study.tell(study.ask(), 0.1)
+    study.tell(study.ask(), state=optuna.trial.TrialState.FAIL)
+    assert book.completed(outer(0)) == (TRIAL,)
+    second = make_trial(number=1)
+    book.add(second)
+    assert open_book(url, KEY, SPACE).completed(outer(0)) == (TRIAL, second)
+
+
+@pytest.mark.parametrize("name", ["copy", "2", "2.copy", "x.final", "-2.final", "2.outer-x", "."])
+def test_a_study_with_a_foreign_name_is_no_attempt(book: TrialBook, url: str, name: str) -> None:
+    """Only what foldwise calls its studies counts, whatever begins with the key."""
+    optuna.create_study(study_name=f"{KEY}.{name}", storage=url)
+    assert open_book(url, KEY, SPACE).attempt == book.attempt == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [("trial_user_attributes", "value_json"), ("trial_params", "distribution_json")],
+)
+def test_damaged_json_is_one_line(book: TrialBook, tmp_path: Path, table: str, column: str) -> None:
+    """A text cut short, which the database itself can't notice."""
+    with closing(sqlite3.connect(tmp_path / "optuna.db")) as connection, connection:
+        connection.execute(f"UPDATE {table} SET {column} = substr({column}, 1, 40)")
+    with pytest.raises(SearchError, match=r"must hold whole trials.*: put a backup") as caught:
+        book.completed(outer(0))
+    assert "\n" not in str(caught.value)
+
+
+@given(st.integers(0, len(TEXT) - 1), st.characters(codec="ascii"))
+def test_a_flipped_character_gives_a_trial_or_one_line(place: int, other: str) -> None:
+    """Never a trial that fails later: its numbers are numbers, its parts parts."""
+    try:
+        trial = trial_from_json(json.loads(TEXT[:place] + other + TEXT[place + 1 :]))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return
+    assert_well_formed(trial)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"number": "0"},
+        {"number": 0.0},
+        {"inner": [{"part": [0, 1.5], "scores": {}, "facts": {}}]},
+        {"inner": [{"part": [0], "scores": {}, "facts": {}}]},
+        {"inner": [{"part": [0, 1], "scores": {"accuracy": "0.9"}, "facts": {}}]},
+        {"inner": [{"part": [0, 1], "scores": {"accuracy": True}, "facts": {}}]},
+        {"inner": [{"part": [0, 1], "scores": [], "facts": {}}]},
+        {"values": None},
+        {"study": None},
+        {"study": "outer"},
+    ],
+    ids=str,
+)
+def test_a_field_of_another_kind_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises((AttributeError, KeyError, TypeError, ValueError)):
+        trial_from_json(trial_to_json(TRIAL) | change)
+
+
+def assert_well_formed(trial: Trial) -> None:
+    assert isinstance(trial.number, int)
+    for fold in trial.inner:
+        assert all(isinstance(number, int) for number in fold.part)
+        assert all(isinstance(score, float) for score in fold.scores.values())
