@@ -64,7 +64,7 @@ def test_a_path_goes_as_far_as_the_tasks_ask_and_on_from_there() -> None:
     assert backend.asked[1:] == [{}, {frozenset({1}): (2, ANCHORS)}]
 
 
-@pytest.mark.parametrize("order", permutations((SMALL, MIDDLE, LARGE)), ids=str)
+@pytest.mark.parametrize("order", list(permutations((SMALL, MIDDLE, LARGE))), ids=str)
 def test_whatever_was_asked_first_the_bits_are_the_same(order: tuple[float, ...]) -> None:
     """Extended or traced at once, a fit is what its job says."""
     at_once, _ = engine()
@@ -108,7 +108,7 @@ class Eager(LocalBackend):
 
 def test_predictions_are_summed_by_one_blas_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """While fits are made and afterwards alike: with two threads the last bits are others."""
-    seen = set()
+    seen: set[int] = set()
 
     def predict(self: LinearClassifier, X: NDArray[Any]) -> Predictions:
         seen.update(each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas")
