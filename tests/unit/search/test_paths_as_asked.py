@@ -63,7 +63,7 @@ def test_a_path_goes_as_far_as_the_tasks_ask_and_on_from_there() -> None:
     assert backend.asked[1:] == [{}, {frozenset({1}): (2, ANCHORS)}]
 
 
-@pytest.mark.parametrize("order", permutations((SMALL, MIDDLE, LARGE)), ids=str)
+@pytest.mark.parametrize("order", list(permutations((SMALL, MIDDLE, LARGE))), ids=str)
 def test_whatever_was_asked_first_the_bits_are_the_same(order: tuple[float, ...]) -> None:
     """Extended or traced at once, a fit is what its job says."""
     at_once, _ = engine()
