@@ -1,6 +1,8 @@
 """The commands in a project folder: what they print, and with which status they end."""
 
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -207,6 +209,25 @@ def test_another_model_is_named_on_the_line(project: Store, foldwise: Command) -
     assert "a version or alias of other must exist, got '1'" in foldwise.err
     assert foldwise("verify", "1", "--model", NAME) == 0
     assert project.client.get_registered_model(NAME).aliases == {"challenger": 3}
+
+
+def test_the_history_is_told_without_what_loads_a_model(project: Store) -> None:
+    """Importing that takes longer than all the rest."""
+    program = (
+        "import sys\n"
+        "from foldwise.app.cli import main\n"
+        "main(['history'])\n"
+        "slow = ('pandas', 'scipy', 'sklearn', 'optuna')\n"
+        "print([name for name in slow if name in sys.modules])\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=project.root,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout == f"no decision on {NAME} yet\n[]\n"
 
 
 @pytest.mark.parametrize("command", ["history", "verify", "promote"])
