@@ -290,6 +290,12 @@ def test_the_pixels_of_killed_searches_are_freed(
             assert mine == [f"foldwise-{engine.client.id}"]
 
 
+def test_a_search_without_a_cluster_needs_no_distributed() -> None:
+    """It is an extra, and takes a second to import."""
+    program = "import sys, foldwise.app.tune; sys.exit('distributed' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_without_distributed_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """One line, with what to install."""
     monkeypatch.setitem(sys.modules, "distributed", None)

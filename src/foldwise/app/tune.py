@@ -1,7 +1,7 @@
 """``python -m foldwise.app.tune``: the nested search, told to MLflow as it goes."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 
 from foldwise.app.display import Display
@@ -23,8 +23,7 @@ from foldwise.app.workspace import (
 )
 from foldwise.ownership import check_output
 from foldwise.search.archive import archive
-from foldwise.search.engines.batched import BatchedEngine, LocalBackend, PathShelf
-from foldwise.search.engines.dask import connected
+from foldwise.search.engines.batched import Backend, BatchedEngine, LocalBackend, PathShelf
 from foldwise.search.nested import Book, NestedSearch
 from foldwise.search.trials import Event, OuterFold
 from foldwise.solver.fits import SolverOptions
@@ -73,17 +72,27 @@ def nested_search(work: Workspace, book: Book, shelf: PathShelf) -> Iterator[Nes
         If the cluster doesn't answer.
     """
     tune, development = work.settings.tune, work.data("development")
-    plan, space, cluster = work.plan(development), search_space(work.settings), dask_scheduler()
+    plan, space = work.plan(development), search_space(work.settings)
     parts = [plan.rows(part) for part in plan.parts]
     images, labels = development.images, development.labels
     layout = Layout.build(images, labels, parts, classes=len(work.info.classes))
     options = SolverOptions(tune.multiclass, tune.tol, tune.max_iter, threads())
-    here = nullcontext(LocalBackend(layout, options))
-    with connected(cluster, layout, options) if cluster else here as backend:
+    with _backend(layout, options, dask_scheduler()) as backend:
         engine = BatchedEngine(
             images, labels, plan, backend, tune.c_low, tune.c_high, shelf, threads()
         )
         yield NestedSearch(labels, plan, space, tune.trials, engine, book)
+
+
+def _backend(
+    layout: Layout, options: SolverOptions, cluster: str | None
+) -> AbstractContextManager[Backend]:
+    if cluster is None:
+        return nullcontext(LocalBackend(layout, options))
+    # The package distributed is an extra: without it the import says so.
+    from foldwise.search.engines.dask import connected
+
+    return connected(cluster, layout, options)
 
 
 if __name__ == "__main__":
