@@ -1,9 +1,15 @@
-"""Intervals around scores: of outer folds, of their rows, and of a holdout by the bootstrap.
+"""Intervals around scores: of outer folds, and of predictions by one model.
 
-What each of them means, and how often it covers, is measured in docs/statistics.md.
+The default rests on influence functions (:mod:`foldwise.stats.influence`). With variance V of a
+metric whose value is m, its ends are those of the scale on which the metric is about normal:
+Wilson's for a share (Wilson, 1927, "Probable inference, the law of succession, and statistical
+inference"), the logarithm's for a loss. So they never leave [0, 1], nor fall below 0, and lean the
+way on which the long tail lies. What each interval means, and how often it covers, is measured in
+docs/statistics.md.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +17,10 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from foldwise.stats.bootstrap import bootstrap_class_f1, bootstrap_scores
-from foldwise.stats.scores import METRICS
+from foldwise.stats.influence import Terms, class_f1_terms, metric_terms
+from foldwise.stats.scores import METRICS, Scores, is_loss
+
+INFLUENCE = "influence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +31,100 @@ class Interval:
     high: float
     confidence: float
     method: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fold:
+    """What an outer fold tells of the procedure's score.
+
+    Attributes
+    ----------
+    repeat : int
+        Which partition it belongs to.
+    rows : int array (n,)
+        Numbers of the rows scored, of all partitions the same ones.
+    labels, probabilities : arrays (n,) and (n, classes)
+    scores : Scores
+        On these rows.
+    inner : Scores
+        Means over its inner folds at the values chosen: the estimate without this part.
+    """
+
+    repeat: int
+    rows: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    scores: Scores
+    inner: Scores
+
+
+def outer_intervals(
+    folds: Sequence[Fold], confidence: float, groups: NDArray[np.int64] | None = None
+) -> dict[str, Interval]:
+    """Intervals of the six metrics' means over the outer folds, by name.
+
+    The variance is that of rows scored and of rows trained on,
+
+        V  = P + share max(0, J - J0)                share 1/2, for accuracy 1/4
+        P  = mean(psi^2) / (n - 1)                   over all rows, psi their influence
+        J  = (K - 1) / K sum_o (theta_o - mean)^2    the jackknife that leaves a part out
+        J0 = s^2 / K                                 what of it lies in the rows scored,
+
+    with theta_o the inner mean of fold o and s the standard deviation of the outer scores. P alone
+    is the all-pairs interval of Bayle et al. (2020, "Cross-validation confidence intervals for test
+    error"), exact for the models at hand. What one part does to another's score, the jackknife
+    counts from both sides (Efron and Stein, 1981, "The jackknife estimate of variance"): hence a
+    half. Accuracy's flips of rows at the border mostly cancel, and count for less. The shares were
+    found by trials. Student's quantile has Satterthwaite's degrees of freedom, n - 1 being those of
+    P and K - 1 those of the rest. With repeated partitions a row's psi are averaged before they are
+    squared, and the rest after.
+
+    Parameters
+    ----------
+    folds : sequence of Fold
+        Those of all partitions.
+    confidence : float
+    groups : int array (rows,), optional
+        Group of each row by its number: rows of a group are drawn together, so that their psi are
+        summed before they are squared.
+    """
+    repeats = [[f for f in folds if f.repeat == r] for r in sorted({f.repeat for f in folds})]
+    pooled = [_pooled(each) for each in repeats]
+    rows = np.sort(np.concatenate([fold.rows for fold in repeats[0]]))
+    group_of = None if groups is None else groups[rows]
+    found = {}
+    for metric in METRICS:
+        terms = [each[metric] for each in pooled]
+        scores = np.array([[fold.scores[metric] for fold in each] for each in repeats])
+        inner = np.array([[fold.inner[metric] for fold in each] for each in repeats])
+        trained = _Variance(_share(metric) * _increment(scores, inner), scores.shape[1] - 1)
+        variance = _Variance.of_rows(terms, group_of).plus(trained)
+        found[metric] = _interval(
+            metric, float(scores.mean()), terms, variance, confidence=confidence
+        )
+    return found
+
+
+def score_intervals(
+    probabilities: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    confidence: float,
+    groups: NDArray[np.int64] | None = None,
+) -> dict[str, Interval]:
+    """Intervals of one model's six metrics, by name: how they'd move with other rows.
+
+    V = P as in :func:`outer_intervals`, the model being given. NaN where ROC AUC isn't defined.
+    """
+    found = metric_terms(probabilities, labels)
+    return {metric: _given(metric, found[metric], confidence, groups) for metric in METRICS}
+
+
+def f1_intervals(
+    probabilities: NDArray[np.float64], labels: NDArray[np.int64], confidence: float
+) -> tuple[Interval, ...]:
+    """Intervals of each class's F1, by class code."""
+    of_class = class_f1_terms(probabilities, labels)
+    return tuple(_given("f1", terms, confidence, None) for terms in of_class)
 
 
 def naive_interval(values: Sequence[float], confidence: float) -> Interval:
@@ -86,6 +189,89 @@ def class_f1_intervals(
     """Percentile bootstrap of each class's F1, by class code."""
     drawn = bootstrap_class_f1(probabilities, labels, draws=draws, seed=seed)
     return tuple(_percentile(values, confidence) for values in drawn.T)
+
+
+@dataclass(frozen=True, slots=True)
+class _Variance:
+    """A variance, and the degrees of freedom with which it is known."""
+
+    value: float
+    freedom: float
+
+    @classmethod
+    def of_rows(cls, terms: Sequence[Terms], groups: NDArray[np.int64] | None) -> "_Variance":
+        """P: the rows' influence averaged over the repeats ``terms``, and summed by group."""
+        psi = np.mean([each.rows for each in terms], axis=0)
+        if groups is None:
+            sums = psi
+        else:
+            sums = np.bincount(np.unique(groups, return_inverse=True)[1], weights=psi)
+        drawn = len(sums)
+        seen = drawn / (drawn - 1) * float(sums @ sums) / len(psi) ** 2
+        return cls(seen + float(np.mean([each.unseen for each in terms])), drawn - 1)
+
+    def plus(self, other: "_Variance") -> "_Variance":
+        """The sum, with Satterthwaite's degrees of freedom (1946)."""
+        total = self.value + other.value
+        inverse = self.value**2 / self.freedom + other.value**2 / other.freedom
+        return _Variance(total, total**2 / inverse)
+
+
+def _pooled(folds: Sequence[Fold]) -> Mapping[str, Terms]:
+    """The terms over all rows of one partition, sorted by their numbers."""
+    order = np.argsort(np.concatenate([fold.rows for fold in folds]))
+    part_of = np.repeat(np.arange(len(folds)), [len(fold.rows) for fold in folds])
+    return metric_terms(
+        np.concatenate([fold.probabilities for fold in folds])[order],
+        np.concatenate([fold.labels for fold in folds])[order],
+        part_of[order],
+    )
+
+
+def _share(metric: str) -> float:
+    return 0.25 if metric == "accuracy" else 0.5
+
+
+def _increment(scores: NDArray[np.float64], inner: NDArray[np.float64]) -> float:
+    """max(0, J - J0), both (repeats, folds), averaged over the repeats."""
+    folds = scores.shape[1]
+    jackknife = (folds - 1) * inner.var(axis=1)
+    return float(np.maximum(0, jackknife - scores.var(axis=1, ddof=1) / folds).mean())
+
+
+def _given(
+    metric: str, terms: Terms, confidence: float, groups: NDArray[np.int64] | None
+) -> Interval:
+    """Around the score of a model that is given."""
+    variance = _Variance.of_rows([terms], groups)
+    return _interval(metric, terms.value, [terms], variance, confidence=confidence)
+
+
+def _interval(
+    metric: str, mean: float, terms: Sequence[Terms], variance: _Variance, *, confidence: float
+) -> Interval:
+    reach = float(stdtrit(variance.freedom, (1 + confidence) / 2)) * variance.value**0.5
+    low, high = _stretched(mean, reach) if is_loss(metric) else _wilson(mean, reach, terms)
+    return Interval(low, high, confidence, "influence")
+
+
+def _stretched(mean: float, reach: float) -> tuple[float, float]:
+    """Ends as far apart on the scale of the logarithm."""
+    factor = math.exp(reach / mean)
+    return mean / factor, mean * factor
+
+
+def _wilson(mean: float, reach: float, terms: Sequence[Terms]) -> tuple[float, float]:
+    """Wilson's ends: of a share of so many rows that its variance is the one given.
+
+    That is z^2 / rows = reach^2 / (p (1 - p)), p being the share with half an error more.
+    """
+    share = np.mean([each.softened.mean() for each in terms])
+    lean = reach**2 / (share * (1 - share))
+    centre = (mean + lean / 2) / (1 + lean)
+    half = np.sqrt(lean * mean * (1 - mean) + lean**2 / 4) / (1 + lean)
+    low, high = np.minimum(centre - half, mean), np.maximum(centre + half, mean)
+    return float(np.maximum(low, 0)), float(np.minimum(high, 1))
 
 
 def _student(
