@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +16,16 @@ from foldwise.search.plan import Plan
 from foldwise.settings import PromotionSettings
 from foldwise.solver.fits import FitRequest, SolverOptions
 from foldwise.solver.layout import Layout
-from foldwise.solver.linear import probabilities
+from foldwise.solver.linear import LinearModel, probabilities
 from foldwise.stats.intervals import (
+    Fold,
     Interval,
     corrected_interval,
-    naive_interval,
-    pooled_interval,
-    prediction_interval,
+    outer_intervals,
+    score_intervals,
 )
 from foldwise.stats.paired import bootstrap_bound, likelihood_bound, paired_bound
-from foldwise.stats.scores import predicted_codes, row_losses
+from foldwise.stats.scores import METRICS, predicted_codes, row_losses, score
 
 ROOT = Path(__file__).resolve().parent.parent
 RULES = PromotionSettings()
@@ -60,29 +61,45 @@ def predictions(
 
     Probabilities (rows of the part, classes), by the fit and the part.
     """
+    return {
+        (left_out, C, part): probabilities(model, data[0][part_of == part])
+        for (left_out, C), model in models(data, part_of, wanted).items()
+        for part in left_out
+    }
+
+
+def models(
+    data: Data, part_of: Codes, wanted: Iterable[tuple[frozenset[int], float]]
+) -> dict[tuple[frozenset[int], float], LinearModel]:
+    """Fit each model wanted, by the parts it leaves out and its C."""
     images, labels = data
     rows = [np.flatnonzero(part_of == part) for part in range(part_of.max() + 1)]
     arranged = Layout.build(images, labels, rows, classes=int(labels.max()) + 1)
     engine = LocalBackend(arranged, SolverOptions(threads=os.cpu_count() or 1))
-    return {
-        (fit.left_out, fit.model.C, part): probabilities(fit.model, images[rows[part]])
-        for fit in engine.solve([FitRequest(parts, C) for parts, C in wanted])
-        for part in fit.left_out
-    }
+    solved = engine.solve([FitRequest(parts, C) for parts, C in wanted])
+    return {(fit.left_out, fit.model.C): fit.model for fit in solved}
+
+
+def without_training(fold: Fold) -> Fold:
+    """The fold as if the estimate were the same without its part: J is 0, and P left alone."""
+    return replace(fold, inner=dict.fromkeys(METRICS, 0.0))
 
 
 __all__ = [
     "LOST_ROW",
+    "METRICS",
     "RULES",
+    "Fold",
     "Interval",
     "bootstrap_bound",
     "comparison_level",
     "corrected_interval",
     "likelihood_bound",
-    "naive_interval",
+    "outer_intervals",
     "paired_bound",
-    "pooled_interval",
     "predicted_codes",
-    "prediction_interval",
+    "probabilities",
     "row_losses",
+    "score",
+    "score_intervals",
 ]

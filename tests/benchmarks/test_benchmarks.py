@@ -13,6 +13,7 @@ from benchmarks.contenders import Made, Sample, Stock, contenders
 from benchmarks.work import Size, Wanted, Work
 from validation import calibrate
 from validation.challengers import digits
+from validation.coverage import Cell
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(900)]
 
@@ -198,12 +199,15 @@ def test_larger_gives_the_page_its_tables(drafts: Path, monkeypatch: pytest.Monk
 
 FEW: dict[str, Any] = {
     "SEQUENCES": {"digits": 3}, "CHAMPIONS": calibrate.CHAMPIONS[:1], "GAINS": (0.01,),
-    "POWER_TRIALS": 3, "MARGIN_TRIALS": 3, "DIFFERENCES": (0.0,), "SIZES": (120,), "DATA_SETS": 4,
+    "POWER_TRIALS": 3, "MARGIN_TRIALS": 3, "DIFFERENCES": (0.0,),
+    "CELLS": (Cell("balanced", 120, 25),),
 }  # fmt: skip
 
 
-def test_the_validation_gives_the_page_its_tables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of the four, on few trials with the small population."""
+def test_the_validation_gives_the_page_its_tables(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each of the four that need no MNIST, on few trials with the small population."""
     for name, value in FEW.items():
         monkeypatch.setattr(calibrate, name, value)
     people = digits()
@@ -211,7 +215,7 @@ def test_the_validation_gives_the_page_its_tables(monkeypatch: pytest.MonkeyPatc
         "false-promotions": calibrate._false_promotions((people,)),
         "power": calibrate._power(people),
         "margin": calibrate._margin(people),
-        "coverage": calibrate._coverage(),
+        "coverage": calibrate._coverage(tmp_path),
     }
     for name, written in tables.items():
         assert headers("\n".join(written)) == headers(section("statistics.md", name)), name

@@ -1,9 +1,12 @@
 """What calibrates the gate is the gate itself, and the models and data it is tried on are real."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
@@ -11,8 +14,19 @@ from foldwise.registry.gate import comparison_level, error_bound
 from foldwise.stats.paired import paired_bound
 from foldwise.stats.scores import predicted_codes
 from tests.unit.solver.predictions import draw_predictions
+from validation import own
 from validation.challengers import Origin, Population, Rival, common_loss, rival, rivals
-from validation.coverage import FOLDS, Sample, World, coverage, search
+from validation.coverage import (
+    FOLDS,
+    KINDS,
+    Cell,
+    Images,
+    World,
+    coverage,
+    draws,
+    fitted,
+    searched,
+)
 from validation.gate_trials import (
     Disagreement,
     Pair,
@@ -153,31 +167,84 @@ def test_newtons_fits_are_scikit_learns(seed: int, strength: float) -> None:
         np.testing.assert_allclose(found[:, fit], expected, atol=1e-4)
 
 
-def test_true_scores_are_the_limit_of_scores_on_drawn_rows() -> None:
-    """What the intervals are held against is the population's own score."""
-    world = World.made(1)
-    weights = np.random.default_rng(2).normal(size=11)
-    drawn = world.draw(200_000, np.random.default_rng(3)).row_scores(weights)
-    for metric, true in world.true_scores(weights[:, np.newaxis]).items():
-        error = drawn[metric].std() / 200_000**0.5
-        assert drawn[metric].mean() == pytest.approx(true[0], abs=4 * error)
+@pytest.mark.parametrize("kind", KINDS)
+def test_true_scores_are_the_limit_of_scores_on_drawn_rows(kind: str) -> None:
+    """What the intervals are held against is the population's own score, in all six metrics."""
+    world = World.made(KINDS[kind], 1)
+    weights = np.random.default_rng(2).normal(size=(world.features.shape[1],))
+    features, labels = world.sample(100_000, np.random.default_rng(3))
+    chances = expit(features @ weights)
+    stated = np.column_stack([1 - chances, chances])
+    true = world.true_scores(weights)
+    for metric, found in own.score_intervals(stated, labels, 0.9999).items():
+        assert found.low <= true[metric] <= found.high
+
+
+def test_a_world_has_the_share_of_positives_that_it_is_made_with() -> None:
+    """Rare classes are what the intervals are tried on."""
+    for kind in KINDS.values():
+        if kind.share is not None:
+            assert World.made(kind, 1).chances.mean() == pytest.approx(kind.share)
 
 
 def test_an_outer_model_never_sees_its_own_part() -> None:
-    """Other pixels in a part change every outer model but the one that is scored on it."""
-    sample = World.made(1).draw(120, np.random.default_rng(1))
-    part = dealt(sample.labels.astype(int), folds=FOLDS, seed=5) == 2
-    changed = sample.features.copy()
-    changed[part, 1:] *= -1
-    before, after = search(sample, seed=5), search(Sample(changed, sample.labels), seed=5)
-    moved = np.abs(before.outer - after.outer).max(axis=0) > 1e-6
-    assert moved.tolist() == [True, True, False, True, True, True]
+    """Other labels in a part change every outer model but the one that is scored on it."""
+    world = World.made(KINDS["balanced"], 1)
+    features, labels = world.sample(120, np.random.default_rng(1))
+    part_of = dealt(labels, folds=FOLDS, seed=5)
+    changed = np.where(part_of == 2, 1 - labels, labels)
+    before, after = (
+        fitted(features, each, part_of, np.array([0.1, 1.0])) for each in (labels, changed)
+    )
+    same = {parts for parts, C in before if np.allclose(before[parts, C], after[parts, C])}
+    assert same == {parts for parts, _ in before if 2 in parts}
 
 
-def test_wider_intervals_cover_more_often() -> None:
-    """The corrected interval, wider than the naive one, can't cover less."""
-    found = coverage(World.made(1), rows=60, draws=12, seed=1)
-    for metric in ("log_loss", "accuracy"):
-        naive, corrected = (found.covers[method, metric] for method in ("naive", "corrected"))
-        assert naive.share <= corrected.share
-        assert corrected.half_width / naive.half_width == pytest.approx((11 / 5) ** 0.5)
+def test_an_outer_folds_c_is_chosen_by_its_inner_folds() -> None:
+    """Of eight numbers of C the sixth predicts best, but in the fold's own part: the third does."""
+    labels, part_of = np.arange(36) % 2, np.arange(36) // 6
+
+    def predicted(left_out: frozenset[int], C: int, part: int) -> NDArray[np.float64]:
+        sure = (0.95 if C == 5 else 0.6) if len(left_out) == 2 else (0.95 if C == 2 else 0.6)
+        return np.where(np.eye(2)[labels[part_of == part]] > 0, sure, 1 - sure)
+
+    inner, probabilities, chosen = searched(labels, part_of, predicted)
+    assert chosen == [(frozenset({fold}), 5) for fold in range(FOLDS)]
+    assert probabilities.max() == 0.6
+    assert inner[:, own.METRICS.index("log_loss")] == pytest.approx(-np.log(0.95))
+
+
+def test_stopped_it_goes_on_with_the_same_data_sets(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What is kept is told as it was drawn, and only what is missing is drawn."""
+    monkeypatch.setattr("validation.coverage.BATCH", 3)
+    cell = Cell("balanced", 60, 6)
+    whole = list(draws(cell, tmp_path / "whole"))
+    stopped = draws(cell, tmp_path / "stopped")
+    next(stopped)
+    assert len(list(draws(cell, tmp_path / "stopped", make=False))) == 3
+    resumed = list(draws(cell, tmp_path / "stopped"))
+    assert [each.truth.tolist() for each in resumed] == [each.truth.tolist() for each in whole]
+
+
+def test_real_images_are_searched_and_scored_on_others() -> None:
+    """Of four classes of digits, the truth is the score on images that are in no part."""
+    images, labels = own.digits(holdout=297)
+    few = labels < 4
+    draw = Images((images[few], labels[few]), others=200).draw(120, np.random.default_rng(1))
+    scores = own.score(draw.probabilities, draw.labels)
+    assert len(draw.labels) == 120
+    assert dict(zip(own.METRICS, draw.truth, strict=True)) == pytest.approx(dict(scores), abs=0.1)
+
+
+def test_wider_intervals_cover_more_often(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What the training rows add can only widen the interval of the rows alone."""
+    monkeypatch.setattr("validation.coverage.BATCH", 12)
+    found = coverage(draws(Cell("8 % positive", 90, 12), tmp_path))
+    assert found is not None
+    for metric in own.METRICS:
+        rows, whole = (found.covers[method, metric] for method in ("rows alone", "influence"))
+        assert rows.share <= whole.share
+        assert rows.half_width < whole.half_width
+    assert coverage(iter(())) is None
