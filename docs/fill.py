@@ -58,9 +58,8 @@ def _results() -> str:
         "",
         (
             f"{tuning['fits']['logical']} logical fits, {tuning['fits']['distinct']} distinct "
-            f"ones, {tuning['fits']['converged']} converged. The outer interval is Nadeau and "
-            "Bengio's corrected one, which is conservative; the holdout's is a bootstrap over its "
-            "images. `reports/tuning.json` and `reports/evaluation.json` hold all digits."
+            f"ones, {tuning['fits']['converged']} converged. `reports/tuning.json` and "
+            "`reports/evaluation.json` hold all digits."
         ),
     ]
     return "\n".join(lines)

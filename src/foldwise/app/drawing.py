@@ -128,17 +128,14 @@ class Tuned:
         return self.work.judged(holdout, predictions or self.model.predict(holdout.images))
 
     def findings(self, judged: Judged, verdict: Verdict) -> Findings:
-        """All that card and page are made of; the bootstrap takes nearly all of the time."""
-        evaluate, seed = self.work.settings.evaluate, self.work.settings.seed
+        """All that card and page are made of."""
         commit = verdict.tags.get("git.commit", "")
         commands = (f"git checkout {commit}", "make repro") if commit else ("make repro",)
         return Findings(
             data=self.work.info,
             search=self.result,
             outer=self.outer,
-            holdout=summarise_holdout(
-                judged, draws=evaluate.bootstrap, confidence=evaluate.confidence, seed=seed
-            ),
+            holdout=summarise_holdout(judged, confidence=self.work.settings.evaluate.confidence),
             origin=origin(verdict.tags, run_id=verdict.run_id, model_digest=verdict.model_digest),
             commands=commands,
             multiclass=self.work.settings.tune.multiclass,

@@ -142,8 +142,8 @@ def _metrics(findings: Findings) -> dict[str, float]:
     """The holdout's figures and the outer intervals as MLflow metrics."""
     metrics = holdout_metrics(findings.holdout)
     for metric, estimate in findings.outer.items():
-        metrics[f"outer_{metric}_low"] = round(estimate.corrected.low, DIGITS)
-        metrics[f"outer_{metric}_high"] = round(estimate.corrected.high, DIGITS)
+        metrics[f"outer_{metric}_low"] = round(estimate.interval.low, DIGITS)
+        metrics[f"outer_{metric}_high"] = round(estimate.interval.high, DIGITS)
     return metrics
 
 

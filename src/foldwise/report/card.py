@@ -58,15 +58,15 @@ def _data(findings: Findings) -> str:
 
 
 def _outer(findings: Findings) -> str:
-    confidence = percent(findings.outer[METRICS[0]].corrected.confidence, digits=0)
+    confidence = percent(findings.outer[METRICS[0]].interval.confidence, digits=0)
     return markdown_table(
-        ("metric", "mean", f"{confidence} corrected", f"{confidence} pooled"),
+        ("metric", "mean", f"{confidence} interval", "corrected"),
         (
             (
                 metric_label(metric),
                 number(each.mean),
+                span(each.interval),
                 span(each.corrected),
-                span(each.pooled) if each.pooled else "–",
             )
             for metric, each in findings.outer.items()
         ),
@@ -97,7 +97,7 @@ def _holdout(findings: Findings) -> str:
     confidence = percent(holdout.intervals["accuracy"].confidence, digits=0)
     published = [escaped(f"{reference.title}, C = {reference.C}")] if reference else []
     table = markdown_table(
-        ("metric", "holdout", f"{confidence} bootstrap", *published),
+        ("metric", "holdout", f"{confidence} interval", *published),
         (
             (
                 metric_label(metric),

@@ -80,11 +80,8 @@ class Contestant:
 
 
 def contestant(entry: Entry, result: EntryResult, judged: Judged, settings: Settings) -> Contestant:
-    """Score an entry's predictions on the holdout; the bootstrap takes nearly all of the time."""
-    told = settings.evaluate
-    holdout = summarise_holdout(
-        judged, draws=told.bootstrap, confidence=told.confidence, seed=settings.seed
-    )
+    """Score an entry's predictions on the holdout."""
+    holdout = summarise_holdout(judged, confidence=settings.evaluate.confidence)
     return Contestant(
         entry, result, holdout, predicted_codes(judged.probabilities) == judged.labels
     )

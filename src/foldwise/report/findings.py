@@ -20,7 +20,7 @@ from foldwise.report.wording import (
 from foldwise.search.jobs import Predictions
 from foldwise.search.summary import Estimates, best_trials, edges
 from foldwise.search.trials import SearchResult
-from foldwise.stats.intervals import Interval, bootstrap_intervals, class_f1_intervals
+from foldwise.stats.intervals import Interval, f1_intervals, score_intervals
 from foldwise.stats.scores import (
     ClassScores,
     Rates,
@@ -101,7 +101,7 @@ class HoldoutSummary:
     classes : str, one a class
     scores : Scores
     intervals : mapping of metric to Interval
-        Bootstrap over the rows: the model is taken as given. Decision scores have no log-loss.
+        The model is taken as given. Decision scores have no log-loss.
     calibration_error : float
     bins : reliability table
     confusion : int64 array (classes, classes), actual by predicted
@@ -121,14 +121,10 @@ class HoldoutSummary:
     are_probabilities: bool = True
 
 
-def summarise_holdout(
-    judged: Judged, *, draws: int, confidence: float, seed: int
-) -> HoldoutSummary:
-    """Score the holdout's predictions; the bootstrap of ``draws`` takes nearly all of the time."""
+def summarise_holdout(judged: Judged, *, confidence: float) -> HoldoutSummary:
+    """Score the holdout's predictions."""
     probabilities, labels, real = judged.probabilities, judged.labels, judged.are_probabilities
-    intervals = bootstrap_intervals(
-        probabilities, labels, draws=draws, confidence=confidence, seed=seed
-    )
+    intervals = score_intervals(probabilities, labels, confidence)
     return HoldoutSummary(
         rows=len(labels),
         classes=tuple(judged.classes),
@@ -138,9 +134,7 @@ def summarise_holdout(
         bins=reliability(probabilities, labels) if real else (),
         confusion=confusion(probabilities, labels),
         by_class=per_class(probabilities, labels),
-        f1_intervals=class_f1_intervals(
-            probabilities, labels, draws=draws, confidence=confidence, seed=seed
-        ),
+        f1_intervals=f1_intervals(probabilities, labels, confidence),
         curves=roc_curve_points(probabilities, labels, ROC_POINTS),
         are_probabilities=real,
     )
@@ -242,13 +236,12 @@ class Findings:
         """What the search found, with its uncertainty, in two sentences."""
         choices = [fold.best.values for fold in self.search.outer]
         estimate = self.outer[self.search.metric]
-        interval = estimate.corrected
+        interval = estimate.interval
         return (
             f"All {len(choices)} outer folds choose {chosen(choices)}, the final study "
             f"{values_text(self.search.final.best.values)}. A model chosen in this way has an "
             f"outer {metric_label(self.search.metric)} of {number(estimate.mean)} "
-            f"({percent(interval.confidence, digits=0)} interval {span(interval)}, corrected and "
-            "conservative)."
+            f"({percent(interval.confidence, digits=0)} interval {span(interval)})."
         )
 
     def cautions(self) -> tuple[str, ...]:

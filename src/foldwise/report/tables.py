@@ -43,12 +43,13 @@ def _interval(metric: str, each: OuterEstimate) -> Json:
         "metric": metric,
         "mean": rounded(each.mean),
         "spread": rounded(each.spread),
-        "confidence": each.corrected.confidence,
-        "low": rounded(each.corrected.low),
-        "high": rounded(each.corrected.high),
-        "method": f"{each.corrected.method}, conservative",
-        "pooled_low": rounded(each.pooled.low) if each.pooled else None,
-        "pooled_high": rounded(each.pooled.high) if each.pooled else None,
+        "confidence": each.interval.confidence,
+        "low": rounded(each.interval.low),
+        "high": rounded(each.interval.high),
+        "method": each.interval.method,
+        "corrected_low": rounded(each.corrected.low),
+        "corrected_high": rounded(each.corrected.high),
+        "corrected_method": each.corrected.method,
     }
 
 

@@ -91,19 +91,18 @@ _LIMITS = """
 The outer folds estimate the procedure trained on {outer} of the development rows; the final model
 is trained on all of them and is usually a little better.
 
-The intervals are conditional on the partition that the seed gave. Folds are shuffled, so that
-related images, those by one writer say, may stand on both sides of a fold: new writers can be
-harder.
+Folds are shuffled, so that related images, those by one writer say, may stand on both sides of a
+fold: new writers can be harder.
 
 The best values depend on the number of training rows: the final ones are chosen by fits on {outer}
 of them, each outer fold's by fits on {inner}. How far apart they lie also tells how finely the
 search looked: it is no interval for the best ones.
 
-The corrected interval of the outer mean (Nadeau and Bengio) is conservative. The pooled one takes
-all rows as independent and leaves out that the folds share training rows.
+The interval of the outer mean holds how the rows were drawn, those scored and those trained on: a
+jackknife over the studies. The corrected one (Nadeau and Bengio) is shown because others quote it.
 
-The bootstrap intervals of the holdout take the model as given: they hold how the holdout was
-drawn, not how training could have come out.
+The intervals of the holdout take the model as given: they hold how the holdout was drawn, not how
+training could have come out.
 
 The holdout is a budget: each further model scored on it makes the next comparison on it worth less.
 """

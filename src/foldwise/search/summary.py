@@ -1,6 +1,6 @@
 """What a finished search says: the outer estimates with intervals, and each study as a curve."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from foldwise.search.space import Space
 from foldwise.search.trials import OuterFold, SearchResult, Study, Trial, Values, number_of
-from foldwise.stats.intervals import Interval, corrected_interval, pooled_interval
-from foldwise.stats.scores import METRIC, METRICS, is_loss
+from foldwise.stats.intervals import Fold, Interval, corrected_interval, outer_intervals
+from foldwise.stats.scores import METRICS, is_loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +20,16 @@ class OuterEstimate:
     ----------
     mean, spread : float
         Mean and standard deviation (ddof 1) over the folds.
+    interval : Interval
+        The default: by the influence of the rows scored and of the parts trained on.
     corrected : Interval
-        Nadeau and Bengio's, conservative: the default.
-    pooled : Interval or None
-        Over all rows as if independent; only for metrics that are a mean over rows.
+        Nadeau and Bengio's, shown beside it.
     """
 
     mean: float
     spread: float
+    interval: Interval
     corrected: Interval
-    pooled: Interval | None
 
 
 Estimates = Mapping[str, OuterEstimate]
@@ -38,22 +38,26 @@ Estimates = Mapping[str, OuterEstimate]
 
 def outer_estimates(result: SearchResult, *, confidence: float) -> Estimates:
     """Each metric's mean over the outer folds; all intervals with ``confidence``, in (0, 1)."""
-    return {metric: _estimate(result, metric, confidence) for metric in METRICS}
+    intervals = outer_intervals([_evidence(fold) for fold in result.outer], confidence)
+    return {
+        metric: _estimate([fold.scores[metric] for fold in result.outer], interval)
+        for metric, interval in intervals.items()
+    }
 
 
-def _estimate(result: SearchResult, metric: str, confidence: float) -> OuterEstimate:
-    values = [fold.scores[metric] for fold in result.outer]
-    of_rows = METRIC[metric].of_rows
-    pooled = None
-    if of_rows:
-        rows = [of_rows(fold.predictions.values, fold.labels) for fold in result.outer]
-        pooled = pooled_interval(np.concatenate(rows), confidence)
+def _estimate(values: Sequence[float], interval: Interval) -> OuterEstimate:
     return OuterEstimate(
         mean=float(np.mean(values)),
         spread=float(np.std(values, ddof=1)),
-        corrected=corrected_interval(values, confidence),
-        pooled=pooled,
+        interval=interval,
+        corrected=corrected_interval(values, interval.confidence),
     )
+
+
+def _evidence(fold: OuterFold) -> Fold:
+    inner = {metric: fold.best.mean(metric) for metric in METRICS}
+    values = fold.predictions.values
+    return Fold(fold.part.repeat, fold.rows, fold.labels, values, fold.scores, inner)
 
 
 def edges(values: Values, space: Space, *, share: float = 0.02) -> tuple[str, ...]:

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from foldwise.stats.bootstrap import bootstrap_class_f1, bootstrap_scores
 from foldwise.stats.influence import Terms, class_f1_terms, metric_terms
 from foldwise.stats.scores import METRICS, Scores, is_loss
 
@@ -127,15 +126,6 @@ def f1_intervals(
     return tuple(_given("f1", terms, confidence, None) for terms in of_class)
 
 
-def naive_interval(values: Sequence[float], confidence: float) -> Interval:
-    """Student's interval of the mean of K fold scores, as if the folds were independent.
-
-    mean +- t(K-1) s / sqrt(K), s being their standard deviation. The folds share training rows, so
-    it claims more than it can know.
-    """
-    return _student(values, confidence, 1 / len(values), "naive")
-
-
 def corrected_interval(values: Sequence[float], confidence: float) -> Interval:
     """Nadeau and Bengio's corrected interval of the mean of K fold scores.
 
@@ -151,44 +141,6 @@ def corrected_interval(values: Sequence[float], confidence: float) -> Interval:
 def prediction_interval(values: Sequence[float], confidence: float) -> Interval:
     """Where the score of one more part should lie: mean +- t(K-1) s sqrt(1 + 1/K)."""
     return _student(values, confidence, 1 + 1 / len(values), "prediction")
-
-
-def pooled_interval(values: NDArray[np.float64], confidence: float) -> Interval:
-    """Interval of a mean over rows, those of all outer folds pooled: mean +- t(n-1) s / sqrt(n).
-
-    ``values`` (n,) are the rows' log-losses, or 1 where the prediction was right and 0 elsewhere.
-    Models are taken as given: how they vary with the training rows is left out.
-    """
-    return _student(values, confidence, 1 / len(values), "pooled rows")
-
-
-def bootstrap_intervals(
-    probabilities: NDArray[np.float64],
-    labels: NDArray[np.int64],
-    *,
-    draws: int,
-    confidence: float,
-    seed: int,
-) -> dict[str, Interval]:
-    """Percentile bootstrap of the six metrics over rows drawn anew, by metric's name.
-
-    A draw in which ROC AUC isn't defined, for want of a second class, doesn't count for it.
-    """
-    drawn = bootstrap_scores(probabilities, labels, draws=draws, seed=seed)
-    return {metric: _percentile(drawn[metric], confidence) for metric in METRICS}
-
-
-def class_f1_intervals(
-    probabilities: NDArray[np.float64],
-    labels: NDArray[np.int64],
-    *,
-    draws: int,
-    confidence: float,
-    seed: int,
-) -> tuple[Interval, ...]:
-    """Percentile bootstrap of each class's F1, by class code."""
-    drawn = bootstrap_class_f1(probabilities, labels, draws=draws, seed=seed)
-    return tuple(_percentile(values, confidence) for values in drawn.T)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,12 +233,3 @@ def _student(
     mean, spread = float(np.mean(values)), float(np.std(values, ddof=1))
     reach = float(stdtrit(len(values) - 1, (1 + confidence) / 2)) * spread * factor**0.5
     return Interval(mean - reach, mean + reach, confidence, method)
-
-
-def _percentile(values: NDArray[np.float64], confidence: float) -> Interval:
-    tail = (1 - confidence) / 2
-    defined = values[~np.isnan(values)]
-    if not len(defined):
-        return Interval(float("nan"), float("nan"), confidence, "bootstrap")
-    low, high = np.quantile(defined, [tail, 1 - tail])
-    return Interval(float(low), float(high), confidence, "bootstrap")

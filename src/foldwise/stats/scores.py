@@ -172,8 +172,6 @@ class Metric:
         In files and settings; for people; and the unit, where it has one.
     of : callable
         The metric of sums.
-    of_rows : callable or None
-        Each row's value (rows,), from probabilities and labels, if the metric is their mean.
     is_loss : bool
         Whether smaller is better.
     """
@@ -181,7 +179,6 @@ class Metric:
     name: str
     label: str
     of: Callable[[Sums], NDArray[np.float64]]
-    of_rows: Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]] | None = None
     is_loss: bool = False
     unit: str = ""
 
@@ -198,13 +195,8 @@ def row_losses(
     return np.asarray(-np.log(np.clip(stated, precision, 1 - precision)))
 
 
-def row_hits(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """1 for each row that was predicted right, 0 for the others (rows,)."""
-    return np.asarray(predicted_codes(probabilities) == labels, dtype=np.float64)
-
-
 _TABLE = (
-    Metric("accuracy", "accuracy", lambda sums: sums.counts.accuracy, row_hits),
+    Metric("accuracy", "accuracy", lambda sums: sums.counts.accuracy),
     Metric("precision", "precision", lambda sums: sums.counts.macro(sums.counts.precision)),
     Metric("recall", "recall", lambda sums: sums.counts.macro(sums.counts.recall)),
     Metric("f1", "F1", lambda sums: sums.counts.macro(sums.counts.f1)),
@@ -213,7 +205,6 @@ _TABLE = (
         "log_loss",
         "log-loss",
         lambda sums: sums.loss,
-        row_losses,
         is_loss=True,
         unit="nats per image",
     ),

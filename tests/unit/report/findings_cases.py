@@ -69,8 +69,8 @@ def make_estimates(result: SearchResult | None = None) -> Estimates:
 
 
 def make_holdout_summary(judged: Judged) -> HoldoutSummary:
-    """The summary of predictions, with few draws."""
-    return summarise_holdout(judged, draws=30, confidence=0.95, seed=1)
+    """The summary of predictions."""
+    return summarise_holdout(judged, confidence=0.95)
 
 
 def make_findings(name: str = "toy", judged: Judged | None = None) -> Findings:

@@ -71,15 +71,15 @@ def test_dvc_compares_the_headline_figures_alone() -> None:
 
 
 def test_tuning_tells_each_fold_and_both_intervals() -> None:
-    """One entry a fold and a metric; the corrected interval says that it is conservative."""
+    """One entry a fold and a metric; each interval says how it was made."""
     document = json.loads(json_text(tuning(make_result(), make_estimates())))
     assert [fold["fold"] for fold in document["folds"]] == [0, 1, 2]
     assert [each["metric"] for each in document["intervals"]] == list(METRICS)
     for each in document["intervals"]:
         assert each["low"] <= each["mean"] <= each["high"]
-        assert "conservative" in each["method"]
-    pooled = {each["metric"] for each in document["intervals"] if each["pooled_low"] is not None}
-    assert pooled == {"accuracy", "log_loss"}
+        assert each["corrected_low"] <= each["mean"] <= each["corrected_high"]
+        assert each["method"] == "influence"
+        assert each["corrected_method"] == "corrected (Nadeau-Bengio)"
 
 
 def test_evaluation_is_flat_and_each_metric_has_its_interval_beside_it() -> None:

@@ -17,24 +17,8 @@ def test_the_outer_mean_is_the_mean_of_the_folds_and_lies_in_its_interval() -> N
         values = [fold.scores[metric] for fold in result.outer]
         estimate = outer[metric]
         assert estimate.mean == pytest.approx(np.mean(values))
-        assert estimate.corrected.low <= estimate.mean <= estimate.corrected.high
-
-
-def test_only_means_over_rows_are_pooled() -> None:
-    """Macro averages and ranks have no value for a single row."""
-    outer = make_estimates()
-    assert {metric for metric, each in outer.items() if each.pooled} == {"accuracy", "log_loss"}
-
-
-def test_pooled_accuracy_is_centred_on_the_share_of_right_rows() -> None:
-    """All outer parts together are the rows that are pooled."""
-    result = make_result(folds=3)
-    pooled = make_estimates(result)["accuracy"].pooled
-    right = np.concatenate(
-        [fold.predictions.values.argmax(axis=1) == fold.labels for fold in result.outer]
-    )
-    assert pooled is not None
-    assert (pooled.low + pooled.high) / 2 == pytest.approx(right.mean())
+        for interval in (estimate.interval, estimate.corrected):
+            assert interval.low <= estimate.mean <= interval.high
 
 
 def test_a_choice_near_an_end_of_the_range_is_told() -> None:

@@ -15,9 +15,7 @@ from foldwise.stats.intervals import (
     Interval,
     corrected_interval,
     f1_intervals,
-    naive_interval,
     outer_intervals,
-    pooled_interval,
     prediction_interval,
     score_intervals,
 )
@@ -27,7 +25,7 @@ from tests.unit.solver.predictions import draw_predictions
 FOLDS = st.lists(st.floats(-5, 5), min_size=3, max_size=12)
 CONFIDENCE = st.floats(0.5, 0.999)
 Method = Callable[[list[float], float], Interval]
-METHODS = (naive_interval, corrected_interval, prediction_interval)
+METHODS = (corrected_interval, prediction_interval)
 
 
 def half(interval: Interval) -> float:
@@ -35,22 +33,14 @@ def half(interval: Interval) -> float:
 
 
 @given(FOLDS, CONFIDENCE)
-def test_the_naive_interval_is_students(values: list[float], confidence: float) -> None:
-    """As scipy computes the confidence interval of a mean."""
-    assume(np.std(values) > 1e-6)
-    expected = stats.ttest_1samp(values, 0).confidence_interval(confidence)
-    found = naive_interval(values, confidence)
-    assert (found.low, found.high) == pytest.approx(tuple(expected), rel=1e-9, abs=1e-9)
-    assert found.confidence == confidence
-
-
-@given(FOLDS, CONFIDENCE)
-def test_the_corrected_and_prediction_intervals_are_the_naive_one_stretched(
+def test_the_corrected_and_prediction_intervals_are_students_stretched(
     values: list[float], confidence: float
 ) -> None:
-    """By sqrt((1/K + 1/(K-1)) / (1/K)), and by sqrt((1 + 1/K) / (1/K))."""
+    """As scipy computes the confidence interval of a mean, times sqrt(1 + K/(K-1)), sqrt(K + 1)."""
+    assume(np.std(values) > 1e-6)
     folds = len(values)
-    reach = half(naive_interval(values, confidence))
+    expected = stats.ttest_1samp(values, 0).confidence_interval(confidence)
+    reach = (expected.high - expected.low) / 2
     stretched = math.sqrt(1 + folds / (folds - 1))
     assert half(corrected_interval(values, confidence)) == pytest.approx(reach * stretched)
     assert half(prediction_interval(values, confidence)) == pytest.approx(
@@ -68,15 +58,6 @@ def test_an_interval_moves_and_scales_with_the_scores(
     moved = method([shift + scale * value for value in values], 0.9)
     assert moved.low == pytest.approx(shift + scale * base.low, abs=1e-6)
     assert moved.high == pytest.approx(shift + scale * base.high, abs=1e-6)
-
-
-def test_the_pooled_interval_is_students_over_rows() -> None:
-    """Its mean is the mean over all rows, its width that of independent rows."""
-    probabilities, labels = draw_predictions(1, rows=500, classes=4)
-    losses = row_losses(probabilities, labels)
-    expected = stats.ttest_1samp(losses, 0).confidence_interval(0.95)
-    found = pooled_interval(losses, 0.95)
-    assert (found.low, found.high) == pytest.approx(tuple(expected))
 
 
 def folds_of(

@@ -172,7 +172,7 @@ def class_f1(
     margin = 0.03 * (high - low) or 0.01
     axes.set_xlim(low - margin, high + margin)
     confidence = percent(intervals[0].confidence, digits=0)
-    axes.set_xlabel(f"F1 score (bar: {confidence} bootstrap interval; dotted: mean)")
+    axes.set_xlabel(f"F1 score (bar: {confidence} interval; dotted: mean)")
     return figure
 
 

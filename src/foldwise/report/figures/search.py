@@ -216,13 +216,11 @@ def outer_folds(result: SearchResult, estimate: OuterEstimate) -> Figure:
     below the folds.
     """
     metric, mean, folds = result.metric, estimate.mean, len(result.outer)
-    intervals = {"mean, corrected": estimate.corrected}
-    if estimate.pooled:
-        intervals["mean, pooled"] = estimate.pooled
+    intervals = {"mean": estimate.interval, "mean, corrected": estimate.corrected}
     names = [*(f"outer fold {fold.fold}" for fold in result.outer), *intervals]
     figure = canvas(
         f"Outer {metric_label(metric)} {number(mean)} "
-        f"({percent(estimate.corrected.confidence, digits=0)} interval {span(estimate.corrected)})",
+        f"({percent(estimate.interval.confidence, digits=0)} interval {span(estimate.interval)})",
         "Outer and inner score of each outer fold, their optimism, and the mean's interval.",
         1.5 + 0.36 * len(names),
     )
