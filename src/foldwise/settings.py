@@ -143,7 +143,7 @@ class EvaluateSettings:
     """The final model on the holdout."""
 
     bootstrap: int = _integer(2000, 50, 1_000_000)
-    """Bootstrap draws behind the holdout's intervals."""
+    """Read no more: intervals need no draws. It stays, so that digests of parameters stay."""
     confidence: float = _share(0.95)
     """Confidence level of all intervals."""
 
