@@ -3,8 +3,8 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -82,8 +82,12 @@ class Evidence:
             ) from error
 
     def says_what(self, other: "Evidence") -> bool:
-        """Whether two tell the same: figures to a millionth, all else exactly."""
-        return _is_same(plain(self), plain(other))
+        """Whether two tell the same: figures to a millionth, all else exactly.
+
+        Of metrics that only one of them knows, nothing is asked.
+        """
+        shared = self.holdout.keys() & other.holdout.keys()
+        return _is_same(plain(_of(self, shared)), plain(_of(other, shared)))
 
 
 def evidence_digest(stored: bytes) -> str:
@@ -145,6 +149,12 @@ def _since_0_1(stored: bytes) -> bytes:
     told["space"] = {"C": {"low": low, "high": high, "is_log": True}}
     told["chosen"] = [{"C": C} for C in told["chosen"]]
     return json.dumps(told).encode()
+
+
+def _of(evidence: Evidence, metrics: Collection[str]) -> Evidence:
+    outer = tuple({name: scores[name] for name in metrics} for scores in evidence.outer)
+    holdout = {name: evidence.holdout[name] for name in metrics}
+    return replace(evidence, outer=outer, holdout=holdout)
 
 
 def _is_same(one: Any, other: Any) -> bool:

@@ -31,6 +31,7 @@ from foldwise.search.trials import (
 )
 from foldwise.settings import Between
 from foldwise.solver.linear import Multiclass
+from foldwise.stats.scores import completed
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -159,7 +160,7 @@ def _ended(told: _Ended, best: Trial, arrays: Arrays) -> OuterFold | FinalModel:
         best=best,
         model=model,
         facts=told.facts,
-        scores=told.scores,
+        scores=completed(told.scores),
         rows=own["rows"],
         labels=own["labels"],
         predictions=Predictions(own["predictions"], told.are_probabilities),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.settings import Value
-from foldwise.stats.scores import Scores, is_loss
+from foldwise.stats.scores import Scores, completed, is_loss
 
 if TYPE_CHECKING:
     from foldwise.search.jobs import Model, Predictions
@@ -234,7 +234,7 @@ def trial_from_json(encoded: Json) -> Trial:
     inner = tuple(
         InnerFold(
             part=_part(fold["part"]),
-            scores={str(metric): _number(score) for metric, score in fold["scores"].items()},
+            scores=completed({str(name): _number(of) for name, of in fold["scores"].items()}),
             facts=dict(fold["facts"] if "facts" in fold else fold["outcome"]),
         )
         for fold in encoded["inner"]

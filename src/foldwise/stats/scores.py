@@ -5,6 +5,7 @@ table whether probabilities can be taken at their word. A metric is one entry of
 sums that a set of rows and a bootstrap draw of them have alike, as scikit-learn defines it.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -241,6 +242,11 @@ class ClassScores:
     f1: float
     support: int
     roc_auc: float
+
+
+def completed(scores: Scores) -> Scores:
+    """Scores told before a metric was known, with NaN for it: there is no figure, and no fault."""
+    return {metric: scores.get(metric, math.nan) for metric in METRICS}
 
 
 def score(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> Scores:

@@ -138,6 +138,18 @@ def test_evidence_says_the_same_whatever_the_last_bits(factor: float, *, same: b
     assert replace(evidence, holdout=holdout, outer=outer).says_what(evidence) == same
 
 
+def test_a_metric_that_only_one_of_two_knows_makes_no_other_evidence() -> None:
+    """Evaluated again by a foldwise that has one more, a run doesn't get a second version."""
+    evidence = make_evidence()
+    more = replace(
+        evidence,
+        holdout={**evidence.holdout, "specificity": 0.5},
+        outer=tuple({**each, "specificity": 0.5} for each in evidence.outer),
+    )
+    assert more.says_what(evidence)
+    assert evidence.says_what(more)
+
+
 def test_the_labels_digest_sees_one_changed_label_and_nothing_else() -> None:
     """Probabilities may move; the predicted classes may not."""
     base = labels_digest(PROBABILITIES)

@@ -1,6 +1,7 @@
 """Spaces of several parameters: what is proposed, and what it may depend on."""
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -18,7 +19,9 @@ from foldwise.search.trials import (
     trial_to_json,
 )
 from foldwise.settings import Between, OneOf
+from foldwise.stats.scores import METRICS
 from tests.factories import make_scores, outer
+from tests.unit.search.search_cases import a_trial
 
 SPACE = Space(
     dimensions={
@@ -107,3 +110,12 @@ def test_a_trial_comes_back_from_its_json(loss: float) -> None:
     """NaN is no number, but it is a score's absence."""
     trial = _tried(4, {"C": 0.1 + 0.2, "metric": None, "depth": 3, "flag": True}, loss)
     assert repr(trial_from_json(json.loads(json.dumps(trial_to_json(trial))))) == repr(trial)
+
+
+def test_a_trial_told_before_a_metric_was_known_has_no_figure_for_it() -> None:
+    """A search kept by an earlier foldwise goes on: NaN is not there, for tables and for MLflow."""
+    told = trial_to_json(a_trial())
+    del told["inner"][0]["scores"]["f1"]
+    inner = trial_from_json(told).inner[0].scores
+    assert math.isnan(inner["f1"])
+    assert [*inner] == [*METRICS]
