@@ -139,18 +139,17 @@ def test_a_fit_starts_alike_on_a_path_traced_as_far_as_it_needs(C: float) -> Non
 
 
 def test_a_path_has_not_seen_what_it_left_out() -> None:
-    """Changing every pixel and label of a left-out part leaves the fits on it as they were."""
+    """With other labels and brightness in a left-out part it is the same path, to the bit."""
     case = digits()
     images, labels = case.images.copy(), case.labels.copy()
     out = case.parts[0]
-    images[out] = 255 - images[out]
+    # Dark pixels stay dark: where a pixel stands in the layout depends on which rows light it.
+    images[out] = np.where(images[out] > 0, 17 - images[out], 0)
     labels[out] = (labels[out] + 1) % case.classes
-    tight = {"tol": 1e-9, "double": True, "max_iter": 20_000}
-    models = [
-        fit_on(data, paths_of(data, SETS[:1], **tight)[SETS[0]], 0.05, **tight).model
-        for data in (case, Case("changed", images, labels))
-    ]
-    np.testing.assert_allclose(models[0].coefficients, models[1].coefficients, atol=1e-6)
+    changed = Case("changed", images, labels)
+    before, after = (paths_of(data, [SETS[0], SETS[2]]) for data in (case, changed))
+    assert_same(before[SETS[0]], after[SETS[0]])
+    assert not np.array_equal(before[SETS[2]].at(LOW), after[SETS[2]].at(LOW))
 
 
 def test_progress_counts_every_anchor_once() -> None:
