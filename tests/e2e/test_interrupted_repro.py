@@ -106,7 +106,6 @@ def test_cut_off_from_its_server_it_keeps_the_results_and_replays_them(
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert len(runs) == 1 + 4 + 16
     assert sorted(path.name for path in (folder / "mlruns").iterdir()) == [
-        ".optuna.db.lock",
         "README.md",
         "locks",
         "optuna.db",
