@@ -172,10 +172,11 @@ def test_another_programs_database_is_refused(root: Path) -> None:
         open_store(root)
 
 
-def test_a_locked_database_is_told_within_seconds(root: Path) -> None:
-    """Another program may hold it; the line says what to do, and nothing is waited for long."""
+@pytest.mark.parametrize("lock", ["EXCLUSIVE", "IMMEDIATE"])
+def test_a_locked_database_is_told_within_seconds(root: Path, lock: str) -> None:
+    """Whether the other program lets nobody read or only nobody write, the line says what to do."""
     with closing(sqlite3.connect(_database(root), isolation_level=None)) as holder:
-        holder.execute("BEGIN EXCLUSIVE")
+        holder.execute(f"BEGIN {lock}")
         began = time.monotonic()
         with pytest.raises(StoreError, match="another process holds the database: end it"):
             open_store(root)
