@@ -1,10 +1,13 @@
 """The recorder: what of a search's run tree is not in MLflow yet, written whenever it can be."""
 
 import json
+import signal
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import date, datetime
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
 from foldwise.errors import StoreError
@@ -22,6 +25,7 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 _NAMED = 3
 _LONGEST_DIGEST = 36
 _FIRST_REST, _LONGEST_REST = 30.0, 300.0
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Patience:
@@ -200,7 +204,8 @@ class Recorder:
                 with store_faults(f"recording {node}"):
                     self._settle()
                     self._in_doubt = True
-                    self._ledger.write(node)
+                    with self._undisturbed():
+                        self._ledger.write(node)
                     self._in_doubt = False
             except StoreRefused as error:
                 self._fault = str(error)
@@ -217,11 +222,19 @@ class Recorder:
         try:
             with store_faults("ending the pipeline's run"):
                 self._settle()
-                self._ledger.close(status)
+                with self._undisturbed():
+                    self._ledger.close(status)
         except StoreError as error:
             self._fault = str(error)
             return False
         return True
+
+    def _undisturbed(self) -> AbstractContextManager[None]:
+        # A commit that is cut short keeps SQLite's lock, and nothing could be ended any more. A
+        # server's answer may take its time, and loses nothing.
+        is_file = self._store.tracking_uri.startswith("sqlite:")
+        is_main = threading.current_thread() is threading.main_thread()
+        return _holding_signals() if is_file and is_main else nullcontext()
 
     def _settle(self) -> None:
         # After a fault or an interrupt the store may have taken more than it said.
@@ -229,6 +242,21 @@ class Recorder:
             self._store.check()
             self._ledger.load()
             self._in_doubt = False
+
+
+@contextmanager
+def _holding_signals() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait for the end of the block, and take effect then."""
+    caught: list[tuple[int, FrameType | None]] = []
+    stops = [number for number in _STOPS if callable(signal.getsignal(number))]
+    before = {number: signal.signal(number, lambda *told: caught.append(told)) for number in stops}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for told in caught[:1]:
+            signal.raise_signal(told[0])
 
 
 def _begun(lineage: Lineage, ledger: Ledger, day: date) -> RunNode:
