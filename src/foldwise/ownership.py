@@ -9,8 +9,6 @@ from contextlib import closing
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
-from filelock import FileLock
-
 from foldwise.errors import OutputError
 
 # MLflow first: a file with both schemas is MLflow's, to which Optuna's tables were added.
@@ -90,21 +88,6 @@ def check_output(path: Path) -> None:
                 f"{place} must be a file or folder, it is neither: "
                 f"move it away, then run this again"
             )
-
-
-def lock_file(path: Path, *, seconds: float) -> FileLock:
-    """A lock in a file of ours, which taking it would empty: it is empty already, or new.
-
-    Raises
-    ------
-    OutputError
-        If the path is a link or holds something.
-    """
-    check_output(path)
-    if path.exists() and (path.is_dir() or path.stat().st_size):
-        raise OutputError(f"{path} must be an empty lock file, it isn't: move it away")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(path, timeout=seconds)
 
 
 def claim_beside(path: Path, word: str) -> Path:
