@@ -233,7 +233,7 @@ def outer_folds(result: SearchResult, estimate: OuterEstimate) -> Figure:
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.6)
     axes.set_xlabel(axis_label("", metric))
-    told = {"outer score (estimates)": MUTED, "inner score of the chosen values (selects)": "white"}
+    told = {"outer score (estimates)": MUTED, "inner score (selects)": "white"}
     for label, face in told.items():
         axes.plot([], [], "o", color=MUTED, markersize=8, markerfacecolor=face, label=label)
     axes.legend(ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
