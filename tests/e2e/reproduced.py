@@ -6,17 +6,18 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
-from tests.e2e.outcome import result_files
+from tests.e2e.outcome import StoredTrial, result_files, stored_trials
 from tests.e2e.project import Project, commit, make_project
 
 
 @dataclass(frozen=True, slots=True)
 class Reproduced:
-    """What a ``dvc repro`` made: its runs in MLflow and the content of its files."""
+    """What a ``dvc repro`` made: its runs in MLflow, its trials and the content of its files."""
 
     project: Project
     runs: tuple[Run, ...]
     files: dict[str, bytes]
+    trials: tuple[StoredTrial, ...]
 
     def at(self, level: str) -> list[Run]:
         """The runs of a level of the tree."""
@@ -44,4 +45,4 @@ def reproduce(folder: Path) -> Reproduced:
     assert ended.status == 0, ended.errors
     for command in (("add", "--all"), ("commit", "--quiet", "--message=Run")):
         assert project.run("git", *command).status == 0
-    return Reproduced(project, all_runs(project), result_files(folder))
+    return Reproduced(project, all_runs(project), result_files(folder), stored_trials(folder))

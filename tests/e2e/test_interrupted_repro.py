@@ -11,7 +11,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from tests.e2e.outcome import count_trials, outcome, result_files, stored_trials
+from tests.e2e.outcome import count_trials, result_files, stored_trials
 from tests.e2e.project import commit, ended, make_project
 from tests.e2e.reproduced import Reproduced
 from tests.run_tree import run_tree, statuses
@@ -63,7 +63,7 @@ def test_killed_and_stopped_and_run_again_it_ends_like_one_that_never_was(
 
     last = project.dvc("repro")
     assert last.status == 0, last.errors
-    assert outcome(folder).trials == outcome(reproduced.project.folder).trials
+    assert stored_trials(folder) == reproduced.trials
     assert result_files(folder) == reproduced.files
 
 

@@ -114,7 +114,9 @@ def forced(reproduced: Reproduced) -> Reproduced:
     assert ended.status == 0, ended.errors
     known = {run.info.run_id for run in reproduced.runs}
     new = tuple(run for run in all_runs(reproduced.project) if run.info.run_id not in known)
-    return Reproduced(reproduced.project, new, result_files(reproduced.project.folder))
+    return Reproduced(
+        reproduced.project, new, result_files(reproduced.project.folder), reproduced.trials
+    )
 
 
 def test_forced_it_writes_the_same_bytes_whatever_the_number_of_threads(
