@@ -55,11 +55,6 @@ class Workspace:
 
     folder: Path = Path()
 
-    @classmethod
-    def of_project(cls) -> Self:
-        """The project's own folder, wherever below it a command was typed."""
-        return cls(project_root())
-
     @cached_property
     def root(self) -> Path:
         """The folder that holds ``mlruns/``."""

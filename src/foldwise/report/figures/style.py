@@ -23,7 +23,7 @@ WIDTH = 8.0
 """Inches. Shown 800 px wide (MLflow's artifact viewer), 10 points are 14 px."""
 
 INK, MUTED, FAINT = "#222222", "#666666", "#d0d0d0"
-BLUE, ORANGE, SAND = "#0072b2", "#d55e00", "#f4e9c1"
+BLUE, SAND = "#0072b2", "#f4e9c1"
 
 SIGNED = LinearSegmentedColormap.from_list("signed", ["#0b2d6b", "#8f8f8f", "#ffe08a"])
 """Dark is negative, mid-grey zero, light positive: the sign survives grey-scale printing."""
