@@ -1,12 +1,16 @@
 """Recording a search in a real SQLite store: one tree, however often it is told."""
 
+import uuid
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.store.tracking import sqlalchemy_store
 
 from foldwise.runs.recorder import Recorder
-from foldwise.store.open import Store
+from foldwise.store.open import Store, open_store
 from tests.factories import make_result
 from tests.run_tree import make_lineage, record_search, run_tree
 
@@ -68,3 +72,32 @@ def test_a_tree_larger_than_a_page_is_read_whole(
     record_search(store, LINEAGE, RESULT)
     record_search(store, LINEAGE, RESULT)
     assert len(run_tree(store.root)) == 17
+
+
+def test_two_searches_that_begin_at_once_share_their_data(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow's look for a record and its writing are two steps; the other's came in between."""
+    other = make_lineage(search_key="c0ffee")
+    log_inputs: Any = MlflowClient.log_inputs
+
+    def overtaken(*given: object, **named: object) -> None:
+        monkeypatch.setattr(sqlalchemy_store, "uuid", Between())
+        log_inputs(*given, **named)
+
+    class Between:
+        """Stands for ``uuid``, which MLflow asks between look and writing."""
+
+        @staticmethod
+        def uuid4() -> uuid.UUID:
+            monkeypatch.undo()
+            with Recorder.open(open_store(store.root), other):
+                pass
+            return uuid.uuid4()
+
+    monkeypatch.setattr(MlflowClient, "log_inputs", overtaken)
+    with Recorder.open(store, LINEAGE) as recorder:
+        run = store.client.get_run(recorder.run_id)
+    assert run.inputs is not None
+    assert len(run.inputs.dataset_inputs) == 2
+    assert len(run_tree(store.root)) == 2

@@ -105,8 +105,7 @@ class Recorder:
             day = today or datetime.now().astimezone().date()
             try:
                 run_id = ledger.write(_begun(lineage, ledger, day))
-                inputs = [_dataset(lineage, split) for split in lineage.splits]
-                store.client.log_inputs(run_id, datasets=inputs)
+                _name_data(store, lineage, run_id)
             except (KeyboardInterrupt, SystemExit):
                 ledger.load()  # the store may know of a run that we were not told of yet
                 if ledger.pipeline is not None:
@@ -280,6 +279,21 @@ def _begun(lineage: Lineage, ledger: Ledger, day: date) -> RunNode:
         tags=taken | {f"changed.{name}": value for name, value in changed.items()},
         params={name: value for name, value in lineage.params.items() if name not in before},
     )
+
+
+def _name_data(store: Store, lineage: Lineage, run_id: str) -> None:
+    """Say which data the run reads; one record of them serves all runs of the experiment."""
+    from mlflow.exceptions import MlflowException
+
+    inputs = [_dataset(lineage, split) for split in lineage.splits]
+    try:
+        store.client.log_inputs(run_id, datasets=inputs)
+    except MlflowException as error:
+        if error.error_code != "BAD_REQUEST":
+            raise
+        # MLflow looks for a record before it makes one. What a search beside this one made in
+        # between is found at the second look; any other fault shows again.
+        store.client.log_inputs(run_id, datasets=inputs)
 
 
 def _dataset(lineage: Lineage, split: SplitFacts) -> "DatasetInput":
