@@ -12,15 +12,11 @@ from foldwise.report.figures import style
 def sketched() -> Iterator[None]:
     """Lay out every figure once, and save its headline in place of its pixels."""
 
-    def sketch(figure: Figure) -> bytes:
-        figure.draw_without_rendering()
-        return _headline(figure)
+    def sketch(figure: Figure, kind: str, _metadata: object) -> bytes:
+        if kind == "png":
+            figure.draw_without_rendering()
+        return figure.get_suptitle().encode()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(style, "png", sketch)
-        patch.setattr(style, "svg", _headline)
+        patch.setattr(style, "_saved", sketch)
         yield
-
-
-def _headline(figure: Figure) -> bytes:
-    return figure.get_suptitle().encode()
