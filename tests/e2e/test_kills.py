@@ -11,11 +11,10 @@ from tests.e2e.project import REPOSITORY, make_project
 
 pytestmark = pytest.mark.e2e
 
-LIVES = 5
+LIVES = 2
 PART_OF_MNIST: dict[str, dict[str, Any]] = {
     "prepare": {"limit": 2000},
     "tune": {"folds": 3, "trials": 4, "startup_trials": 2, "c_high": 0.01},
-    "evaluate": {"bootstrap": 50},
 }
 
 
@@ -34,7 +33,7 @@ def test_killed_anywhere_it_ends_as_if_it_never_was(world: World, life: int) -> 
     """Files to the byte, trials to the bit, MLflow's tree row by row, one whole version.
 
     `kill -9` at the n-th file or database operation, or after a share of the usual time: six
-    times in each life, thirty times in all.
+    times in each life, twelve times in all.
     """
     kills = 0
     for stopped in world.live(life, LIVES, how="SIGKILL", without_store=life == 0):

@@ -21,7 +21,8 @@ INERT = ("palette.py", "report/card.py", "registry/gate.py", "app/views.py", "re
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project whose pipeline has been run."""
-    project = commit(make_project(tmp_path_factory.mktemp("staleness") / "project"))
+    folder = tmp_path_factory.mktemp("staleness") / "project"
+    project = commit(make_project(folder, is_drawn=True))
     done = project.dvc("repro")
     assert done.status == 0, done.errors
     return project

@@ -20,12 +20,14 @@ from pathlib import Path
 def _skip_drawing() -> None:
     """Leave out what costs most and is not looked at: every picture becomes an empty file."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     def save(_figure: Figure, target: object, **_options: object) -> None:
         if isinstance(target, str | os.PathLike):
             Path(target).write_bytes(b"")
 
     Figure.savefig = save  # type: ignore[method-assign, assignment]
+    ConstrainedLayoutEngine.execute = lambda *_: None  # type: ignore[method-assign]
 
 
 def _run(folder: str, name: str, arguments: list[str]) -> int:

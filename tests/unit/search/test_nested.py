@@ -86,7 +86,7 @@ def test_distinct_fits_are_fewer_than_logical_ones(whole: SearchResult) -> None:
     assert ended == whole.fits.distinct
 
 
-@pytest.mark.parametrize("cut", [0, 1, 2, 7, 11, 12, 13, 17, 19, 20])
+@pytest.mark.parametrize("cut", [0, 7, 12, 17, 20])
 def test_a_cut_search_goes_on_as_if_it_had_never_stopped(cut: int, whole: SearchResult) -> None:
     """After any number of trials: same C's, same scores to the bit, and no trial made twice."""
     book = Memory()
