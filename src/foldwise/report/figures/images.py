@@ -29,27 +29,46 @@ from foldwise.solver.linear import LinearModel
 Shape = tuple[int, ...]
 
 
-def draw_image(axes: Axes, pixels: NDArray[np.uint8], shape: Shape) -> None:
-    """Draw one image (features,): dark ink on white, in colour where the shape has 3 channels.
+def draw_strip(
+    axes: Axes,
+    images: NDArray[np.uint8],
+    shape: Shape,
+    *,
+    columns: int = 0,
+    titles: Sequence[str] = (),
+) -> None:
+    """Draw images (examples, features) side by side: one panel is faster than many.
 
-    Shapes that are no picture, (features,) for one, are drawn as a profile over the features.
+    Dark ink on white, in colour where the shape has 3 channels. Shapes that are no picture,
+    (features,) for one, are drawn as a profile over the features.
+
+    Parameters
+    ----------
+    columns : int
+        How many there is room for.
+    titles : sequence of str, one an image
+        What stands above them.
     """
     bare(axes)
+    height, width = shape[:2] if _is_picture(shape) else (1, images.shape[1])
+    colours = shape[2:] if _is_picture(shape) else ()
+    step = width + ceil(width / 10) * bool(titles)
+    blank = 255 if max(colours, default=1) > 1 else 0
+    size = max(columns, len(images)) * step
+    strip = np.full((height, size, *colours), blank, dtype=np.uint8)
+    for place, image in enumerate(images):
+        strip[:, place * step : place * step + width] = image.reshape(height, width, *colours)
     if _is_picture(shape):
-        axes.imshow(pixels.reshape(shape).squeeze(), cmap="gray_r", vmin=0, vmax=255)
+        axes.imshow(strip.squeeze(), cmap="gray_r", vmin=0, vmax=255)
     else:
-        axes.fill_between(range(pixels.size), pixels, color=MUTED, linewidth=0)
+        axes.fill_between(range(size), strip[0], color=MUTED, linewidth=0)
         axes.set_ylim(0, 255)
-
-
-def draw_strip(axes: Axes, images: NDArray[np.uint8], shape: Shape) -> None:
-    """Draw images (examples, features) side by side: one picture is faster than many axes."""
-    if not _is_picture(shape):
-        draw_image(axes, images.ravel(), (images.size,))
-        return
-    strip = np.concatenate([image.reshape(shape) for image in images], axis=1)
-    draw_image(axes, strip, strip.shape)
     axes.set_anchor("W")
+    for place, title in enumerate(titles):
+        middle, top = place * step + (width - 1) / 2, axes.get_ylim()[1]
+        axes.annotate(
+            title, (middle, top), (0, 3), textcoords="offset points", ha="center", fontsize=9
+        )
 
 
 def draw_signed(axes: Axes, values: NDArray[np.float64], shape: Shape, limit: float) -> None:
@@ -160,16 +179,18 @@ def confident_mistakes(judged: Judged, *, columns: int = 6, rows: int = 4) -> Fi
     mistakes = judged.mistakes()[: columns * rows]
     verdicts = [judged.verdict(int(row)) for row in mistakes]
     lines = max((verdict.count("\n") for verdict in verdicts), default=0)
+    height = max(1, ceil(len(mistakes) / columns))
     figure = canvas(
         "Surest mistakes: actual → predicted (probability)" if verdicts else "No mistakes",
         "The wrong predictions the model was surest of, with actual and predicted class.",
-        0.6 + (1.55 + 0.17 * lines) * max(1, ceil(len(mistakes) / columns)),
+        0.6 + (1.55 + 0.17 * lines) * height,
     )
-    for axes, row, verdict in zip(
-        panels(figure, len(mistakes), columns), mistakes, verdicts, strict=True
-    ):
-        draw_image(axes, judged.images[row], judged.shape)
-        axes.set_title(literal(verdict), loc="center", fontsize=9.5)
+    for row, axes in enumerate(panels(figure, height if verdicts else 0, 1)):
+        these = slice(row * columns, (row + 1) * columns)
+        titles = [literal(verdict) for verdict in verdicts[these]]
+        draw_strip(
+            axes, judged.images[mistakes[these]], judged.shape, columns=columns, titles=titles
+        )
     return figure
 
 
@@ -183,15 +204,11 @@ def confused_pairs(judged: Judged, *, pairs: int = 6, examples: int = 8) -> Figu
         "The pairs of classes most often confused, each with the images taken for the other.",
         0.6 + 0.95 * max(1, len(common)),
     )
-    grid = figure.subplots(max(1, len(common)), examples + 1, squeeze=False)
-    for axes in grid.ravel():
-        axes.set_axis_off()
-    for line, rows in zip(grid, common, strict=False):
-        line[0].text(0, 0.5, _pair(judged, rows), va="center", transform=line[0].transAxes)
-        for axes, row in zip(line[1:], rows, strict=False):
-            draw_image(axes, judged.images[row], judged.shape)
-            sure = percent(float(judged.probabilities[row].max()), digits=0)
-            axes.set_title(sure, loc="center", fontsize=9)
+    for axes, rows in zip(panels(figure, len(common), 1), common, strict=True):
+        surest = rows[:examples]
+        sure = [percent(float(judged.probabilities[row].max()), digits=0) for row in surest]
+        draw_strip(axes, judged.images[surest], judged.shape, columns=examples, titles=sure)
+        axes.set_ylabel(_pair(judged, rows), rotation=0, ha="right", va="center")
     return figure
 
 
