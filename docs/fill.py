@@ -52,9 +52,12 @@ def _results() -> str:
             f"| {evaluation[metric]:.4f} ({evaluation[f'{metric}_low']:.4f} to "
             f"{evaluation[f'{metric}_high']:.4f}) | {published.scores.get(metric, '–')} |"
         )
-    chosen = sorted(fold["C"] for fold in tuning["folds"])
+    for name in tuning["range"]:
+        chosen = sorted(fold[name] for fold in tuning["folds"])
+        theirs = published.C if name == "C" else "–"
+        final = tuning[name]
+        lines.append(f"| {name} | {chosen[0]:.3g} to {chosen[-1]:.3g} | {final:.3g} | {theirs} |")
     lines += [
-        f"| C | {chosen[0]:.3g} to {chosen[-1]:.3g} | {tuning['C']:.3g} | {published.C} |",
         "",
         (
             f"{tuning['fits']['logical']} logical fits, {tuning['fits']['distinct']} distinct "

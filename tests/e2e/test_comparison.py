@@ -82,6 +82,9 @@ def test_each_model_has_its_run_tree_report_and_row(compared: Project) -> None:
     assert [row["model"] for row in _rows(folder / "models.csv")] == list(MODELS)
     assert len(_rows(folder / "pairs.csv")) == 6
     assert (compared.folder / "reports/figures/comparison/accuracy_time.png").stat().st_size > 9000
+    artifacts = compared.folder / "mlruns" / "artifacts" / "digits-comparison"
+    for told, count in (("trials.csv", 4), ("curve.csv", 4), ("outer_folds.svg", 1)):
+        assert len([*artifacts.rglob(told)]) == count, told
 
 
 def test_only_real_probabilities_have_a_log_loss(compared: Project) -> None:

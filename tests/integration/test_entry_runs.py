@@ -93,8 +93,9 @@ def test_the_comparison_has_its_own_page(store: Store) -> None:
     refresh_page(store, experiment_name("blobs"))
     experiment = store.experiment(experiment_name("blobs"))
     tags = store.client.get_experiment(experiment).tags
-    views = {tag.rpartition(".")[2] for tag in tags if tag.startswith("mlflow.sharedViewState.")}
-    assert views == {"models", "costs"}
+    views = {tag.rpartition(".")[2]: tags[tag] for tag in tags if "sharedViewState" in tag}
+    assert views.keys() == {"models", "costs"}
+    assert all("metrics.`C`" in view for view in views.values())  # a value that was searched
     first, _, rest = tags["mlflow.note.content"].partition("\n")
     assert first.startswith("Views: [Models](#/experiments/")
     assert "**classifier**" in rest

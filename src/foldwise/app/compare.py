@@ -18,6 +18,7 @@ from foldwise.errors import SettingsError
 from foldwise.registry.registration import require_same_kind
 from foldwise.registry.snapshot import Snapshot
 from foldwise.registry.stored_model import require_servable
+from foldwise.report.album import search_pictures
 from foldwise.report.contest import (
     RESULTS,
     Contestant,
@@ -29,6 +30,7 @@ from foldwise.report.contest import (
 )
 from foldwise.report.findings import Judged
 from foldwise.report.picture import picture_files
+from foldwise.report.tables import curve_csv, trials_csv
 from foldwise.report.wording import json_text
 from foldwise.runs.lineage import Lineage
 from foldwise.runs.recorder import Recorder
@@ -36,6 +38,7 @@ from foldwise.search.engines.estimator import EstimatorEngine, FittedEstimator, 
 from foldwise.search.jobs import Model, Predictions
 from foldwise.search.nested import Book, NestedSearch
 from foldwise.search.space import Space
+from foldwise.search.summary import outer_estimates
 from foldwise.search.trials import Progress, SearchResult
 from foldwise.settings import ENTRIES, Entry, load_entries
 
@@ -67,7 +70,7 @@ def main() -> None:
             model = contestant(entry, told, judged, work.settings)
             said = Predictions(judged.probabilities, judged.are_probabilities)
             save_result(RESULTS / entry.name, told, said)
-            _report(model, recorder)
+            _report(work, model, result, recorder)
             display.say(f"holdout accuracy {model.holdout.scores['accuracy']:.4f}")
             if entry.register:
                 card = model_card(model, work.info)
@@ -153,11 +156,17 @@ def _judge(
     return work.judged(holdout, said), seconds
 
 
-def _report(model: Contestant, recorder: Recorder) -> None:
+def _report(work: Workspace, model: Contestant, result: SearchResult, recorder: Recorder) -> None:
     report = {f"{model.entry.name}.json": json_text(model_report(model)).encode()}
     save(REPORTS / "comparison", report)
-    figures = picture_files(model_pictures(model)).items()
-    recorder.record_artifacts(None, report | {f"figures/{name}": file for name, file in figures})
+    tables = {"trials.csv": trials_csv(result).encode(), "curve.csv": curve_csv(result).encode()}
+    # The intervals are those of probabilities.
+    is_estimated = bool(result.outer) and model.holdout.are_probabilities
+    confidence = work.settings.evaluate.confidence
+    outer = outer_estimates(result, confidence=confidence) if is_estimated else {}
+    figures = picture_files((*search_pictures(result, outer), *model_pictures(model)))
+    files = report | tables | {f"figures/{name}": file for name, file in figures.items()}
+    recorder.record_artifacts(None, files)
     recorder.log_metrics({**holdout_metrics(model.holdout), **model.result.seconds})
 
 

@@ -7,6 +7,7 @@ view that it can't read shows the plain page.
 
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -21,6 +22,7 @@ _PIPELINES = "tags.level = 'pipeline'"
 _NEWEST_FIRST = "attributes.start_time DESC"
 _VIEW = "mlflow.sharedViewState."
 _NOTE = "mlflow.note.content"
+_COMPARED = 30  # runs whose parameters get columns
 _ABOUT = """\
 A top-level run is one **pipeline**: a nested cross-validation and what came of it. Below it stand \
 its **studies**, one for each outer fold and `refit` for the final one, and below those their \
@@ -105,11 +107,14 @@ def pipeline_views(pipeline: str, metric: str) -> tuple[View, View, View]:
     )
 
 
-def comparison_views() -> tuple[View, View]:
-    """The comparison's classifiers, the most accurate first; their accuracy against their cost."""
+def comparison_views(searched: Iterable[str] = ()) -> tuple[View, View]:
+    """The comparison's classifiers, the most accurate first; their accuracy against their cost.
+
+    ``searched`` names the parameters that any of them was tuned by; those that are numbers show.
+    """
     costs = ("fit_seconds", "predict_seconds")
     scores = _metrics(*(f"holdout_{name}" for name in ("accuracy", "roc_auc", "log_loss")))
-    columns = ("tags.`model`", *scores, *_metrics("inner_accuracy_mean", *costs))
+    columns = ("tags.`model`", *scores, *_metrics("inner_accuracy_mean", *costs, *searched))
     charts = tuple(Chart(seconds, "holdout_accuracy") for seconds in costs)
     order = "metrics.`holdout_accuracy` DESC"
     return (
@@ -217,18 +222,24 @@ def _newest(store: Store, experiment_id: str) -> _Newest | None:
     for run in _first(store, experiment_id, _PIPELINES):
         run_id = run.info.run_id
         if "model" in run.data.tags:
-            return _Newest(experiment_id, run_id, comparison_views(), _COMPARISON)
+            models = _first(store, experiment_id, _PIPELINES, most=_COMPARED)
+            names = dict.fromkeys(name for each in models for name in _searched(each))
+            return _Newest(experiment_id, run_id, comparison_views(names), _COMPARISON)
         views = pipeline_views(run_id, run.data.params.get("tune.metric", "log_loss"))
         has_studies = bool(_first(store, experiment_id, views[1].search))
         return _Newest(experiment_id, run_id, views if has_studies else views[:1], _ABOUT)
     return None
 
 
-def _first(store: Store, experiment_id: str, search: str) -> list[Any]:
-    """The newest run that is found, if there is one."""
-    return list(
-        store.client.search_runs([experiment_id], search, order_by=[_NEWEST_FIRST], max_results=1)
-    )
+def _first(store: Store, experiment_id: str, search: str, *, most: int = 1) -> list[Any]:
+    """The newest runs that are found."""
+    order = [_NEWEST_FIRST]
+    return list(store.client.search_runs([experiment_id], search, max_results=most, order_by=order))
+
+
+def _searched(run: Any) -> list[str]:
+    keys = [key.split(".") for key in run.data.params if key.startswith("space.")]
+    return [name for _, name in keys if name in run.data.metrics]
 
 
 def _links(store: Store, data_name: str, newest: _Newest) -> tuple[Link, ...]:

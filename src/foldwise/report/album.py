@@ -33,17 +33,18 @@ def data_pictures(
 
 
 def search_pictures(result: SearchResult, outer: Estimates) -> tuple[Picture, ...]:
-    """Draw the search: ``curve`` (the key picture), ``trials`` and ``outer_folds``.
+    """Draw the search: ``curve`` (the key picture), ``trials``, ``outer_folds`` if estimated.
 
     Each further numeric parameter has a ``curve_`` of its own.
     """
+    estimates = [outer[result.metric]] if result.metric in outer else []
     return (
         *(
             drawn(f"curve_{name}" if place else "curve", of_search.inner_curves(result, name))
             for place, name in enumerate(result.space.ranges)
         ),
         drawn("trials", of_search.trial_order(result)),
-        drawn("outer_folds", of_search.outer_folds(result, outer[result.metric])),
+        *(drawn("outer_folds", of_search.outer_folds(result, each)) for each in estimates),
     )
 
 

@@ -141,8 +141,8 @@ def model_card(model: Contestant, data: DataInfo) -> str:
     return (
         f"{data.name}: {entry.title}, accuracy {told['accuracy']:.4f} on"
         f" {data.holdout_rows:,} held-out images; {values_text(result.best.values)}\n\n"
-        f"## Procedure\n\n{entry.estimator}, pixels {entry.pixels}, {len(result.trials)} trials by"
-        f" inner {entry.metric}, {estimate}, fitted on {data.development_rows:,} images.\n\n"
+        f"## Procedure\n\n{entry.estimator}, pixels {entry.pixels}, {entry.trials} trials a study"
+        f" by inner {entry.metric}, {estimate}, fitted on {data.development_rows:,} images.\n\n"
         f"## Holdout\n\n{lines}\n"
     )
 

@@ -62,7 +62,7 @@ class Terms:
 def metric_terms(
     probabilities: Array, labels: Codes, part_of: Codes | None = None
 ) -> Mapping[str, Terms]:
-    """The six metrics as means of terms, with each row's influence on them.
+    """The metrics as means of terms, with each row's influence on them.
 
     With t_c rows of class c, p_c predicted as it, and n in all,
 

@@ -19,8 +19,6 @@ from scipy.special import stdtrit
 from foldwise.stats.influence import Terms, class_f1_terms, metric_terms
 from foldwise.stats.scores import METRICS, Scores, is_loss
 
-INFLUENCE = "influence"
-
 
 @dataclass(frozen=True, slots=True)
 class Interval:
@@ -60,7 +58,7 @@ class Fold:
 def outer_intervals(
     folds: Sequence[Fold], confidence: float, groups: NDArray[np.int64] | None = None
 ) -> dict[str, Interval]:
-    """Intervals of the six metrics' means over the outer folds, by name.
+    """Intervals of the metrics' means over the outer folds, by name.
 
     The variance is that of rows scored and of rows trained on,
 
@@ -110,7 +108,7 @@ def score_intervals(
     confidence: float,
     groups: NDArray[np.int64] | None = None,
 ) -> dict[str, Interval]:
-    """Intervals of one model's six metrics, by name: how they'd move with other rows.
+    """Intervals of one model's metrics, by name: how they'd move with other rows.
 
     V = P as in :func:`outer_intervals`, the model being given. NaN where ROC AUC isn't defined.
     """

@@ -1,12 +1,16 @@
 """Every figure can be drawn for data of any shape."""
 
+from dataclasses import replace
+from itertools import combinations
+
 import numpy as np
 import pytest
 
 from foldwise.report.album import data_pictures, fold_pictures, holdout_pictures, search_pictures
 from foldwise.report.figures.images import confident_mistakes, confused_pairs
-from foldwise.report.figures.search import trial_order
+from foldwise.report.figures.search import outer_folds, trial_order
 from foldwise.report.picture import picture_files
+from foldwise.settings import OneOf
 from tests.factories import make_outer_fold, make_result
 from tests.unit.report.findings_cases import (
     make_estimates,
@@ -68,6 +72,32 @@ def test_the_lowest_panel_of_each_column_has_its_numbers() -> None:
     figure.draw_without_rendering()
     numbered = [bool(axes.xaxis.get_tick_params()["labelbottom"]) for axes in figure.axes]
     assert numbered == [False] * 3 + [True] * 4
+
+
+def test_values_of_several_parameters_stand_beside_each_other() -> None:
+    """Long names and all: no word on another."""
+    result = make_result(folds=3)
+    dimensions = {
+        **result.space.dimensions,
+        "min_samples_leaf": OneOf((1, 20)),
+        "kernel": OneOf(("rbf", "poly")),
+    }
+    folds = [
+        replace(
+            each,
+            best=replace(
+                each.best, values={"C": 1.5e-5, "min_samples_leaf": 20, "kernel": "rbf or another"}
+            ),
+        )
+        for each in result.outer
+    ]
+    space = replace(result.space, dimensions=dimensions)
+    several = replace(result, space=space, outer=tuple(folds))
+    figure = outer_folds(several, make_estimates(result)["log_loss"])
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert len(boxes) == (1 + 3) * (1 + 3)
+    assert not [pair for pair in combinations(boxes, 2) if pair[0].overlaps(pair[1])]
 
 
 def test_a_perfect_model_has_no_mistakes_to_show() -> None:

@@ -10,9 +10,10 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from foldwise.palette import fold_colour, fold_marker
-from foldwise.report.figures.style import FAINT, INK, MUTED, SAND, canvas, panels, styled
+from foldwise.report.figures.style import FAINT, INK, MUTED, SAND, canvas, literal, panels, styled
 from foldwise.report.wording import (
     axis_label,
+    brief,
     chosen,
     number,
     percent,
@@ -236,30 +237,42 @@ def outer_folds(result: SearchResult, estimate: OuterEstimate) -> Figure:
     told = {"outer score (estimates)": MUTED, "inner score (selects)": "white"}
     for label, face in told.items():
         axes.plot([], [], "o", color=MUTED, markersize=8, markerfacecolor=face, label=label)
-    axes.legend(ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
+    is_wide = len(result.space.dimensions) == 1  # further columns leave less room
+    axes.legend(ncols=2 if is_wide else 1, loc="lower left", bbox_to_anchor=(0, 1))
     return figure
 
 
 def _draw_folds(axes: Axes, result: SearchResult) -> None:
-    _note(axes, -0.85, "optimism", ", ".join(result.space.dimensions))
-    for row, fold in enumerate(result.outer):
-        inner, outer = fold.best.mean(result.metric), fold.scores[result.metric]
+    folds, metric = result.outer, result.metric
+    for row, fold in enumerate(folds):
+        inner, outer = fold.best.mean(metric), fold.scores[metric]
         look = _look(fold.study)
         axes.plot([inner, outer], [row, row], color=look["color"], linewidth=2, alpha=0.5)
         axes.plot(inner, row, **look, markersize=8, markerfacecolor="white")
         axes.plot(outer, row, **look, markersize=9)
-        values = ", ".join(map(value_text, fold.best.values.values()))
-        _note(axes, row, signed(optimism(fold, result.metric)), values)
+    right = 0.0
+    columns = {"optimism": [signed(optimism(fold, metric)) for fold in folds]}
+    for name in result.space.dimensions:
+        columns[brief(name)] = [brief(value_text(fold.best.values[name])) for fold in folds]
+    for head, cells in columns.items():
+        right += 14 + _CHARACTER * max(map(len, (head, *cells)))
+        _note(axes, -0.85, head, right)
+        for row, text in enumerate(cells):
+            _note(axes, row, text, right)
 
 
-def _note(axes: Axes, row: float, *texts: str) -> None:
-    for text, offset in zip(texts, (62, 112), strict=True):
-        axes.annotate(
-            text,
-            (1, row),
-            xycoords=axes.get_yaxis_transform(),
-            xytext=(offset, 0),
-            textcoords="offset points",
-            ha="right",
-            va="center",
-        )
+_CHARACTER = 6.0
+"""Points that a character of the figure's text takes, at most on average."""
+
+
+def _note(axes: Axes, row: float, text: str, right: float) -> None:
+    """Write beside the axes, up to so many points from them."""
+    axes.annotate(
+        literal(text),
+        (1, row),
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(right, 0),
+        textcoords="offset points",
+        ha="right",
+        va="center",
+    )
