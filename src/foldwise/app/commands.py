@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from foldwise.app.exits import import_slim_mlflow
 from foldwise.errors import StoreError
 from foldwise.registry.audit import (
     CHALLENGER,
@@ -23,7 +24,6 @@ from foldwise.registry.audit import (
 from foldwise.registry.snapshot import Snapshot, model_name
 from foldwise.settings import Settings, load_settings
 from foldwise.store.address import project_root
-from foldwise.store.faults import import_mlflow
 from foldwise.store.open import Store, open_store
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def rollback(*, model: str | None, reason: str) -> None:
 
 def history(*, model: str | None) -> None:
     """Print all decisions."""
-    _import_slim_mlflow()
+    import_slim_mlflow()
     project = _open(model)
     entries = project.registry().history
     _say(history_table(entries) if entries else f"no decision on {project.name} yet\n")
@@ -141,17 +141,6 @@ def _open(model: str | None, *, settles: bool = True) -> _Project:
     if settles:
         _settle(store, Snapshot.read(store, name))
     return _Project(root, settings, store, name)
-
-
-def _import_slim_mlflow() -> None:
-    """Import MLflow as its slim edition, which knows no pandas, is: in half the time."""
-    if "mlflow" in sys.modules or "pandas" in sys.modules:
-        return
-    sys.modules["pandas"] = None  # type: ignore[assignment]
-    try:
-        import_mlflow()
-    finally:
-        del sys.modules["pandas"]
 
 
 def _settle(store: Store, registry: Snapshot) -> None:

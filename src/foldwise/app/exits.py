@@ -8,6 +8,7 @@ from types import FrameType
 from typing import NoReturn
 
 from foldwise.errors import FoldwiseError
+from foldwise.store.faults import import_mlflow
 
 
 class Stopped(KeyboardInterrupt):
@@ -27,6 +28,17 @@ def say(*lines: str) -> None:
     """Write lines, but empty ones, unless asked to be quiet."""
     if not is_quiet():
         sys.stdout.write("".join(f"{line}\n" for line in lines if line))
+
+
+def import_slim_mlflow() -> None:
+    """Import MLflow as its slim edition, which knows no pandas, is: for who needs no models."""
+    if "mlflow" in sys.modules or "pandas" in sys.modules:
+        return
+    sys.modules["pandas"] = None  # type: ignore[assignment]
+    try:
+        import_mlflow()
+    finally:
+        del sys.modules["pandas"]
 
 
 def run(main: Callable[[], None], *, resume: str = "run the same command again") -> None:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from foldwise.app.display import Display
 from foldwise.app.drawing import OF_SEARCH, Tuned, tell_fold
-from foldwise.app.exits import run
+from foldwise.app.exits import import_slim_mlflow, run
 from foldwise.app.workspace import (
     REPORTS,
     RUN,
@@ -34,6 +34,7 @@ def main() -> None:
     """Search, or go on with an open search, as params.yaml says."""
     for place in (TUNED, RUN, OF_SEARCH):
         check_output(place)
+    import_slim_mlflow()
     work = Workspace()
     key, space = work.key(asdict(work.settings.tune)), search_space(work.settings)
     shelf = work.shelf(key)
