@@ -40,11 +40,11 @@ classifiers: install ## reproduce the comparison with other classifiers
 ui: install ## show the runs in the browser
 	$(RUN) foldwise ui
 
-# Most tests wait for one process or another: two at a time, each file's in their order.
+# Most tests wait for one process or another: two at a time, those together that share much.
 WORKERS ?= 2
 
 test: check ## check, then every test but the soak
-	$(RUN) python -m pytest -n $(WORKERS) --dist loadfile --durations=10
+	$(RUN) python -m pytest -n $(WORKERS) --dist loadgroup --durations=10
 
 check: dev ## format, lint, types and import contracts
 	$(RUN) ruff format --check $(SOURCES)

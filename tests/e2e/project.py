@@ -16,7 +16,7 @@ DIGITS: dict[str, dict[str, Any]] = {
     "prepare": {"source": "digits", "name": "digits", "holdout": 900},
     "tune": {"folds": 3, "trials": 4, "startup_trials": 2},
 }
-# Pixels take longer than all else that a stage does; test_rendering and test_staleness see to them.
+# Pixels take longer than all else that a stage does; test_rendering and test_staleness see to it.
 _SKETCHED = """
 
 def drawn(name: str, figure: Figure, *, with_svg: bool = True) -> Picture:

@@ -154,7 +154,7 @@ def test_an_experiment_in_a_temporary_copy_is_recorded_in_the_checkouts_store(
     """`dvc exp run --temp` works in a copy; its runs lie beside the others, with its name."""
     known = {run.info.run_id for run in all_runs(forced.project)}
     ended = forced.project.dvc(
-        "exp", "run", "--temp", "--name", "three-trials", "--set-param", "tune.trials=3"
+        *("exp", "run", "--temp", "--name", "three-trials", "--set-param", "tune.trials=3", "tune")
     )
     assert ended.status == 0, ended.errors
     new = [run for run in all_runs(forced.project) if run.info.run_id not in known]
@@ -180,10 +180,11 @@ def test_dvc_shows_and_compares_the_figures(reproduced: Reproduced) -> None:
 
 def test_outputs_that_dvc_linked_to_its_cache_are_written_anew(tmp_path: Path) -> None:
     """By `dvc repro`, and by a stage run by hand, which finds the links; the cache stays."""
-    project = commit(make_project(tmp_path / "project"))
-    for command in (("config", "cache.type", "symlink"), ("repro", "prepare")):
-        done = project.dvc(*command)
-        assert done.status == 0, done.errors
+    project = make_project(tmp_path / "project")
+    with (project.folder / ".dvc" / "config").open("a") as file:
+        file.write("[cache]\n    type = symlink\n")
+    done = commit(project).dvc("repro", "prepare")
+    assert done.status == 0, done.errors
     labels = project.folder / "data" / "prepared" / "holdout" / "labels.npy"
     cached = labels.resolve()
     assert cached.is_relative_to(project.folder / ".dvc" / "cache")

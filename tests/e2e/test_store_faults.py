@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from tests.e2e.lives import STAGES, World
 from tests.e2e.outcome import (
@@ -22,6 +23,7 @@ from tests.e2e.outcome import (
 from tests.e2e.project import Ended, Project, stage_command
 from tests.e2e.stages import Moment, Stage
 from tests.run_tree import run_tree, statuses
+from tests.tracking_server import TrackingServer
 
 pytestmark = pytest.mark.e2e
 
@@ -178,6 +180,44 @@ def test_a_tracking_database_that_another_program_holds(prepared: World) -> None
     assert "another process holds the database: end it, then run again" in line
     assert stored_trials(prepared.folder) == prepared.after["tune"].trials
     check_made_good(prepared)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[TrackingServer]:
+    """A tracking server of this test's own."""
+    running = TrackingServer(tmp_path)
+    running.start()
+    yield running
+    running.kill()
+
+
+def test_cut_off_from_its_server_it_keeps_the_results_and_replays_them(
+    server: TrackingServer, prepared: World
+) -> None:
+    """Down in the middle: the search ends, the stage fails; up: it is told."""
+    folder = prepared.folder
+    address = {"MLFLOW_TRACKING_URI": server.url, "MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}
+    tune = prepared.server.start("tune", folder, None, **address)
+    wait_for_a_trial(prepared, tune)
+    server.kill()
+    line = check_told(prepared.server.wait(tune))
+    assert "not everything is in MLflow" in line
+    assert "correct MLFLOW_TRACKING_URI" in line
+    trials = stored_trials(folder)
+    assert trials == prepared.after["tune"].trials
+
+    server.start()
+    for stage in ("tune", "evaluate"):
+        done = prepared.server.run(stage, folder, None, **address)
+        assert done.status == 0, done.errors
+    assert stored_trials(folder) == trials
+    client = MlflowClient(server.url)
+    experiment = client.get_experiment_by_name("digits")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert len(runs) == 1 + 4 + 16
+    assert not list((folder / "mlruns" / "paths").iterdir())
 
 
 def test_a_study_storage_that_is_busy_for_a_while(prepared: World) -> None:
