@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Self
 
 from rich import progress as rich
@@ -40,15 +40,25 @@ class Display:
     def of(cls, stage: str) -> Iterator[Self]:
         """Its bars stay as long as the block."""
         display = cls(stage)
-        with display._bars or nullcontext():
+        with display._bars:
             yield display
 
     def __init__(self, stage: str) -> None:
         self._stage = stage
         self._best: dict[Study, Trial] = {}
-        self._paces: dict[str, Pace] = {}
         self._spoke = time.monotonic()
-        self._bars = None if is_quiet() or not sys.stderr.isatty() else _bars()
+        self._is_drawn = not is_quiet() and sys.stderr.isatty()
+        # Where none is drawn they still count, and keep the time.
+        self._bars = rich.Progress(
+            rich.TextColumn("{task.description:<8}"),
+            rich.BarColumn(bar_width=30),
+            rich.MofNCompleteColumn(),
+            _Left(),
+            rich.TextColumn("{task.fields[best]}"),
+            console=Console(stderr=True),
+            get_time=time.monotonic,
+            disable=not self._is_drawn,
+        )
         self._tasks: dict[str, rich.TaskID] = {}
 
     def follow(self, search: NestedSearch, *heard: Callable[[Event], None]) -> SearchResult:
@@ -73,31 +83,29 @@ class Display:
                 self.say(f"{event.study}: {values_text(event.best.values)}, {score}")
             case FinalModel():
                 self.say(f"final: {values_text(event.best.values)}")
-                if self._bars and "fits" in self._tasks:  # the last models are fits that go untold
+                if "fits" in self._tasks:  # the last models are fits that go untold
                     total = self._bars.tasks[self._tasks["fits"]].total
                     self._bars.update(self._tasks["fits"], completed=total)
 
     def _trial(self, trial: Trial, metric: str, trials: int | None) -> None:
         best = best_trial((self._best.get(trial.study, trial), trial), metric)
         self._best[trial.study] = best
-        if self._bars:
-            words = f"{values_text(best.values)}  {metric} {number(best.mean(metric))}"
-            self._bars.update(self._bar(str(trial.study), trials), advance=1, best=words)
+        words = f"{values_text(best.values)}  {metric} {number(best.mean(metric))}"
+        self._bars.update(self._bar(str(trial.study), trials), advance=1, best=words)
 
     def _progress(self, made: Progress) -> None:
-        pace = self._paces.setdefault(made.what, Pace(made.done))  # what was replayed took no time
-        if self._bars:
-            task = self._bar(made.what, made.total, pace)
-            self._bars.update(task, completed=made.done, total=made.total)
-        elif time.monotonic() - self._spoke > LINE_SECONDS:
+        # What was replayed took no time.
+        task = self._bar(made.what, made.total, first=made.done)
+        self._bars.update(task, completed=made.done, total=made.total)
+        if not self._is_drawn and time.monotonic() - self._spoke > LINE_SECONDS:
             best = self._best.get(FINAL)
             found = f"; final study: {values_text(best.values)}" if best else ""
-            left = pace.words(made.done, made.total)
-            self.say(f"{made.done:,} of {made.total:,} {made.what}{left}{found}")
+            left = time_left(self._bars.tasks[task])
+            self.say(f"{made.done:,} of {made.total:,} {made.what}{left and f', {left}'}{found}")
 
-    def _bar(self, name: str, total: int | None, pace: "Pace | None" = None) -> rich.TaskID:
-        if name not in self._tasks and self._bars:
-            self._tasks[name] = self._bars.add_task(name, total=total, best="", pace=pace)
+    def _bar(self, name: str, total: int | None, first: int | None = None) -> rich.TaskID:
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=total, best="", first=first)
         return self._tasks[name]
 
     def say(self, line: str) -> None:
@@ -105,49 +113,30 @@ class Display:
         if is_quiet():
             return
         self._spoke = time.monotonic()
-        if self._bars:
+        if self._is_drawn:
             self._bars.console.print(line)
         else:
             sys.stderr.write(f"{self._stage}: {line}\n")
             sys.stderr.flush()
 
 
-class Pace:
-    """How long work of equal pieces still takes, by the mean pace since its first piece.
+def time_left(task: rich.Task) -> str:
+    """``about 40 s left``, or nothing while it can't be told or is over.
 
-    The pace of the last seconds would promise too much: pieces end in bursts, the quick ones first.
+    By the mean pace since the task's first piece. That of the last seconds would promise too much:
+    pieces end in bursts, the quick ones first.
     """
-
-    def __init__(self, done: int = 0) -> None:
-        self._began, self._first = time.monotonic(), done
-
-    def words(self, done: float, total: float | None) -> str:
-        """``, about 40 s left``, or nothing while it can't be told or is over."""
-        made = done - self._first
-        if total is None or made <= 0 or done >= total:
-            return ""
-        return f", about {span((total - done) * (time.monotonic() - self._began) / made)} left"
+    first, spent = task.fields["first"], task.elapsed or 0
+    if first is None or task.remaining is None or not first < task.completed < (task.total or 0):
+        return ""
+    return f"about {span(task.remaining * spent / (task.completed - first))} left"
 
 
-class _PaceColumn(rich.ProgressColumn):
-    """The time left, of tasks with a field ``pace``."""
+class _Left(rich.ProgressColumn):
+    """The time left."""
 
     def render(self, task: rich.Task) -> Text:
-        pace = task.fields.get("pace")
-        words = pace.words(task.completed, task.total) if isinstance(pace, Pace) else ""
-        return Text(words.removeprefix(", "))
-
-
-def _bars() -> rich.Progress:
-    """Bars on stderr, each with a field ``best`` for what was found so far, and its ``pace``."""
-    return rich.Progress(
-        rich.TextColumn("{task.description:<8}"),
-        rich.BarColumn(bar_width=30),
-        rich.MofNCompleteColumn(),
-        _PaceColumn(),
-        rich.TextColumn("{task.fields[best]}"),
-        console=Console(stderr=True),
-    )
+        return Text(time_left(task))
 
 
 def span(seconds: float) -> str:

@@ -1,8 +1,9 @@
 """What tune shows in a log, and when it can tell the time that is left."""
 
 import pytest
+from rich import progress as rich
 
-from foldwise.app.display import LINE_SECONDS, Display, Pace, span
+from foldwise.app.display import LINE_SECONDS, Display, span, time_left
 from foldwise.search.trials import FINAL, Progress
 from tests.factories import make_outer_fold, make_result, make_trial
 
@@ -25,18 +26,23 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
+def left(clock: Clock, first: int, done: int, total: int | None) -> str:
+    """What is said of work that began twenty seconds ago."""
+    bars = rich.Progress(get_time=clock)
+    task = bars.add_task("fits", total=total, first=first)
+    clock.now += 20
+    bars.update(task, completed=done)
+    return time_left(bars.tasks[task])
+
+
 def test_the_time_left_follows_the_mean_pace(clock: Clock) -> None:
     """Ten of forty in twenty seconds: the thirty others take a minute."""
-    pace = Pace()
-    clock.now += 20
-    assert pace.words(10, 40) == ", about 60 s left"
+    assert left(clock, 0, 10, 40) == "about 60 s left"
 
 
 def test_what_was_replayed_is_not_counted_as_quick_work(clock: Clock) -> None:
     """A resumed search begins with trials that took no time."""
-    pace = Pace(30)
-    clock.now += 20
-    assert pace.words(32, 40) == ", about 80 s left"
+    assert left(clock, 30, 32, 40) == "about 80 s left"
 
 
 @pytest.mark.parametrize(("done", "total"), [(0, 40), (5, None), (40, 40)])
@@ -44,9 +50,7 @@ def test_nothing_is_said_of_time_that_cannot_be_told(
     clock: Clock, done: int, total: int | None
 ) -> None:
     """Before the first piece, without a total, and at the end."""
-    pace = Pace()
-    clock.now += 20
-    assert pace.words(done, total) == ""
+    assert left(clock, 0, done, total) == ""
 
 
 def test_long_times_are_told_in_minutes() -> None:
