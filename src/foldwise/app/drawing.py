@@ -27,20 +27,8 @@ from foldwise.report.album import data_pictures, fold_pictures, holdout_pictures
 from foldwise.report.findings import Findings, HoldoutSummary, Judged, origin, summarise_holdout
 from foldwise.report.picture import Picture, picture_files
 from foldwise.report.reference import Reference, read_reference
-from foldwise.report.tables import (
-    calibration_csv,
-    confusion_csv,
-    curve_csv,
-    evaluation,
-    mistakes_csv,
-    per_class_csv,
-    predictions_csv,
-    roc_csv,
-    trials_csv,
-    tuning,
-    with_intervals,
-)
-from foldwise.report.wording import DIGITS, json_text
+from foldwise.report.tables import search_files, with_intervals
+from foldwise.report.wording import DIGITS
 from foldwise.runs.recorder import Recorder
 from foldwise.search.archive import restore
 from foldwise.search.engines.batched import LinearClassifier
@@ -111,12 +99,7 @@ class Tuned:
 
     def tables(self) -> dict[str, bytes]:
         """The search's files in reports/, by name."""
-        tables = {
-            "tuning.json": json_text(tuning(self.result, self.outer)),
-            "trials.csv": trials_csv(self.result),
-            "curve.csv": curve_csv(self.result),
-        }
-        return {name: table.encode() for name, table in tables.items()}
+        return search_files(self.result, self.outer)
 
     def pictures(self) -> tuple[Picture, ...]:
         """The search's pictures, drawn."""
@@ -150,21 +133,6 @@ class Tuned:
             *data_pictures(images, labels, judged.classes, judged.shape),
             *holdout_pictures(findings.holdout, judged, self.model.numbers),
         )
-
-
-def holdout_tables(findings: Findings, judged: Judged) -> dict[str, bytes]:
-    """The holdout's files in reports/, by name."""
-    holdout = findings.holdout
-    tables = {
-        "evaluation.json": json_text(evaluation(holdout)),
-        "predictions.csv": predictions_csv(judged),
-        "confusion.csv": confusion_csv(holdout),
-        "mistakes.csv": mistakes_csv(holdout),
-        "per_class.csv": per_class_csv(holdout),
-        "roc.csv": roc_csv(holdout),
-        "calibration.csv": calibration_csv(holdout),
-    }
-    return {name: table.encode() for name, table in tables.items()}
 
 
 def the_page(findings: Findings, pictures: Sequence[Picture]) -> dict[str, bytes]:

@@ -8,7 +8,6 @@ from foldwise.app.drawing import (
     Tuned,
     Verdict,
     holdout_metrics,
-    holdout_tables,
     tell_fold,
     the_page,
 )
@@ -31,6 +30,7 @@ from foldwise.registry.snapshot import Snapshot, Version, note_holdout_use
 from foldwise.report import card
 from foldwise.report.findings import Findings, Judged
 from foldwise.report.picture import Picture, picture_files
+from foldwise.report.tables import holdout_files
 from foldwise.report.wording import DIGITS
 from foldwise.runs.recorder import Recorder
 from foldwise.search.jobs import Predictions
@@ -131,7 +131,7 @@ def _report(tuned: Tuned, findings: Findings, judged: Judged, recorder: Recorder
     """Write tables, pictures and the page, and put them beside the run."""
     pictures = tuned.model_pictures(findings, judged)
     page = the_page(findings, (*_search_pictures(tuned), *pictures))
-    reports = holdout_tables(findings, judged) | page
+    reports = holdout_files(findings.holdout, judged) | page
     save(REPORTS, reports)
     figures = save_pictures(OF_MODEL, pictures)
     recorder.log_metrics(_metrics(findings))

@@ -8,11 +8,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.report.findings import HoldoutSummary, Judged
-from foldwise.report.wording import DIGITS, Json, csv_of, rounded, significant
+from foldwise.report.wording import DIGITS, Json, csv_of, json_text, rounded, significant
 from foldwise.search.summary import Estimates, OuterEstimate, best_trials, curves, edges, optimism
 from foldwise.search.trials import OuterFold, SearchResult, Values
 from foldwise.stats.intervals import Interval
 from foldwise.stats.scores import METRICS, Rates, Scores, predicted_codes
+
+
+def search_files(result: SearchResult, outer: Estimates) -> dict[str, bytes]:
+    """Write a search's files in reports/, by name."""
+    tables = {
+        "tuning.json": json_text(tuning(result, outer)),
+        "trials.csv": trials_csv(result),
+        "curve.csv": curve_csv(result),
+    }
+    return {name: table.encode() for name, table in tables.items()}
+
+
+def holdout_files(holdout: HoldoutSummary, judged: Judged) -> dict[str, bytes]:
+    """Write the holdout's files in reports/, by name."""
+    tables = {
+        "evaluation.json": json_text(evaluation(holdout)),
+        "predictions.csv": predictions_csv(judged),
+        "confusion.csv": confusion_csv(holdout),
+        "mistakes.csv": mistakes_csv(holdout),
+        "per_class.csv": per_class_csv(holdout),
+        "roc.csv": roc_csv(holdout),
+        "calibration.csv": calibration_csv(holdout),
+    }
+    return {name: table.encode() for name, table in tables.items()}
 
 
 def tuning(result: SearchResult, outer: Estimates) -> dict[str, Json]:
