@@ -134,11 +134,6 @@ def write_bytes(path: Path, content: bytes) -> None:
         partial.write_bytes(content)
 
 
-def write_text(path: Path, content: str) -> None:
-    """Write a UTF-8 text file whole or not at all, newlines as they are."""
-    write_bytes(path, content.encode("utf-8"))
-
-
 def flush(path: Path) -> None:
     """Wait until a file's content, or a folder's entries, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

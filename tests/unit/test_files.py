@@ -25,7 +25,6 @@ from foldwise.files import (
     replacing,
     replacing_folder,
     write_bytes,
-    write_text,
 )
 
 BLOCK = 4096
@@ -34,8 +33,8 @@ BLOCK = 4096
 def test_the_new_content_takes_the_old_ones_place(tmp_path: Path) -> None:
     """Folders are made as needed, and nothing but the file is left."""
     path = tmp_path / "reports" / "a.json"
-    write_text(path, "old\n")
-    write_text(path, "né\n")
+    write_bytes(path, b"old\n")
+    write_bytes(path, "né\n".encode())
     assert path.read_bytes() == "né\n".encode()
     assert list(path.parent.iterdir()) == [path]
 
@@ -43,7 +42,7 @@ def test_the_new_content_takes_the_old_ones_place(tmp_path: Path) -> None:
 def test_a_failing_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     """Whatever is raised, an interrupt too, the last good content stands."""
     path = tmp_path / "a.json"
-    write_text(path, "good")
+    write_bytes(path, b"good")
 
     def fail() -> None:
         with replacing(path) as partial:
