@@ -75,8 +75,9 @@ def _chosen(curve: Curve) -> float:
 
 def _headline(studies: tuple[Curve, ...], name: str) -> str:
     *outer, final = ({name: _chosen(curve)} for curve in studies)
-    told = f"final {values_text(final)}"
-    return f"All {len(outer)} outer folds choose {chosen(outer)}; {told}" if outer else told
+    if not outer:
+        return f"final {values_text(final)}"
+    return f"All {len(outer)} outer folds choose {chosen(outer)}; final {strength(final[name])}"
 
 
 def _draw_range(axes: Axes, studies: tuple[Curve, ...], name: str, searched: Between) -> None:
@@ -237,8 +238,10 @@ def outer_folds(result: SearchResult, estimate: OuterEstimate) -> Figure:
     told = {"outer score (estimates)": MUTED, "inner score (selects)": "white"}
     for label, face in told.items():
         axes.plot([], [], "o", color=MUTED, markersize=8, markerfacecolor=face, label=label)
-    is_wide = len(result.space.dimensions) == 1  # further columns leave less room
-    axes.legend(ncols=2 if is_wide else 1, loc="lower left", bbox_to_anchor=(0, 1))
+    if len(result.space.dimensions) == 1:
+        axes.legend(ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
+    else:  # further columns leave less room
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1))
     return figure
 
 
