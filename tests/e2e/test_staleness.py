@@ -15,7 +15,13 @@ from tests.e2e.project import Project, commit, make_project
 
 pytestmark = pytest.mark.e2e
 SOURCES = Path("src/foldwise")
-INERT = ("palette.py", "report/card.py", "registry/gate.py", "app/views.py", "report/page.html.j2")
+INERT = (
+    "palette.py",
+    "report/card.md.j2",
+    "registry/gate.py",
+    "app/views.py",
+    "report/page.html.j2",
+)
 
 
 @pytest.fixture(scope="module")

@@ -27,8 +27,8 @@ from foldwise.registry.evidence import gather_evidence, shared_rows
 from foldwise.registry.gate import changed_data
 from foldwise.registry.registration import Submission, register, require_same_kind
 from foldwise.registry.snapshot import Snapshot, Version, note_holdout_use
-from foldwise.report import card
 from foldwise.report.findings import Findings, Judged
+from foldwise.report.page import render_card
 from foldwise.report.picture import Picture, picture_files
 from foldwise.report.tables import holdout_files
 from foldwise.report.wording import DIGITS
@@ -60,7 +60,7 @@ def main() -> None:
         save_result(EVALUATED, verdict, Predictions(judged.probabilities))
         _report(tuned, findings, judged, recorder)
         kind = work.settings.tune.multiclass
-        version = submit(work, tuned.result, judged, verdict, card=card.render(findings), kind=kind)
+        version = submit(work, tuned.result, judged, verdict, card=render_card(findings), kind=kind)
     work.close(place.search_key, place.attempt, tuned.result.space)
     say(findings.headline(), findings.data_change, f"registered: version {version.number}")
 

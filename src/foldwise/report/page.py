@@ -1,22 +1,14 @@
-"""The page to read: one self-contained HTML file, with everything a decision needs."""
+"""What there is to read of a version: the page, one HTML file, and the model card in Markdown."""
 
 from collections.abc import Iterable
 from functools import cache
+from math import prod
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from foldwise.report import wording
 from foldwise.report.findings import Findings
 from foldwise.report.picture import Picture
-from foldwise.report.wording import (
-    chosen,
-    counted,
-    limits,
-    number,
-    percent,
-    signed,
-    span,
-    value_text,
-)
 from foldwise.search.summary import optimism
 from foldwise.stats.scores import METRICS, metric_label
 
@@ -32,38 +24,47 @@ def render(findings: Findings, pictures: Iterable[Picture]) -> str:
     pictures : iterable of Picture
         All that ``album.search_pictures`` and ``album.holdout_pictures`` give.
     """
-    return _template().render(
-        findings=findings,
-        data=findings.data,
-        search=findings.search,
-        outer=findings.outer,
-        holdout=findings.holdout,
-        reference=findings.reference,
-        pictures={picture.name: picture for picture in pictures},
-        metrics=METRICS,
-        limits=limits(len(findings.search.outer)),
+    named = {picture.name: picture for picture in pictures}
+    return _written("page.html.j2", findings, pictures=named)
+
+
+def render_card(findings: Findings) -> str:
+    """Write the model card: a version's description in Markdown, as MLflow's registry shows it.
+
+    The first line is plain text, because the list of versions shows it raw; headings begin at the
+    second level, because MLflow shows the first one huge.
+    """
+    return _written("card.md.j2", findings)
+
+
+def _written(name: str, findings: Findings, **more: object) -> str:
+    return (
+        _environment()
+        .get_template(name)
+        .render(
+            findings=findings,
+            data=findings.data,
+            search=findings.search,
+            outer=findings.outer,
+            holdout=findings.holdout,
+            reference=findings.reference,
+            metrics=METRICS,
+            limits=wording.limits(len(findings.search.outer)),
+            **more,
+        )
     )
 
 
 @cache
-def _template() -> Template:
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("foldwise", "report"),
-        autoescape=True,
+        autoescape=select_autoescape(["html.j2"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for word in (
-        chosen,
-        counted,
-        metric_label,
-        number,
-        optimism,
-        percent,
-        signed,
-        span,
-        value_text,
-    ):
-        environment.filters[word.__name__] = word
-    return environment.get_template("page.html.j2")
+    words = ("chosen", "counted", "escaped", "number", "percent", "signed", "span", "value_text")
+    environment.filters |= {word: getattr(wording, word) for word in words}
+    environment.filters |= {"metric_label": metric_label, "optimism": optimism, "product": prod}
+    return environment

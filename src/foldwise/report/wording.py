@@ -126,13 +126,6 @@ def escaped(name: str) -> str:
     return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", " ".join(name.split()))
 
 
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Write a Markdown table; names among the cells must be ``escaped``."""
-    # MLflow shows tables without any room between their columns.
-    lines = [f"| {'&nbsp;&nbsp; | '.join(cells)} |" for cells in (header, *rows)]
-    return "\n".join([lines[0], f"| {' | '.join(['---'] * len(header))} |", *lines[1:]])
-
-
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
 DIGITS = 6

@@ -6,14 +6,14 @@ import re
 from dataclasses import replace
 from itertools import pairwise
 
-from foldwise.report import card
+from foldwise.report.page import render_card
 from foldwise.report.wording import limits
 from tests.unit.report.findings_cases import PUBLISHED, TAGS, make_findings, make_judged
 
 
 def test_the_first_line_is_plain_text_and_no_heading_is_of_the_first_level() -> None:
     """The list of versions shows the first line raw; a first-level heading is huge."""
-    lines = card.render(make_findings()).splitlines()
+    lines = render_card(make_findings()).splitlines()
     assert lines[0].startswith("toy: accuracy ")
     assert not set(lines[0]) & set("#*|`_[")
     assert not any(line.startswith("# ") for line in lines)
@@ -22,7 +22,7 @@ def test_the_first_line_is_plain_text_and_no_heading_is_of_the_first_level() -> 
 def test_every_table_row_has_as_many_cells_as_its_header() -> None:
     """A class name with a bar or a line's end in it would break the table."""
     judged = make_judged(("a|b", "c\nd", "e"))
-    text = card.render(make_findings(judged=judged))
+    text = render_card(make_findings(judged=judged))
     tables = [block for block in text.split("\n\n") if block.startswith("|")]
     assert len(tables) == 4
     for table in tables:
@@ -36,7 +36,7 @@ def test_a_class_name_is_text_and_never_markup() -> None:
         "<img src=//elsewhere>",
         "[a](javascript:b) `c` www.elsewhere *d* __e__ ~~f~~ &lt;",
     )
-    text = card.render(make_findings(judged=make_judged(names)))
+    text = render_card(make_findings(judged=make_judged(names)))
     rows = [line for line in text.splitlines() if "elsewhere" in line]
     assert len(rows) == len(names)
     for row, name in zip(rows, names, strict=True):
@@ -49,7 +49,7 @@ def test_a_class_name_is_text_and_never_markup() -> None:
 
 def test_columns_stand_apart_where_nothing_keeps_them_apart() -> None:
     """MLflow shows a table without room between its cells, and two tables as if they were one."""
-    text = card.render(make_findings())
+    text = render_card(make_findings())
     tables = [block for block in text.split("\n\n") if block.startswith("|")]
     for head, rule, *rows in (table.splitlines() for table in tables):
         assert all("&nbsp; |" in line for line in (head, *rows))
@@ -63,14 +63,14 @@ def test_the_card_tells_what_the_model_takes_and_answers() -> None:
     """The version has no input schema that would."""
     findings = make_findings()
     pixels = math.prod(findings.data.image_shape)
-    text = card.render(findings)
+    text = render_card(findings)
     assert f"rows of {pixels} numbers: raw pixels, 0 to 255" in text
     assert f"{len(findings.data.classes)} probabilities" in text
 
 
 def test_the_card_tells_origin_and_limits() -> None:
     """Commit, digests and versions, what to type, and all the limits."""
-    text = card.render(make_findings())
+    text = render_card(make_findings())
     facts = (TAGS["git.commit"], TAGS["holdout_digest"], "attempt 2", "numpy 2.4.6", "make repro")
     assert all(fact in text for fact in facts)
     assert all(limit in text for limit in limits(3))
@@ -78,21 +78,21 @@ def test_the_card_tells_origin_and_limits() -> None:
 
 def test_published_numbers_stand_beside_ours_where_there_are_any() -> None:
     ours = make_findings()
-    text = card.render(replace(ours, reference=PUBLISHED))
+    text = render_card(replace(ours, reference=PUBLISHED))
     assert "reference report, C = 0.59" in text
     assert all(f"| {value} |" in text for value in PUBLISHED.scores.values())
-    assert "reference report" not in card.render(ours)
+    assert "reference report" not in render_card(ours)
 
 
 def test_the_procedure_says_how_c_was_drawn_and_what_was_fitted() -> None:
     """A linear search is not told as a logarithmic one."""
     findings = make_findings()
-    assert "TPE on a logarithmic scale" in card.render(findings)
+    assert "TPE on a logarithmic scale" in render_card(findings)
     space = replace(findings.search.space, sampler="random_uniform")
     linear = replace(findings, search=replace(findings.search, space=space))
-    assert "logarithmic" not in card.render(linear)
+    assert "logarithmic" not in render_card(linear)
     ovr = replace(findings, multiclass="ovr")
-    assert "one against the rest" in card.render(ovr)
+    assert "one against the rest" in render_card(ovr)
 
 
 def test_limits_tell_the_shares_of_the_rows() -> None:
@@ -106,6 +106,6 @@ def test_other_data_than_the_version_befores_are_the_first_caution() -> None:
     """Whoever compares two versions must know; without a change the card says nothing of it."""
     findings = make_findings()
     said = "The data are not those of version 1: holdout 40 instead of 41."
-    assert "not those of" not in card.render(findings)
-    blocks = card.render(replace(findings, data_change=said)).split("\n\n")
+    assert "not those of" not in render_card(findings)
+    blocks = render_card(replace(findings, data_change=said)).split("\n\n")
     assert blocks[1] == f"> **Caution.** {said}"
