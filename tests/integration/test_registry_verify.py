@@ -96,6 +96,22 @@ def test_what_was_registered_verifies(shared_store: Store, kept: Version) -> Non
     assert verification.probabilities.shape == (len(SPLIT.labels), 3)
 
 
+def test_a_version_whose_sigmoids_are_all_0_or_1_verifies(store: Store) -> None:
+    """It predicts what it was evaluated as predicting, though its probabilities are tied."""
+    steep = replace(
+        model_of(0.0), multiclass="ovr", intercepts=np.array([-9000.0, -8000.0, -8500.0])
+    )
+    saturated = replace(steep, intercepts=np.array([4000.0, 5000.0, 6000.0]))
+    for model, name in ((steep, "steep"), (saturated, "saturated")):
+        handed_in = submission(model, SPLIT, start_run(store), card=name)
+        verified = verify(store, register(store, handed_in), HOLDOUT, SETTINGS)
+        assert verified.probabilities is not None
+        predicted = verified.probabilities.argmax(axis=1)
+        assert len(np.unique(predicted)) == 1
+        assert verdicts(verified)["predicted labels"] == "pass"
+        assert verdicts(verified)["scores"] == "pass"
+
+
 @pytest.mark.parametrize("name", ["MLmodel", "model.skops", "evidence.json", "requirements.txt"])
 def test_a_changed_file_is_found_and_the_model_is_not_opened(
     store: Store, version: Version, name: str

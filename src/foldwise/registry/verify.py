@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,9 @@ from foldwise.registry.evidence import Evidence, labels_digest
 from foldwise.registry.snapshot import Version
 from foldwise.registry.stored_model import StoredModel, fetch_files, files_digest, read_model
 from foldwise.runs.lineage import git_knows, library_versions, machine
+from foldwise.search.engines.batched import LinearClassifier
 from foldwise.settings import Settings, parameters_digest
+from foldwise.solver.linear import with_largest
 from foldwise.stats.scores import calibration_error, score
 from foldwise.store.faults import store_faults
 from foldwise.store.open import Store
@@ -76,7 +77,7 @@ def verify(store: Store, version: Version, holdout: Holdout, settings: Settings)
         stored = read_model(files)
     probabilities = None
     if stored.evidence.data.holdout_digest == holdout.digest:
-        probabilities = _predict(stored.pipeline, holdout.images)
+        probabilities = _predict(stored, holdout.images)
     checks = (
         unchanged,
         *_contents(version, stored),
@@ -175,11 +176,16 @@ def _is_at_home(tags: Mapping[str, str]) -> bool:
     )
 
 
-def _predict(pipeline: Any, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+def _predict(stored: StoredModel, images: NDArray[np.uint8]) -> NDArray[np.float64]:
     # In blocks, because scikit-learn turns what it is given into float64 at once.
-    return np.concatenate(
-        [
-            pipeline.predict_proba(images[start : start + _BLOCK_ROWS])
-            for start in range(0, len(images), _BLOCK_ROWS)
-        ]
-    )
+    starts = range(0, len(images), _BLOCK_ROWS)
+    blocks = (images[start : start + _BLOCK_ROWS] for start in starts)
+    return np.concatenate([_predict_block(stored, block) for block in blocks])
+
+
+def _predict_block(stored: StoredModel, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    shares: NDArray[np.float64] = stored.pipeline.predict_proba(images)
+    if not isinstance(stored.model, LinearClassifier):
+        return shares  # of some classifiers, the largest isn't meant to be what they answer
+    classes = stored.pipeline.classes_
+    return with_largest(shares, np.searchsorted(classes, stored.pipeline.predict(images)))

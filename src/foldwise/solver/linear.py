@@ -87,18 +87,33 @@ def probabilities(model: LinearModel, images: NDArray[np.uint8]) -> NDArray[np.f
     """Class probabilities (rows, classes) of raw images (rows, features), in float64.
 
     As scikit-learn's ``predict_proba``: softmax, or for one-vs-rest sigmoids divided by their
-    sum, or for two classes the sigmoid and its complement.
+    sum (all 0 where none is above 0), or for two classes the sigmoid and its complement. Where
+    rounding has made probabilities equal, that of the class which has the largest score is the
+    next larger number: so the largest is always what ``predict`` answers.
     """
     scores = decision_scores(model, images)
     if scores.shape[1] == 1:
         positive = _sigmoid(scores[:, 0])
-        return np.column_stack([1.0 - positive, positive])
+        shares = np.column_stack([1.0 - positive, positive])
+        return with_largest(shares, (scores[:, 0] > 0).astype(np.int64))
+    decided = scores.argmax(axis=1)
     if model.multiclass == "ovr":
-        sigmoids = _sigmoid(scores)
-        return np.asarray(sigmoids / sigmoids.sum(axis=1, keepdims=True))
-    scores -= scores.max(axis=1, keepdims=True)
-    np.exp(scores, out=scores)
-    return np.asarray(scores / scores.sum(axis=1, keepdims=True))
+        shares = _sigmoid(scores)
+    else:
+        shares = np.exp(scores - scores.max(axis=1, keepdims=True))
+    total = shares.sum(axis=1, keepdims=True)
+    np.divide(shares, total, out=shares, where=total > 0)
+    return with_largest(shares, decided)
+
+
+def with_largest(shares: NDArray[np.float64], decided: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Let each row's largest share (rows, classes) be that of the class decided on (rows,).
+
+    Those that aren't become the next number after the largest; ``shares`` itself is changed.
+    """
+    apart = np.flatnonzero(shares.argmax(axis=1) != decided)
+    shares[apart, decided[apart]] = np.nextafter(shares[apart].max(axis=1), np.inf)
+    return shares
 
 
 def _sigmoid(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -66,6 +66,32 @@ def test_the_pipeline_predicts_what_the_linear_model_predicts(
     np.testing.assert_allclose(served, probabilities(model, images), rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("intercepts", "predicted"),
+    [
+        ((-900.0, -800.0, -850.0), 1),  # all sigmoids underflow
+        ((-800.0, -800.0, -800.0), 0),  # and the scores are the same
+        ((40.0, 60.0, -3.0), 1),  # two sigmoids are 1
+        ((-5.0, 90.0, 90.0), 1),
+        ((0.1, 0.2, 0.3), 2),
+    ],
+)
+def test_one_vs_rest_at_the_ends_of_the_sigmoid_is_what_the_pipeline_says(
+    intercepts: tuple[float, ...], predicted: int
+) -> None:
+    """Its probabilities, no NaN; and the largest is the class that it answers, and the engine's."""
+    model = LinearModel(1.0, "ovr", np.zeros(2), np.ones(2), np.zeros((3, 2)), np.array(intercepts))
+    images = np.zeros((1, 2), dtype=np.uint8)
+    pipeline, ours = to_pipeline(model, range(3)), LinearClassifier(model).predict(images)
+    np.testing.assert_allclose(ours.values, pipeline.predict_proba(images), rtol=0, atol=1e-12)
+    assert ours.values.argmax() == pipeline.predict(images)[0] == predicted
+    assert all(
+        np.isfinite(score)
+        for name, score in ours.scores(np.array([0])).items()
+        if name != "roc_auc"
+    )
+
+
 @pytest.mark.parametrize("multiclass", ["multinomial", "ovr"])
 def test_text_classes_are_answered_in_the_order_of_the_codes(multiclass: Multiclass) -> None:
     """Code k is classes[k], also where sorting the names gives another order."""
