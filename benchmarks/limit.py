@@ -63,7 +63,7 @@ def section(work: Work, searched: own.Searched, edge: int = EDGE) -> str:
     gemm = (before + gemm_rate(work.threads, work.size.repeats, edge)) / 2
     made = [*searched.paths.items(), *((out, times) for (out, _), times in searched.fits.items())]
     solved = np.sum([own.operations(work, left_out) * times for left_out, times in made], axis=0)
-    features = len(own.layout(work).columns)
+    features = own.lit_pixels(own.layout(work))
 
     def row(what: str, operations: NDArray[np.float64], seconds: float) -> tuple[str, ...]:
         rates = operations / seconds

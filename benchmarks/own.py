@@ -270,8 +270,13 @@ def operations(work: Work, left_out: Parts) -> NDArray[np.float64]:
     pixels = sum(block.pixels.size for lanes in used for lane in lanes for block in lane)
     tile = tile_width(np.dtype(np.float32))
     rows = len(work.training_rows(left_out))
-    needed = 4.0 * rows * len(arranged.columns) * CLASSES
+    needed = 4.0 * rows * lit_pixels(arranged) * CLASSES
     return np.array([needed, 4.0 * pixels * -(-CLASSES // tile) * tile])
+
+
+def lit_pixels(arranged: Layout) -> int:
+    """How many pixels are lit in any row."""
+    return len(set().union(*arranged.columns)) - 1
 
 
 def evaluation(work: Work, fits: int) -> tuple[Callable[[int], float], NDArray[np.float64]]:

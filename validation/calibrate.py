@@ -34,6 +34,7 @@ from validation.coverage import (
     draws,
     holdout_coverage,
 )
+from validation.floors import FLOOR_DATA, FLOORS, sample, with_floor
 from validation.gate_trials import (
     SEQUENCE,
     Disagreement,
@@ -95,6 +96,7 @@ def main() -> None:
         "margin": lambda: _margin(mnist()),
         "coverage": lambda: _coverage(make=not options.kept),
         "holdout-coverage": _holdout_coverage,
+        "floors": _floors,
     }
     parser = ArgumentParser(prog="python -m validation.calibrate", description=__doc__)
     parser.add_argument("table", nargs="*", help=f"of {', '.join(makers)}; default: all")
@@ -237,6 +239,24 @@ def _holdout_coverage() -> Iterator[str]:
         found = holdout_coverage(rows, HOLDOUT_SAMPLES, SEED)
         cells = (f"{hold:.1%} ({below:.1%}, {above:.1%})" for hold, below, above in found.values())
         yield f"| {rows:,} | {' | '.join(cells)} |"
+
+
+def _floors() -> Iterator[str]:
+    yield (
+        "The default search's outer folds by `tune.scale_floor`. In brackets, the largest loss of"
+        " an image by the outer model that never saw it, in nats, before the clip at 36."
+    )
+    yield ""
+    heads = [f"{name}: {metric}" for name in FLOOR_DATA for metric in ("log-loss", "accuracy")]
+    yield f"| floor | {' | '.join(heads)} |"
+    yield "|---|" + "---|" * len(heads)
+    drawn = {name: sample(make(), rows, SEED) for name, (make, rows) in FLOOR_DATA.items()}
+    for floor in FLOORS:
+        found = [with_floor(data, floor, SEED) for data in drawn.values()]
+        cells = " | ".join(
+            f"{each.log_loss:.4f} ({each.largest:.0f}) | {each.accuracy:.4f}" for each in found
+        )
+        yield f"| {floor:g} | {cells} |"
 
 
 def _required(found: Rival | None) -> Rival:

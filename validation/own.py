@@ -7,16 +7,20 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from foldwise.data.idx import read_idx
 from foldwise.data.sources import read_digits
 from foldwise.registry.gate import LOST_ROW, comparison_level
-from foldwise.search.engines.batched import LocalBackend
+from foldwise.search.engines.batched import BatchedEngine, LinearClassifier, LocalBackend
+from foldwise.search.nested import NestedSearch
 from foldwise.search.plan import Plan
-from foldwise.settings import PromotionSettings
+from foldwise.search.space import Space
+from foldwise.search.trials import OuterFold
+from foldwise.settings import Between, PromotionSettings, TuneSettings
 from foldwise.solver.fits import FitRequest, SolverOptions
 from foldwise.solver.layout import Layout
-from foldwise.solver.linear import LinearModel, probabilities
+from foldwise.solver.linear import LinearModel, decision_scores, probabilities
 from foldwise.stats.intervals import (
     Fold,
     Interval,
@@ -78,6 +82,31 @@ def models(
     engine = LocalBackend(arranged, SolverOptions(threads=os.cpu_count() or 1))
     solved = engine.solve([FitRequest(parts, C) for parts, C in wanted])
     return {(fit.left_out, fit.model.C): fit.model for fit in solved}
+
+
+def outer_folds(data: Data, floor: float, seed: int) -> list[OuterFold]:
+    """The outer folds of the default search with this ``tune.scale_floor``."""
+    images, labels = data
+    tune = TuneSettings()
+    plan = Plan.stratified(labels, folds=tune.folds, seed=seed)
+    parts = [plan.rows(part) for part in plan.parts]
+    arranged = Layout.build(images, labels, parts, classes=int(labels.max()) + 1)
+    options = SolverOptions(tol=tune.tol, threads=os.cpu_count() or 1, scale_floor=floor)
+    backend = LocalBackend(arranged, options)
+    engine = BatchedEngine(images, labels, plan, backend, tune.c_low, tune.c_high)
+    searched = Between(tune.c_low, tune.c_high, is_log=True)
+    space = Space({"C": searched}, tune.search, tune.startup_trials, seed, tune.metric)
+    search = NestedSearch(labels, plan, space, tune.trials, engine)
+    return [event for event in search.run() if isinstance(event, OuterFold)]
+
+
+def raw_losses(fold: OuterFold, data: Data) -> NDArray[np.float64]:
+    """Each row's log-loss by the fold's softmax, from its scores, so that it isn't clipped."""
+    assert isinstance(fold.model, LinearClassifier)
+    scores = decision_scores(fold.model.numbers, data[0][fold.rows])
+    rows = np.arange(len(scores))
+    losses: NDArray[np.float64] = logsumexp(scores, axis=1) - scores[rows, fold.labels]
+    return losses
 
 
 def without_training(fold: Fold) -> Fold:

@@ -133,6 +133,9 @@ class TuneSettings:
     """A fit stops after so many iterations."""
     multiclass: Multiclass = _choice("multinomial", Multiclass)
     """One softmax over all classes, or one-vs-rest sigmoids."""
+    scale_floor: float = _number(0.16, 0, 1)
+    """Least scale that a pixel is divided by, as a share of the range of all pixels: one that is
+    hardly ever lit is not magnified without bound. 0 is standardisation as it stands in books."""
     search: Search = _choice("tpe", Search)
     """Optuna's TPE on a log-uniform scale, or the reference report's random search, uniform in
     C."""
@@ -260,6 +263,8 @@ class Entry:
     pixels: Pixels = _choice("unit", Pixels)
     """What it is given: pixels from 0 to 1, pixels standardised by the mean and spread of the
     training rows, or pixels from 0 to 255."""
+    scale_floor: float = _number(0.0, 0, 1)
+    """As `tune.scale_floor`, for standardised pixels."""
     metric: Metric = _choice("accuracy", Metric)
     """What its study selects by."""
     rows: int | None = _integer(10_000, 2, 1_000_000_000, null=True)
@@ -291,7 +296,8 @@ class Entry:
     @property
     def digest(self) -> str:
         """SHA-256 (hexadecimal) of all that changes its final study; title and flags do not."""
-        plan = {name: of for name, of in self.plan.items() if name not in ("outer", "register")}
+        flags = {"outer", "register"} if self.scale_floor else {"outer", "register", "scale_floor"}
+        plan = {name: of for name, of in self.plan.items() if name not in flags}
         story = {
             "name": self.name,
             "plan": plan | {"title": ""},
@@ -352,13 +358,41 @@ def flattened(settings: Settings) -> dict[str, Value]:
     return flat
 
 
+_UNKNOWN_THEN = object()
+_BEFORE: tuple[Mapping[str, object], ...] = ({"tune.scale_floor": _UNKNOWN_THEN},)
+"""What each change of the parameters found, the newest first: a default, or no such parameter."""
+
+
+def parameter_digests(settings: Settings) -> tuple[str, ...]:
+    """The parameters' digest, and what it was before each change of them, the newest first.
+
+    So what was made earlier is known again. A parameter that wasn't known then doesn't count,
+    whatever it is now; one that is left at its default has the default of then.
+    """
+    told: dict[str, object] = {**flattened(settings)}
+    defaults: dict[str, object] = {**flattened(Settings())}
+    digests = [_digest(told)]
+    for before in _BEFORE:
+        left = {key: of for key, of in told.items() if before.get(key) is not _UNKNOWN_THEN}
+        told = {
+            key: before[key] if key in before and value == defaults[key] else value
+            for key, value in left.items()
+        }
+        defaults |= before
+        digests.append(_digest(told))
+    return tuple(digests)
+
+
 def parameters_digest(settings: Settings, *, only: tuple[str, ...] = ("",)) -> str:
     """SHA-256 (hexadecimal) of the parameters as canonical JSON; defaults count as given.
 
     ``only`` takes beginnings of full keys, such as ``("seed", "tune.")``.
     """
-    chosen = {key: value for key, value in flattened(settings).items() if key.startswith(only)}
-    canonical = json.dumps(chosen, sort_keys=True, separators=(",", ":"))
+    return _digest({k: value for k, value in flattened(settings).items() if k.startswith(only)})
+
+
+def _digest(parameters: Mapping[str, object]) -> str:
+    canonical = json.dumps(parameters, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 

@@ -207,6 +207,7 @@ AGAINST_SCIKIT_LEARN = Case(
             "c_low": 1e-3,
             "c_high": 1.0,
             "tol": 1e-6,
+            "scale_floor": 0,  # scikit-learn's scaler has none
         },
         "evaluate": _QUICK,
     },

@@ -81,6 +81,19 @@ def test_other_content_evidence_or_run_is_another_version(store: Store, holdout:
     assert seen(store).aliases["challenger"] == 4
 
 
+def test_a_version_of_before_a_parameter_was_added_is_known_again(
+    store: Store, holdout: Split
+) -> None:
+    """The same run evaluated by a later foldwise: the digest is another, the version is not."""
+    handed_in = submission(model_of(0.0), holdout, start_run(store))
+    first = register(store, handed_in)
+    evidence = replace(handed_in.evidence, parameters_digest="1" * 64)
+    later = replace(handed_in, evidence=evidence)
+    known = ("1" * 64, handed_in.evidence.parameters_digest)
+    assert register(store, replace(later, parameter_digests=known)).number == first.number
+    assert register(store, later).number == first.number + 1
+
+
 @pytest.mark.parametrize("write", range(9))
 def test_a_killed_registration_is_completed(root: Path, holdout: Split, write: int) -> None:
     """Killed at any step, the same call ends with one whole version and one logged model.

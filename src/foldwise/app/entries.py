@@ -39,6 +39,28 @@ class UnitScaler(MaxAbsScaler):  # type: ignore[misc]  # scikit-learn has no typ
         return scaler
 
 
+class FlooredScaler(StandardScaler):  # type: ignore[misc]  # scikit-learn has no types
+    """Standardises by no less than a share of the training rows' range, as the batched solver."""
+
+    def __init__(self, floor: float = 0.0) -> None:
+        super().__init__()
+        self.floor = floor
+
+    def fit(self, pixels: NDArray[np.float32], _labels: object = None) -> Self:
+        """Find means and deviations."""
+        super().fit(pixels)
+        least = self.floor * float(pixels.max() - pixels.min())
+        self.scale_ = np.maximum(np.sqrt(self.var_), least)
+        self.scale_[self.scale_ == 0] = 1
+        return self
+
+    def stock(self) -> StandardScaler:
+        """scikit-learn's own scaler, which computes the same."""
+        scaler = StandardScaler()
+        vars(scaler).update({name: of for name, of in vars(self).items() if name != "floor"})
+        return scaler
+
+
 def build(entry: Entry, values: Values, *, seed: int) -> Pipeline:
     """The entry's pipeline for pixels 0-255: what it is given, then the estimator.
 
@@ -46,7 +68,8 @@ def build(entry: Entry, values: Values, *, seed: int) -> Pipeline:
     """
     kind = _class(entry)
     random = {"random_state": seed} if "random_state" in kind().get_params() else {}
-    scaler = {"standard": StandardScaler(), "unit": UnitScaler(), "raw": "passthrough"}
+    standard = FlooredScaler(entry.scale_floor) if entry.scale_floor else StandardScaler()
+    scaler = {"standard": standard, "unit": UnitScaler(), "raw": "passthrough"}
     return make_pipeline(scaler[entry.pixels], kind(**{**random, **entry.fixed, **values}))
 
 
@@ -54,7 +77,7 @@ def servable(fitted: Pipeline) -> Pipeline:
     """The same pipeline, of scikit-learn's own steps alone: serving it needs none of ours."""
     return Pipeline(
         [
-            (name, step.stock() if isinstance(step, UnitScaler) else step)
+            (name, step.stock() if isinstance(step, UnitScaler | FlooredScaler) else step)
             for name, step in fitted.steps
         ]
     )

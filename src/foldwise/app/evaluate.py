@@ -35,6 +35,7 @@ from foldwise.report.wording import DIGITS
 from foldwise.runs.recorder import Recorder
 from foldwise.search.jobs import Predictions
 from foldwise.search.trials import SearchResult
+from foldwise.settings import parameter_digests
 
 EXAMPLES = 3
 
@@ -99,6 +100,7 @@ def submit(
         evidence,
         card,
         development.images[:EXAMPLES],
+        parameter_digests(work.settings),
     )
     return register(work.store, submission)
 

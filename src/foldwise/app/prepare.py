@@ -12,7 +12,8 @@ def main() -> None:
     say(
         f"prepared {info.name}: {info.development_rows:,} development and"
         f" {info.holdout_rows:,} holdout images of {shape} pixels, {len(info.classes)} classes,"
-        f" digests {info.development_digest[:12]} and {info.holdout_digest[:12]}"
+        f" digests {info.development_digest[:12]} and {info.holdout_digest[:12]}",
+        info.duplicates,
     )
 
 

@@ -77,7 +77,9 @@ def nested_search(work: Workspace, book: Book, shelf: PathShelf) -> Iterator[Nes
     parts = [plan.rows(part) for part in plan.parts]
     images, labels = development.images, development.labels
     layout = Layout.build(images, labels, parts, classes=len(work.info.classes))
-    options = SolverOptions(tune.multiclass, tune.tol, tune.max_iter, threads())
+    options = SolverOptions(
+        tune.multiclass, tune.tol, tune.max_iter, threads(), scale_floor=tune.scale_floor
+    )
     with _backend(layout, options, dask_scheduler()) as backend:
         engine = BatchedEngine(
             images, labels, plan, backend, tune.c_low, tune.c_high, shelf, threads()

@@ -106,8 +106,13 @@ class Workspace:
     def plan(self, development: Split) -> Plan:
         """The parts that the settings say."""
         folds, seed = self.settings.tune.folds, self.settings.seed
-        labels, origins = development.labels, development.origins
-        return Plan.stratified(labels, folds=folds, seed=seed, origins=origins)
+        return Plan.stratified(
+            development.labels,
+            folds=folds,
+            seed=seed,
+            groups=development.origins if development.groups is None else development.groups,
+            is_scored=development.is_original,
+        )
 
     def shelf(self, key: str) -> PathShelf:
         """Where a search keeps its paths."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.errors import DataError
-from foldwise.files import DocumentError, decode, encode, replacing_folder
+from foldwise.files import DocumentError, decode, encode, plain, replacing_folder
 
 PREPARED = Path("data/prepared")
 Classes = tuple[int, ...] | tuple[str, ...]
@@ -30,13 +30,21 @@ class Split:
     labels : int64 array (rows,)
         Class codes: positions in the data's classes.
     origins : int64 array (rows,)
-        The row each row was copied from; its own number where it is no copy. Rows of one origin
-        must stay in one part.
+        The row each row was copied from; its own number where it is no copy.
+    groups : int64 array (rows,) or None
+        The first row of each row's group, whose rows must stay in one part; None where these are
+        the origins' and no others.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     origins: NDArray[np.int64]
+    groups: NDArray[np.int64] | None = None
+
+    @property
+    def is_original(self) -> NDArray[np.bool_]:
+        """Which rows are no copies."""
+        return np.asarray(self.origins == np.arange(len(self.origins)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +68,10 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class DataInfo:
-    """What the prepared data is, without its pixels; a digest is `content_digest` of a split."""
+    """What the prepared data is, without its pixels; a digest is `content_digest` of a split.
+
+    ``development_duplicates`` is as in `SplitFacts`.
+    """
 
     name: str
     classes: Classes
@@ -69,11 +80,25 @@ class DataInfo:
     development_digest: str
     holdout_rows: int
     holdout_digest: str
+    development_duplicates: int | None = None
+
+    @property
+    def duplicates(self) -> str:
+        """How many development images repeat another, in a sentence; empty if nobody looked."""
+        count = self.development_duplicates
+        if not count:
+            return "" if count is None else "No development image equals another."
+        images = "image equals" if count == 1 else "images equal"
+        return f"{count:,} development {images} an earlier one: equal images stay in one part."
 
 
 @dataclass(frozen=True, slots=True)
 class SplitFacts:
-    """What a split's info.json holds: the facts of the data that concern this split."""
+    """What a split's info.json holds: the facts of the data that concern this split.
+
+    ``duplicates`` are the originals that equal an earlier one, pixel by pixel; None where nobody
+    looked.
+    """
 
     name: str
     classes: Classes
@@ -81,6 +106,8 @@ class SplitFacts:
     rows: int
     augmented: bool
     digest: str
+    grouped: bool | None = None
+    duplicates: int | None = None
 
 
 def load_info(directory: Path = PREPARED) -> DataInfo:
@@ -94,6 +121,7 @@ def load_info(directory: Path = PREPARED) -> DataInfo:
         development_digest=development.digest,
         holdout_rows=holdout.rows,
         holdout_digest=holdout.digest,
+        development_duplicates=development.duplicates,
     )
 
 
@@ -123,16 +151,18 @@ def load(split: SplitName, directory: Path = PREPARED) -> Split:
     images = _load_array(folder / "images.npy")
     labels = np.array(_load_array(folder / "labels.npy"))
     origins = np.array(_load_array(folder / "origins.npy")) if facts.augmented else None
+    groups = np.array(_load_array(folder / "groups.npy")) if facts.grouped else None
     digest = content_digest(
-        images, labels, origins, classes=facts.classes, image_shape=facts.image_shape
+        images, labels, origins, groups, classes=facts.classes, image_shape=facts.image_shape
     )
     if digest != facts.digest or len(labels) != facts.rows:
         raise _damaged(folder, f"its digest is {facts.digest[:12]}, got {digest[:12]}")
     if origins is None:
         origins = np.arange(len(labels), dtype=np.int64)
-    for array in (labels, origins):
-        array.setflags(write=False)
-    return Split(images, labels, origins)
+    for array in (labels, origins, groups):
+        if array is not None:
+            array.setflags(write=False)
+    return Split(images, labels, origins, groups)
 
 
 @contextmanager
@@ -158,6 +188,7 @@ def write_split(
     labels: NDArray[np.int64],
     *,
     origins: NDArray[np.int64] | None = None,
+    keep_equal_together: bool = False,
     name: str,
     classes: Classes,
     image_shape: tuple[int, ...],
@@ -171,6 +202,8 @@ def write_split(
         The pixels in row order, so that never all of them need be in memory.
     labels, origins : int64 arrays (rows,)
         As in `Split`; no origins where no row is a copy.
+    keep_equal_together : bool
+        Whether rows that are equal, pixel by pixel, are to be counted, and be a group.
     name, classes, image_shape
         As in `DataInfo`.
 
@@ -196,16 +229,79 @@ def write_split(
     if origins is not None:
         np.save(folder / "origins.npy", origins)
     images = _load_array(folder / "images.npy")
-    digest = content_digest(images, labels, origins, classes=classes, image_shape=image_shape)
-    facts = SplitFacts(name, classes, image_shape, len(labels), origins is not None, digest)
-    (folder / "info.json").write_text(encode(facts, indent=2) + "\n", encoding="utf-8")
+    groups, duplicates = None, None
+    if keep_equal_together:
+        groups, duplicates = _equal_together(images, origins)
+    if groups is not None:
+        np.save(folder / "groups.npy", groups)
+    digest = content_digest(
+        images, labels, origins, groups, classes=classes, image_shape=image_shape
+    )
+    facts = SplitFacts(
+        name,
+        classes,
+        image_shape,
+        len(labels),
+        augmented=origins is not None,
+        digest=digest,
+        grouped=True if groups is not None else None,
+        duplicates=duplicates,
+    )
+    # What isn't known isn't written: the bytes of a holdout's facts are those of earlier versions.
+    known = {name: of for name, of in plain(facts).items() if of is not None}
+    (folder / "info.json").write_text(encode(known, indent=2) + "\n", encoding="utf-8")
     return facts
+
+
+def _equal_together(
+    images: NDArray[np.uint8], origins: NDArray[np.int64] | None
+) -> tuple[NDArray[np.int64] | None, int]:
+    """Groups of equal rows and of copies, if there are others than the copies'; the duplicates."""
+    own = np.arange(len(images))
+    copied = own if origins is None else origins
+    equal = equal_rows(images)
+    groups = joined(copied, equal)
+    originals = equal[copied == own]
+    duplicates = len(originals) - len(np.unique(originals))
+    return (None if np.array_equal(groups, copied) else groups), duplicates
+
+
+def equal_rows(images: NDArray[np.generic]) -> NDArray[np.int64]:
+    """For each row (rows, features), the first one that equals it in every feature."""
+    first: dict[bytes, int] = {}
+    digests = (hashlib.blake2b(row.tobytes(), digest_size=20).digest() for row in images)
+    return np.array([first.setdefault(digest, row) for row, digest in enumerate(digests)])
+
+
+def joined(*partitions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The least groups that keep together what any of these keeps together.
+
+    Parameters
+    ----------
+    partitions : int arrays (rows,)
+        Each row's group, by any numbers from 0: a row each was copied from, a patient.
+
+    Returns
+    -------
+    int64 array (rows,)
+        The first row of each row's group.
+    """
+    groups = np.arange(len(partitions[0]))
+    while True:
+        before = groups
+        for numbers in partitions:
+            first = np.full(numbers.max() + 1, len(numbers))
+            np.minimum.at(first, numbers, groups)
+            groups = first[numbers]
+        if np.array_equal(groups, before):
+            return groups
 
 
 def content_digest(
     images: NDArray[np.generic],
     labels: NDArray[np.generic],
     origins: NDArray[np.generic] | None,
+    groups: NDArray[np.generic] | None = None,
     *,
     classes: Classes,
     image_shape: tuple[int, ...],
@@ -215,11 +311,12 @@ def content_digest(
     The arrays' shapes and types, the image shape and the classes enter as one line of JSON, then
     the arrays' bytes follow, so that no two different splits give the same bytes.
     """
-    arrays = [array for array in (images, labels, origins) if array is not None]
+    arrays = [array for array in (images, labels, origins, groups) if array is not None]
     head = {
         "arrays": [[list(array.shape), array.dtype.str] for array in arrays],
         "classes": list(classes),
         "image_shape": list(image_shape),
+        **({} if groups is None else {"grouped": True}),
     }
     digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode() + b"\n")
     for array in arrays:

@@ -42,6 +42,7 @@ def prepare_data(settings: Settings, *, root: Path = Path()) -> DataInfo:
             blocks_with_copies(images, rows, shifts, image_shape=data.image_shape),
             np.tile(labels[rows], times),
             origins=np.tile(np.arange(len(rows)), times) if prepare.augment else None,
+            keep_equal_together=True,
             name=prepare.name,
             classes=data.classes,
             image_shape=data.image_shape,

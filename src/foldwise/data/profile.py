@@ -24,7 +24,8 @@ def data_profile(directory: Path) -> dict[str, int | float | str]:
     -------
     dict
         ``name``, ``classes``, ``features``, ``image_shape``, and for each split
-        ``<split>_rows``, ``<split>_originals`` (rows that are no copies),
+        ``<split>_rows``, ``<split>_originals`` (rows that are no copies), of the development set
+        ``development_duplicates`` (originals that equal an earlier one),
         ``<split>_class_<class>`` (rows of the class), ``<split>_pixel_mean`` and
         ``<split>_pixel_spread`` (standard deviation; both on the scale 0-255),
         ``<split>_constant_pixels`` (features with one value throughout) and
@@ -55,7 +56,8 @@ def _split_profile(directory: Path, name: SplitName) -> dict[str, int | float | 
     mean, spread, constant = _pixel_profile(split.images)
     return {
         "rows": facts.rows,
-        "originals": int(np.unique(split.origins).size),
+        "originals": int(split.is_original.sum()),
+        **({} if facts.duplicates is None else {"duplicates": facts.duplicates}),
         **{f"class_{one}": int(count) for one, count in zip(facts.classes, counts, strict=True)},
         "pixel_mean": mean,
         "pixel_spread": spread,

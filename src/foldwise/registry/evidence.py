@@ -81,12 +81,17 @@ class Evidence:
                 " put the model's files back, or register a new version with `dvc repro -f`"
             ) from error
 
-    def says_what(self, other: "Evidence") -> bool:
+    def says_what(self, other: "Evidence", parameters: Collection[str] = ()) -> bool:
         """Whether two tell the same: figures to a millionth, all else exactly.
 
-        Of metrics that only one of them knows, nothing is asked.
+        Of what only one of them knows, a metric or the duplicates, nothing is asked. Where this one
+        is of an earlier version, ``parameters`` are the digests that the other's had then.
         """
         shared = self.holdout.keys() & other.holdout.keys()
+        if self.parameters_digest in parameters:
+            other = replace(other, parameters_digest=self.parameters_digest)
+        if self.data.development_duplicates is None:
+            other = replace(other, data=replace(other.data, development_duplicates=None))
         return _is_same(plain(_of(self, shared)), plain(_of(other, shared)))
 
 

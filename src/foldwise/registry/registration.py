@@ -54,6 +54,8 @@ class Submission:
         Model card in Markdown: the version's description.
     example : uint8 array (rows, features)
         Two or three raw images of the development set.
+    parameter_digests : tuple of str
+        What the evidence's digest of the parameters was before parameters were added.
     """
 
     run_id: str
@@ -63,6 +65,7 @@ class Submission:
     evidence: Evidence
     card: str
     example: NDArray[np.uint8]
+    parameter_digests: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -177,7 +180,7 @@ def _registered(store: Store, snapshot: Snapshot, submission: Submission) -> Ver
         if version.tags.get("evidence_digest") == identity["evidence_digest"]:
             return version
         known = fetch_evidence(store, version)
-        if known is not None and known.says_what(submission.evidence):
+        if known is not None and known.says_what(submission.evidence, submission.parameter_digests):
             return version
     return None
 

@@ -15,7 +15,7 @@ from foldwise.registry.snapshot import Version
 from foldwise.registry.stored_model import StoredModel, fetch_files, files_digest, read_model
 from foldwise.runs.lineage import git_knows, library_versions, machine
 from foldwise.search.engines.batched import LinearClassifier
-from foldwise.settings import Settings, parameters_digest
+from foldwise.settings import Settings, parameter_digests
 from foldwise.solver.linear import with_largest
 from foldwise.stats.scores import calibration_error, score
 from foldwise.store.faults import store_faults
@@ -146,8 +146,8 @@ def _origin(store: Store, version: Version, settings: Settings) -> Iterator[Chec
     if recorded not in (None, told):
         yield same_digest("parameters", told, recorded or "")
     else:
-        now = parameters_digest(settings)
-        yield advised("parameters", told[:12], f"{now[:12]} (params.yaml)", holds=told == now)
+        now = parameter_digests(settings)
+        yield advised("parameters", told[:12], f"{now[0][:12]} (params.yaml)", holds=told in now)
     others = [
         f"{name.removeprefix('library.')} {tags.get(name, '?')}"
         for name in _RUNS_WITH

@@ -1,6 +1,8 @@
 """Which rows each fold trains on and scores: K parts, and the whole nesting made from them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,34 +60,39 @@ class Plan:
         *,
         folds: int,
         seed: int,
-        origins: NDArray[np.int64] | None = None,
+        groups: NDArray[np.int64] | None = None,
+        is_scored: NDArray[np.bool_] | None = None,
     ) -> "Plan":
-        """Deal each class's shuffled rows to the parts in turn, from where the last class ended.
+        """Deal shuffled groups of rows to the parts, each to the one that has least of its classes.
 
-        Parts differ by at most one row, and so do each class's shares of them. Copies share
-        their original's part: only rows that are their own origin are dealt.
+        The largest groups come first, then class by class, each into the smallest of such parts. So
+        where each row is a group, parts differ by at most one row, and so do each class's shares
+        of them; and groups of a few rows are made up for by the single ones.
+
+        Parameters
+        ----------
+        labels : int array (rows,)
+            Class codes.
+        folds, seed : int
+        groups : int array (rows,), optional
+            Rows of one number never part; by default each row is a group.
+        is_scored : bool array (rows,), optional
+            Rows that count; the others go where their group goes. By default all.
 
         Raises
         ------
         DataError
-            If a class has fewer originals than there are folds.
+            If a part is left without a class.
         """
-        rows = np.arange(len(labels))
-        origins = rows if origins is None else origins
-        is_original = origins == rows
-        originals = np.flatnonzero(is_original)
-        counts = np.bincount(labels[originals])
-        if counts.min() < folds:
-            raise DataError(
-                f"every class needs at least tune.folds = {folds} images, class number "
-                f"{int(counts.argmin())} has {int(counts.min())}: lower tune.folds or add images"
-            )
-        generator = np.random.default_rng(seed)
-        shuffled = generator.permutation(originals)
-        dealt = shuffled[np.argsort(labels[shuffled], kind="stable")]
-        part_of = np.empty(len(labels), dtype=np.int64)
-        part_of[dealt] = np.arange(len(dealt)) % folds
-        return cls(part_of[origins][np.newaxis], is_original)
+        groups = np.arange(len(labels)) if groups is None else groups
+        is_scored = np.ones(len(labels), dtype=bool) if is_scored is None else is_scored
+        names, group_of = np.unique(groups, return_inverse=True)
+        classes = _classes_of(group_of, labels, is_scored, len(names))
+        shuffled = np.random.default_rng(seed).permutation(len(names)).tolist()
+        order = sorted(shuffled, key=lambda group: (-len(classes[group]), classes[group]))
+        part_of = np.empty(len(names), dtype=np.int64)
+        part_of[order] = _dealt([classes[group] for group in order], folds)
+        return cls(part_of[group_of][np.newaxis], is_scored.copy())
 
     @property
     def folds(self) -> int:
@@ -132,3 +139,37 @@ class Plan:
         others = (i for i in self.parts if i.repeat == outer.repeat and i != outer)
         inner = tuple(InnerPlan(frozenset({outer, i}), i) for i in others)
         return StudyPlan(Study(outer), frozenset({outer}), inner)
+
+
+def _classes_of(
+    group_of: NDArray[np.int64], labels: NDArray[np.int64], counts: NDArray[np.bool_], groups: int
+) -> list[list[int]]:
+    """The class codes of each group's rows that count, ascending."""
+    rows = np.flatnonzero(counts)
+    rows = rows[np.lexsort((labels[rows], group_of[rows]))]
+    ends = np.searchsorted(group_of[rows], np.arange(groups + 1)).tolist()
+    codes = labels[rows].tolist()
+    return [codes[low:high] for low, high in pairwise(ends)]
+
+
+def _dealt(groups: Sequence[list[int]], folds: int) -> list[int]:
+    """The part of each group of class codes, in their order."""
+    totals = np.bincount([code for codes in groups for code in codes]).tolist()
+    shares = [[0.0] * folds for _ in totals]
+    sizes, parts = [0] * folds, []
+    for codes in groups:
+        crowds = [sum(shares[code][part] for code in codes) for part in range(folds)]
+        part = min(range(folds), key=lambda each: (crowds[each], sizes[each]))
+        for code in codes:
+            shares[code][part] += 1 / totals[code]
+        sizes[part] += len(codes)
+        parts.append(part)
+    for code, share in enumerate(shares):
+        if min(share) == 0:
+            having = sum(code in codes for codes in groups)
+            once = ", those that belong together counted once" if having < totals[code] else ""
+            raise DataError(
+                f"every class needs at least tune.folds = {folds} images, class number {code} has"
+                f" {having}{once}: lower tune.folds or add images"
+            )
+    return parts

@@ -37,6 +37,7 @@ class SolverOptions:
     max_iter: int = 1000
     threads: int = 1
     double: bool = False
+    scale_floor: float = 0.0
 
     @property
     def dtype(self) -> np.dtype[np.floating]:
@@ -60,42 +61,38 @@ class TrainingSet:
     Attributes
     ----------
     mean, scale : float64 arrays (features,)
-        Of these rows; a constant pixel has scale 1.
-    columns : int array (width - 1,)
-        The pixel behind each of the layout's columns but the first.
-    center, inverse : float64 arrays (width - 1,)
-        By column: the mean, and 1 / standard deviation, which is 0 for a constant pixel, whose
-        coefficient so stays 0.
+        Of these rows. The scale is the standard deviation, but no less than the floor times the
+        range of their pixels: one lit in a single row would there be worth the square root of their
+        number. It is 1 where that is 0.
+    inverse : float64 array (features,)
+        1 / scale, but 0 for a constant pixel, whose coefficient so stays 0.
     """
 
     left_out: frozenset[int]
     rows: int
     mean: NDArray[np.float64]
     scale: NDArray[np.float64]
-    columns: NDArray[np.int64]
-    center: NDArray[np.float64]
     inverse: NDArray[np.float64]
 
     @classmethod
-    def of(cls, layout: Layout, left_out: frozenset[int]) -> Self:
+    def of(cls, layout: Layout, left_out: frozenset[int], floor: float) -> Self:
         """Measure mean and deviation on these rows alone."""
         mean, spread, rows = layout.standardisation(left_out)
-        lit = spread[layout.columns]
-        inverse = np.divide(1, lit, out=np.zeros_like(lit), where=lit > 0)
-        scale = np.where(spread > 0, spread, 1.0)
-        return cls(left_out, rows, mean, scale, layout.columns, mean[layout.columns], inverse)
+        scale = np.maximum(spread, floor * layout.pixel_range(left_out))
+        scale = np.where(scale > 0, scale, 1.0)
+        return cls(left_out, rows, mean, scale, np.where(spread > 0, 1 / scale, 0.0))
 
     def weights(self, coefficients: Real) -> Real:
         """The weights that compute what the coefficients do (outputs, width)."""
         weights = coefficients.copy()
         weights[:, 1:] *= self.inverse
-        weights[:, 0] -= weights[:, 1:] @ self.center
+        weights[:, 0] -= weights[:, 1:] @ self.mean
         return weights
 
     def slopes(self, gradient: Real) -> Real:
         """Slopes of the mean loss in the coefficients, from those of the sum in the weights."""
         slopes = np.asarray(gradient / gradient.dtype.type(self.rows))
-        slopes[:, 1:] -= np.outer(slopes[:, 0], self.center)
+        slopes[:, 1:] -= np.outer(slopes[:, 0], self.mean)
         slopes[:, 1:] *= self.inverse
         return slopes
 
@@ -104,11 +101,9 @@ class TrainingSet:
         return 1 / (C * self.rows)
 
     def model(self, coefficients: Real, C: float, multiclass: Multiclass) -> LinearModel:
-        """The coefficients in scikit-learn's terms: of all features."""
+        """The coefficients in scikit-learn's terms."""
         exact = coefficients.astype(np.float64)
-        full = np.zeros((len(exact), len(self.mean)))
-        full[:, self.columns] = exact[:, 1:]
-        return LinearModel(C, multiclass, self.mean, self.scale, full, exact[:, 0])
+        return LinearModel(C, multiclass, self.mean, self.scale, exact[:, 1:], exact[:, 0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,7 +140,7 @@ class Running:
     @property
     def coefficients(self) -> Real:
         """Where the descents are: (outputs, width)."""
-        width = len(self.training.columns) + 1
+        width = len(self.training.mean) + 1
         return np.concatenate([d.point.reshape(-1, width) for d in self.descents])
 
     @property
@@ -279,7 +274,7 @@ def solve(layout: Layout, requests: Sequence[FitRequest], options: SolverOptions
 
 
 def _fit(layout: Layout, request: FitRequest, options: SolverOptions) -> Course[Fit]:
-    training = TrainingSet.of(layout, request.left_out)
+    training = TrainingSet.of(layout, request.left_out, options.scale_floor)
     start = origin(layout, options) if request.start is None else request.start
     histories = no_histories(layout, options, PAIRS)
     running = Running.begun(training, request.C, options, start=start, histories=histories)

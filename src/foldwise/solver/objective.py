@@ -104,7 +104,10 @@ def evaluate(
     answer is the same to the bit for any number of threads.
     """
     chosen = [np.flatnonzero(fits) for fits in batch.trains_on]
-    weights = [_in_tiles(batch.weights[fits], layout.smallest_block) for fits in chosen]
+    weights = [
+        _in_tiles(batch.weights[fits][:, :, columns], layout.smallest_block)
+        for fits, columns in zip(chosen, layout.columns, strict=True)
+    ]
     tasks = [
         (part, lane)
         for part, lanes in enumerate(layout.lanes)
@@ -117,14 +120,17 @@ def evaluate(
         part, blocks = item
         return _sum_blocks(blocks, weights[part], (len(chosen[part]), outputs), link)
 
-    gradient = np.zeros_like(batch.weights)
     losses: NDArray[np.float64] | float = 0.0
-    for (part, _), (lane_losses, lane_gradient) in zip(tasks, pool.map(task, tasks), strict=True):
-        spread = np.zeros((len(gradient), lane_losses.shape[1]))
+    by_part: dict[int, Real] = {}
+    for (part, _), (lane_losses, slopes) in zip(tasks, pool.map(task, tasks), strict=True):
+        spread = np.zeros((len(batch.weights), lane_losses.shape[1]))
         spread[chosen[part]] = lane_losses
         losses = losses + spread
-        for fit, slope in zip(chosen[part], lane_gradient, strict=True):
-            gradient[fit] += slope
+        by_part[part] = by_part[part] + slopes if part in by_part else slopes
+    gradient = np.zeros_like(batch.weights)
+    for part, summed in by_part.items():
+        for fit, slopes in zip(chosen[part], summed, strict=True):
+            gradient[fit][:, layout.columns[part]] += slopes
     return np.asarray(losses), gradient
 
 

@@ -149,7 +149,8 @@ def trace(
 
 def _trace(layout: Layout, stretch: Stretch, options: SolverOptions) -> Course[RegularisationPath]:
     options = replace(options, tol=TOLERANCE_SHARE * options.tol)
-    path, training = stretch.path, TrainingSet.of(layout, stretch.path.left_out)
+    path = stretch.path
+    training = TrainingSet.of(layout, path.left_out, options.scale_floor)
     solutions, evaluations = list(path.solutions), path.evaluations
     histories = list(deepcopy(path.histories))
     if not histories:

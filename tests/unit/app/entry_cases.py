@@ -50,7 +50,9 @@ def make_split(rows: int = 600) -> Split:
 def make_parts(entry: Entry, split: Split | None = None, *, seed: int = SEED) -> Parts:
     """The plan that the entry is tuned by."""
     split = split or make_split()
-    whole = Parts.stratified(split.labels, folds=FOLDS, seed=seed, origins=split.origins)
+    whole = Parts.stratified(
+        split.labels, folds=FOLDS, seed=seed, groups=split.origins, is_scored=split.is_original
+    )
     return sampled(whole, split, entry, seed=seed)
 
 

@@ -1,14 +1,19 @@
 """From an entry to a pipeline: what is shipped works, what can't is refused beforehand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from sklearn.base import clone
+from sklearn.preprocessing import StandardScaler
 
 from foldwise.app.entries import build, check_buildable, servable
 from foldwise.errors import SettingsError
 from foldwise.search.engines.estimator import FittedEstimator
-from foldwise.settings import Between
+from foldwise.settings import Between, Entry
+from foldwise.solver.fits import TrainingSet
 from tests.unit.app.entry_cases import make_entry, make_split, shipped_entries
-from tests.unit.solver.solver_cases import two_digits
+from tests.unit.solver.solver_cases import digits, two_digits
 
 ANY = {"C": Between(0.1, 1.0, is_log=True)}
 
@@ -124,3 +129,35 @@ def test_a_classifier_without_scores_is_refused() -> None:
     """Nothing ranks its rows."""
     with pytest.raises(SettingsError, match="neither"):
         check_buildable(make_entry("tests.unit.app.silent.Silent", space=ANY))
+
+
+def test_a_floor_is_the_batched_solvers_and_ships_as_a_stock_scaler() -> None:
+    """The same scale of every pixel; what is served has scikit-learn's scaler with it set."""
+    split, case = make_split(), digits(600)
+    fitted = build(
+        make_entry(
+            pixels="standard", scale_floor=0.2, estimator="sklearn.tree.DecisionTreeClassifier"
+        ),
+        {},
+        seed=1,
+    )
+    fitted.fit(split.images.astype(np.float32), split.labels)
+    training = TrainingSet.of(case.layout(), frozenset(), 0.2)
+    np.testing.assert_allclose(fitted[0].scale_, training.scale, rtol=1e-6)
+    assert (fitted[0].scale_ >= 0.2 * 16).all()
+    stock = servable(fitted)
+    assert type(stock[0]) is StandardScaler
+    np.testing.assert_array_equal(
+        stock.predict_proba(split.images.astype(np.float32)),
+        fitted.predict_proba(split.images.astype(np.float32)),
+    )
+    clone(fitted).fit(split.images.astype(np.float32), split.labels)
+
+
+def test_a_floor_that_is_not_set_leaves_an_entrys_digest_as_it_was() -> None:
+    """Results of before there was one are still of the same entry."""
+    before = "57f2b0a55cbd0ae7f81676b4030f6654c735032949f9997928d82e4c3050e594"
+    space = {"max_depth": Between(1, 9, is_log=False)}
+    entry = Entry("tree", "sklearn.tree.DecisionTreeClassifier", space=space)
+    assert entry.digest == before
+    assert replace(entry, scale_floor=0.1).digest != before

@@ -12,12 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from foldwise.data.dataset import (
     Classes,
     DataInfo,
     Split,
+    content_digest,
+    equal_rows,
+    joined,
     load,
     load_facts,
     load_info,
@@ -307,3 +312,31 @@ def _save_and_die(directory: Path, images: NDArray[np.uint8], after: int) -> Non
 
     Path.replace = die_in_time  # type: ignore[method-assign, assignment]
     save(directory, draft(images))
+
+
+def test_groups_and_origins_of_the_same_numbers_are_two_digests() -> None:
+    """A row that equals another is not its copy: it is scored."""
+    classes = ("a", "b")
+    digests = {
+        content_digest(IMAGES, LABELS, *each, classes=classes, image_shape=SHAPE)
+        for each in ((ORIGINS, None), (None, ORIGINS), (ORIGINS, ORIGINS))
+    }
+    assert len(digests) == 3
+
+
+@given(seed=st.integers(0, 1000))
+def test_joined_groups_keep_together_what_any_of_them_does_and_no_more(seed: int) -> None:
+    """Two rows are in one group if a chain of rows that belong together joins them."""
+    generator = np.random.default_rng(seed)
+    partitions = [generator.integers(0, 30, 40) for _ in range(3)]
+    together = np.mean([np.equal.outer(of, of) for of in partitions], axis=0)
+    reached = np.linalg.matrix_power(together, 40) > 0
+    groups = joined(*partitions)
+    np.testing.assert_array_equal(np.equal.outer(groups, groups), reached)
+    assert all(groups[row] == np.flatnonzero(reached[row])[0] for row in range(40))
+
+
+def test_equal_rows_are_found_by_their_first() -> None:
+    """Pixel by pixel; a row that nothing equals is its own."""
+    images = np.array([[1, 2], [2, 1], [1, 2], [1, 3], [2, 1]], dtype=np.uint8)
+    assert equal_rows(images).tolist() == [0, 1, 0, 3, 1]

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from foldwise.app.workspace import Workspace
 from foldwise.data.augment import SHIFTS, shifted
-from foldwise.data.dataset import load, load_info
+from foldwise.data.dataset import content_digest, load, load_info
 from foldwise.data.preparation import PROFILE, prepare_data
 from foldwise.errors import DataError, FoldwiseError, SettingsError
 from foldwise.settings import PrepareSettings, Settings
@@ -265,3 +266,51 @@ def test_a_full_disk_leaves_the_old_data(project: Path, monkeypatch: pytest.Monk
         prepare_data(asked(replace(TOY, augment=1)), root=project)
     assert content(project) == before
     assert load_info(project / "data/prepared") == info
+
+
+def doubled(project: Path) -> Path:
+    """The toy's files with twenty images standing twice, the second time under other classes."""
+    images, labels = toy_images(60, seed=60), np.arange(60, dtype=np.uint8) % 3
+    for kind, array in {
+        "images": np.concatenate([images, images[:20]]),
+        "labels": np.concatenate([labels, labels[19::-1]]),
+    }.items():
+        (project / "toy" / f"{STEMS['train', kind]}.gz").unlink()
+        (project / "toy" / STEMS["train", kind]).write_bytes(idx_bytes(array))
+    return project
+
+
+@pytest.mark.parametrize("augment", [0, 2])
+def test_equal_images_are_counted_and_stay_in_one_part(project: Path, augment: int) -> None:
+    """Also with their shifted copies; and what each split says of it is kept with it."""
+    info = prepare_data(asked(replace(TOY, augment=augment)), root=doubled(project))
+    assert info == load_info(project / "data" / "prepared")
+    assert info.development_duplicates == 20
+    assert info.duplicates == (
+        "20 development images equal an earlier one: equal images stay in one part."
+    )
+    assert json.loads((project / PROFILE).read_text())["development_duplicates"] == 20
+    split = load("development", project / "data" / "prepared")
+    assert split.groups is not None
+    (project / "params.yaml").write_text("tune: {folds: 4}")
+    plan = Workspace(project).plan(split)
+    part_of: dict[bytes, int] = {}
+    for row, image in enumerate(split.images):
+        part = int(plan.part_of[0, row])
+        assert part_of.setdefault(image.tobytes(), part) == part
+        assert part == plan.part_of[0, split.origins[row]]
+    scored = [plan.scored_rows(part).size for part in plan.parts]
+    assert sum(scored) == 80
+    assert max(scored) - min(scored) <= 2
+
+
+def test_data_without_equal_images_keep_their_digest(project: Path) -> None:
+    """Versions that were registered before anybody looked stay versions of the same data."""
+    info = prepare_data(asked(TOY), root=project)
+    assert info.duplicates == "No development image equals another."
+    split = load("development", project / "data" / "prepared")
+    assert split.groups is None
+    known = content_digest(
+        split.images, split.labels, None, classes=info.classes, image_shape=info.image_shape
+    )
+    assert info.development_digest == known

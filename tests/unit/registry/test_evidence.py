@@ -129,6 +129,17 @@ def test_evidence_of_0_1_is_understood() -> None:
     assert Evidence.from_bytes(json.dumps(told).encode()) == make_evidence()
 
 
+def test_evidence_of_before_a_parameter_was_added_says_the_same() -> None:
+    """By the digest that the parameters had then, and none but that; nobody counted duplicates."""
+    now = replace(make_evidence(), data=replace(DATA, development_duplicates=3))
+    earlier = replace(make_evidence(), parameters_digest="0" * 64)
+    assert earlier.says_what(now, ("1" * 64, "0" * 64))
+    assert not earlier.says_what(now, ("1" * 64,))
+    assert not earlier.says_what(now)
+    counted = replace(now, data=replace(DATA, development_duplicates=4))
+    assert not counted.says_what(now)
+
+
 @pytest.mark.parametrize(("factor", "same"), [(1 + 1e-12, True), (1 + 1e-3, False)])
 def test_evidence_says_the_same_whatever_the_last_bits(factor: float, *, same: bool) -> None:
     """Another processor's kernels sum in another order."""

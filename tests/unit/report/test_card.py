@@ -68,6 +68,21 @@ def test_the_card_tells_what_the_model_takes_and_answers() -> None:
     assert f"{len(findings.data.classes)} probabilities" in text
 
 
+def test_the_card_tells_how_many_development_images_equal_another() -> None:
+    """Nothing where nobody has counted: data that an earlier version prepared."""
+    findings = make_findings()
+    told = {
+        count: render_card(
+            replace(findings, data=replace(findings.data, development_duplicates=count))
+        )
+        for count in (None, 0, 1, 1200)
+    }
+    assert "equal" not in told[None].split("## Procedure")[0]
+    assert "holdout. No development image equals another.\n" in told[0]
+    assert "1 development image equals an earlier one: equal images stay in one part." in told[1]
+    assert "1,200 development images equal an earlier one" in told[1200]
+
+
 def test_the_card_tells_origin_and_limits() -> None:
     """Commit, digests and versions, what to type, and all the limits."""
     text = render_card(make_findings())

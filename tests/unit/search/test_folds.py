@@ -44,14 +44,22 @@ def test_copies_share_their_originals_part(seed: int) -> None:
     originals = np.arange(60)
     origins = np.concatenate([originals, generator.integers(0, 60, 90)])
     labels = (originals % 3)[origins]
-    plan = Plan.stratified(labels, folds=4, seed=seed, origins=origins)
+    plan = Plan.stratified(
+        labels, folds=4, seed=seed, groups=origins, is_scored=origins == np.arange(len(origins))
+    )
     np.testing.assert_array_equal(plan.part_of[0], plan.part_of[0, origins])
 
 
 def test_copies_are_trained_on_and_never_scored() -> None:
     """Each original is scored once, as it is; the parts hold the copies besides."""
     origins = np.concatenate([np.arange(30), np.arange(30), np.arange(30)])
-    plan = Plan.stratified(np.arange(90) % 3, folds=5, seed=0, origins=origins)
+    plan = Plan.stratified(
+        np.arange(90) % 3,
+        folds=5,
+        seed=0,
+        groups=origins,
+        is_scored=origins == np.arange(len(origins)),
+    )
     scored = np.concatenate([plan.scored_rows(part) for part in plan.parts])
     assert sorted(scored) == list(range(30))
     assert sorted(np.concatenate([plan.rows(part) for part in plan.parts])) == list(range(90))
@@ -63,7 +71,9 @@ def test_prepared_copies_stay_in_the_part_of_their_original(tmp_path: Path, augm
     prepare = PrepareSettings(source="digits", name="digits", limit=200, augment=augment)
     prepare_data(Settings(prepare=prepare), root=tmp_path)
     split = load("development", tmp_path / PREPARED)
-    plan = Plan.stratified(split.labels, folds=4, seed=1, origins=split.origins)
+    plan = Plan.stratified(
+        split.labels, folds=4, seed=1, groups=split.origins, is_scored=split.is_original
+    )
     assert plan.part_of.shape[1] == 200 * (augment + 1)
     images = split.images.reshape(-1, 8, 8)
     originals = {
@@ -74,6 +84,54 @@ def test_prepared_copies_stay_in_the_part_of_their_original(tmp_path: Path, augm
     }
     found = [originals[image.tobytes()] for image in images]
     np.testing.assert_array_equal(found, plan.part_of[0])
+
+
+@given(seed=st.integers(0, 10_000), folds=st.integers(3, 8), rows=st.integers(80, 300))
+def test_rows_that_belong_to_none_are_dealt_class_by_class(
+    seed: int, folds: int, rows: int
+) -> None:
+    """In turn, each class from where the last one ended: a partition lives on in its results."""
+    labels = np.random.default_rng(seed).integers(0, 3, rows)
+    shuffled = np.random.default_rng(seed).permutation(rows)
+    dealt = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    expected = np.empty(rows, dtype=np.int64)
+    expected[dealt] = np.arange(rows) % folds
+    plan = Plan.stratified(labels, folds=folds, seed=seed)
+    np.testing.assert_array_equal(plan.part_of[0], expected)
+
+
+@given(seed=st.integers(0, 1000), folds=st.integers(3, 6))
+def test_groups_never_part_and_single_rows_make_up_for_them(seed: int, folds: int) -> None:
+    """Pairs and triples of one class, among as many single rows: parts differ by a row a class."""
+    generator = np.random.default_rng(seed)
+    groups = generator.permutation(np.concatenate([np.repeat(np.arange(20), 3), np.arange(20, 90)]))
+    labels = groups % 3
+    plan = Plan.stratified(labels, folds=folds, seed=seed, groups=groups)
+    assert all(len(set(plan.part_of[0, groups == group])) == 1 for group in set(groups))
+    sizes = np.array([np.bincount(labels[plan.rows(part)], minlength=3) for part in plan.parts])
+    assert np.ptp(sizes, axis=0).max() <= 1
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_groups_of_several_classes_are_spread_as_evenly_as_they_allow(seed: int) -> None:
+    """Patients of one to eight rows, each of its own mixture of classes: no part has much more."""
+    generator = np.random.default_rng(seed)
+    groups = np.repeat(np.arange(60), generator.integers(1, 9, 60))
+    mixtures = generator.dirichlet([0.4, 0.4, 0.4], 60)
+    labels = np.array([generator.choice(3, p=mixtures[group]) for group in groups])
+    plan = Plan.stratified(labels, folds=5, seed=0, groups=groups)
+    sizes = np.array([np.bincount(labels[plan.rows(part)], minlength=3) for part in plan.parts])
+    assert np.ptp(sizes, axis=0).max() <= 3
+    assert np.ptp(sizes.sum(axis=1)) <= 2
+
+
+def test_a_class_whose_rows_belong_together_is_refused() -> None:
+    """Three groups can't be in four parts, however many rows they have."""
+    labels = np.array([0] * 10 + [1] * 9)
+    groups = np.array([*range(10), *np.repeat([10, 11, 12], 3)])
+    with pytest.raises(DataError, match=r"number 1 has 3, those that belong together counted once"):
+        Plan.stratified(labels, folds=4, seed=0, groups=groups)
+    Plan.stratified(labels, folds=3, seed=0, groups=groups)
 
 
 def test_a_class_smaller_than_the_folds_is_refused() -> None:

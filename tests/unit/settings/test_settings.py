@@ -15,6 +15,7 @@ from foldwise.settings import (
     TuneSettings,
     flattened,
     load_settings,
+    parameter_digests,
     parameters_digest,
     reference_tables,
 )
@@ -165,6 +166,20 @@ def test_every_parameter_enters_the_digest() -> None:
             digests.add(parameters_digest(replace(base, **{section.name: changed})))
             count += 1
     assert len(digests) == count
+
+
+BEFORE_THE_FLOOR = "198fed3a8c892f76446a02e323c14e4a5bf15b9c3d7074e0c12f600b0f533388"
+"""The digest of the defaults by foldwise 0.1, as registered versions bear it."""
+
+
+@pytest.mark.parametrize("floor", [TuneSettings().scale_floor, 0.0])
+def test_the_digest_of_before_a_parameter_was_added_is_known(floor: float) -> None:
+    """Whatever it is now: what was made without it can't have depended on it."""
+    settings = Settings(tune=TuneSettings(scale_floor=floor))
+    now, *before = parameter_digests(settings)
+    assert now == parameters_digest(settings)
+    assert before[-1] == BEFORE_THE_FLOOR
+    assert BEFORE_THE_FLOOR not in parameter_digests(replace(settings, seed=2))
 
 
 def test_a_digest_of_some_parameters_ignores_the_others() -> None:

@@ -15,17 +15,14 @@ def objective_and_gradient(
     """Value and gradient at ``point`` (outputs, 1 + features), intercept first, of all rows."""
     layout = case.layout()
     mean, spread, rows = layout.standardisation(frozenset())
-    mean, spread = mean[layout.columns], spread[layout.columns]
     inverse = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)
-    intercept, w = point[:, 0], point[:, 1:][:, layout.columns]
+    intercept, w = point[:, 0], point[:, 1:]
     u = w * inverse
     weights = np.column_stack([intercept - u @ mean, u])[np.newaxis]
     batch = Batch(weights, np.ones((case.folds, 1), bool))
     with ThreadPoolExecutor(1) as pool:
         loss, summed = evaluate(layout, batch, sigmoid_link if sigmoids else softmax_link, pool)
     raw = summed[0]
-    gradient = np.zeros_like(point)
-    gradient[:, 0] = raw[:, 0] / rows
     lit = (raw[:, 1:] - np.outer(raw[:, 0], mean)) * inverse / rows
-    gradient[:, 1 + layout.columns] = lit + w / (C * rows)
+    gradient = np.column_stack([raw[:, 0] / rows, lit + w / (C * rows)])
     return float(loss.sum() / rows + (w**2).sum() / (2 * C * rows)), gradient

@@ -69,11 +69,20 @@ CASES = [digits(), two_digits(), sparse_noise()]
 
 
 def reference(
-    case: Case, left_out: frozenset[int], *, C: float, multiclass: str, tol: float
+    case: Case,
+    left_out: frozenset[int],
+    *,
+    C: float,
+    multiclass: str,
+    tol: float,
+    scale: NDArray[np.float64] | None = None,
 ) -> Pipeline:
-    """Scikit-learn's fit on the same rows."""
+    """Scikit-learn's fit on the same rows, standardised by this scale where one is given."""
     model = LogisticRegression(C=C, tol=tol, max_iter=20_000)
     rows = case.training_rows(left_out)
     ovr = multiclass == "ovr" and case.classes > 2
-    pipeline = make_pipeline(StandardScaler(), OneVsRestClassifier(model) if ovr else model)
-    return pipeline.fit(case.images[rows].astype(np.float64), case.labels[rows])
+    images = case.images[rows].astype(np.float64)
+    scaler = StandardScaler().fit(images)
+    scaler.scale_ = scaler.scale_ if scale is None else scale
+    classifier = OneVsRestClassifier(model) if ovr else model
+    return make_pipeline(scaler, classifier.fit(scaler.transform(images), case.labels[rows]))

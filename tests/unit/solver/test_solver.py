@@ -93,6 +93,50 @@ def test_held_out_rows_are_not_seen() -> None:
     np.testing.assert_allclose(before.coefficients, after.coefficients, atol=1e-6)
 
 
+@pytest.mark.parametrize("multiclass", ["multinomial", "ovr"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_what_a_fit_leaves_out_moves_no_bit_of_it(case: Case, multiclass: str) -> None:
+    """Other images in the left-out part, with pixels lit that were dark: the very same numbers."""
+    images = case.images.copy()
+    noise = np.random.default_rng(3).integers(0, 256, (len(case.parts[1]), images.shape[1]))
+    images[case.parts[1]] = noise
+    changed = Case("changed", images, case.labels)
+    request = FitRequest(frozenset({1}), 1.0)
+    before, after = (
+        fits_of(each, [request], multiclass=multiclass, scale_floor=0.1)[request].model
+        for each in (case, changed)
+    )
+    for name in ("mean", "scale", "coefficients", "intercepts"):
+        np.testing.assert_array_equal(getattr(before, name), getattr(after, name))
+
+
+def test_a_floor_bounds_what_a_rarely_lit_pixel_is_magnified_by() -> None:
+    """No scale is below the floor's share of the training rows' range; others are as they were."""
+    case = CASES[2]
+    request = FitRequest(frozenset({0}), 1.0)
+    plain, floored = (
+        fits_of(case, [request], scale_floor=floor)[request].model for floor in (0.0, 0.1)
+    )
+    rows = case.images[case.training_rows(request.left_out)]
+    least = 0.1 * (int(rows.max()) - int(rows.min()))
+    assert plain.scale[6] < least
+    np.testing.assert_array_equal(floored.scale, np.maximum(plain.scale, least))
+
+
+@pytest.mark.parametrize("multiclass", ["multinomial", "ovr"])
+def test_floored_predictions_are_scikit_learns_with_that_scale(multiclass: str) -> None:
+    """A stock scaler whose ``scale_`` is set, and scikit-learn's fit on what it gives."""
+    case = CASES[2]
+    request = FitRequest(frozenset({0}), 0.3)
+    options = {"tol": 1e-9, "double": True, "max_iter": 20_000, "multiclass": multiclass}
+    model = fits_of(case, [request], scale_floor=0.2, **options)[request].model
+    theirs = reference(
+        case, request.left_out, C=0.3, multiclass=multiclass, tol=1e-10, scale=model.scale
+    )
+    ours = probabilities(model, case.images)
+    assert np.abs(ours - theirs.predict_proba(case.images)).max() < 1e-4
+
+
 def test_constant_pixels_get_no_coefficient() -> None:
     """A pixel constant in a fit's training rows has scale 1 and coefficient 0."""
     case = CASES[2]

@@ -1,0 +1,40 @@
+"""What a floor under the scale of a pixel does to the outer folds."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from validation.own import Data, digits, mnist, outer_folds, raw_losses
+
+FLOORS = (0.0, 0.01, 0.02, 0.04, 0.08, 0.12, 0.16, 0.25, 0.5)
+FLOOR_DATA: dict[str, tuple[Callable[[], Data], int]] = {
+    "15,000 of MNIST": (mnist, 15_000),
+    "digits": (lambda: digits(holdout=297), 1500),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Floored:
+    """Means over the outer folds, and the largest loss of a single row, which isn't clipped."""
+
+    log_loss: float
+    accuracy: float
+    largest: float
+
+
+def sample(data: Data, rows: int, seed: int) -> Data:
+    """So many rows, drawn at random."""
+    images, labels = data
+    drawn = np.sort(np.random.default_rng(seed).permutation(len(labels))[:rows])
+    return images[drawn], labels[drawn]
+
+
+def with_floor(data: Data, floor: float, seed: int) -> Floored:
+    """Run the default search on all of the data."""
+    folds = outer_folds(data, floor, seed)
+    return Floored(
+        float(np.mean([fold.scores["log_loss"] for fold in folds])),
+        float(np.mean([fold.scores["accuracy"] for fold in folds])),
+        max(float(raw_losses(fold, data).max()) for fold in folds),
+    )
