@@ -12,6 +12,7 @@ from scipy.special import logsumexp
 from foldwise.data.idx import read_idx
 from foldwise.data.sources import read_digits
 from foldwise.registry.gate import LOST_ROW, comparison_level
+from foldwise.search.curve import starts
 from foldwise.search.engines.batched import BatchedEngine, LinearClassifier, LocalBackend
 from foldwise.search.nested import NestedSearch
 from foldwise.search.plan import Plan
@@ -95,7 +96,7 @@ def outer_folds(data: Data, floor: float, seed: int) -> list[OuterFold]:
     backend = LocalBackend(arranged, options)
     engine = BatchedEngine(images, labels, plan, backend, tune.c_low, tune.c_high)
     searched = Between(tune.c_low, tune.c_high, is_log=True)
-    space = Space({"C": searched}, tune.search, tune.startup_trials, seed, tune.metric)
+    space = Space({"C": searched}, tune.search, starts(tune.trials), seed, tune.metric)
     search = NestedSearch(labels, plan, space, tune.trials, engine)
     return [event for event in search.run() if isinstance(event, OuterFold)]
 

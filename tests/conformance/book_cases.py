@@ -25,6 +25,7 @@ SPACE = Space(
     seed=5,
     metric="accuracy",
 )
+ALONE = replace(SPACE, dimensions={"C": SPACE.dimensions["C"]}, sampler="curve", startup=4)
 LABELS = np.arange(30) % 3
 
 
@@ -56,7 +57,7 @@ class Guesses:
         for task in tasks:
             self.done.append(task)
             values = dict(task.job.values)
-            off = abs(log10(number_of(values, "C")) + 2) + (values["kind"] != "a")
+            off = abs(log10(number_of(values, "C")) + 2) + (values.get("kind", "a") != "a")
             scores = {
                 part: {**make_scores(0.1 * off + 0.01 * part.fold), "log_loss": float("nan")}
                 for part in task.score_on
@@ -65,15 +66,15 @@ class Guesses:
             yield Done(task, scores, {"seconds": 0.1}, predictions, Nothing()).kept()
 
 
-def search(book: Book) -> NestedSearch:
+def search(book: Book, space: Space = SPACE, trials: int = 4) -> NestedSearch:
     """A search of moments: three outer studies and the final one, four trials each."""
     plan = Plan.stratified(LABELS, folds=3, seed=1)
-    return NestedSearch(LABELS, plan, SPACE, 4, Guesses(), book)
+    return NestedSearch(LABELS, plan, space, trials, Guesses(), book)
 
 
-def told_trials(book: Book) -> list[Trial]:
+def told_trials(book: Book, space: Space = SPACE, trials: int = 4) -> list[Trial]:
     """The trials that a search tells, replayed ones first."""
-    return [event for event in search(book).run() if isinstance(event, Trial)]
+    return [event for event in search(book, space, trials).run() if isinstance(event, Trial)]
 
 
 class BookCases:
@@ -129,24 +130,35 @@ class BookCases:
         [found] = opened().completed(outer(0))
         assert repr(found) == repr(trial)
 
-    @pytest.mark.parametrize("cut", [0, 3, 8, 11, 16])
+    @pytest.mark.parametrize(
+        ("space", "trials", "cut"),
+        [
+            *((SPACE, 4, cut) for cut in (0, 3, 8, 11, 16)),
+            *((ALONE, 6, cut) for cut in (0, 2, 7, 12, 15, 17, 21, 24)),
+        ],
+    )
     def test_a_search_goes_on_after_any_trial_as_if_it_had_never_stopped(
-        self, cut: int, opened: Callable[[], Book]
+        self, space: Space, trials: int, cut: int, opened: Callable[..., Book]
     ) -> None:
         """Nothing is made twice, nothing left out, and every bit is the same.
 
         Before, within and after the start-up round of eight, between two rounds, and at the end.
         """
         whole = MemoryBook()
-        expected = told_trials(whole)
-        events = (event for event in search(opened()).run() if isinstance(event, Trial))
-        assert len(list(islice(events, cut))) == cut
-        book = opened()
-        *_, result = search(book).run()
+        expected = told_trials(whole, space, trials)
+        events = search(opened(space), space, trials).run()
+        assert len(list(islice((e for e in events if isinstance(e, Trial)), cut))) == cut
+        *_, result = search(opened(space), space, trials).run()
         assert isinstance(result, SearchResult)
         assert sorted(map(repr, result.trials)) == sorted(map(repr, expected))
         for plan in result.plan.studies:
-            assert repr(opened().completed(plan.study)) == repr(whole.completed(plan.study))
+            assert repr(opened(space).completed(plan.study)) == repr(whole.completed(plan.study))
+
+    def test_a_trial_without_a_score_is_kept(self, opened: Callable[[], Book]) -> None:
+        """So that it isn't made again for ever."""
+        trial = _of_space(make_trial(log_loss=float("nan")))
+        opened().add(trial)
+        assert repr(opened().completed(outer(0))) == repr((trial,))
 
     def test_a_full_book_is_replayed_in_order_and_nothing_is_made(
         self, opened: Callable[[], Book]

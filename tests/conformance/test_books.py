@@ -14,14 +14,15 @@ class TestMemoryBook(BookCases):
     """It lasts as long as it is held."""
 
     @pytest.fixture
-    def opened(self) -> Callable[[], Book]:
+    def opened(self) -> Callable[..., Book]:
         book = MemoryBook()
-        return lambda: book
+        return lambda *_: book
 
 
 class TestTrialBook(BookCases):
     """A SQLite file, opened anew each time."""
 
     @pytest.fixture
-    def opened(self, tmp_path: Path) -> Callable[[], Book]:
-        return lambda: open_book(f"sqlite:///{tmp_path}/optuna.db", "0123abcd", SPACE)
+    def opened(self, tmp_path: Path) -> Callable[..., Book]:
+        address = f"sqlite:///{tmp_path}/optuna.db"
+        return lambda space=SPACE: open_book(address, "0123abcd", space)

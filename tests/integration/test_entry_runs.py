@@ -5,13 +5,12 @@ from dataclasses import replace
 import pytest
 
 from foldwise.app.compare import _lineage as lineage_of
-from foldwise.app.compare import experiment_name
+from foldwise.app.compare import entry_space, experiment_name
 from foldwise.app.drawing import holdout_metrics
 from foldwise.app.views import page_links, refresh_page
 from foldwise.data.dataset import DataInfo
 from foldwise.runs.lineage import Lineage, lineage
 from foldwise.runs.recorder import Recorder
-from foldwise.search.space import Space
 from foldwise.settings import Entry, Settings
 from foldwise.store.open import Store
 from tests.run_tree import run_tree, statuses
@@ -27,7 +26,7 @@ DATA = DataInfo("blobs", (0, 1, 2), (4, 4), 60, "d" * 64, 60, "e" * 64)
 
 
 def _lineage(entry: Entry = ENTRY) -> Lineage:
-    space = Space(entry.space, "tpe", entry.startup_trials, 1, entry.metric)
+    space = entry_space(entry, 1)
     key = f"5ea4c4{entry.name}"
     base = lineage(Settings(), DATA, space=space, search_key=key, attempt=1)
     return lineage_of(base, entry)

@@ -34,15 +34,17 @@ from foldwise.report.tables import curve_csv, trials_csv
 from foldwise.report.wording import json_text
 from foldwise.runs.lineage import Lineage
 from foldwise.runs.recorder import Recorder
+from foldwise.search.curve import starts
 from foldwise.search.engines.estimator import EstimatorEngine, FittedEstimator, one_core_threads
 from foldwise.search.jobs import Model, Predictions
 from foldwise.search.nested import Book, NestedSearch
-from foldwise.search.space import Space
+from foldwise.search.space import Space, curve_range
 from foldwise.search.summary import outer_estimates
 from foldwise.search.trials import Progress, SearchResult
 from foldwise.settings import ENTRIES, Entry, load_entries
 
 _BLOCK_ROWS = 1000
+_STARTS_OF_TPE = 6
 _SHARED = ("seed", "prepare.", "evaluate.", "data.", "tune.folds")
 
 
@@ -55,7 +57,7 @@ def main() -> None:
     work, entry = Workspace(), _entry(sys.argv[1:])
     check_buildable(entry)
     key = work.key({"entry": entry.digest, "folds": work.settings.tune.folds})
-    space = Space(entry.space, "tpe", entry.startup_trials, work.settings.seed, entry.metric)
+    space = entry_space(entry, work.settings.seed)
     with work.book(key, space) as book:
         described = _lineage(work.lineage(key, book.attempt, space), entry)
         with work.recorder(described) as recorder, Display.of(f"compare {entry.name}") as display:
@@ -86,6 +88,12 @@ def _entry(arguments: list[str]) -> Entry:
             f" name an entry of {ENTRIES}"
         )
     return entries[arguments[0]]
+
+
+def entry_space(entry: Entry, seed: int) -> Space:
+    """How the entry says that its values are drawn."""
+    few = starts(entry.trials) if curve_range(entry.space) else _STARTS_OF_TPE
+    return Space(entry.space, "curve", entry.startup_trials or few, seed, entry.metric)
 
 
 def entry_search(work: Workspace, entry: Entry, space: Space, book: Book) -> NestedSearch:

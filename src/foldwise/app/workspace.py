@@ -27,6 +27,7 @@ from foldwise.report.picture import Picture, picture_files
 from foldwise.runs.lineage import Lineage, lineage
 from foldwise.runs.recorder import Recorder
 from foldwise.search.book import TrialBook, close_attempt, open_book, search_lock
+from foldwise.search.curve import starts
 from foldwise.search.engines.batched import PathShelf
 from foldwise.search.jobs import Predictions
 from foldwise.search.plan import Plan
@@ -41,6 +42,7 @@ TUNED, EVALUATED, RUN = MODELS / "tuned", MODELS / "evaluated", MODELS / "run.js
 PICTURES = "pictures.json"
 
 _T = TypeVar("_T")
+_STARTS_OF_TPE = 5
 _SQLITE = "sqlite:///"
 _ADDRESS = re.compile(r"[a-z]+://[^\s/]+:\d+")
 
@@ -303,5 +305,8 @@ def is_fresh() -> bool:
 def search_space(settings: Settings) -> Space:
     """How the settings say that C is drawn."""
     tune = settings.tune
-    searched = Between(tune.c_low, tune.c_high, is_log=tune.search == "tpe")
-    return Space({"C": searched}, tune.search, tune.startup_trials, settings.seed, tune.metric)
+    searched = Between(tune.c_low, tune.c_high, is_log=tune.search != "random_uniform")
+    few = starts(tune.trials) if tune.search == "curve" else _STARTS_OF_TPE
+    return Space(
+        {"C": searched}, tune.search, tune.startup_trials or few, settings.seed, tune.metric
+    )

@@ -12,13 +12,15 @@ from foldwise.report.wording import (
     brief,
     chosen,
     counted,
+    limits,
     number,
     percent,
     span,
     values_text,
 )
 from foldwise.search.jobs import Predictions
-from foldwise.search.summary import Estimates, best_trials, edges
+from foldwise.search.space import Space
+from foldwise.search.summary import Estimates, best_trials, edges, optimum_error
 from foldwise.search.trials import SearchResult
 from foldwise.stats.intervals import Interval, f1_intervals, score_intervals
 from foldwise.stats.scores import (
@@ -175,9 +177,17 @@ _MODELS = {
     "ovr": "Logistic regression (a sigmoid a class, one against the rest)",
 }
 _SAMPLERS = {
+    "curve": "asked from the smallest up and then at minima of the spline through all",
     "tpe": "drawn by TPE on a logarithmic scale",
     "random_uniform": "drawn at random on a linear scale, as the reference report did",
 }
+
+
+def _sampler(space: Space) -> str:
+    words = _SAMPLERS[space.method]
+    if space.method != "curve" or not space.is_stepped:
+        return words
+    return f"{words}, a smoothing one, as {metric_label(space.metric)} moves in steps"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -224,13 +234,17 @@ class Findings:
             f"{_MODELS[self.multiclass]} on standardised pixels. Nested cross-validation: "
             f"{folds} outer folds estimate; within each, {folds - 1} inner folds select "
             f"{' and '.join(space.dimensions)} by mean {metric_label(space.metric)}, {ranges}, "
-            f"{_SAMPLERS[space.sampler]}. A final study over all {folds} "
+            f"{_sampler(space)}. A final study over all {folds} "
             f"parts chose {values_text(self.search.final.best.values)}, with which the final model "
             f"was fitted on the whole development set. {counted(len(self.search.trials), 'trial')},"
             f" {counted(fits.distinct, 'distinct fit')}: {fits.converged:,} converged, "
             f"{fits.stalled:,} stalled at the limit of the precision, "
             f"{fits.exhausted:,} exhausted."
         )
+
+    def limits(self) -> tuple[str, ...]:
+        """What the figures don't say, a paragraph each."""
+        return limits(len(self.search.outer), optimum_error(self.search))
 
     def answer(self) -> str:
         """What the search found, with its uncertainty, in two sentences."""

@@ -49,7 +49,7 @@ def _written(name: str, findings: Findings, **more: object) -> str:
             holdout=findings.holdout,
             reference=findings.reference,
             metrics=METRICS,
-            limits=wording.limits(len(findings.search.outer)),
+            limits=findings.limits(),
             **more,
         )
     )

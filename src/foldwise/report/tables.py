@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from foldwise.report.findings import HoldoutSummary, Judged
 from foldwise.report.wording import DIGITS, Json, csv_of, json_text, rounded, significant
-from foldwise.search.summary import Estimates, OuterEstimate, best_trials, curves, edges, optimism
+from foldwise.search.summary import (
+    Estimates,
+    OuterEstimate,
+    best_trials,
+    curves,
+    edges,
+    optimism,
+    optimum_error,
+)
 from foldwise.search.trials import OuterFold, SearchResult, Values
 from foldwise.stats.intervals import Interval
 from foldwise.stats.scores import METRICS, Rates, Scores, predicted_codes
@@ -47,12 +55,14 @@ def tuning(result: SearchResult, outer: Estimates) -> dict[str, Json]:
     """
     metric, space, best = result.metric, result.space, result.final.best
     gaps = [optimism(fold, metric) for fold in result.outer]
+    error = optimum_error(result)
     return {
         "metric": metric,
         **_values(best.values),
         f"inner_{metric}": rounded(best.mean(metric)),
         **{f"outer_{name}": rounded(each.mean) for name, each in outer.items()},
         "optimism": rounded(float(np.mean(gaps))),
+        **({} if error is None else {"log10_error": rounded(error)}),
         "at_edge": any(edges(each.values, space) for each in best_trials(result)),
         "trials": len(result.trials),
         "fits": asdict(result.fits),

@@ -95,8 +95,7 @@ Folds are shuffled, so that related images, those by one writer say, may stand o
 fold: new writers can be harder.
 
 The best values depend on the number of training rows: the final ones are chosen by fits on {outer}
-of them, each outer fold's by fits on {inner}. How far apart they lie also tells how finely the
-search looked: it is no interval for the best ones.
+of them, each outer fold's by fits on {inner}. {spread}
 
 The interval of the outer mean holds how the rows were drawn, those scored and those trained on: a
 jackknife over the studies. The corrected one (Nadeau and Bengio) is shown because others quote it.
@@ -108,9 +107,25 @@ The holdout is a budget: each further model scored on it makes the next comparis
 """
 
 
-def limits(folds: int) -> tuple[str, ...]:
-    """Word the limits of a nested search with ``folds`` outer folds, a paragraph each."""
-    text = _LIMITS.format(outer=Fraction(folds - 1, folds), inner=Fraction(folds - 2, folds))
+_SPREAD = (
+    "How far apart they lie also tells how finely the search looked: it is no interval for the best"
+    " ones."
+)
+_KNOWN = (
+    "How far apart they lie says how well the best one is known: by the jackknife to a factor of"
+    " {factor:.2f}, one standard error."
+)
+
+
+def limits(folds: int, optimum_error: float | None = None) -> tuple[str, ...]:
+    """Word the limits of a nested search with ``folds`` outer folds, a paragraph each.
+
+    ``optimum_error`` is the standard error of the best value's log10, where choices tell it.
+    """
+    known = _SPREAD if optimum_error is None else _KNOWN.format(factor=10**optimum_error)
+    text = _LIMITS.format(
+        outer=Fraction(folds - 1, folds), inner=Fraction(folds - 2, folds), spread=known
+    )
     return tuple(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 

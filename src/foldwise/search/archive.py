@@ -5,7 +5,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,7 +51,11 @@ class _Ended:
 
 @dataclass(frozen=True, slots=True)
 class _Story:
-    """What search.json holds; ``arrays`` is the digest of arrays.npz."""
+    """What search.json holds; ``arrays`` is the digest of arrays.npz.
+
+    ``sampler`` is the one used, whether it ``smoothed`` the curve, and the start-up values that a
+    study ``skipped``: told to readers, they follow from the rest.
+    """
 
     space: Space
     has_outer: bool
@@ -59,6 +63,9 @@ class _Story:
     models: tuple[_Ended, ...]
     fits: FitCounts
     arrays: str
+    sampler: str = ""
+    smoothed: bool = False
+    skipped: dict[str, tuple[float, ...]] = field(default_factory=dict)
     schema: Literal[2] = 2
 
 
@@ -79,13 +86,21 @@ def archive(result: SearchResult) -> dict[str, bytes]:
         arrays |= {f"{study}/{name}": array for name, array in each.model.arrays().items()}
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)  # fixed dates inside: equal bytes
+    space = result.space
     story = _Story(
-        space=result.space,
+        space=space,
         has_outer=plan.has_outer,
         trials=tuple(trial_to_json(trial) for trial in result.trials),
         models=tuple(_told(each) for each in ended),
         fits=result.fits,
         arrays=hashlib.sha256(buffer.getvalue()).hexdigest(),
+        sampler=space.method,
+        smoothed=space.method == "curve" and space.is_stepped,
+        skipped={
+            str(each.study): skipped
+            for each in plan.studies
+            if (skipped := space.skipped(result.study_trials(each.study)))
+        },
     )
     text = json.dumps(plain(story), indent=1)  # scores and parameters in their own order
     return {"arrays.npz": buffer.getvalue(), "search.json": text.encode()}

@@ -6,10 +6,11 @@ depend on the study: every study draws the same values first, and the fits they 
 """
 
 import hashlib
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import optuna
 from optuna.distributions import (
@@ -19,8 +20,9 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from foldwise.search.curve import Point, next_place, walk, walked
 from foldwise.search.trials import Study, Trial, Values
 from foldwise.settings import Between, Dimension, OneOf
 from foldwise.stats.scores import is_loss
@@ -28,13 +30,17 @@ from foldwise.stats.scores import is_loss
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
-Sampler = Literal["tpe", "random_uniform"]
+Sampler = Literal["curve", "tpe", "random_uniform"]
+
+_SMOOTH = ("log_loss", "roc_auc")
+_LOSSES = "losses"
 
 
 @dataclass(frozen=True, slots=True)
 class Space:
     """How the values of a search's trials are drawn.
 
+    ``curve`` asks ``startup`` values from the smallest up, then minima of the curve through all;
     ``tpe`` proposes by the tree-structured Parzen estimator after ``startup`` random draws;
     ``random_uniform`` draws all of them.
 
@@ -53,9 +59,32 @@ class Space:
     seed: int
     metric: str
 
+    @property
+    def method(self) -> Sampler:
+        """The sampler in use: a curve needs one real number, elsewhere TPE takes its place."""
+        return "tpe" if self.sampler == "curve" and self._curve is None else self.sampler
+
+    @property
+    def is_stepped(self) -> bool:
+        """Whether the metric moves in steps, a row at a time: its curve is then smoothed."""
+        return self.metric not in _SMOOTH
+
     def is_drawn(self, number: int) -> bool:
         """Whether the trial with this number is drawn whatever the others gave."""
-        return number < self.startup or self.sampler == "random_uniform"
+        return self.method == "random_uniform" or (self.method == "tpe" and number < self.startup)
+
+    def startup_trials(self, trials: Sequence[Trial]) -> int:
+        """How many of a study's trials, the first ones, are start-up trials."""
+        if curve := self._curve:
+            return curve.walked([self._shown(trial) for trial in trials])
+        return sum(self.is_drawn(trial.number) for trial in trials)
+
+    def skipped(self, trials: Sequence[Trial]) -> tuple[float, ...]:
+        """Start-up values of ``curve`` that a study's trials didn't need, ascending."""
+        asked, curve = self.startup_trials(trials), self._curve
+        if curve is None or asked == len(trials):
+            return ()
+        return tuple(map(curve.at, curve.places[asked:]))
 
     def propose(self, study: Study, number: int, completed: Sequence[Trial]) -> Values:
         """Values for the study's trial ``number``, after the completed ones (all lower numbers)."""
@@ -65,16 +94,20 @@ class Space:
             sampler=self._sampler(seed, drawn=drawn), direction=direction(self.metric)
         )
         if not drawn:
-            memory.add_trials([self.frozen(trial) for trial in completed])
+            memory.add_trials([self._shown(trial) for trial in completed])
         return dict(memory.ask(self._distributions).params)
 
     def frozen(self, trial: Trial, user_attrs: Mapping[str, object] | None = None) -> FrozenTrial:
-        """The trial as Optuna stores it."""
+        """The trial as Optuna stores it: one without a score has failed."""
+        value = trial.mean(self.metric)
+        ended: dict[str, Any] = {"value": value}
+        if math.isnan(value):
+            ended = {"state": TrialState.FAIL}
         return create_trial(
             params=dict(trial.values),
             distributions=self._distributions,
-            value=trial.mean(self.metric),
             user_attrs=dict(user_attrs or {}),
+            **ended,
         )
 
     @property
@@ -90,10 +123,72 @@ class Space:
     def _distributions(self) -> dict[str, BaseDistribution]:
         return {name: _distribution(dimension) for name, dimension in self.dimensions.items()}
 
+    def _shown(self, trial: Trial) -> FrozenTrial:
+        """The trial as samplers see it, with its inner folds' losses."""
+        sign = 1 if is_loss(self.metric) else -1
+        return self.frozen(trial, {_LOSSES: [sign * f.scores[self.metric] for f in trial.inner]})
+
     def _sampler(self, seed: int, *, drawn: bool) -> BaseSampler:
         if drawn:
             return RandomSampler(seed=seed)
-        return TPESampler(seed=seed, n_startup_trials=self.startup)
+        return self._curve or TPESampler(seed=seed, n_startup_trials=self.startup)
+
+    @property
+    def _curve(self) -> "CurveSampler | None":
+        range_ = curve_range(self.dimensions)
+        if self.sampler != "curve" or range_ is None:
+            return None
+        places = walk(self.startup, _seed(self.seed, "startup") / 2**32)
+        return CurveSampler(range_, places, is_stepped=self.is_stepped)
+
+
+class CurveSampler(BaseSampler):
+    """The rules of `foldwise.search.curve` for the one real number of a space.
+
+    Trials must carry their inner folds' losses; the number of a trial is its place in the study.
+    """
+
+    def __init__(self, range_: Between, places: tuple[float, ...], *, is_stepped: bool) -> None:
+        self.places, self._range, self._is_stepped = places, range_, is_stepped
+
+    def at(self, place: float) -> float:
+        """The value at a place."""
+        return min(max(self._range.at(place), self._range.low), self._range.high)
+
+    def walked(self, trials: Sequence[FrozenTrial]) -> int:
+        """How many of a study's trials belong to the walk."""
+        return walked([self._point(trial) for trial in trials], len(self.places))
+
+    def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
+        """Nothing: the one parameter is sampled by itself."""
+        del study, trial
+        return {}
+
+    def sample_relative(self, study: Any, trial: Any, search_space: Any) -> dict[str, Any]:
+        """Nothing, either."""
+        del study, trial, search_space
+        return {}
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: Any
+    ) -> float:
+        """The value to ask after the study's trials."""
+        del param_name, param_distribution
+        before = study.get_trials(deepcopy=False)[: trial.number]
+        points = [self._point(each) for each in before]
+        return self.at(next_place(points, self.places, is_stepped=self._is_stepped))
+
+    def _point(self, trial: FrozenTrial) -> Point:
+        (value,) = trial.params.values()
+        return Point(self._range.place(value), tuple(trial.user_attrs[_LOSSES]))
+
+
+def curve_range(dimensions: Mapping[str, Dimension]) -> Between | None:
+    """The range that a curve can be drawn over, if these are one real number."""
+    kinds = [*dimensions.values()]
+    if len(kinds) == 1 and isinstance(_distribution(kinds[0]), FloatDistribution):
+        return next(kind for kind in kinds if isinstance(kind, Between))
+    return None
 
 
 def direction(metric: str) -> Literal["minimize", "maximize"]:

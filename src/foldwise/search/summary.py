@@ -1,5 +1,6 @@
 """What a finished search says: the outer estimates with intervals, and each study as a curve."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -78,6 +79,27 @@ def optimism(fold: OuterFold, metric: str) -> float:
 def best_trials(result: SearchResult) -> tuple[Trial, ...]:
     """The best trial of each study: the outer folds', then the final one's."""
     return (*(fold.best for fold in result.outer), result.final.best)
+
+
+def optimum_error(result: SearchResult) -> float | None:
+    """Standard error of the best value of the one number that ``curve`` searched, of its log10.
+
+    Each outer fold's choice is the optimum without a part: so they are a jackknife,
+    ``sqrt((K-1)/K sum (x_o - mean)^2)``, its variance averaged over partitions. None where choices
+    differ by other things too: by the draws of another sampler, or by the steps of the metric.
+    """
+    space = result.space
+    if space.method != "curve" or space.is_stepped or not result.outer:
+        return None
+    ((name, range_),) = space.ranges.items()
+    if range_.low <= 0:
+        return None
+    partitions: dict[int, list[float]] = {}
+    for fold in result.outer:
+        value = number_of(fold.best.values, name)
+        partitions.setdefault(fold.part.repeat, []).append(math.log10(value))
+    variances = [(len(each) - 1) * np.var(each) for each in partitions.values()]
+    return float(np.sqrt(np.mean(variances)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isnan
 from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -193,9 +194,14 @@ Event = Progress | Trial | OuterFold | FinalModel | SearchResult
 
 
 def best_trial(trials: Sequence[Trial], metric: str) -> Trial:
-    """The trial with the best mean score; of equals the first."""
+    """The trial with the best mean score; of equals the first, and one without a score never."""
     sign = 1 if is_loss(metric) else -1
-    return min(trials, key=lambda trial: (sign * trial.mean(metric), trial.number))
+
+    def rank(trial: Trial) -> tuple[bool, float, int]:
+        loss = sign * trial.mean(metric)
+        return isnan(loss), loss, trial.number
+
+    return min(trials, key=rank)
 
 
 def number_of(values: Values, name: str) -> float:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from foldwise.app.compare import entry_space
 from foldwise.app.entries import build, sampled
 from foldwise.data.dataset import Split
 from foldwise.search.engines.estimator import EstimatorEngine
 from foldwise.search.nested import Book, NestedSearch
 from foldwise.search.plan import Plan as Parts
-from foldwise.search.space import Space
 from foldwise.settings import Between, Dimension, Entry, Value, load_entries
 from tests.unit.solver.solver_cases import digits
 
@@ -70,5 +70,4 @@ def entry_search(
         build=lambda values: build(entry, values, seed=SEED),
         threads=threads,
     )
-    space = Space(entry.space, "tpe", told.startup_trials, SEED, told.metric)
-    return NestedSearch(split.labels, parts, space, told.trials, engine, book)
+    return NestedSearch(split.labels, parts, entry_space(told, SEED), told.trials, engine, book)

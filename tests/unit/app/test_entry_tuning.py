@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from sklearn.pipeline import Pipeline
 
+from foldwise.app.compare import entry_space
 from foldwise.app.entries import build
+from foldwise.app.workspace import search_space
 from foldwise.search.engines.estimator import EstimatorEngine, FittedEstimator
 from foldwise.search.nested import Book
 from foldwise.search.trials import FinalModel, OuterFold, Progress, SearchResult, Trial, Values
-from foldwise.settings import Entry
+from foldwise.settings import Entry, Settings, TuneSettings
 from tests.unit.app.entry_cases import (
     FOLDS,
     SEED,
@@ -127,3 +129,30 @@ def test_stopping_makes_no_further_fit() -> None:
     events.close()
     assert search.book.completed(search.plan.studies[0].study) == ()
     assert len(begun) <= 3
+
+
+def test_an_entry_with_one_real_number_is_searched_by_its_curve_and_others_by_tpe() -> None:
+    """With as many start-up trials as each wants."""
+    spaces = {name: entry_space(entry, 1) for name, entry in shipped_entries().items()}
+    curve = {name for name, space in spaces.items() if space.method == "curve"}
+    assert curve == {"logistic_regression"}
+    assert spaces["logistic_regression"].startup == 8
+    told = shipped_entries()["knn"]
+    assert entry_space(replace(told, startup_trials=None), 1).startup == 6
+    assert entry_space(replace(told, startup_trials=3), 1).startup == 3
+
+
+@pytest.mark.parametrize(
+    ("tune", "startup"),
+    [
+        (TuneSettings(), 8),
+        (TuneSettings(trials=6), 4),
+        (TuneSettings(search="tpe"), 5),
+        (TuneSettings(startup_trials=3), 3),
+    ],
+)
+def test_start_up_trials_fit_the_sampler_unless_they_are_told(
+    tune: TuneSettings, startup: int
+) -> None:
+    """As many as ever with TPE, so that old searches come out the same."""
+    assert search_space(Settings(tune=tune)).startup == startup

@@ -110,6 +110,33 @@ def test_the_procedure_says_how_c_was_drawn_and_what_was_fitted() -> None:
     assert "one against the rest" in render_card(ovr)
 
 
+def test_a_search_by_the_curve_tells_how_well_the_optimum_is_known() -> None:
+    """By the folds' spread, as a factor; by another sampler it tells no such thing."""
+    findings = make_findings()
+    assert "how finely the search looked" in render_card(findings)
+    best = [
+        replace(f.best, values={"C": C})
+        for f, C in zip(findings.search.outer, (1, 2, 4), strict=True)
+    ]
+    outers = tuple(
+        replace(fold, best=each) for fold, each in zip(findings.search.outer, best, strict=True)
+    )
+    space = replace(findings.search.space, sampler="curve")
+    search = replace(findings.search, space=space, outer=outers)
+    text = render_card(replace(findings, search=search))
+    assert "minima of the spline" in text
+    assert "finely" not in text
+    # Of three choices a factor of 2 apart: sqrt(2/3 (1 + 0 + 1)) of these factors.
+    assert f"to a factor of {2 ** (4 / 3) ** 0.5:.2f}" in text
+
+
+def test_the_card_says_that_the_curve_of_a_stepped_metric_was_smoothed() -> None:
+    findings = make_findings()
+    space = replace(findings.search.space, sampler="curve", metric="accuracy")
+    stepped = replace(findings, search=replace(findings.search, space=space))
+    assert "a smoothing one, as accuracy moves in steps" in render_card(stepped)
+
+
 def test_limits_tell_the_shares_of_the_rows() -> None:
     """With six folds the procedure trains on 5/6, and outer folds choose on 2/3."""
     text = " ".join(limits(6))

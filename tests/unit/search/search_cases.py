@@ -14,7 +14,7 @@ from foldwise.search.trials import Event, Progress, SearchResult, Trial, Values
 from foldwise.settings import Between
 from foldwise.solver.fits import SolverOptions
 from foldwise.solver.layout import Layout
-from tests.unit.solver.solver_cases import digits
+from tests.unit.solver.solver_cases import Case, digits
 
 LOW, HIGH = 1e-4, 10.0
 SPACE = Space({"C": Between(LOW, HIGH, is_log=True)}, "tpe", startup=3, seed=5, metric="log_loss")
@@ -40,16 +40,17 @@ def nested_search(
     space: Space = SPACE,
     seed: int = 5,
     shelf: PathShelf | None = None,
+    case: Case | None = None,
 ) -> NestedSearch:
-    """A search of seconds by the batched engine."""
-    case = digits(rows)
+    """A search of seconds by the batched engine, on the first digits unless told otherwise."""
+    case = case or digits(rows)
     plan = Plan.stratified(case.labels, folds=folds, seed=seed)
     searched = space.ranges["C"]
     engine = BatchedEngine(
         images=case.images,
         labels=case.labels,
         plan=plan,
-        backend=LocalBackend(layout_of(plan, rows), SolverOptions(threads=_threads())),
+        backend=LocalBackend(_layout(plan, case), SolverOptions(threads=_threads())),
         low=searched.low,
         high=searched.high,
         shelf=shelf or PathShelf(),
@@ -60,7 +61,10 @@ def nested_search(
 
 def layout_of(plan: Plan, rows: int = 300) -> Layout:
     """The first digits, arranged by the plan's parts."""
-    case = digits(rows)
+    return _layout(plan, digits(rows))
+
+
+def _layout(plan: Plan, case: Case) -> Layout:
     parts = [plan.rows(part) for part in plan.parts]
     return Layout.build(case.images, case.labels, parts, classes=case.classes)
 

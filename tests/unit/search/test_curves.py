@@ -1,12 +1,14 @@
 """A study's curve compares each C with the best one, paired by inner fold."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from foldwise.search.summary import curves, optimism
+from foldwise.search.space import Sampler
+from foldwise.search.summary import curves, optimism, optimum_error
 from foldwise.search.trials import FINAL, OuterFold, SearchResult, Trial
 from tests.factories import make_outer_fold, make_result, make_scores, make_trial, outer
 
@@ -98,3 +100,29 @@ def _with_noise() -> SearchResult:
         outer=tuple(replace(fold, best=best[fold.study]) for fold in result.outer),
         final=replace(result.final, best=best[FINAL]),
     )
+
+
+def _chosen_by(sampler: Sampler, strengths: Sequence[float], metric: str) -> SearchResult:
+    result = make_result(folds=len(strengths), metric=metric)
+    outers = [
+        make_outer_fold(fold, make_trial(outer(fold), C=C)) for fold, C in enumerate(strengths)
+    ]
+    space = replace(result.space, sampler=sampler)
+    return replace(result, space=space, outer=tuple(outers))
+
+
+@pytest.mark.parametrize("folds", [3, 6])
+def test_the_error_of_the_optimum_is_the_jackknifes(folds: int) -> None:
+    """For a mean over parts, which the choices without one part vary about, it is its own error."""
+    each = np.random.default_rng(folds).normal(-2, 0.3, folds)
+    without = [10.0 ** np.delete(each, fold).mean() for fold in range(folds)]
+    expected = each.std(ddof=1) / np.sqrt(folds)
+    assert optimum_error(_chosen_by("curve", without, "log_loss")) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("sampler", "metric"), [("tpe", "log_loss"), ("curve", "accuracy")])
+def test_where_choices_differ_by_draws_or_steps_they_tell_no_error(
+    sampler: Sampler, metric: str
+) -> None:
+    """The sampler's noise is no knowledge."""
+    assert optimum_error(_chosen_by(sampler, (0.01, 0.02, 0.04), metric)) is None

@@ -16,7 +16,7 @@ def test_other_data_parameters_or_seeds_are_other_searches() -> None:
     """Every parameter of the search counts."""
     keys = [search_key("a", TUNE, 1), search_key("b", TUNE, 1), search_key("a", TUNE, 2)]
     for name, value in TUNE.items():
-        other: Any = f"{value}?" if isinstance(value, str) else value + 1
+        other: Any = f"{value}?" if isinstance(value, str) else (value or 0) + 1
         keys.append(search_key("a", {**TUNE, name: other}, 1))
     assert len({*keys}) == len(keys) == 3 + len(fields(TuneSettings))
     assert search_key("a", asdict(TuneSettings()), 1) == keys[0]

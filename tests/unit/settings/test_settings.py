@@ -143,6 +143,7 @@ OTHERS = {
     "search": "random_uniform",
     "limit": 99,
     "holdout": 99,
+    "startup_trials": 99,
 }
 
 

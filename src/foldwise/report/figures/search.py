@@ -151,10 +151,10 @@ _COLUMNS = 4
 def trial_order(result: SearchResult) -> Figure:
     """Inner score of each trial by its number, with the best so far as a step line.
 
-    One panel a study, on one common scale; the grey part holds the trials drawn at random.
+    One panel a study, on one common scale; the grey part holds the start-up trials.
     """
     studies = best_trials(result)
-    later = sum(not result.space.is_drawn(best.number) for best in studies)
+    later = sum(best.number >= _startup(result, best) for best in studies)
     figure = canvas(
         f"{later} of {len(studies)} studies found their best after the start-up trials",
         "Inner score of each trial in order, with the best so far, a panel a study.",
@@ -168,7 +168,7 @@ def trial_order(result: SearchResult) -> Figure:
     grid[0].xaxis.set_major_locator(MaxNLocator(5, integer=True))
     for axes in grid[-_COLUMNS:]:
         axes.tick_params(labelbottom=True)  # the lowest of its column, though not of the grid
-    words = "Trial (grey: random start-up trials; open triangle: off the scale)"
+    words = "Trial (grey: start-up trials; open triangle: off the scale)"
     figure.supxlabel(words, fontsize=10)
     figure.supylabel(axis_label("Mean inner", result.metric), fontsize=10)
     return figure
@@ -179,8 +179,7 @@ def _draw_study(axes: Axes, best: Trial, result: SearchResult) -> None:
     numbers = np.arange(1, len(trials) + 1)
     scores = [trial.mean(result.metric) for trial in trials]
     better = np.minimum if is_loss(result.metric) else np.maximum
-    drawn = sum(result.space.is_drawn(trial.number) for trial in trials)
-    axes.axvspan(0.5, drawn + 0.5, color=FAINT, alpha=0.4, linewidth=0)
+    axes.axvspan(0.5, _startup(result, best) + 0.5, color=FAINT, alpha=0.4, linewidth=0)
     axes.step(numbers, better.accumulate(scores), where="post", color=look["color"])
     axes.plot(numbers, scores, **look, linestyle="", markersize=4, alpha=0.8)
     _mark_outside(axes, scores, result.metric, look["color"])
@@ -188,6 +187,10 @@ def _draw_study(axes: Axes, best: Trial, result: SearchResult) -> None:
     axes.plot(numbers[first], scores[first], **look, markersize=10, markeredgecolor="white")
     name = "final" if best.study.is_final else f"fold {best.study.fold}"
     axes.set_title(f"{name}: {values_text(best.values)}")
+
+
+def _startup(result: SearchResult, best: Trial) -> int:
+    return result.space.startup_trials(result.study_trials(best.study))
 
 
 def _mark_outside(axes: Axes, scores: list[float], metric: str, colour: str) -> None:
