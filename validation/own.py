@@ -1,9 +1,11 @@
 """foldwise as it is validated: the only module here that knows the library."""
 
 import os
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from time import perf_counter, process_time
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +16,12 @@ from foldwise.data.sources import read_digits
 from foldwise.registry.gate import LOST_ROW, comparison_level
 from foldwise.search.curve import starts
 from foldwise.search.engines.batched import BatchedEngine, LinearClassifier, LocalBackend
+from foldwise.search.jobs import Done, Job, Task
 from foldwise.search.nested import NestedSearch
 from foldwise.search.plan import Plan
 from foldwise.search.space import Space
-from foldwise.search.trials import OuterFold
+from foldwise.search.summary import best_trials
+from foldwise.search.trials import OuterFold, Part, SearchResult, number_of
 from foldwise.settings import Between, PromotionSettings, TuneSettings
 from foldwise.solver.fits import FitRequest, SolverOptions
 from foldwise.solver.layout import Layout
@@ -34,8 +38,10 @@ from foldwise.stats.scores import METRICS, predicted_codes, row_losses, score
 
 ROOT = Path(__file__).resolve().parent.parent
 RULES = PromotionSettings()
+RANGE = (1e-4, 10.0)
 
 Codes = NDArray[np.int64]
+Strengths = NDArray[np.float64]
 Data = tuple[NDArray[np.uint8], Codes]
 
 
@@ -108,6 +114,91 @@ def raw_losses(fold: OuterFold, data: Data) -> NDArray[np.float64]:
     rows = np.arange(len(scores))
     losses: NDArray[np.float64] = logsumexp(scores, axis=1) - scores[rows, fold.labels]
     return losses
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choices:
+    """What a whole search chose.
+
+    Attributes
+    ----------
+    strengths : mapping
+        The C of each study, by its name.
+    skipped : mapping
+        How many start-up values each study did without.
+    distinct : int
+        Fits made.
+    outer_loss : float
+        The outer folds' mean log-loss.
+    seconds, processor : float
+        Wall time, and processor time of all threads.
+    """
+
+    strengths: dict[str, float]
+    skipped: dict[str, int]
+    distinct: int
+    outer_loss: float
+    seconds: float
+    processor: float
+
+
+Sampler = Literal["curve", "tpe"]
+
+
+def choices(data: Data, part_of: Codes, sampler: Sampler, *, trials: int, seed: int) -> Choices:
+    """Run the nested search for C as the tune stage does, without a store."""
+    plan = Plan(part_of[np.newaxis].copy(), np.ones(len(part_of), dtype=bool))
+    began = perf_counter(), process_time()
+    first = starts(trials) if sampler == "curve" else 5
+    space = Space({"C": Between(*RANGE, is_log=True)}, sampler, first, seed, "log_loss")
+    search = NestedSearch(data[1], plan, space, trials, _engine(data, plan))
+    *_, result = search.run()
+    seconds, processor = perf_counter() - began[0], process_time() - began[1]
+    assert isinstance(result, SearchResult)
+    return Choices(
+        {str(best.study): number_of(best.values, "C") for best in best_trials(result)},
+        {
+            str(each.study): len(space.skipped(result.study_trials(each.study)))
+            for each in plan.studies
+        },
+        result.fits.distinct,
+        float(np.mean([fold.scores["log_loss"] for fold in result.outer])),
+        seconds,
+        processor,
+    )
+
+
+def inner_curves(
+    data: Data, part_of: Codes, strengths: Sequence[float]
+) -> dict[str, NDArray[np.float64]]:
+    """Each study's mean inner log-loss at all of these values of C."""
+    plan = Plan(part_of[np.newaxis].copy(), np.ones(len(part_of), dtype=bool))
+    engine, losses = _engine(data, plan), {}
+    for C in strengths:
+        parts: dict[Job, set[Part]] = {}
+        for inner in (inner for study in plan.studies for inner in study.inner):
+            parts.setdefault(Job.of(inner.left_out, {"C": C}), set()).add(inner.scored)
+        tasks = [Task(job, tuple(sorted(scored))) for job, scored in parts.items()]
+        for done in engine.run(tasks):
+            if isinstance(done, Done):
+                for part, scores in done.scores.items():
+                    losses[done.task.job.left_out, part, C] = scores["log_loss"]
+    return {
+        str(study.study): np.array(
+            [np.mean([losses[i.left_out, i.scored, C] for i in study.inner]) for C in strengths]
+        )
+        for study in plan.studies
+    }
+
+
+def _engine(data: Data, plan: Plan) -> BatchedEngine:
+    images, labels = data
+    rows = [plan.rows(part) for part in plan.parts]
+    arranged = Layout.build(images, labels, rows, classes=int(labels.max()) + 1)
+    threads = os.cpu_count() or 1
+    options = SolverOptions(threads=threads, scale_floor=TuneSettings().scale_floor)
+    backend = LocalBackend(arranged, options)
+    return BatchedEngine(images, labels, plan, backend, *RANGE, threads=threads)
 
 
 def without_training(fold: Fold) -> Fold:
