@@ -121,8 +121,7 @@ def piped(asked: argparse.Namespace, *, originals: int | None, copies: int, seed
     """Run the stages of dvc.yaml in a temporary project with these changes to params.yaml."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"seed": seed}
     params["prepare"] |= {"limit": originals, "augment": copies}
-    params["tune"]["trials"] = trials = asked.trials or params["tune"]["trials"]
-    params["tune"]["startup_trials"] = min(params["tune"]["startup_trials"], trials)
+    params["tune"]["trials"] = asked.trials or params["tune"]["trials"]
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     with tempfile.TemporaryDirectory() as folder:
         project, used = Path(folder), {}

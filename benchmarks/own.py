@@ -15,12 +15,13 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.work import ROOT, Model, Parts, Size, Task, Wanted, Work, seconds_of
 from foldwise.data.idx import read_idx_folder
+from foldwise.search.curve import walk
 from foldwise.search.engines.batched import Backend, BatchedEngine, LocalBackend
 from foldwise.search.engines.dask import DaskBackend, connected
 from foldwise.search.nested import NestedSearch
 from foldwise.search.plan import Plan
 from foldwise.search.space import Space
-from foldwise.search.trials import FINAL, SearchResult, Study, Trial, number_of
+from foldwise.search.trials import SearchResult, Study, Trial, number_of
 from foldwise.settings import Between
 from foldwise.solver.fits import MOST_COLUMNS, FitRequest, SolverOptions
 from foldwise.solver.layout import Layout
@@ -30,6 +31,7 @@ from foldwise.solver.paths import RegularisationPath, Stretch, anchors
 from foldwise.stats.scores import score
 
 LOW, HIGH = 1e-4, 10.0
+RANGE = Between(LOW, HIGH, is_log=True)
 CLASSES = 10
 MOST_FITS = MOST_COLUMNS // CLASSES
 TIGHT = 1e-6
@@ -155,7 +157,7 @@ def _strength(trial: Trial) -> float:
 
 
 def _space(work: Work) -> Space:
-    return Space({"C": Between(LOW, HIGH, is_log=True)}, "tpe", work.size.startup, 1, "log_loss")
+    return Space({"C": RANGE}, "curve", work.size.startup, 1, "log_loss")
 
 
 def in_one_go(task: Task) -> None:
@@ -236,12 +238,9 @@ def _whole(sets: Iterable[Parts], knots: NDArray[np.float64]) -> list[Stretch]:
 
 
 def startup_round(work: Work, paths: Sequence[RegularisationPath]) -> list[FitRequest]:
-    """The distinct fits of all studies' trials that are drawn before TPE proposes."""
+    """The distinct fits of all studies' start-up trials, none skipped."""
     by_set = {path.left_out: path for path in paths}
-    drawn = [
-        number_of(_space(work).propose(FINAL, number, []), "C")
-        for number in range(work.size.startup)
-    ]
+    drawn = [RANGE.at(place) for place in walk(work.size.startup, 0.5)]
     sets = sorted({left_out for s in work.studies for left_out, _ in work.inner(s)}, key=sorted)
     return [FitRequest(left_out, C, by_set[left_out].at(C)) for C in drawn for left_out in sets]
 

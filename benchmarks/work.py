@@ -24,7 +24,7 @@ class Size:
     rows: int = 60_000
     folds: int = 6
     trials: int = 12
-    startup: int = 5
+    startup: int = 8
     tol: float = 1e-4
     repeats: int = 3
     sampled: int = 4
