@@ -119,6 +119,16 @@ def test_a_curve_that_was_not_convex_is_walked_to_its_end(
     assert is_over(points) <= (is_convex and are_worse)
 
 
+def test_one_value_clearly_worse_is_not_enough() -> None:
+    """The next one must be worse than the best, too."""
+    points = [
+        Point(number / 8, tuple(mean + hard for hard in HARD))
+        for number, mean in enumerate((0.40, 0.28, 0.33, 0.45))
+    ]
+    assert not is_over(points[:3])
+    assert is_over(points)
+
+
 @pytest.mark.parametrize(("spread", "ends"), [(0.01, True), (0.05, False)])
 def test_worse_is_paired_over_the_inner_folds(*, spread: float, ends: bool) -> None:
     """Folds may differ by much more than trials do: what counts is the difference's error."""
