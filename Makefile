@@ -35,7 +35,8 @@ repro: install ## reproduce the pipeline: prepare, tune, evaluate
 	$(RUN) dvc repro
 
 classifiers: install ## reproduce the comparison with other classifiers
-	$(RUN) dvc repro comparison/dvc.yaml
+	$(RUN) dvc repro prepare
+	$(RUN) dvc --cd comparison repro
 
 ui: install ## show the runs in the browser
 	$(RUN) foldwise ui

@@ -13,7 +13,7 @@ from foldwise.report.reference import REFERENCES, read_reference
 from foldwise.settings import Entry, reference_rows, reference_tables
 from foldwise.stats.scores import METRICS, metric_label
 
-COMPARISON = REPORTS / "comparison"
+COMPARISON = ROOT / "comparison" / "reports"
 
 
 def filled() -> dict[Path, str]:

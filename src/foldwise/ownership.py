@@ -1,5 +1,6 @@
 """Whose is a file: nothing is written, renamed or removed that isn't recognisably ours."""
 
+import os
 import re
 import shlex
 import sqlite3
@@ -18,6 +19,8 @@ _SCHEMAS = {
 }
 _MAGIC = b"SQLite format 3\0"
 _HEADER, _MARK_AT, _MARK = 100, slice(68, 72), 0x666F6C64  # "fold"
+# SQLite's own limit is 512; beside the file lie its journal and what we begin it as.
+_LONGEST_PATH = 490
 _DVC_CACHED = re.compile(r"/[0-9a-f]{2}/[0-9a-f]{30}$")
 
 
@@ -55,6 +58,21 @@ def foreign(path: Path, owner: str) -> str | None:
     if known[:1] == [owner]:
         return None
     return f"{known[0]}'s" if known else "another program's, or damaged beyond recognition"
+
+
+def check_sqlite_path(path: Path) -> None:
+    """Refuse a path that is too long for SQLite, which would only say that it can't open it.
+
+    Raises
+    ------
+    OutputError
+        With the remedy.
+    """
+    if (length := len(os.fsencode(path))) > _LONGEST_PATH:
+        raise OutputError(
+            f"a database's path must be at most {_LONGEST_PATH} bytes long, {path.name}'s has"
+            f" {length}: move the project, or the database, to a folder with a shorter path"
+        )
 
 
 def mark_as_optunas(database: Path) -> None:

@@ -108,7 +108,7 @@ class PrepareSettings:
     holdout stays whole."""
     augment: int = _integer(0, 0, 24)
     """Shifted copies added for each development image: the first 8 by one pixel, further ones by
-    two."""
+    two. Of three axes the first or the last must be 1, 3 or 4 channels; others are refused."""
 
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
@@ -118,10 +118,10 @@ class TuneSettings:
     folds: int = _integer(6, 3, 100)
     """Parts of the development set: K outer folds with K-1 inner folds each."""
     trials: int = _integer(12, 1, 10_000)
-    """Values of C tried in each study."""
+    """Values of C tried in each study. More of them go on with those that there are."""
     startup_trials: int | None = _integer(None, 1, 10_000, null=True)
     """How many of a study's first trials are spread over the range, before what they gave is looked
-    at; null: two thirds of the trials with `curve`, at most 16, and 5 with `tpe`."""
+    at; null: two thirds of the trials with `curve`, at most 8, and 5 with `tpe`."""
     c_low: float = _number(1e-4, 1e-10, 1e10)
     """Lower end of the range of C, searched by logarithm."""
     c_high: float = _number(10.0, 1e-10, 1e10)
@@ -274,7 +274,7 @@ class Entry:
     """How many sets of values are tried."""
     startup_trials: int | None = _integer(None, 1, 10_000, null=True)
     """How many of them are spread over the ranges, first; null: two thirds where one real number
-    is searched, at most 16, and 6 elsewhere."""
+    is searched, at most 8, and 6 elsewhere."""
     outer: bool = _flag()
     """Whether outer folds estimate the procedure, too; else the holdout alone does."""
     register: bool = _flag()
@@ -383,6 +383,17 @@ def parameter_digests(settings: Settings) -> tuple[str, ...]:
         defaults |= before
         digests.append(_digest(told))
     return tuple(digests)
+
+
+def changed_from(settings: Settings, other: str) -> dict[str, Value]:
+    """The parameters that another params.yaml, given as its text, has otherwise or can't tell."""
+    try:
+        given = YAML(typ="safe", pure=True).load(other)
+        before = flattened(_read(Settings, given, prefix="", file=Path("params.yaml")))
+    except (YAMLError, ValueError, RecursionError, SettingsError):
+        before = {}
+    now = flattened(settings)
+    return {key: value for key, value in now.items() if (key, value) not in before.items()}
 
 
 def parameters_digest(settings: Settings, *, only: tuple[str, ...] = ("",)) -> str:

@@ -125,7 +125,7 @@ def make_project(
     for source in _sources():
         target = folder / source
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(REPOSITORY / source, target)
+        shutil.copy2(REPOSITORY / source, target, follow_symlinks=False)
     if not is_drawn:
         with (folder / "src/foldwise/report/figures/style.py").open("a") as file:
             file.write(_SKETCHED)
@@ -159,5 +159,6 @@ def _sources() -> Iterator[str]:
     skipped = ("data/raw/", "tests/", "benchmarks/", "validation/", "docs/", "reports/")
     yield "data/raw/README.md"
     for name in sorted(set(listed.stdout.split("\0")) - {"", "dvc.lock"}):
-        if not name.startswith(skipped) and (REPOSITORY / name).is_file():
+        path = REPOSITORY / name
+        if not name.startswith(skipped) and (path.is_file() or path.is_symlink()):
             yield name

@@ -14,7 +14,7 @@ import yaml
 from tests.e2e.project import Project, commit, make_project
 
 pytestmark = pytest.mark.e2e
-REPRO = ("repro", "comparison/dvc.yaml")
+REPRO = ("--cd", "comparison", "repro")
 PLANS = {"rows": 240, "trials": 3, "startup_trials": 2}
 MODELS = ("logistic_regression", "svm", "knn", "decision_tree")
 
@@ -38,8 +38,9 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Project:
     (project.folder / "comparison" / "dvc.lock").unlink(missing_ok=True)
     _edit(project, **{name: dict(PLANS) for name in MODELS})
     _edit(project, decision_tree={"register": True, "outer": True})
-    done = project.dvc(*REPRO)
-    assert done.status == 0, done.errors
+    for command in (("repro", "prepare"), REPRO):
+        done = project.dvc(*command)
+        assert done.status == 0, done.errors
     return project
 
 
@@ -59,7 +60,7 @@ def _runs(project: Project) -> list[tuple[str, str, str]]:
 
 def _report(project: Project, name: str) -> dict[str, float]:
     content: dict[str, float] = json.loads(
-        (project.folder / "reports" / "comparison" / f"{name}.json").read_text()
+        (project.folder / "comparison" / "reports" / f"{name}.json").read_text()
     )
     return content
 
@@ -78,10 +79,10 @@ def test_each_model_has_its_run_tree_report_and_row(compared: Project) -> None:
         studies = 1 + 3 * (name == "decision_tree")  # it alone has outer folds, three
         assert levels == ["pipeline", *studies * ["study"], *studies * 3 * ["trial"]]
         assert 0.5 < _report(compared, name)["accuracy"] <= 1
-    folder = compared.folder / "reports" / "comparison"
+    folder = compared.folder / "comparison" / "reports"
     assert [row["model"] for row in _rows(folder / "models.csv")] == list(MODELS)
     assert len(_rows(folder / "pairs.csv")) == 6
-    assert (compared.folder / "reports/figures/comparison/accuracy_time.png").stat().st_size > 9000
+    assert (compared.folder / "comparison/reports/figures/accuracy_time.png").stat().st_size > 9000
     artifacts = compared.folder / "mlruns" / "artifacts" / "digits-comparison"
     for told, count in (("trials.csv", 4), ("curve.csv", 4), ("outer_folds.svg", 1)):
         assert len([*artifacts.rglob(told)]) == count, told
@@ -131,9 +132,9 @@ def test_one_entry_changed_or_added_makes_one_model_anew(compared: Project) -> N
         assert _report(compared, name) == before[name]
     assert _report(compared, "forest")["accuracy"] > 0.5
     assert [model for model, level, _ in _runs(compared) if level == "pipeline"].count("knn") == 2
-    table = compared.folder / "reports" / "comparison" / "models.csv"
+    table = compared.folder / "comparison" / "reports" / "models.csv"
     assert [row["model"] for row in _rows(table)] == [*MODELS, "forest"]
-    assert compared.dvc("status", "comparison/dvc.yaml").output.strip().endswith("up to date.")
+    assert compared.dvc("--cd", "comparison", "status").output.strip().endswith("up to date.")
 
 
 def test_a_killed_model_goes_on_with_the_trials_it_had(compared: Project) -> None:

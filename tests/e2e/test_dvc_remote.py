@@ -52,7 +52,7 @@ def clone(origin: Project) -> Project:
     folder = origin.folder.parent / "clone"
     good(origin, "git", "clone", "--quiet", str(origin.folder), str(folder))
     project = Project(folder)
-    dvc(project, "pull", "prepare", "tune", "evaluate")
+    dvc(project, "pull")
     return project
 
 

@@ -51,7 +51,7 @@ def read_trials(ran: Ran) -> Items:
 
 def read_tables(ran: Ran) -> Items:
     """The other CSV files, a row an item, by its number."""
-    for path in sorted((ran.folder / "reports").rglob("*.csv")):
+    for path in _files(ran, "reports", "*.csv"):
         if path.name != "trials.csv":
             for line, row in enumerate(_rows(path)):
                 yield f"{path.stem} {line}", dict(row)
@@ -59,9 +59,15 @@ def read_tables(ran: Ran) -> Items:
 
 def read_reports(ran: Ran) -> Items:
     """tuning.json, evaluation.json, data.json, and a classifier's report."""
-    for path in sorted((ran.folder / "reports").rglob("*.json")):
+    for path in _files(ran, "reports", "*.json"):
         if "figures" not in path.parts:  # a list of pictures, no results
             yield from _json_items(path.stem, path)
+
+
+def _files(ran: Ran, kind: str, pattern: str) -> list[Path]:
+    """A folder's files, the comparison's among them."""
+    places = (ran.folder / kind, ran.folder / "comparison" / kind)
+    return [path for place in places for path in sorted(place.rglob(pattern))]
 
 
 def read_evidence(ran: Ran) -> Items:
@@ -72,7 +78,7 @@ def read_evidence(ran: Ran) -> Items:
 
 def read_archive(ran: Ran) -> Items:
     """The kept search: whatever JSON and arrays there are."""
-    for path in sorted((ran.folder / "models").rglob("*.*")):
+    for path in _files(ran, "models", "*.*"):
         name = f"archive {path.stem}"
         if path.suffix == ".json" and path.name != "run.json":
             yield from _json_items(name, path)

@@ -87,8 +87,8 @@ def _commands(checkout: Path) -> dict[str, list[str]]:
     told = {name: stages[name]["cmd"] for name in _SEARCH}
     compared = yaml.safe_load((checkout / "comparison" / "dvc.yaml").read_text())["stages"]
     told["compare"] = compared["compare"]["do"]["cmd"].replace("${key}", "").strip()
-    assert all(command.startswith("python -m ") for command in told.values()), told
-    return {name: command.split()[2:] for name, command in told.items()}
+    assert all("python -m " in command for command in told.values()), told
+    return {name: command.partition("python -m ")[2].split() for name, command in told.items()}
 
 
 def _modules(case: Case, commands: dict[str, list[str]]) -> list[list[str]]:

@@ -179,6 +179,8 @@ def test_the_history_of_a_deleted_version_is_told(project: Store, foldwise: Comm
     ("arguments", "complaint"),
     [
         (("promote", "9"), f"a version or alias of {NAME} must exist, got '9'"),
+        (("verify", "9" * 20), f"a version or alias of {NAME} must exist, got '{'9' * 20}'"),
+        (("verify", "9" * 5000), f"a version or alias of {NAME} must exist, got '{'9' * 40}'"),
         (("verify", "nobody"), f"a version or alias of {NAME} must exist, got 'nobody'"),
         (
             ("rollback", "--reason", "x"),

@@ -8,10 +8,12 @@ import pytest
 
 from foldwise.errors import SearchError
 from foldwise.search.book import open_book, search_lock
+from foldwise.search.trials import FINAL
 from tests.factories import outer
-from tests.unit.search.search_cases import SPACE, a_trial, finished, nested_search
+from tests.unit.search.search_cases import SPACE, Memory, a_trial, finished, nested_search
 
 KEY = "0123abcd"
+TRIALS = 5
 
 
 @pytest.fixture
@@ -38,6 +40,40 @@ def test_a_closed_search_starts_anew(url: str) -> None:
     new = open_book(url, KEY, SPACE)
     assert (new.attempt, new.completed(trial.study)) == (2, ())
     assert book.completed(trial.study) == (trial,)
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_more_trials_go_on_with_those_that_there_are(url: str, *, is_open: bool) -> None:
+    """An open search goes on, a closed one becomes a new attempt; nothing is fitted again."""
+    short = finished(nested_search(book := open_book(url, KEY, SPACE, trials=TRIALS)))
+    if not is_open:
+        book.close("registered")
+    longer = open_book(url, KEY, SPACE, trials=TRIALS + 2)
+    assert longer.attempt == 2 - is_open
+    for study in {trial.study for trial in short.trials}:
+        assert longer.completed(study) == short.study_trials(study)
+    found = finished(nested_search(longer, trials=TRIALS + 2))
+    assert found.trials == finished(nested_search(Memory(), trials=TRIALS + 2)).trials
+
+
+def test_fewer_trials_are_the_first_of_those_that_there_are(url: str) -> None:
+    """The result is that of a search that never made the others."""
+    finished(nested_search(open_book(url, KEY, SPACE, trials=TRIALS)))
+    shorter = open_book(url, KEY, SPACE, trials=TRIALS - 1)
+    found = finished(nested_search(shorter, trials=TRIALS - 1))
+    anew = finished(nested_search(Memory(), trials=TRIALS - 1))
+    assert (found.trials, found.final.best, found.fits) == (anew.trials, anew.final.best, anew.fits)
+
+
+def test_as_many_trials_again_are_made_again(url: str) -> None:
+    """Who forces a finished search wants to see it made; an abandoned one was not trusted."""
+    book = open_book(url, KEY, SPACE, trials=TRIALS)
+    finished(nested_search(book))
+    book.close("registered")
+    anew = open_book(url, KEY, SPACE, trials=TRIALS)
+    assert (anew.attempt, anew.completed(FINAL)) == (2, ())
+    fresh = open_book(url, KEY, SPACE, trials=TRIALS + 2, fresh=True)
+    assert (fresh.attempt, fresh.completed(FINAL)) == (3, ())
 
 
 def test_fresh_abandons_an_open_search(url: str) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from foldwise.app import commands
 from foldwise.errors import StoreError
 from foldwise.runs.recorder import Recorder
 from foldwise.store.open import Store, open_store
@@ -16,6 +18,7 @@ from foldwise.store.relocate import relocate
 from tests.factories import make_result
 from tests.run_tree import make_lineage, record_search, run_tree
 
+REPOSITORY = Path(__file__).parents[2]
 LINEAGE = make_lineage()
 X = np.arange(6.0).reshape(6, 1)
 Y = np.array([0, 0, 0, 1, 1, 1])
@@ -47,6 +50,24 @@ def _mentions(database: Path, text: str) -> list[str]:
                 if connection.execute(query, (text,)).fetchone()[0]:
                     found.append(f"{table}.{column[1]}")
     return found
+
+
+def test_the_sources_of_another_folder_are_said_to_run(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A copied environment's paths lead to the old folder; what is told to type is there."""
+    (store.root / "dvc.yaml").touch()
+    monkeypatch.chdir(store.root)
+    commands.relocate()
+    assert "sources" not in capsys.readouterr().out
+    (store.root / "src" / "foldwise").mkdir(parents=True)
+    commands.relocate()
+    said = capsys.readouterr().out
+    assert f"the sources that run are those in {Path(commands.__file__).parents[1]}: run `" in said
+    command = said.split("`")[1].split()
+    dry = [command[0], "--dry-run", "--directory", str(REPOSITORY), *command[1:]]
+    told = subprocess.run(dry, capture_output=True, text=True, check=True).stdout
+    assert "rm -rf .venv" in told
 
 
 @pytest.fixture

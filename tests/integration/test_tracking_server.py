@@ -168,6 +168,40 @@ def test_a_dead_server_is_told_within_seconds(
     assert not (tmp_path / "mlruns").exists()
 
 
+@pytest.fixture
+def no_proxy_exceptions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No address is asked past a proxy, whatever this machine's environment says."""
+    for name in ("no_proxy", "NO_PROXY", "http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("no_proxy_exceptions")
+def test_a_dead_proxy_is_told_from_a_dead_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server runs; to start it would help nobody, to go past the proxy does."""
+    with _answering(200, '{"experiments": []}') as url:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+        with pytest.raises(StoreError, match=r"the proxy .* name the server's host in NO_PROXY"):
+            check_server(url)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        check_server(url)
+
+
+def test_https_to_a_server_that_speaks_http_is_told_so() -> None:
+    """With http, as the line says, it answers."""
+    with _answering(200, '{"experiments": []}') as url:
+        told = r"\(it speaks http, not https\): correct MLFLOW_TRACKING_URI to http://"
+        with pytest.raises(StoreError, match=told):
+            check_server(url.replace("http:", "https:"))
+        check_server(url)
+
+
+@pytest.mark.usefixtures("no_proxy_exceptions")
+def test_a_host_that_nobody_knows_is_no_server_to_be_started() -> None:
+    """A typing error in the address is corrected there."""
+    with pytest.raises(StoreError, match=r"\(unknown host\): correct MLFLOW_TRACKING_URI"):
+        check_server("http://mlflow.invalid")
+
+
 def test_a_server_that_never_answers_is_given_up() -> None:
     """It takes the connection and then says nothing."""
     silent = _answering(200, "{}", after=60)

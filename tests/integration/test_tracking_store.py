@@ -1,5 +1,6 @@
 """Opening the SQLite store: created once, and refused in one line when something is wrong."""
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -241,11 +242,20 @@ def test_a_read_only_store_is_told_before_any_work(root: Path, locked: str) -> N
     assert told.stdout == f"{locked} is read-only: give this user write permission\n"
 
 
-def test_a_deleted_experiment_is_named_with_the_way_back(store: Store) -> None:
-    """MLflow keeps the name of a deleted experiment taken."""
-    store.client.delete_experiment(store.experiment("blobs"))
-    with pytest.raises(StoreError, match="was deleted in MLflow: run `mlflow experiments restore"):
+def test_a_deleted_experiment_is_named_with_a_command_that_brings_it_back(
+    store: Store, tmp_path: Path
+) -> None:
+    """MLflow keeps its name taken. Typed anywhere, the command acts on this store and no other."""
+    store.client.delete_experiment(known := store.experiment("blobs"))
+    with pytest.raises(StoreError, match=r"was deleted in MLflow: run `[^`]+`$") as caught:
         store.experiment("blobs")
+    command, elsewhere = str(caught.value).split("`")[1], tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": scripts}
+    subprocess.run(["bash", "-c", command], cwd=elsewhere, env=environment, check=True)
+    assert store.experiment("blobs") == known
+    assert list(elsewhere.iterdir()) == []
 
 
 def test_an_experiment_made_by_a_server_is_not_written_to_from_here(store: Store) -> None:

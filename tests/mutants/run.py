@@ -75,9 +75,9 @@ def copied() -> Iterator[Path]:
     with TemporaryDirectory(prefix="foldwise-mutants-") as folder:
         copy = Path(folder).resolve() / "foldwise"
         for name in filter(None, names.split("\0")):
-            if (ROOT / name).is_file():
+            if (ROOT / name).is_file() or (ROOT / name).is_symlink():
                 (copy / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, copy / name)
+                shutil.copy2(ROOT / name, copy / name, follow_symlinks=False)
         me = ("-c", "user.name=test", "-c", "user.email=test@localhost")
         for command in ("init --quiet", "add --all", "commit --quiet --message=Copied"):
             subprocess.run(["git", *me, *command.split()], cwd=copy, check=True)

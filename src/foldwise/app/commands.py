@@ -124,7 +124,11 @@ def relocate() -> None:
     """Mend the store's paths."""
     from foldwise.store.relocate import relocate as mend
 
-    relocation = mend(project_root())
+    root = project_root()
+    relocation = mend(root)
+    own, running = (root / "src" / "foldwise").resolve(), Path(__file__).resolve().parents[1]
+    if own.is_dir() and running != own:
+        _say(f"the sources that run are those in {running}: run `make clean install`\n")
     if not relocation.old:
         _say(f"nothing to mend: the store already points to {relocation.new}\n")
         return

@@ -13,13 +13,14 @@ from foldwise.app.drawing import Verdict, holdout_metrics
 from foldwise.app.entries import build, check_buildable, sampled, servable
 from foldwise.app.evaluate import count_look, submit
 from foldwise.app.exits import run
-from foldwise.app.workspace import REPORTS, Workspace, save, save_result, threads
+from foldwise.app.workspace import Workspace, save, save_result, threads
 from foldwise.errors import SettingsError
 from foldwise.registry.registration import require_same_kind
 from foldwise.registry.snapshot import Snapshot
 from foldwise.registry.stored_model import require_servable
 from foldwise.report.album import search_pictures
 from foldwise.report.contest import (
+    REPORTS,
     RESULTS,
     Contestant,
     EntryResult,
@@ -31,7 +32,7 @@ from foldwise.report.contest import (
 from foldwise.report.findings import Judged
 from foldwise.report.picture import picture_files
 from foldwise.report.tables import curve_csv, trials_csv
-from foldwise.report.wording import json_text
+from foldwise.report.wording import escaped, json_text
 from foldwise.runs.lineage import Lineage
 from foldwise.runs.recorder import Recorder
 from foldwise.search.curve import starts
@@ -56,9 +57,10 @@ def main() -> None:
     """
     work, entry = Workspace(), _entry(sys.argv[1:])
     check_buildable(entry)
-    key = work.key({"entry": entry.digest, "folds": work.settings.tune.folds})
     space = entry_space(entry, work.settings.seed)
-    with work.book(key, space) as book:
+    same = replace(entry, trials=1, startup_trials=space.startup).digest
+    key = work.key({"entry": same, "folds": work.settings.tune.folds})
+    with work.book(key, space, trials=entry.trials) as book:
         described = _lineage(work.lineage(key, book.attempt, space), entry)
         with work.recorder(described) as recorder, Display.of(f"compare {entry.name}") as display:
             result = _servable(
@@ -123,7 +125,7 @@ def _lineage(base: Lineage, entry: Entry) -> Lineage:
         experiment=experiment_name(base.experiment),
         params=shared | {name: str(value) for name, value in own.items()},
         tags={**base.tags, "model": entry.name},
-        note=f"**{entry.title}**: {entry.trials} trials, then the holdout.",
+        note=f"**{escaped(entry.title)}**: {entry.trials} trials, then the holdout.",
         stem=entry.name,
     )
 
@@ -166,7 +168,7 @@ def _judge(
 
 def _report(work: Workspace, model: Contestant, result: SearchResult, recorder: Recorder) -> None:
     report = {f"{model.entry.name}.json": json_text(model_report(model)).encode()}
-    save(REPORTS / "comparison", report)
+    save(REPORTS, report)
     tables = {"trials.csv": trials_csv(result).encode(), "curve.csv": curve_csv(result).encode()}
     # The intervals are those of probabilities.
     is_estimated = bool(result.outer) and model.holdout.are_probabilities
@@ -192,4 +194,4 @@ def _predict(model: Model, images: NDArray[np.uint8], display: Display) -> Predi
 
 
 if __name__ == "__main__":
-    run(main, resume="run `dvc repro comparison/dvc.yaml` again, completed trials are kept")
+    run(main, resume="run `dvc --cd comparison repro` again, completed trials are kept")

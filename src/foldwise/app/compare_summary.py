@@ -1,10 +1,11 @@
 """``python -m foldwise.app.compare_summary``: all classifiers beside each other."""
 
 from foldwise.app.exits import run, say
-from foldwise.app.workspace import REPORTS, Workspace, read_result, save, save_pictures
+from foldwise.app.workspace import Workspace, read_result, save, save_pictures
 from foldwise.data.dataset import Split
 from foldwise.errors import SearchError
 from foldwise.report.contest import (
+    REPORTS,
     RESULTS,
     Contestant,
     EntryResult,
@@ -16,7 +17,7 @@ from foldwise.report.contest import (
 )
 from foldwise.settings import Entry, load_entries
 
-_REMEDY = "run `dvc repro comparison/dvc.yaml`"
+_REMEDY = "run `dvc --cd comparison repro`"
 
 
 def main() -> None:
@@ -25,15 +26,15 @@ def main() -> None:
     holdout = work.data("holdout")
     models = [_read(work, entry, holdout) for entry in load_entries().values()]
     tables = {"models.csv": models_csv(models), "pairs.csv": pairs_csv(summarise_pairs(models))}
-    save(REPORTS / "comparison", {name: table.encode() for name, table in tables.items()})
-    save_pictures(REPORTS / "figures" / "comparison", contest_pictures(models, work.info))
+    save(REPORTS, {name: table.encode() for name, table in tables.items()})
+    save_pictures(REPORTS / "figures", contest_pictures(models, work.info))
     best_first = sorted(models, key=lambda model: -model.holdout.scores["accuracy"])
     say(*(f"{each.entry.title:<24} {each.holdout.scores['accuracy']:.4f}" for each in best_first))
 
 
 def _read(work: Workspace, entry: Entry, holdout: Split) -> Contestant:
     folder = RESULTS / entry.name
-    result, predictions = read_result(EntryResult, folder, f"{_REMEDY} or `dvc pull`")
+    result, predictions = read_result(EntryResult, folder, _REMEDY)
     if not result.is_of(entry, work.info):
         raise SearchError(
             f"{folder} must be the result of the entry and the data that are there now, it isn't:"

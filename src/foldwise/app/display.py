@@ -26,6 +26,10 @@ from foldwise.search.trials import (
 )
 
 LINE_SECONDS = 15.0
+_WHOLE = "fits"
+"""The pieces that a search is made of; others are on the way to them."""
+_TELLING = 0.05
+"""Share of all pieces from whose pace the rest can be told."""
 
 
 class Display:
@@ -46,6 +50,7 @@ class Display:
     def __init__(self, stage: str) -> None:
         self._stage = stage
         self._best: dict[Study, Trial] = {}
+        self._burst = 0.0
         self._spoke = time.monotonic()
         self._is_drawn = not is_quiet() and sys.stderr.isatty()
         # Where none is drawn they still count, and keep the time.
@@ -63,6 +68,8 @@ class Display:
 
     def follow(self, search: NestedSearch, *heard: Callable[[Event], None]) -> SearchResult:
         """Run a search to its result; each event is shown, then told to all who want to hear."""
+        if search.space.startup < search.trials:
+            self._burst = search.space.startup / search.trials
         for event in search.run():
             self.show(event, metric=search.space.metric, trials=search.trials)
             for hear in heard:
@@ -94,8 +101,11 @@ class Display:
         self._bars.update(self._bar(str(trial.study), trials), advance=1, best=words)
 
     def _progress(self, made: Progress) -> None:
-        # What was replayed took no time.
-        task = self._bar(made.what, made.total, first=made.done)
+        # What was replayed took no time; other pieces than these are on the way to them.
+        is_new = made.what not in self._tasks
+        task = self._bar(made.what, made.total)
+        if made.what == _WHOLE and (is_new or made.done <= self._burst * made.total):
+            self._bars.update(task, first=made.done, began=time.monotonic())
         self._bars.update(task, completed=made.done, total=made.total)
         if not self._is_drawn and time.monotonic() - self._spoke > LINE_SECONDS:
             best = self._best.get(FINAL)
@@ -103,14 +113,14 @@ class Display:
             left = time_left(self._bars.tasks[task])
             self.say(f"{made.done:,} of {made.total:,} {made.what}{left and f', {left}'}{found}")
 
-    def _bar(self, name: str, total: int | None, first: int | None = None) -> rich.TaskID:
+    def _bar(self, name: str, total: int | None) -> rich.TaskID:
         if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(name, total=total, best="", first=first)
+            self._tasks[name] = self._bars.add_task(name, total=total, best="", first=None)
         return self._tasks[name]
 
     def say(self, line: str) -> None:
-        """Write a line, unless asked to be quiet."""
-        if is_quiet():
+        """Write a line, but an empty one, unless asked to be quiet."""
+        if is_quiet() or not line:
             return
         self._spoke = time.monotonic()
         if self._is_drawn:
@@ -123,13 +133,17 @@ class Display:
 def time_left(task: rich.Task) -> str:
     """``about 40 s left``, or nothing while it can't be told or is over.
 
-    By the mean pace since the task's first piece. That of the last seconds would promise too much:
-    pieces end in bursts, the quick ones first.
+    By the mean pace since the task's ``first`` piece. That of the last seconds would promise too
+    much: pieces end in bursts, the quick ones first. The first burst tells nothing: what start-up
+    trials need is done before any of them ends, and then they end at once.
     """
-    first, spent = task.fields["first"], task.elapsed or 0
-    if first is None or task.remaining is None or not first < task.completed < (task.total or 0):
+    first, total = task.fields["first"], task.total
+    if first is None or total is None or task.completed >= total:
         return ""
-    return f"about {span(task.remaining * spent / (task.completed - first))} left"
+    made, spent = task.completed - first, task.get_time() - task.fields["began"]
+    if made < max(1, _TELLING * total):
+        return ""
+    return f"about {span((total - task.completed) * spent / made)} left"
 
 
 class _Left(rich.ProgressColumn):

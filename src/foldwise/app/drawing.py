@@ -29,12 +29,14 @@ from foldwise.report.picture import Picture, picture_files
 from foldwise.report.reference import Reference, read_reference
 from foldwise.report.tables import search_files, with_intervals
 from foldwise.report.wording import DIGITS
+from foldwise.runs.lineage import CHANGED
 from foldwise.runs.recorder import Recorder
 from foldwise.search.archive import restore
 from foldwise.search.engines.batched import LinearClassifier
 from foldwise.search.jobs import Model, Predictions
 from foldwise.search.summary import Estimates, outer_estimates
 from foldwise.search.trials import OuterFold, SearchResult
+from foldwise.settings import flattened
 from foldwise.store.address import project_root
 
 OF_SEARCH, OF_MODEL = REPORTS / "figures" / "tune", REPORTS / "figures" / "evaluate"
@@ -112,15 +114,14 @@ class Tuned:
 
     def findings(self, judged: Judged, verdict: Verdict) -> Findings:
         """All that card and page are made of."""
-        commit = verdict.tags.get("git.commit", "")
-        commands = (f"git checkout {commit}", "make repro") if commit else ("make repro",)
         return Findings(
             data=self.work.info,
             search=self.result,
             outer=self.outer,
             holdout=summarise_holdout(judged, confidence=self.work.settings.evaluate.confidence),
             origin=origin(verdict.tags, run_id=verdict.run_id, model_digest=verdict.model_digest),
-            commands=commands,
+            commands=_commands(verdict.tags),
+            parameters=flattened(self.work.settings),
             multiclass=self.work.settings.tune.multiclass,
             data_change=verdict.data_change,
             reference=self.reference,
@@ -133,6 +134,15 @@ class Tuned:
             *data_pictures(images, labels, judged.classes, judged.shape),
             *holdout_pictures(findings.holdout, judged, self.model.numbers),
         )
+
+
+def _commands(tags: Mapping[str, str]) -> tuple[str, ...]:
+    """What makes the version again: parameters that weren't committed are to be given."""
+    commit, changed = tags.get("git.commit", ""), tags.get(CHANGED, "")
+    first = (f"git checkout {commit}",) if commit else ()
+    if not changed:
+        return (*first, "make repro")
+    return (*first, "make install", ". .venv/bin/activate", f"dvc exp run --temp {changed}")
 
 
 def the_page(findings: Findings, pictures: Sequence[Picture]) -> dict[str, bytes]:

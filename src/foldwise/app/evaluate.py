@@ -63,7 +63,7 @@ def main() -> None:
         kind = work.settings.tune.multiclass
         version = submit(work, tuned.result, judged, verdict, card=render_card(findings), kind=kind)
     work.close(place.search_key, place.attempt, tuned.result.space)
-    say(findings.headline(), findings.data_change, f"registered: version {version.number}")
+    say(findings.headline(), *findings.cautions(), f"registered: version {version.number}")
 
 
 def count_look(work: Workspace, registry: Snapshot, verdict: Verdict) -> None:

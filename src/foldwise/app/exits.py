@@ -7,8 +7,10 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
-from foldwise.errors import FoldwiseError
+from foldwise.errors import FoldwiseError, SettingsError
 from foldwise.store.faults import import_mlflow
+
+_YES, _NO = {"1", "on", "true", "yes"}, {"", "0", "false", "no", "off"}
 
 
 class Stopped(KeyboardInterrupt):
@@ -20,8 +22,25 @@ class Stopped(KeyboardInterrupt):
 
 
 def is_quiet() -> bool:
-    """Whether ``FOLDWISE_QUIET=1`` asks for silence while nothing is wrong."""
-    return os.environ.get("FOLDWISE_QUIET") == "1"
+    """Whether ``FOLDWISE_QUIET`` asks for silence while nothing is wrong."""
+    return is_on("FOLDWISE_QUIET")
+
+
+def is_on(switch: str) -> bool:
+    """Whether a variable of the environment switches something on.
+
+    Raises
+    ------
+    SettingsError
+        It says neither yes nor no.
+    """
+    told = os.environ.get(switch, "").strip().lower()
+    if told not in _YES | _NO:
+        raise SettingsError(
+            f"{switch} must be one of {', '.join(sorted(_YES))} or {', '.join(sorted(_NO - {''}))},"
+            f" got {told[:20]!r}: correct or unset it"
+        )
+    return told in _YES
 
 
 def say(*lines: str) -> None:

@@ -22,6 +22,7 @@ from foldwise.app.workspace import (
     threads,
 )
 from foldwise.ownership import check_output
+from foldwise.report.findings import edge_caution
 from foldwise.search.archive import archive
 from foldwise.search.engines.batched import Backend, BatchedEngine, LocalBackend, PathShelf
 from foldwise.search.nested import Book, NestedSearch
@@ -36,9 +37,11 @@ def main() -> None:
         check_output(place)
     import_slim_mlflow()
     work = Workspace()
-    key, space = work.key(asdict(work.settings.tune)), search_space(work.settings)
+    tune, space = asdict(work.settings.tune), search_space(work.settings)
+    trials = tune.pop("trials")
+    key = work.key({**tune, "startup_trials": space.startup})
     shelf = work.shelf(key)
-    with work.book(key, space) as book:
+    with work.book(key, space, trials=trials) as book:
         if is_fresh():
             shelf.clear()
         with (
@@ -60,6 +63,7 @@ def main() -> None:
             figures = save_pictures(OF_SEARCH, pictures)
             SearchPlace(recorder.run_id, key, book.attempt).save()
             recorder.record_artifacts(None, tables | figures)
+            display.say(edge_caution(result))
         shelf.clear()
 
 

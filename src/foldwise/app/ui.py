@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from foldwise.app.views import page_links, recorded_data
 from foldwise.errors import StoreError
 from foldwise.registry.champion import reconcile
-from foldwise.registry.snapshot import model_name
+from foldwise.registry.snapshot import REGISTER, model_name
 from foldwise.store.address import project_root, tracking_address
 from foldwise.store.open import Store, open_store
 
@@ -42,11 +42,11 @@ def serve_ui(*, host: str = "127.0.0.1", port: int = 5000, root: Path | None = N
     root = root or project_root()
     database = tracking_address(root).database
     if database is not None and not database.exists():
-        raise StoreError(f"there is no tracking database {database}: run `make repro` first")
+        raise StoreError(f"there is no tracking database {database}: run {REGISTER}")
     store = open_store(root)
     names = recorded_data(store)
     if not names:
-        raise StoreError("nothing was recorded yet: run `make repro` first")
+        raise StoreError(f"nothing was recorded yet: run {REGISTER}")
     for name in names:
         reconcile(store, model_name(name))
     if store.is_server:

@@ -16,6 +16,7 @@ from typing import Self, TypeVar
 
 import numpy as np
 
+from foldwise.app.exits import is_on
 from foldwise.app.views import refresh_page
 from foldwise.data.dataset import PREPARED, DataInfo, Split, SplitName, load, load_info
 from foldwise.errors import SearchError, SettingsError
@@ -102,7 +103,10 @@ class Workspace:
         return model_name(self.settings.prepare.name)
 
     def key(self, parameters: Mapping[str, object]) -> str:
-        """The key of a search of the development set with these parameters."""
+        """The key of a search of the development set with these parameters.
+
+        How many trials it makes is none of them: a search that goes on is the same.
+        """
         return search_key(self.info.development_digest, parameters, self.settings.seed)
 
     def plan(self, development: Split) -> Plan:
@@ -114,6 +118,7 @@ class Workspace:
             seed=seed,
             groups=development.origins if development.groups is None else development.groups,
             is_scored=development.is_original,
+            classes=self.info.classes,
         )
 
     def shelf(self, key: str) -> PathShelf:
@@ -126,10 +131,11 @@ class Workspace:
         return search_lock(self.storage, key)
 
     @contextmanager
-    def book(self, key: str, space: Space) -> Iterator[TrialBook]:
+    def book(self, key: str, space: Space, *, trials: int) -> Iterator[TrialBook]:
         """Hold a search, and open its completed trials; with FOLDWISE_FRESH, begin it anew."""
         with self.held(key):
-            yield open_book(self.storage, key, space, fresh=is_fresh(), home=self.root / "mlruns")
+            home = self.root / "mlruns"
+            yield open_book(self.storage, key, space, trials=trials, fresh=is_fresh(), home=home)
 
     def close(self, key: str, attempt: int, space: Space) -> None:
         """Close a search whose version is registered."""
@@ -298,8 +304,8 @@ def dask_scheduler() -> str | None:
 
 
 def is_fresh() -> bool:
-    """Whether ``FOLDWISE_FRESH=1`` asks to abandon an open search."""
-    return os.environ.get("FOLDWISE_FRESH") == "1"
+    """Whether ``FOLDWISE_FRESH`` asks to abandon an open search."""
+    return is_on("FOLDWISE_FRESH")
 
 
 def search_space(settings: Settings) -> Space:

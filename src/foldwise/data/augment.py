@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from foldwise.data.dataset import picture_axes
 from foldwise.errors import DataError
 
 _NEAR = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
@@ -20,10 +21,11 @@ def check_augmentable(image_shape: tuple[int, ...], *, copies: int) -> None:
     Raises
     ------
     DataError
-        An image has one dimension only, or a side no longer than the shift.
+        Which of its axes run down and across isn't known, or one is no longer than the shift.
     """
     reach = 1 if copies <= len(_NEAR) else 2
-    if len(image_shape) < 2 or min(image_shape[:2]) <= reach:
+    axes = picture_axes(image_shape)
+    if axes is None or min(image_shape[axis] for axis in axes) <= reach:
         raise DataError(
             f"prepare.augment must be 0 for images that can't be shifted by {reach},"
             f" got {copies} and images of shape {image_shape}: set it to 0"
@@ -86,13 +88,19 @@ def blocks_with_copies(
             block = images[rows[start : start + _BLOCK]]
             if copy:
                 choice = shifts[start : start + _BLOCK, copy - 1]
-                block = _shift_each(block.reshape(-1, *image_shape), choice)
-            yield block.reshape(len(block), -1)
+                _shift_each(_pictures(block, image_shape), choice)
+            yield block
 
 
-def _shift_each(images: NDArray[np.uint8], choice: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    result = np.empty_like(images)
+def _pictures(block: NDArray[np.uint8], image_shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """The same rows, seen as (rows, height, width, ...)."""
+    down, across = picture_axes(image_shape) or (0, 1)
+    images = block.reshape(-1, *image_shape)
+    return np.moveaxis(images, (down + 1, across + 1), (1, 2))
+
+
+def _shift_each(images: NDArray[np.uint8], choice: NDArray[np.uint8]) -> None:
+    """Shift each image in its place."""
     for position in np.unique(choice):
         chosen = choice == position
-        result[chosen] = shifted(images[chosen], *SHIFTS[position])
-    return result
+        images[chosen] = shifted(images[chosen], *SHIFTS[position])

@@ -17,6 +17,7 @@ from foldwise.files import DocumentError, decode, encode, plain, replacing_folde
 PREPARED = Path("data/prepared")
 Classes = tuple[int, ...] | tuple[str, ...]
 SplitName = Literal["development", "holdout"]
+_CHANNELS = {1, 3, 4}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +65,21 @@ class Dataset:
     image_shape: tuple[int, ...]
     development: Split
     holdout: Split
+
+
+def picture_axes(image_shape: tuple[int, ...]) -> tuple[int, int] | None:
+    """Which axes of an image run down and across; None where that can't be known.
+
+    Two axes are these. Of three, the first or the last may be the channels: it has 1, 3 or 4
+    entries, as the other has not.
+    """
+    if len(image_shape) == 2:
+        return 0, 1
+    if len(image_shape) == 3:
+        is_first, is_last = (image_shape[axis] in _CHANNELS for axis in (0, 2))
+        if is_first != is_last:
+            return (1, 2) if is_first else (0, 1)
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,13 @@ Stream = BinaryIO | gzip.GzipFile
 
 _DIMENSIONS: dict[Kind, range] = {"images": range(2, 5), "labels": range(1, 2)}
 _UNSIGNED_BYTES = 0x08
+_OTHER_TYPES = {
+    0x09: "signed bytes",
+    0x0B: "16-bit integers",
+    0x0C: "32-bit integers",
+    0x0D: "32-bit floats",
+    0x0E: "64-bit floats",
+}
 _CHUNK = 1 << 20
 # A gzip stream may grow a thousandfold. Images shrink to a half or a twentieth, so more than this
 # is no data, and is refused before memory is taken.
@@ -53,7 +60,7 @@ def read_idx_folder(folder: Path, *, name: str) -> Dataset:
     ----------
     folder : Path
         Holds ``{train,t10k}-images-idx3-ubyte`` and ``{train,t10k}-labels-idx1-ubyte``, each
-        with or without ``.gz``.
+        with or without ``.gz``, and with a dot or a hyphen before ``idx``.
     name : str
         If it is ``mnist``, the files' checksums are known and compared.
 
@@ -104,9 +111,14 @@ def read_idx(path: Path, kind: Kind) -> tuple[NDArray[np.uint8], str]:
                 return _read_compressed(path, stream, kind)
         with path.open("rb") as file:
             return _read_plain(path, file, kind)
+    except gzip.BadGzipFile as error:
+        with path.open("rb") as file:
+            is_plain = file.read(3) == bytes([0, 0, _UNSIGNED_BYTES])
+        remedy = "take the ending .gz from its name" if is_plain else "fetch it again"
+        raise _broken(path, f"it isn't compressed by gzip ({error}): {remedy}") from error
     except (EOFError, zlib.error) as error:
-        raise _broken(path, f"its gzip stream is damaged: {error}") from error
-    except OSError as error:  # gzip.BadGzipFile too
+        raise _broken(path, f"its gzip stream is damaged ({error}): fetch it again") from error
+    except OSError as error:
         raise _broken(path, f"reading gave '{error}'") from error
     except MemoryError as error:
         raise _broken(path, "its content is larger than the memory: uncompress it") from error
@@ -151,7 +163,7 @@ def _read_header(path: Path, stream: Stream, kind: Kind) -> tuple[bytes, tuple[i
     if len(magic) < 4 or magic[:2] != b"\0\0":
         raise _broken(path, f"it begins with the bytes '{magic.hex(' ')}' instead of '00 00 08'")
     if magic[2] != _UNSIGNED_BYTES:
-        raise _broken(path, f"its values have the type 0x{magic[2]:02x}, not 0x08, unsigned bytes")
+        raise _broken(path, _wrong_type(kind, magic[2]))
     if magic[3] not in _DIMENSIONS[kind]:
         raise _broken(path, _wrong_dimensions(kind, magic[3]))
     sizes = stream.read(4 * magic[3])
@@ -161,6 +173,16 @@ def _read_header(path: Path, stream: Stream, kind: Kind) -> tuple[bytes, tuple[i
     if 0 in shape:
         raise _broken(path, f"it declares the sizes {shape}: there must be at least one value")
     return magic + sizes, shape
+
+
+def _wrong_type(kind: Kind, code: int) -> str:
+    if code not in _OTHER_TYPES:
+        return f"its values have the type 0x{code:02x}, which there isn't: fetch it again"
+    scaled = "pixels scaled to whole numbers" if kind == "images" else "labels"
+    return (
+        f"its values are {_OTHER_TYPES[code]}, not unsigned bytes, 0x08:"
+        f" write the {scaled} from 0 to 255 as numpy's uint8"
+    )
 
 
 def _wrong_dimensions(kind: Kind, dimensions: int) -> str:
@@ -205,17 +227,27 @@ def _read_split(
 
 
 def _find(folder: Path, stem: str) -> Path:
-    found = [path for path in (folder / stem, folder / f"{stem}.gz") if path.exists()]
-    if len(found) != 1:
+    names = [f"{each}{end}" for each in (stem, stem.replace("-idx", ".idx")) for end in ("", ".gz")]
+    found = [name for name in names if (folder / name).exists()]
+    if not found:
         raise DataError(
-            f"{folder} must hold either {stem} or {stem}.gz, got"
-            f" {'both: remove one' if found else 'neither: put it there, or change prepare.path'}"
+            f"{folder} must hold one of {', '.join(names)}, got none: put it there,"
+            " or change prepare.path"
         )
-    return found[0]
+    if len(found) > 1:
+        raise DataError(
+            f"{folder} must hold one of {', '.join(names)}, got {' and '.join(found)}:"
+            " remove all but one"
+        )
+    return folder / found[0]
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(".gz").replace(".idx", "-idx")
 
 
 def _check_digest(path: Path, digest: str, name: str) -> None:
-    known = KNOWN.get(name, {}).get(path.name.removesuffix(".gz"), digest)
+    known = KNOWN.get(name, {}).get(_stem(path), digest)
     if digest != known:
         raise DataError(
             f"{path} must hold {name}'s own bytes, SHA-256 {known[:12]}..., got {digest[:12]}...:"

@@ -10,6 +10,7 @@ from foldwise.data.dataset import Classes, Dataset, Split
 from foldwise.errors import DataError
 
 Labels = NDArray[np.int64] | NDArray[np.str_]
+_OTHER_DATA = "choose data whose splits have rows of every class"
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 
@@ -17,15 +18,19 @@ def make_dataset(
     image_shape: tuple[int, ...],
     development: tuple[NDArray[np.uint8], Labels],
     holdout: tuple[NDArray[np.uint8], Labels],
+    *,
+    remedy: str = _OTHER_DATA,
 ) -> Dataset:
     """Put together what a source gives: images (rows, features) and labels as they come.
+
+    ``remedy`` is what to do where a split lacks a class.
 
     Raises
     ------
     DataError
         As `code_labels`.
     """
-    classes, *codes = code_labels(development[1], holdout[1])
+    classes, *codes = code_labels(development[1], holdout[1], remedy=remedy)
     rows = [np.arange(len(labels), dtype=np.int64) for labels in codes]
     return Dataset(
         classes,
@@ -36,7 +41,7 @@ def make_dataset(
 
 
 def code_labels(
-    development: Labels, holdout: Labels
+    development: Labels, holdout: Labels, *, remedy: str = _OTHER_DATA
 ) -> tuple[Classes, NDArray[np.int64], NDArray[np.int64]]:
     """Sort the classes and replace each label by its class's position.
 
@@ -65,7 +70,7 @@ def code_labels(
         split = "holdout" if missing[0] in classes else "development set"
         raise DataError(
             f"each class must have rows in both splits, got none of {_shown(missing[:1])} in the"
-            f" {split}: choose other data, or another prepare.holdout"
+            f" {split}: {remedy}"
         )
     return tuple(classes.tolist()), codes.astype(np.int64), holdout_codes.astype(np.int64)
 

@@ -124,7 +124,7 @@ def read_openml(
 
     check_output(cache)
     # A missing label is NaN, and NaN cast to a class's number is, by the machine, one of them.
-    with _one_line(name, version), _asking(server), np.errstate(invalid="raise"):
+    with _one_line(name, version, cache), _asking(server), np.errstate(invalid="raise"):
         # The other parser takes the labels 7 and 07 for one class.
         data = fetch_openml(
             name, version=version, data_home=cache.parent, as_frame=False, parser="liac-arff"
@@ -152,7 +152,12 @@ def _split_last(
             f"the data must have more rows than the holdout's {holdout:,}, got {len(labels):,}:"
             " set prepare.holdout in params.yaml"
         )
-    return make_dataset(shape, (images[:first], labels[:first]), (images[first:], labels[first:]))
+    return make_dataset(
+        shape,
+        (images[:first], labels[:first]),
+        (images[first:], labels[first:]),
+        remedy="set another prepare.holdout in params.yaml, or choose other data",
+    )
 
 
 @contextmanager
@@ -175,7 +180,7 @@ def _asking(server: str) -> Iterator[None]:
 
 
 @contextmanager
-def _one_line(name: str, version: int) -> Iterator[None]:
+def _one_line(name: str, version: int, cache: Path) -> Iterator[None]:
     from sklearn.datasets._openml import OpenMLError
     from sklearn.externals._arff import ArffException
 
@@ -197,11 +202,23 @@ def _one_line(name: str, version: int) -> Iterator[None]:
             f"{data} must be reachable, got '{error}': check the network, or use another source"
         ) from error
     except (ArffException, ValueError, LookupError, TypeError, AttributeError) as error:
-        said = " ".join(str(error).split())[:300]
+        said = " ".join(str(error).split())[:300] + _place(error, cache)
         raise DataError(
-            f"{data} must be image data in ARFF, described as OpenML does, got {said!r}:"
+            f"{data} must be image data in ARFF and UTF-8, described as OpenML does, got {said!r}:"
             " choose other data, or run prepare again"
         ) from error
+
+
+def _place(error: Exception, cache: Path) -> str:
+    """Where in a fetched file the bytes stand that can't be decoded; nothing for other faults."""
+    if not isinstance(error, UnicodeDecodeError):
+        return ""
+    for path in cache.rglob("*.arff.gz"):
+        with gzip.open(path) as file:
+            for row, line in enumerate(file, start=1):
+                if line == error.object:
+                    return f", in row {row}, column {error.start + 1} of {path.name}"
+    return ""
 
 
 def _pixels(values: NDArray[np.float64], name: str) -> NDArray[np.uint8]:

@@ -68,7 +68,8 @@ class Decision:
     move's: ``pending`` until the aliases are moved, then ``applied``; ``abandoned`` if it was cut
     short; ``none`` where nothing is to be moved. ``champion`` and ``previous`` held the aliases
     before. A short one is what is left on the registered model when the version or its tag was
-    deleted: without the checks that passed, and the others' figures. Ids sort by time.
+    deleted: without the checks that passed, and the others' figures. Ids sort by time, by the
+    clock of whoever decided; ``after`` is the id of the last decision that he knew of.
     """
 
     id: str
@@ -83,6 +84,7 @@ class Decision:
     reason: str
     checks: tuple[Check, ...]
     is_short: bool = False
+    after: str = ""
     schema: Literal[1] = 1
 
     @property
@@ -140,6 +142,21 @@ def decisions_in(tags: Mapping[str, str]) -> dict[str, Decision]:
     """The decisions that tags keep, by their ids."""
     found = (Decision.from_json(text) for tag, text in tags.items() if tag.startswith(_PREFIX))
     return {decision.id: decision for decision in found}
+
+
+def in_order(found: Mapping[str, Decision]) -> tuple[Decision, ...]:
+    """Decisions, by their ids, oldest first: what each was made after comes before it.
+
+    Clocks step back, and those of two machines differ: they decide where nothing else does.
+    """
+    ordered: dict[str, Decision] = {}
+    for latest in sorted(found):
+        chain, id_ = dict[str, Decision](), latest
+        while id_ in found and id_ not in ordered and id_ not in chain:
+            chain[id_] = found[id_]
+            id_ = found[id_].after
+        ordered.update(reversed(chain.items()))
+    return tuple(ordered.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -284,6 +284,7 @@ def _decision(
         version=version.number,
         reason=reason,
         checks=checks,
+        after=snapshot.decisions[-1].id if snapshot.decisions else "",
     )
 
 

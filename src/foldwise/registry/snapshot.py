@@ -15,6 +15,7 @@ from foldwise.registry.audit import (
     Unrecorded,
     decisions_in,
     history,
+    in_order,
     unrecorded,
 )
 from foldwise.store.faults import store_faults
@@ -22,6 +23,10 @@ from foldwise.store.open import Store
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+
+REGISTER = "`dvc repro && dvc repro --force --single-item evaluate`"
+"""What registers a version, whatever the store has lost: where all stages are up to date, the first
+command alone runs none. A version that is there is found, not made again."""
 
 _USED = "holdout"
 _PAGE = 1000
@@ -98,13 +103,12 @@ class Snapshot:
         StoreError
             There is none.
         """
-        number = int(which) if which.isdecimal() else self.aliases.get(which)
         for version in self.versions:
-            if version.number == number:
+            if which == str(version.number) or version.number == self.aliases.get(which):
                 return version
         raise StoreError(
-            f"a version or alias of {self.name} must exist, got '{which}': see `foldwise history`,"
-            " or register one with `dvc repro`"
+            f"a version or alias of {self.name} must exist, got '{which:.40}':"
+            f" see `foldwise history`, or register one with {REGISTER}"
         )
 
     def before(self, run_id: str) -> Version | None:
@@ -121,8 +125,7 @@ class Snapshot:
     @property
     def decisions(self) -> tuple[Decision, ...]:
         """All decisions, oldest first; short ones where the version's is gone."""
-        found = decisions_in(self.tags.get(self.name, {})) | self._whole_decisions
-        return tuple(decision for _, decision in sorted(found.items()))
+        return in_order(decisions_in(self.tags.get(self.name, {})) | self._whole_decisions)
 
     @property
     def unkept(self) -> tuple[Decision, ...]:

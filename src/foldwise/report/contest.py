@@ -18,14 +18,14 @@ from foldwise.report.figures.style import drawn
 from foldwise.report.findings import HoldoutSummary, Judged, summarise_holdout
 from foldwise.report.picture import Picture
 from foldwise.report.tables import evaluation
-from foldwise.report.wording import Json, csv_of, rounded, significant, values_text
+from foldwise.report.wording import Json, csv_of, escaped, rounded, significant, values_text
 from foldwise.search.trials import SearchResult, Trial
 from foldwise.settings import Entry, Settings
 from foldwise.stats.paired import Pair, compare_pairs
 from foldwise.stats.scores import METRICS, Scores, predicted_codes
 
-RESULTS = Path("models/comparison")
-"""A folder an entry."""
+RESULTS, REPORTS = Path("comparison/models"), Path("comparison/reports")
+"""A folder an entry, and what is told of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def model_card(model: Contestant, data: DataInfo) -> str:
     lines = "\n".join(f"- {name}: {value}" for name, value in told.items())
     estimate = f"{len(result.outer)} outer folds" if result.outer else "no outer estimate"
     return (
-        f"{data.name}: {entry.title}, accuracy {told['accuracy']:.4f} on"
+        f"{data.name}: {escaped(entry.title)}, accuracy {told['accuracy']:.4f} on"
         f" {data.holdout_rows:,} held-out images; {values_text(result.best.values)}\n\n"
         f"## Procedure\n\n{entry.estimator}, pixels {entry.pixels}, {entry.trials} trials a study"
         f" by inner {entry.metric}, {estimate}, fitted on {data.development_rows:,} images.\n\n"

@@ -1,7 +1,7 @@
 """A version's results, gathered once for card, page and figures: judged holdout, findings."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from foldwise.search.jobs import Predictions
 from foldwise.search.space import Space
 from foldwise.search.summary import Estimates, best_trials, edges, optimum_error
 from foldwise.search.trials import SearchResult
+from foldwise.settings import Value
 from foldwise.stats.intervals import Interval, f1_intervals, score_intervals
 from foldwise.stats.scores import (
     ClassScores,
@@ -190,6 +191,15 @@ def _sampler(space: Space) -> str:
     return f"{words}, a smoothing one, as {metric_label(space.metric)} moves in steps"
 
 
+def edge_caution(search: SearchResult) -> str:
+    """That a value was chosen at an edge of its range, beyond which the optimum may lie."""
+    at_edge = {n for best in best_trials(search) for n in edges(best.values, search.space)}
+    names = " and ".join(sorted(at_edge))
+    return f"A chosen {names} lies at an edge of the range: widen it in params.yaml." * bool(
+        at_edge
+    )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Findings:
     """One version's data, search, holdout scores and origin; published numbers, if there are.
@@ -198,6 +208,8 @@ class Findings:
     ----------
     origin : mapping
         What `origin` chose; ``commands`` is what to type to make the version again.
+    parameters : mapping
+        All that params.yaml says, by full key.
     data_change : str
         How the data differ from the version before's, in a sentence.
     """
@@ -209,6 +221,7 @@ class Findings:
     origin: Mapping[str, str]
     commands: tuple[str, ...]
     multiclass: str
+    parameters: Mapping[str, Value] = field(default_factory=dict)
     data_change: str = ""
     reference: Reference | None = None
 
@@ -260,12 +273,10 @@ class Findings:
 
     def cautions(self) -> tuple[str, ...]:
         """What went wrong quietly, and what to do about it; empty if nothing did."""
-        search = self.search
-        at_edge = {n for best in best_trials(search) for n in edges(best.values, search.space)}
+        search, at_edge = self.search, edge_caution(self.search)
         texts = {
             self.data_change: bool(self.data_change),
-            f"A chosen {' and '.join(sorted(at_edge))} lies at an edge of the range: widen it in "
-            "params.yaml.": bool(at_edge),
+            at_edge: bool(at_edge),
             f"{search.fits.exhausted} of {search.fits.distinct} fits ended at tune.max_iter before "
             "they converged: raise it, their scores mislead.": search.fits.exhausted > 0,
         }

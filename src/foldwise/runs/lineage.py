@@ -2,9 +2,11 @@
 
 import getpass
 import hashlib
+import json
 import math
 import os
 import platform
+import shlex
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,14 +14,28 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from foldwise.data.dataset import DataInfo
+from foldwise.errors import StoreError
 from foldwise.runs.tree import pipeline_begun_note
 from foldwise.search.space import Space
-from foldwise.settings import Settings, flattened, parameters_digest
+from foldwise.settings import Settings, Value, changed_from, flattened, parameters_digest
 
+CHANGED = "parameters.changed"
+"""Tag: which parameters weren't committed, as one would give them to `dvc exp run`."""
 _LIBRARIES = ("foldwise", "numpy", "scipy", "scikit-learn", "optuna", "mlflow", "dvc", "skops")
 
 # What the pipeline itself writes into the working tree is no change of its sources.
-_SOURCES = ("--", ".", ":(exclude)reports", ":(exclude)dvc.lock")
+_WRITTEN = ("reports", "dvc.lock", "comparison/reports", "comparison/dvc.lock")
+_SOURCES = ("--", ".", *(f":(exclude){place}" for place in _WRITTEN))
+# A hook, or a shell, may have set them for a repository that isn't this checkout's.
+_OF_ANOTHER = {
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_WORK_TREE",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +115,7 @@ def lineage(
             "mlflow.source.type": "LOCAL",
             **git_state(folder or Path.cwd()),
             **dvc_experiment(),
+            **parameters_not_committed(folder or Path.cwd(), settings),
             **library_versions(),
         },
         splits=(
@@ -113,17 +130,37 @@ def lineage(
 def git_state(folder: Path) -> dict[str, str]:
     """Commit and dirt of a checkout as tags; empty outside of git.
 
-    Changes in ``reports/`` and ``dvc.lock`` don't count: the pipeline makes them itself.
+    Changes of what the pipeline writes itself don't count: reports and DVC's locks.
+
+    Raises
+    ------
+    StoreError
+        Git refuses the folder, because it belongs to another user.
     """
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return {}
-    changes = _git(folder, "status", "--porcelain", *_SOURCES)
+    # However the user likes to see it: code that git doesn't track may have run.
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=normal", *_SOURCES)
     return {
         "git.commit": commit,
         "git.dirty": "unknown" if changes is None else str(bool(changes)).lower(),
         "mlflow.source.git.commit": commit,
     }
+
+
+def parameters_not_committed(folder: Path, settings: Settings) -> dict[str, str]:
+    """The parameters that aren't the commit's, if there are any, as a tag: options of DVC's."""
+    committed = _git(folder, "show", "HEAD:./params.yaml")
+    if committed is None:
+        return {}
+    changed = changed_from(settings, committed)
+    options = (shlex.quote(f"{key}={_yaml(value)}") for key, value in changed.items())
+    return {CHANGED: " ".join(f"-S {option}" for option in options)} if changed else {}
+
+
+def _yaml(value: Value) -> str:
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def git_knows(folder: Path, commit: str) -> bool:
@@ -171,12 +208,19 @@ def _git(folder: Path, *arguments: str) -> str | None:
         answer = subprocess.run(
             ["git", *arguments],  # noqa: S607 - whichever git the user works with
             cwd=folder,
+            env={name: told for name, told in os.environ.items() if name not in _OF_ANOTHER},
             capture_output=True,
             text=True,
             timeout=20,
             check=True,
         )
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, subprocess.SubprocessError) as error:
+        if "dubious ownership" in str(getattr(error, "stderr", "")):
+            raise StoreError(
+                f"the checkout {folder} must belong to the user who runs this, for git to tell its"
+                " commit: run `git config --global --add safe.directory"
+                f" {shlex.quote(str(folder.resolve()))}`, or give it to this user"
+            ) from error
         return None
     return answer.stdout.strip()
 

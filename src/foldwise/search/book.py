@@ -9,7 +9,7 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +18,14 @@ from typing import NoReturn, Self
 import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial
 from sqlalchemy import Connection, NullPool, create_engine, func, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from foldwise.errors import SearchError
 from foldwise.files import locked
-from foldwise.ownership import claim_beside, foreign, mark_as_optunas
+from foldwise.ownership import check_sqlite_path, claim_beside, foreign, mark_as_optunas
 from foldwise.search.space import Space, direction
 from foldwise.search.trials import FINAL, Study, Trial, trial_from_json, trial_to_json
 
@@ -86,6 +87,7 @@ class StudyStorage:
         """
         storage = cls.parse(address)
         if storage.path is not None:
+            check_sqlite_path(storage.path)
             with storage.speaking():
                 what = foreign(storage.path, "Optuna")
             if what is not None:
@@ -234,11 +236,22 @@ class TrialBook:
         """
         trials: dict[int, Trial] = {}
         with self._storage.speaking():
-            for stored in self._study(study).get_trials(deepcopy=False):
-                if _TRIAL in stored.user_attrs:
-                    trial = trial_from_json(json.loads(stored.user_attrs[_TRIAL]))
-                    trials.setdefault(trial.number, trial)
+            for trial in _completed(self._study(study).get_trials(deepcopy=False)):
+                trials.setdefault(trial.number, trial)
         return tuple(trials[number] for number in sorted(trials))
+
+    def begin_with(self, attempt: int) -> None:
+        """Take over the trials of another attempt at the same search."""
+        with self._storage.speaking():
+            names = optuna.get_all_study_names(self._trials)
+            stored = [
+                each
+                for name in names
+                if name.startswith(f"{self._key}.{attempt}.")
+                for each in optuna.load_study(study_name=name, storage=self._trials).get_trials()
+            ]
+        for trial in _completed(stored):
+            self.add(trial)
 
     def add(self, trial: Trial) -> None:
         """Keep a completed trial."""
@@ -266,10 +279,26 @@ class TrialBook:
         )
 
 
+def _completed(stored: Iterable[FrozenTrial]) -> Iterator[Trial]:
+    """Of the trials stored those that we put there."""
+    for each in stored:
+        if _TRIAL in each.user_attrs:
+            yield trial_from_json(json.loads(each.user_attrs[_TRIAL]))
+
+
 def open_book(
-    address: str, key: str, space: Space, *, fresh: bool = False, home: Path | None = None
+    address: str,
+    key: str,
+    space: Space,
+    *,
+    trials: int | None = None,
+    fresh: bool = False,
+    home: Path | None = None,
 ) -> TrialBook:
     """The key's open attempt, or its next one; ``fresh`` abandons an open one first.
+
+    An attempt that follows a registered one of another number of ``trials`` begins with its trials:
+    they are what a search of that length would make anew.
 
     A damaged SQLite file is kept aside if it lies in ``home``, and stays where it is elsewhere.
 
@@ -280,13 +309,17 @@ def open_book(
     """
     storage, made = _attempts(address, key, home)
     last = max(made, default=0)
-    if last:
-        book = TrialBook(storage, key, last, space)
-        if fresh and not book.is_closed:
-            book.close("abandoned")
-        if not book.is_closed:
-            return book
-    return TrialBook(storage, key, last + 1, space)
+    begun = TrialBook(storage, key, last + 1, space)
+    if not last:
+        return begun
+    book = TrialBook(storage, key, last, space)
+    if fresh and not book.is_closed:
+        book.close("abandoned")
+    if not book.is_closed:
+        return book
+    if not fresh and trials not in (None, len(book.completed(FINAL))):
+        begun.begin_with(last)
+    return begun
 
 
 def close_attempt(

@@ -27,7 +27,7 @@ NEAR = 0.001
 """Share of the range within which two values are one: a two-hundredth of a decade, by default."""
 
 _GRID = 5000
-_MOST_STARTS = 16
+_MOST_STARTS = 8
 _FEWEST_SMOOTHED = 5  # scipy asks for them
 
 
@@ -44,7 +44,7 @@ class Point(NamedTuple):
 
 
 def starts(trials: int) -> int:
-    """How many places the walk has by default: 8 of 12 trials, and never more than 16."""
+    """How many places the walk has by default: 8 of 12 trials, and never more."""
     return min(_MOST_STARTS, math.ceil(2 * trials / 3))
 
 

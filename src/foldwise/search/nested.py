@@ -110,7 +110,7 @@ class NestedSearch:
         depend on no result, then one a study.
         """
         studies = self.plan.studies
-        done: Completed = {each.study: list(self.book.completed(each.study)) for each in studies}
+        done: Completed = {each.study: self._completed(each.study) for each in studies}
         for trials in done.values():
             yield from trials
         later = {study.refit for study in studies}
@@ -121,6 +121,10 @@ class NestedSearch:
                     done[event.study].append(event)
                 yield event
         yield from self._conclude(done)
+
+    def _completed(self, study: Study) -> list[Trial]:
+        """The kept trials that are asked for: the book may have more, of a longer search."""
+        return [trial for trial in self.book.completed(study) if trial.number < self.trials]
 
     def _next(self, plan: StudyPlan, done: Completed) -> list[_Proposal]:
         """The study's trials that can be made now."""

@@ -62,6 +62,7 @@ class Plan:
         seed: int,
         groups: NDArray[np.int64] | None = None,
         is_scored: NDArray[np.bool_] | None = None,
+        classes: Sequence[object] = (),
     ) -> "Plan":
         """Deal shuffled groups of rows to the parts, each to the one that has least of its classes.
 
@@ -78,6 +79,8 @@ class Plan:
             Rows of one number never part; by default each row is a group.
         is_scored : bool array (rows,), optional
             Rows that count; the others go where their group goes. By default all.
+        classes : sequence, optional
+            The classes' names, for the error; by default their codes.
 
         Raises
         ------
@@ -87,11 +90,11 @@ class Plan:
         groups = np.arange(len(labels)) if groups is None else groups
         is_scored = np.ones(len(labels), dtype=bool) if is_scored is None else is_scored
         names, group_of = np.unique(groups, return_inverse=True)
-        classes = _classes_of(group_of, labels, is_scored, len(names))
+        codes = _classes_of(group_of, labels, is_scored, len(names))
         shuffled = np.random.default_rng(seed).permutation(len(names)).tolist()
-        order = sorted(shuffled, key=lambda group: (-len(classes[group]), classes[group]))
+        order = sorted(shuffled, key=lambda group: (-len(codes[group]), codes[group]))
         part_of = np.empty(len(names), dtype=np.int64)
-        part_of[order] = _dealt([classes[group] for group in order], folds)
+        part_of[order] = _dealt([codes[group] for group in order], folds, classes)
         return cls(part_of[group_of][np.newaxis], is_scored.copy())
 
     @property
@@ -152,7 +155,7 @@ def _classes_of(
     return [codes[low:high] for low, high in pairwise(ends)]
 
 
-def _dealt(groups: Sequence[list[int]], folds: int) -> list[int]:
+def _dealt(groups: Sequence[list[int]], folds: int, classes: Sequence[object]) -> list[int]:
     """The part of each group of class codes, in their order."""
     totals = np.bincount([code for codes in groups for code in codes]).tolist()
     shares = [[0.0] * folds for _ in totals]
@@ -167,9 +170,10 @@ def _dealt(groups: Sequence[list[int]], folds: int) -> list[int]:
     for code, share in enumerate(shares):
         if min(share) == 0:
             having = sum(code in codes for codes in groups)
+            name = classes[code] if classes else code
             once = ", those that belong together counted once" if having < totals[code] else ""
             raise DataError(
-                f"every class needs at least tune.folds = {folds} images, class number {code} has"
+                f"every class needs at least tune.folds = {folds} images, class {name!r} has"
                 f" {having}{once}: lower tune.folds or add images"
             )
     return parts

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from foldwise.errors import StoreError
+from foldwise.ownership import check_sqlite_path
 
 _SQLITE = "sqlite:///"
 _USERINFO = re.compile(r"(?<=://)\S*@")
@@ -80,6 +81,7 @@ def _sqlite(path: Path) -> Address:
             f"the tracking database's path may not contain '{min(forbidden)}', got '{path}': "
             "rename the folder"
         )
+    check_sqlite_path(path)
     return Address(uri=f"{_SQLITE}{path}", database=path)
 
 

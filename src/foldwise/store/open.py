@@ -1,6 +1,7 @@
 """Which MLflow: the store opened, checked and ready, or one line on what is wrong with it."""
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,12 +43,23 @@ def search_runs(client: "MlflowClient", experiment_id: str, query: str) -> list[
 
 
 _EXPERIMENTS = "/api/2.0/mlflow/experiments/search"
-_UNREACHED = (
-    ("refused", "connection refused"),
-    ("resolve", "unknown host"),
-    ("certificate", "its certificate isn't trusted"),
-    ("timed out", "no answer in time"),
-)
+_CORRECT = "correct MLFLOW_TRACKING_URI"
+# By what the fault says, the first that fits: why, and what to do.
+_UNREACHED = {
+    "proxy": (
+        "the proxy that HTTP_PROXY or HTTPS_PROXY names doesn't let us through",
+        "correct it, or name the server's host in NO_PROXY",
+    ),
+    "resolve": ("unknown host", _CORRECT),
+    "wrong version number": ("it speaks http, not https", f"{_CORRECT} to http://"),
+    "record layer failure": ("it speaks http, not https", f"{_CORRECT} to http://"),
+    "certificate": (
+        "its certificate isn't trusted",
+        "name the certificate of its authority in MLFLOW_TRACKING_SERVER_CERT_PATH",
+    ),
+    "refused": ("connection refused", f"start it, or {_CORRECT}"),
+    "timed out": ("no answer in time", f"start it, or {_CORRECT}"),
+}
 
 
 def check_server(uri: str, *, seconds: float = 10.0) -> None:
@@ -72,7 +84,7 @@ def check_server(uri: str, *, seconds: float = 10.0) -> None:
     from requests.exceptions import RequestException
 
     answers: list[tuple[int, str]] = []
-    faults: list[str] = []
+    faults: list[tuple[str, str]] = []
     credentials = get_default_host_creds(uri)  # type: ignore[no-untyped-call]
     once = {"max_retries": 0, "timeout": seconds / 2, "raise_on_status": False}
 
@@ -83,8 +95,9 @@ def check_server(uri: str, *, seconds: float = 10.0) -> None:
             )
         except (MlflowException, RequestException, OSError, ValueError) as error:
             told = str(error).lower()
-            known = (why for sign, why in _UNREACHED if sign in told)
-            faults.append(next(known, type(error.__cause__ or error).__name__))
+            known = (why for sign, why in _UNREACHED.items() if sign in told)
+            unknown = (type(error.__cause__ or error).__name__, f"start it, or {_CORRECT}")
+            faults.append(next(known, unknown))
         else:
             answers.append((found.status_code, found.text))
 
@@ -93,11 +106,9 @@ def check_server(uri: str, *, seconds: float = 10.0) -> None:
     asking.start()
     asking.join(seconds)
     if not answers:
-        why = faults[0] if faults else f"no answer within {seconds:g} s"
-        raise StoreError(
-            f"the tracking server can't be reached, {uri} ({why}): "
-            "start it, or correct MLFLOW_TRACKING_URI"
-        )
+        late = (f"no answer within {seconds:g} s", f"start it, or {_CORRECT}")
+        why, remedy = faults[0] if faults else late
+        raise StoreError(f"the tracking server can't be reached, {uri} ({why}): {remedy}")
     status, text = answers[0]
     if status in (401, 403):
         raise StoreError(
@@ -198,8 +209,9 @@ class Store:
     def _checked(self, experiment: "Experiment") -> str:
         if experiment.lifecycle_stage != "active":
             raise StoreError(
-                f"experiment '{experiment.name}' was deleted in MLflow: "
-                f"run `mlflow experiments restore -x {experiment.experiment_id}`"
+                f"experiment '{experiment.name}' was deleted in MLflow: run"
+                f" `MLFLOW_TRACKING_URI={shlex.quote(self.tracking_uri)} mlflow experiments restore"
+                f" -x {experiment.experiment_id}`"
             )
         if self.artifacts and experiment.artifact_location.startswith("mlflow-artifacts:"):
             raise StoreError(

@@ -94,8 +94,8 @@ def test_a_stage_depends_on_every_document_it_is_made_from(stage: str) -> None:
             "prepare": {"${prepare.path}"},
             "tune": {development, f"{holdout}/info.json"},
             "evaluate": {development, holdout, "models/run.json", "models/tuned", "reference.json"},
-            "compare": {development, holdout},
-            "summary": {holdout, "models/comparison"},
+            "compare": {f"../{development}", f"../{holdout}"},
+            "summary": {f"../{holdout}", "models"},
         }[stage]
     )
 

@@ -1,11 +1,18 @@
 """What tune shows in a log, and when it can tell the time that is left."""
 
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
 import pytest
 from rich import progress as rich
 
 from foldwise.app.display import LINE_SECONDS, Display, span, time_left
-from foldwise.search.trials import FINAL, Progress
+from foldwise.search.trials import FINAL, Event, Progress
 from tests.factories import make_outer_fold, make_result, make_trial
+
+if TYPE_CHECKING:
+    from foldwise.search.nested import NestedSearch
 
 
 class Clock:
@@ -29,7 +36,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def left(clock: Clock, first: int, done: int, total: int | None) -> str:
     """What is said of work that began twenty seconds ago."""
     bars = rich.Progress(get_time=clock)
-    task = bars.add_task("fits", total=total, first=first)
+    task = bars.add_task("fits", total=total, first=first, began=clock())
     clock.now += 20
     bars.update(task, completed=done)
     return time_left(bars.tasks[task])
@@ -45,12 +52,45 @@ def test_what_was_replayed_is_not_counted_as_quick_work(clock: Clock) -> None:
     assert left(clock, 30, 32, 40) == "about 80 s left"
 
 
-@pytest.mark.parametrize(("done", "total"), [(0, 40), (5, None), (40, 40)])
+@pytest.mark.parametrize(("done", "total"), [(0, 40), (1, 40), (5, None), (40, 40)])
 def test_nothing_is_said_of_time_that_cannot_be_told(
     clock: Clock, done: int, total: int | None
 ) -> None:
     """Before the first piece, without a total, and at the end."""
     assert left(clock, 0, done, total) == ""
+
+
+def test_what_start_up_trials_need_tells_nothing_of_the_rest(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It takes long until the first of them ends, and then they end at once: 40 of 100 here."""
+
+    def told() -> Iterator[Event]:
+        for seconds, done in ((60, 1), (1, 20), (1, 40), (20, 44), (20, 48)):
+            clock.now += seconds
+            yield Progress(done, 100)
+        yield make_result()
+
+    search = SimpleNamespace(
+        run=told, space=SimpleNamespace(startup=2, metric="log_loss"), trials=5
+    )
+    Display("tune").follow(cast("NestedSearch", search))
+    assert capsys.readouterr().err.splitlines() == [
+        "tune: 1 of 100 fits",
+        "tune: 44 of 100 fits",
+        "tune: 48 of 100 fits, about 4 min left",
+    ]
+
+
+def test_one_estimate_is_given_for_the_whole_stage(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pieces on the way to the fits have none of their own."""
+    display = Display("tune")
+    for done in (1, 5, 9):
+        clock.now += LINE_SECONDS + 5
+        display.show(Progress(done, 10, "points of paths"))
+    assert "left" not in capsys.readouterr().err
 
 
 def test_long_times_are_told_in_minutes() -> None:
@@ -69,7 +109,7 @@ def test_a_log_gets_a_line_now_and_then(clock: Clock, capsys: pytest.CaptureFixt
     clock.now += LINE_SECONDS + 1
     display.show(Progress(4, 16))
     assert capsys.readouterr().err.splitlines() == [
-        "tune: 3 of 10 points of paths, about 70 s left",
+        "tune: 3 of 10 points of paths",
         "tune: 4 of 16 fits, about 48 s left; final study: C = 0.0200",
     ]
 

@@ -74,6 +74,31 @@ def test_originals_come_first_then_one_copy_of_each() -> None:
             assert np.array_equal(result[copy + 1, row], expected)
 
 
+def test_channels_that_come_first_are_never_shifted_along() -> None:
+    """A colour image stored channel by channel gets the copies that it would get pixel by pixel."""
+    last = toy_images(9, shape=(5, 6, 3))
+    first = np.moveaxis(last, 3, 1)
+    shifts = draw_shifts(9, copies=4, seed=1)
+    told = [
+        np.concatenate(
+            list(
+                blocks_with_copies(
+                    images.reshape(9, -1), np.arange(9), shifts, image_shape=images.shape[1:]
+                )
+            )
+        ).reshape(-1, *images.shape[1:])
+        for images in (first, last)
+    ]
+    assert np.array_equal(np.moveaxis(told[0], 1, 3), told[1])
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 2), (3, 8, 3), (2, 8, 8), (4, 4, 4), (2, 2, 8, 8)])
+def test_images_whose_axes_are_not_known_are_refused(shape: tuple[int, ...]) -> None:
+    """Which is the height can only be guessed."""
+    with pytest.raises(DataError, match=r"prepare\.augment must be 0 for images that can't be"):
+        check_augmentable(shape, copies=1)
+
+
 @pytest.mark.parametrize(
     ("shape", "copies"), [((784,), 1), ((1, 9), 1), ((9, 1), 1), ((2, 9), 9), ((9, 2, 3), 9)]
 )

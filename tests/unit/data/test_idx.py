@@ -71,7 +71,15 @@ def test_a_file_cut_within_its_header_is_refused(tmp_path: Path, *, packed: bool
         (lambda b: b[:-1], "declares 140 values and ends after 139: fetch it again"),
         (lambda b: b + b"\0", "goes on after the 140 values it declares: fetch it again"),
         (lambda b: b"\1" + b[1:], "begins with the bytes '01 00 08 03' instead of '00 00 08'"),
-        (lambda b: b[:2] + b"\x0d" + b[3:], "have the type 0x0d, not 0x08, unsigned bytes"),
+        (
+            lambda b: b[:2] + b"\x0d" + b[3:],
+            "are 32-bit floats, not unsigned bytes, 0x08: write the pixels scaled to",
+        ),
+        (lambda b: b[:2] + b"\x0b" + b[3:], "are 16-bit integers, not unsigned bytes"),
+        (
+            lambda b: b[:2] + b"\x0a" + b[3:],
+            "have the type 0x0a, which there isn't: fetch it again",
+        ),
         (lambda b: b[:3] + b"\0" + b[4:], "declares 0 dimensions"),
         (lambda b: b[:3] + b"\7" + b[4:] + b"\1" * 16, "declares 7 dimensions"),
         (lambda b: b[:4] + bytes(4) + b[8:], "declares the sizes (0, 5, 4)"),
@@ -116,6 +124,23 @@ def test_a_stream_that_grows_beyond_its_declared_size_is_not_unpacked(tmp_path: 
     assert "goes on after the 140 values" in refused(tmp_path / "a.gz", bomb)
     assert tracemalloc.get_traced_memory()[1] < 4 << 20
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (idx_bytes(IMAGES), "isn't compressed by gzip (Not a gzipped file (b'\\x00\\x00')): take"),
+        (
+            b"<html>not found</html>",
+            "isn't compressed by gzip (Not a gzipped file (b'<h')): fetch it",
+        ),
+    ],
+)
+def test_a_gzip_file_that_is_none_says_what_to_do(
+    tmp_path: Path, content: bytes, said: str
+) -> None:
+    """What is plain needs another name, anything else another download."""
+    assert said in refused(tmp_path / "a.gz", content)
 
 
 STREAM = gzip.compress(idx_bytes(IMAGES), mtime=0)

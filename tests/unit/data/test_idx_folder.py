@@ -50,14 +50,34 @@ def test_other_bytes_under_the_name_mnist_are_refused(tmp_path: Path, stem: str)
 
 @pytest.mark.parametrize("stem", STEMS.values())
 def test_a_missing_or_doubled_file_is_named(tmp_path: Path, stem: str) -> None:
-    """Both spellings at once could differ, so neither is chosen silently."""
+    """Two spellings at once could differ, so neither is chosen silently."""
     write_idx_folder(tmp_path)
-    shutil.copy(tmp_path / stem, tmp_path / f"{stem}.gz")
-    with pytest.raises(DataError, match=rf"either {stem} or {stem}.gz, got both"):
-        read_idx_folder(tmp_path, name="toy")
+    dotted = stem.replace("-idx", ".idx")
+    for twin in (f"{stem}.gz", dotted):
+        shutil.copy(tmp_path / stem, tmp_path / twin)
+        with pytest.raises(DataError, match=rf"must hold one of .* got {stem} and {twin}: remove"):
+            read_idx_folder(tmp_path, name="toy")
+        (tmp_path / twin).unlink()
     (tmp_path / stem).unlink()
-    (tmp_path / f"{stem}.gz").unlink()
-    with pytest.raises(DataError, match=rf"either {stem} or {stem}.gz, got neither"):
+    with pytest.raises(DataError, match=rf"one of {stem}, {stem}.gz, {dotted}, .* got none: put"):
+        read_idx_folder(tmp_path, name="toy")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_names_with_a_dot_are_taken_too(tmp_path: Path, *, packed: bool) -> None:
+    """As unpacked archives of MNIST spell them; its checksums are compared under either name."""
+    for path in write_idx_folder(tmp_path, packed=packed).iterdir():
+        path.rename(path.with_name(path.name.replace("-idx", ".idx")))
+    assert read_idx_folder(tmp_path, name="toy").image_shape == (5, 4)
+    with pytest.raises(DataError, match=r"images\.idx3-ubyte.* must hold mnist's own bytes"):
+        read_idx_folder(tmp_path, name="mnist")
+
+
+def test_no_parameter_is_named_that_can_not_be_set(tmp_path: Path) -> None:
+    """The t10k files are the holdout, whatever prepare.holdout says."""
+    write_idx_folder(tmp_path)
+    (tmp_path / STEMS["t10k", "labels"]).write_bytes(idx_bytes(np.zeros(30, np.uint8)))
+    with pytest.raises(DataError, match="none of 1 in the holdout: choose data whose splits"):
         read_idx_folder(tmp_path, name="toy")
 
 

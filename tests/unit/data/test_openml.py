@@ -149,7 +149,9 @@ def test_an_unexpected_answer_is_one_line(
 ) -> None:
     """No JSON, or of another form, or another file than its checksum says."""
     server.answers[path] = content
-    assert "must be image data in ARFF, described as OpenML does" in said(server, tmp_path)
+    assert "must be image data in ARFF and UTF-8, described as OpenML does" in said(
+        server, tmp_path
+    )
 
 
 @pytest.mark.parametrize(
@@ -171,6 +173,20 @@ def test_rows_that_are_no_images_with_a_label_are_refused(
     first = arff[arff.index(b"@DATA\n") + 5 :].split(b",")[0] + b","
     serve_toy(server, arff.replace(first if old.startswith(b"\n") else old, new, 1))
     assert message in said(server, tmp_path)
+
+
+def test_labels_that_are_not_utf_8_are_refused_by_row_and_column(
+    server: FakeOpenml, tmp_path: Path
+) -> None:
+    """In Latin-1 two of its letters were taken for one class."""
+    arff = toy_arff().decode().replace(",a\n", ",ä\n").replace(",b\n", ",ö\n")
+    serve_toy(server, arff.replace("{a,b,", "{ä,ö,").encode("latin-1"))
+    told = said(server, tmp_path)
+    assert "must be image data in ARFF and UTF-8" in told
+    assert "can't decode byte 0xe4" in told
+    assert "in row 12, column 19 of toy.arff.gz" in told
+    serve_toy(server, arff.replace("{a,b,", "{ä,ö,").encode())
+    assert read(server, tmp_path / "utf-8").classes == ("c", "ä", "ö")
 
 
 def test_columns_in_words_are_refused(server: FakeOpenml, tmp_path: Path) -> None:

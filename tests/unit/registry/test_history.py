@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foldwise.errors import StoreError
-from foldwise.registry.audit import Check, Decision, Unrecorded, decided, history, new_id
+from foldwise.registry.audit import Check, Decision, Unrecorded, decided, history, in_order, new_id
 
 State = Literal["pending", "applied", "abandoned", "none"]
 
@@ -177,3 +177,32 @@ def test_a_record_of_0_1_is_the_same_record() -> None:
     del told["schema"]
     assert Decision.from_json(json.dumps(told)) == record(1, 2)
     assert list(told)[:5] == ["id", "at", "who", "action", "decision"]
+
+
+@given(st.permutations(range(6)))
+def test_records_stand_in_the_order_in_which_they_were_made_whatever_the_clock(
+    clock: list[int],
+) -> None:
+    """It stepped back, or another machine's lags: each names the last one that it knew of."""
+    made = [
+        replace(
+            record(number or None, number + 1, previous=max(number - 1, 0) or None),
+            id=f"at-{time}",
+            after=before,
+        )
+        for number, (time, before) in enumerate(
+            zip(clock, ["", *(f"at-{time}" for time in clock)], strict=False)
+        )
+    ]
+    found = in_order({each.id: each for each in made})
+    assert list(found) == made
+    assert unrecorded(found, 6, 5) == []
+
+
+def test_records_that_name_none_or_each_other_are_all_told() -> None:
+    """As an older version wrote them, or after a tag was changed by hand."""
+    made = {
+        name: replace(record(None, 1), id=name, after=after)
+        for name, after in {"a": "", "b": "c", "c": "b", "d": "d", "e": "gone"}.items()
+    }
+    assert sorted(each.id for each in in_order(made)) == sorted(made)

@@ -107,6 +107,13 @@ def test_the_card_begins_with_a_line_of_plain_text() -> None:
     assert any(line.startswith("- log_loss: ") for line in rest)
 
 
+def test_a_title_is_text_and_never_markup() -> None:
+    """`![p](http://...)` would make the browser of whoever reads the card ask a foreign server."""
+    model = make_contestant()
+    named = replace(model, entry=replace(model.entry, title="![p](http://x.example/p)"))
+    assert "![p](http:" not in model_card(named, DATA)
+
+
 def test_values_stand_in_one_line() -> None:
     """Three significant digits, words as they are."""
     text = values_text({"C": 5.31234, "gamma": 0.0213456, "weights": "uniform", "p": 2})

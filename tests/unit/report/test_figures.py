@@ -1,12 +1,13 @@
 """Every figure can be drawn for data of any shape."""
 
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
 
 from foldwise.report.album import data_pictures, fold_pictures, holdout_pictures, search_pictures
+from foldwise.report.figures.holdout import confusion_matrix
 from foldwise.report.figures.images import confident_mistakes, confused_pairs
 from foldwise.report.figures.search import outer_folds, trial_order
 from foldwise.report.picture import picture_files
@@ -30,6 +31,8 @@ SHAPES: dict[str, tuple[tuple[str, ...], tuple[int, ...]]] = {
     "letters, wide": (LETTERS, (3, 7)),
     "no picture, long names": (("an ankle boot that is brown", "T-shirt/top", "$\\frac$"), (12,)),
     "colour": (("a", "b", "c"), (4, 4, 3)),
+    "colour, channels first": (("a", "b", "c"), (3, 4, 5)),
+    "grey, channel first": (("a", "b", "c"), (1, 5, 6)),
 }
 
 
@@ -115,3 +118,16 @@ def test_a_fold_has_its_own_confusion_and_roc() -> None:
     """PNG alone: they are made for every fold."""
     files = picture_files(fold_pictures(make_outer_fold(), ("a", "b", "c")))
     assert set(files) == {"confusion.png", "roc.png"}
+
+
+@pytest.mark.parametrize("count", [2, 10, 29, 31, 70, 100, 300])
+@pytest.mark.parametrize("width", [1, 3, 24])
+def test_class_names_never_run_into_each_other(count: int, width: int) -> None:
+    """However many classes there are, on both axes of the confusion matrix."""
+    classes = [f"{number:0{width}d}" for number in range(count)]
+    figure = confusion_matrix(np.eye(count, dtype=np.int64) * 9 + 1, classes)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
+        boxes = [label.get_window_extent() for label in labels]
+        assert not any(one.overlaps(next_) for one, next_ in pairwise(boxes))

@@ -116,3 +116,11 @@ def _page(findings: Findings) -> str:
     words = "What the figure shows, and what it says of itself."
     pictures = tuple(Picture(name, words, b"a PNG", b"an SVG") for name in PICTURES)
     return page.render(findings, pictures)
+
+
+def test_its_parameters_are_listed() -> None:
+    """All of them, whether they were committed or given to an experiment."""
+    findings = replace(make_findings(), parameters={"tune.folds": 5, "prepare.limit": None})
+    text = _Reader(_page(findings)).text
+    assert "tune.folds 5" in text
+    assert "prepare.limit null" in text

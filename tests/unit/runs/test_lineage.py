@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from foldwise.runs.lineage import dvc_experiment, git_state, library_versions
+from foldwise.errors import StoreError
+from foldwise.runs.lineage import (
+    dvc_experiment,
+    git_state,
+    library_versions,
+    parameters_not_committed,
+)
+from foldwise.settings import PrepareSettings, Settings, TuneSettings
 
 
 @pytest.fixture
@@ -45,6 +52,53 @@ def test_a_changed_or_new_source_is_dirt(checkout: Path, name: str) -> None:
     """A run from sources that no commit holds must say so."""
     (checkout / name).write_text("2\n")
     assert git_state(checkout)["git.dirty"] == "true"
+
+
+@pytest.mark.parametrize("wish", ["no", "normal", "all"])
+def test_untracked_code_is_dirt_however_the_user_likes_to_see_it(checkout: Path, wish: str) -> None:
+    """What git doesn't show may have run all the same."""
+    _git(checkout, "config", "status.showUntrackedFiles", wish)
+    (checkout / "src/new.py").write_text("2\n")
+    assert git_state(checkout)["git.dirty"] == "true"
+
+
+@pytest.mark.parametrize("name", ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"])
+def test_another_repository_s_commit_is_never_told(
+    checkout: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    """A hook of another repository, or a shell, has set the variable."""
+    before, other = git_state(checkout), tmp_path_factory.mktemp("other")
+    _git(other, "init", "-q")
+    monkeypatch.setenv(name, str(other / ".git" / ("index" if "INDEX" in name else "")))
+    assert git_state(checkout) == before
+
+
+def test_a_checkout_that_git_refuses_is_told_with_what_mends_it(
+    checkout: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its runs would have no commit, and nobody would know why."""
+    before = git_state(checkout)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path_factory.mktemp("home") / "gitconfig"))
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(StoreError, match=r"git config --global --add safe\.directory") as caught:
+        git_state(checkout)
+    command = str(caught.value).split("`")[1]
+    subprocess.run(["bash", "-c", command], check=True)
+    assert git_state(checkout) == before
+
+
+def test_parameters_that_are_not_committed_are_told_as_options(checkout: Path) -> None:
+    """A checkout of the commit doesn't bring them back; those committed, or defaults, need not."""
+    (checkout / "params.yaml").write_text("tune: {folds: 5}\n")
+    _git(checkout, "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qam", "y")
+    assert parameters_not_committed(checkout, Settings(tune=TuneSettings(folds=5))) == {}
+    other = Settings(prepare=PrepareSettings(limit=300), tune=TuneSettings(folds=5, trials=7))
+    assert parameters_not_committed(checkout, other) == {
+        "parameters.changed": "-S prepare.limit=300 -S tune.trials=7"
+    }
 
 
 def test_the_dirt_is_the_projects_own_even_from_a_folder_inside(checkout: Path) -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foldwise.errors import StoreError
+from foldwise.errors import OutputError, StoreError
+from foldwise.search.book import StudyStorage
 from foldwise.store.address import project_root, redacted, tracking_address
 
 _SECRET = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1).map(
@@ -19,6 +20,19 @@ def no_outside_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """The developer's own store stays out of these tests."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.delenv("DVC_ROOT", raising=False)
+
+
+def test_a_path_that_is_too_long_for_sqlite_is_told_before_it_is_opened(tmp_path: Path) -> None:
+    """SQLite says of it that it can't be opened, and of the folder's length nothing."""
+    root = tmp_path.joinpath(*["folder" * 20] * 4)
+    with pytest.raises(
+        OutputError, match=r"at most 490 bytes long, mlflow\.db's has .* shorter path"
+    ):
+        tracking_address(root)
+    with pytest.raises(OutputError, match=r"at most 490 bytes long, optuna\.db's has"):
+        StudyStorage.ours(f"sqlite:///{root}/optuna.db")
+    within = Path("/" + "x" * (490 - len("/mlruns/mlflow.db") - 1))
+    assert tracking_address(within).database is not None
 
 
 def test_the_root_is_the_nearest_folder_with_a_dvc_yaml(

@@ -17,7 +17,7 @@ from foldwise.report.figures.style import (
     MUTED,
     canvas,
     class_rows,
-    fit_labels,
+    name_classes,
     percentages,
     shown,
     styled,
@@ -48,9 +48,7 @@ def confusion_matrix(counts: NDArray[np.int64], classes: Sequence[str]) -> Figur
     )
     axes = figure.subplots()
     _draw_cells(axes, counts)
-    axes.set_xticks(range(len(classes)), classes)
-    axes.set_yticks(range(len(classes)), classes)
-    fit_labels(axes, classes)
+    name_classes(axes, classes)
     axes.grid(visible=False)
     axes.set_xlabel("Predicted class (blue: correct, orange: mistakes; each row adds up to 100 %)")
     axes.set_ylabel("Actual class")

@@ -1,7 +1,8 @@
 """Figures that show images, whatever their shape: samples, coefficients, mistakes."""
 
 from collections.abc import Sequence
-from math import ceil
+from math import ceil, prod
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,6 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from foldwise.data.dataset import picture_axes
 from foldwise.report.figures.style import (
     BLUE,
     MUTED,
@@ -50,18 +52,20 @@ def draw_strip(
         What stands above them.
     """
     bare(axes)
-    height, width = shape[:2] if _is_picture(shape) else (1, images.shape[1])
-    colours = shape[2:] if _is_picture(shape) else ()
+    sample = _picture(np.zeros(images.shape[1], dtype=np.uint8), shape)
+    height, width, *colours = (1, images.shape[1], 1) if sample is None else sample.shape
     step = width + ceil(width / 10) * bool(titles)
-    blank = 255 if max(colours, default=1) > 1 else 0
+    blank = 255 if max(colours) > 1 else 0
     size = max(columns, len(images)) * step
     strip = np.full((height, size, *colours), blank, dtype=np.uint8)
     for place, image in enumerate(images):
-        strip[:, place * step : place * step + width] = image.reshape(height, width, *colours)
-    if _is_picture(shape):
+        picture = _picture(image, shape)
+        filled = image.reshape(1, -1, 1) if picture is None else picture
+        strip[:, place * step : place * step + width] = filled
+    if sample is not None:
         axes.imshow(strip.squeeze(), cmap="gray_r", vmin=0, vmax=255)
     else:
-        axes.fill_between(range(size), strip[0], color=MUTED, linewidth=0)
+        axes.fill_between(range(size), strip[0, :, 0], color=MUTED, linewidth=0)
         axes.set_ylim(0, 255)
     axes.set_anchor("W")
     for place, title in enumerate(titles):
@@ -74,9 +78,8 @@ def draw_strip(
 def draw_signed(axes: Axes, values: NDArray[np.float64], shape: Shape, limit: float) -> None:
     """Draw signed values (features,) on the common scale from -limit to limit; channels added."""
     bare(axes)
-    if _is_picture(shape):
-        picture = values.reshape(*shape[:2], -1).sum(axis=2)
-        axes.imshow(picture, cmap=SIGNED, vmin=-limit, vmax=limit)
+    if (picture := _picture(values, shape)) is not None:
+        axes.imshow(picture.sum(axis=2), cmap=SIGNED, vmin=-limit, vmax=limit)
     else:
         axes.axhline(0, color=MUTED, linewidth=0.6)
         axes.bar(range(values.size), values, width=1.0, color=SIGNED(np.sign(values) / 2 + 0.5))
@@ -85,12 +88,17 @@ def draw_signed(axes: Axes, values: NDArray[np.float64], shape: Shape, limit: fl
 
 def tallness(shape: Shape) -> float:
     """Height of an image over its width, within [1/3, 3]; 1 for shapes that are no picture."""
-    return min(max(shape[0] / shape[1], 1 / 3), 3.0) if _is_picture(shape) else 1.0
+    picture = _picture(np.empty(prod(shape)), shape)
+    return 1.0 if picture is None else min(max(picture.shape[0] / picture.shape[1], 1 / 3), 3.0)
 
 
-def _is_picture(shape: Shape) -> bool:
-    flat = len(shape) == 2 or (len(shape) == 3 and shape[2] in {1, 3, 4})
-    return flat and min(shape[:2]) > 1
+def _picture(values: NDArray[Any], shape: Shape) -> NDArray[Any] | None:
+    """Values (features,) as (height, width, channels); None for shapes that are no picture."""
+    down_across = picture_axes(shape)
+    if down_across is None or min(shape[axis] for axis in down_across) < 2:
+        return None
+    picture = np.moveaxis(values.reshape(shape), down_across, (0, 1))
+    return picture.reshape(*picture.shape[:2], -1)
 
 
 @styled

@@ -137,6 +137,10 @@ def class_rows(axes: Axes, names: Sequence[str]) -> None:
     axes.set_ylabel("Class")
 
 
+_NAMES = 30
+"""So many class names fit on an axis."""
+
+
 def literal(text: str) -> str:
     """Text as it is: between two dollar signs matplotlib would read mathematics."""
     return text.replace("$", r"\$")
@@ -147,7 +151,11 @@ def shown(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(literal(brief(name, 24)) for name in names)
 
 
-def fit_labels(axes: Axes, classes: Sequence[str]) -> None:
-    """Turn the class names on the x axis where they would run into each other."""
-    if max(map(len, classes)) * len(classes) > 60:
+def name_classes(axes: Axes, classes: Sequence[str]) -> None:
+    """Name the classes on both axes: turned, or some of them, where they would meet."""
+    step = ceil(len(classes) / _NAMES)
+    places, names = range(0, len(classes), step), classes[::step]
+    axes.set_xticks(places, names)
+    axes.set_yticks(places, names)
+    if max(map(len, names)) * len(names) > 60:
         axes.tick_params(axis="x", labelrotation=90)

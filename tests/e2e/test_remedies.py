@@ -1,0 +1,170 @@
+"""What a message tells to type is typed as it stands, in the state that shows it, and mends it."""
+
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.project import DIGITS, Ended, commit, make_project
+from tests.e2e.reproduced import client_of
+from tests.e2e.warm import Warm, warm
+
+pytestmark = pytest.mark.e2e
+
+VERIFY, DRAW = "foldwise verify challenger", "foldwise draw"
+TUNE, EVALUATE = (f"python -m foldwise.app.{stage}" for stage in ("tune", "evaluate"))
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+    """Digits, reproduced; each test leaves the project as well as it found it."""
+    folder = tmp_path_factory.mktemp("remedies") / "project"
+    params = {**DIGITS, "tune": {"folds": 3, "trials": 2, "startup_trials": 2}}
+    with warm(commit(make_project(folder, params))) as quick:
+        done = quick.shell("dvc repro")
+        assert done.status == 0, done.errors
+        yield quick
+
+
+def _delete_version(project: Warm) -> None:
+    client = client_of(project.project)
+    for version in client.search_model_versions("name = 'digits-classifier'"):
+        client.delete_model_version(version.name, version.version)
+
+
+def _delete_database(project: Warm) -> None:
+    """Runs and versions are gone, and nothing is stale."""
+    (project.folder / "mlruns" / "mlflow.db").unlink()
+
+
+def _delete_data(project: Warm) -> None:
+    for path in (project.folder / "data" / "prepared" / "holdout").iterdir():
+        path.unlink()
+
+
+def _damage(name: str) -> Callable[[Warm], None]:
+    def damage(project: Warm) -> None:
+        path = project.folder / name
+        content = path.read_bytes()
+        path.unlink()  # DVC may have linked it to its cache
+        path.write_bytes(content[: len(content) // 2])
+
+    return damage
+
+
+def _delete(name: str) -> Callable[[Warm], None]:
+    return lambda project: (project.folder / name).unlink()
+
+
+def _link(name: str) -> Callable[[Warm], None]:
+    def link(project: Warm) -> None:
+        place, elsewhere = project.folder / name, project.folder.with_name("elsewhere")
+        place.rename(elsewhere)
+        place.symlink_to(elsewhere)
+
+    return link
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """How a state comes about, what shows it, and what is told to type."""
+
+    make: Callable[[Warm], None]
+    shown_by: str
+    told: str
+
+
+FAULTS = {
+    "a version that was deleted": Fault(
+        _delete_version, VERIFY, "dvc repro && dvc repro --force --single-item evaluate"
+    ),
+    "a database that was deleted": Fault(
+        _delete_database, VERIFY, "dvc repro && dvc repro --force --single-item evaluate"
+    ),
+    "data that are gone": Fault(_delete_data, VERIFY, "dvc repro prepare"),
+    "data that are damaged": Fault(
+        _damage("data/prepared/holdout/labels.npy"), VERIFY, "dvc repro -f prepare"
+    ),
+    "a search that is damaged": Fault(_damage("models/tuned/arrays.npz"), DRAW, "dvc repro tune"),
+    "a result that is damaged": Fault(_damage("models/evaluated/holdout.npz"), DRAW, "dvc repro"),
+    "no word of which search it was": Fault(_delete("models/run.json"), EVALUATE, "dvc repro tune"),
+    "a link where pictures go": Fault(_link("reports/figures/tune"), TUNE, "rm "),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_what_a_message_tells_to_type_mends_what_it_tells_of(digits: Warm, name: str) -> None:
+    """As long as there is a message its command is typed; then the first command ends well."""
+    fault = FAULTS[name]
+    fault.make(digits)
+    ended = digits.shell(fault.shown_by)
+    assert _command(ended).startswith(fault.told), ended.errors
+    for _ in range(3):
+        typed = digits.shell(_command(ended))
+        assert typed.status == 0, typed.errors
+        ended = digits.shell(fault.shown_by)
+        if ended.status == 0:
+            break
+    assert ended.status == 0, ended.errors
+    whole = digits.shell(f"dvc repro && {VERIFY}")
+    assert whole.status == 0, whole.output + whole.errors
+
+
+def _command(ended: Ended) -> str:
+    """The first command that the message names, but one that only shows something."""
+    assert ended.status == 1, ended.output
+    [line] = ended.said
+    found: list[str] = [
+        command for command in re.findall("`([^`]+)`", line) if command != "foldwise history"
+    ]
+    assert found, line
+    return found[0]
+
+
+def test_a_forced_run_with_fresh_begins_an_open_search_anew(digits: Warm) -> None:
+    """Also where every stage is up to date but evaluate, and DVC alone would run nothing else."""
+    story = "dvc repro --quiet --force tune && dvc repro --quiet tune"
+    assert digits.shell(story).status == 0
+    open_attempt = _attempts(digits.folder)
+    done = digits.shell("FOLDWISE_FRESH=yes dvc repro --force")
+    assert done.status == 0, done.errors
+    assert _attempts(digits.folder) == open_attempt + 1
+
+
+def _attempts(folder: Path) -> int:
+    """How often the search was begun."""
+    with closing(sqlite3.connect(folder / "mlruns" / "optuna.db")) as connection:
+        names = connection.execute("SELECT study_name FROM studies").fetchall()
+    return max(int(name.split(".")[1]) for (name,) in names)
+
+
+def test_only_the_keys_that_dvc_reads_by_name_must_stand_in_params_yaml(digits: Warm) -> None:
+    """The first lines of params.yaml and the reference say which."""
+    path = digits.folder / "params.yaml"
+    before = path.read_text()
+    path.write_text(
+        "seed: 1\nprepare: {path: data/raw, source: digits, name: digits}\n"
+        "tune: {folds: 3}\nevaluate: {confidence: 0.95}\n"
+    )
+    try:
+        assert digits.shell("dvc status").status == 0
+        planned = digits.shell("dvc repro --dry --force")
+        assert planned.status == 0, planned.errors
+    finally:
+        path.write_text(before)
+
+
+def test_the_commands_for_the_main_job_never_ask_for_the_comparison(digits: Warm) -> None:
+    """It was never made here, and its lock is of another folder's run."""
+    done = digits.shell(
+        "git add --all . && git commit --quiet -m Results"
+        " && dvc status && dvc checkout && dvc exp save --name kept && dvc exp apply kept"
+        f" && dvc remote add --force -d shared {digits.folder.with_name('shared')}"
+        " && dvc push && dvc pull && dvc status"
+    )
+    assert done.status == 0, done.output + done.errors
+    assert "comparison" not in done.output

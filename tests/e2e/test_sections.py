@@ -1,0 +1,160 @@
+"""What README, tutorial and how-tos say to type, section by section, in their order and reversed.
+
+Each section must end well wherever the ones before it left the folder, and no experiment may leave
+anything in it: whoever picks what he needs reads in no order.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from tests.e2e.project import REPOSITORY, Project, commit, make_project
+from tests.e2e.reproduced import client_of
+from tests.e2e.test_tutorial import console_steps
+from tests.e2e.warm import Warm, warm
+from tests.idx_files import STEMS, idx_bytes, write_idx_folder
+from tests.openml_server import FakeOpenml, fake_openml, serve_toy, toy_arff
+
+pytestmark = pytest.mark.e2e
+
+BOOK = ("README.md", "docs/how-to.md")
+# What else than 0 a command may end with: refused, no champion before to go back to, no news.
+ALLOWED = {
+    "foldwise promote": 2,
+    "foldwise promote --dry-run": 2,
+    "foldwise rollback": 1,
+    "git commit": 1,
+}
+# Installs, serves until it is stopped, or needs a browser: tested elsewhere.
+ELSEWHERE = re.compile(r"make |export MLFLOW_|mlflow models serve|python3 |\. \.venv|foldwise ui")
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A section's heading and what it says to type; empty if it says nothing of the kind."""
+
+    heading: str
+    script: str
+
+
+def sections(document: str, openml: str) -> list[Section]:
+    """The sections of a document that say what to type, OpenML's server replaced by one of ours."""
+    told = re.split(r"^## ", (REPOSITORY / document).read_text(), flags=re.MULTILINE)[1:]
+    found = []
+    for text in told:
+        commands = [command.partition(" # ")[0].strip() for command, _ in console_steps(text)]
+        lines = [_line(command) for command in commands if not ELSEWHERE.match(command)]
+        script = "\n".join(lines).replace("http://openml.example", openml)
+        found.append(Section(f"{document}: {text.splitlines()[0]}", script))
+    return [section for section in found if section.script]
+
+
+def _line(command: str) -> str:
+    for beginning, status in ALLOWED.items():
+        if command == beginning or command.startswith(
+            (f"{beginning} --reason", f"{beginning} --q")
+        ):
+            return f"{command} || test $? = {status}"
+    return command
+
+
+@pytest.fixture(scope="module")
+def openml() -> Iterator[FakeOpenml]:
+    """The data that the documents name, small: more rows than the usual holdout, nine pixels."""
+    with fake_openml() as fake:
+        serve_toy(fake, toy_arff(10_060), name="mnist_784")
+        fake.answers = {
+            path.replace("data_version/2", "data_version/1"): answer
+            for path, answer in fake.answers.items()
+        }
+        yield fake
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+    """A clone with digits where MNIST lies, reproduced and committed."""
+    project = make_project(tmp_path_factory.mktemp("sections") / "clone", params={})
+    _put_digits(project.folder / "data" / "raw")
+    _edit(project, "name: mnist ", "name: small ")
+    _edit(project, "folds: 6 ", "folds: 3 ")
+    _edit(project, " trials: 12 ", " trials: 3 ")
+    _edit(project, "startup_trials: 5 ", "startup_trials: 3 ")
+    commit(project)
+    write_idx_folder(project.folder / "data" / "fashion")
+    with warm(project) as quick:
+        done = quick.shell("dvc repro && git add --all . && git commit --quiet -m Results")
+        assert done.status == 0, done.errors
+        yield quick
+
+
+def _put_digits(folder: Path) -> None:
+    images, labels = load_digits(return_X_y=True)
+    parts = {"train": slice(0, 300), "t10k": slice(300, 420)}
+    for (prefix, kind), stem in STEMS.items():
+        values = images.reshape(-1, 8, 8) if kind == "images" else labels
+        (folder / stem).write_bytes(idx_bytes(values[parts[prefix]].astype(np.uint8)))
+
+
+def _edit(project: Project, before: str, after: str) -> None:
+    path = project.folder / "params.yaml"
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after))
+
+
+def check_all(digits: Warm, asked: Sequence[Section], openml: FakeOpenml) -> None:
+    """Type each section; see that the folder's own parameters and results stay as committed."""
+    for section in asked:
+        done = digits.shell(section.script, FOLDWISE_OPENML_SERVER=openml.address, NO_PROXY="*")
+        assert done.status == 0, f"{section.heading}: {done.output}{done.errors}"
+        assert "Traceback" not in done.errors, f"{section.heading}: {done.errors}"
+        changed = digits.shell("git status --porcelain params.yaml reports/tuning.json").output
+        assert changed == "", f"{section.heading} left: {changed}"
+
+
+def check_models(digits: Warm) -> None:
+    """Every registered model has versions of one kind of data, and of the data that it names."""
+    classes = {"small": "10", "digits": "10", "fashion": "3", "mnist_784": "3"}
+    client = client_of(digits.project)
+    found = {}
+    for model in client.search_registered_models():
+        name = model.name.removesuffix("-classifier")
+        runs = {
+            version.run_id for version in client.search_model_versions(f"name = '{model.name}'")
+        }
+        found[name] = {client.get_run(str(run)).data.params["data.classes"] for run in runs}
+    assert found == {name: {count} for name, count in classes.items()}
+    [told, *_] = client.search_model_versions("name = 'fashion-classifier'")
+    again = "dvc exp run --temp -S prepare.name=fashion -S prepare.path=data/fashion"
+    assert again in str(told.description)
+
+
+def test_the_sections_work_as_written(digits: Warm, openml: FakeOpenml) -> None:
+    """One after the other, in one folder."""
+    check_all(digits, [each for name in BOOK for each in sections(name, openml.address)], openml)
+    check_models(digits)
+
+
+def test_the_sections_work_in_reverse(digits: Warm, openml: FakeOpenml) -> None:
+    """None needs what stands above it, but a first `make repro`."""
+    book = [each for name in BOOK for each in sections(name, openml.address)]
+    check_all(digits, book[::-1], openml)
+    check_models(digits)
+
+
+def test_the_tutorial_s_sections_work_in_reverse(digits: Warm, openml: FakeOpenml) -> None:
+    """But the first, which chooses the data: that one is the last thing that is tried here."""
+    *later, _ = sections("docs/tutorial.md", openml.address)[::-1]
+    check_all(digits, later, openml)
+
+
+def test_a_command_that_ends_badly_is_noticed(digits: Warm, openml: FakeOpenml) -> None:
+    """In the middle of a section, too."""
+    broken = Section("broken", "true\ndvc metrics show --no-such-option\ntrue")
+    with pytest.raises(AssertionError, match="broken: "):
+        check_all(digits, [broken], openml)

@@ -1,0 +1,112 @@
+"""Runs the project's Python commands in forks of one process that has imported everything once.
+
+A script: it listens on a socket, where `warm_client.py` hands in a command with its folder, its
+environment and its three streams. Pictures are headlines here: to draw them would take longer than
+all the rest.
+"""
+
+import gc
+import json
+import os
+import runpy
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, NoReturn
+
+from sqlalchemy.orm import configure_mappers
+
+IMPORTS = (
+    "dvc.cli",
+    "dvc.commands.repro",
+    "dvc.repo.experiments.executor.local",
+    "dvc.repo.experiments.queue.tempdir",
+    "dvc.render",
+    "foldwise.app.cli",
+    "foldwise.app.commands",
+    "foldwise.app.evaluate",
+    "foldwise.app.prepare",
+    "foldwise.app.tune",
+    "foldwise.registry.verify",
+    "mlflow.pyfunc",
+    "mlflow.sklearn",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "optuna.storages._rdb.models",
+    "skops.io",
+)
+ENTRIES = {"dvc": "dvc.cli", "foldwise": "foldwise.app.cli"}
+
+
+def _serve(address: str, client: str) -> None:
+    for module in IMPORTS:
+        import_module(module)
+    style: Any = import_module("foldwise.report.figures.style")
+    style.png = style.svg = lambda figure: figure.get_suptitle().encode()
+    configure_mappers()
+    sys.executable = client  # what a command starts in its turn is as fast
+    gc.freeze()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(address)
+        listening.listen()
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+        while True:
+            connection, _ = listening.accept()
+            if os.fork() == 0:
+                listening.close()
+                _become(connection)
+            connection.close()
+            _reap()
+
+
+def _reap() -> None:
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+
+
+def _become(connection: socket.socket) -> NoReturn:
+    told, streams, _, _ = socket.recv_fds(connection, 1 << 20, 3)
+    order = json.loads(told)
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    os.chdir(order["folder"])
+    os.environ.clear()
+    os.environ.update(order["environment"])
+    status = _status(lambda: _run(order["arguments"]))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    connection.sendall(bytes([status]))
+    os._exit(0)
+
+
+def _run(arguments: list[str]) -> object:
+    name, *rest = arguments
+    sys.argv = [name, *rest]
+    if name in ENTRIES:
+        main: Callable[..., object] = import_module(ENTRIES[name]).main
+        return main(rest)
+    sys.modules.pop(name, None)  # runpy warns of a main module that was imported before
+    runpy.run_module(name, run_name="__main__", alter_sys=True)
+    return 0
+
+
+def _status(command: Callable[[], object]) -> int:
+    try:
+        code = command()
+    except SystemExit as end:
+        code = end.code
+    except Exception:  # noqa: BLE001 - as the interpreter would, told and status 1
+        traceback.print_exc()
+        return 1
+    return int(code) & 255 if isinstance(code, int) else int(code is not None)
+
+
+if __name__ == "__main__":
+    _serve(*sys.argv[1:])

@@ -1,0 +1,74 @@
+"""Every command that a message of ours names as a remedy is typed by a test."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+_COMMAND = re.compile(r"`((?:(?:dvc|foldwise|git|make|mlflow|rm) |MLFLOW_)[^`]*)`")
+_REMEDIES = "tests/e2e/test_remedies.py::test_what_a_message_tells_to_type_mends_what_it_tells_of"
+
+TYPED = {
+    "MLFLOW_TRACKING_URI={} mlflow experiments restore -x {}": "tests/integration/"
+    "test_tracking_store.py::test_a_deleted_experiment_is_named_with_a_command_that_brings_it_back",
+    "dvc --cd comparison repro": "tests/e2e/"
+    "test_comparison.py::test_a_killed_model_goes_on_with_the_trials_it_had",
+    "dvc pull": "tests/e2e/"
+    "test_remedies.py::test_the_commands_for_the_main_job_never_ask_for_the_comparison",
+    "dvc repro": _REMEDIES,
+    "dvc repro && dvc repro --force --single-item evaluate": _REMEDIES,
+    "dvc repro -f": "tests/e2e/"
+    "test_pipeline.py::test_forced_it_is_a_second_pipeline_run_beside_the_first",
+    "dvc repro -f prepare": _REMEDIES,
+    "dvc repro prepare": _REMEDIES,
+    "dvc repro tune": _REMEDIES,
+    "dvc status": "tests/e2e/"
+    "test_remedies.py::test_the_commands_for_the_main_job_never_ask_for_the_comparison",
+    "foldwise history": "tests/e2e/test_tutorial.py::test_the_tutorial_works_as_written",
+    "foldwise promote VERSION": "tests/e2e/test_tutorial.py::test_the_tutorial_works_as_written",
+    "foldwise relocate": "tests/e2e/test_sections.py::test_the_sections_work_as_written",
+    "foldwise ui --port {}": "tests/integration/test_tracking_ui.py",
+    "foldwise verify champion": "tests/integration/test_registry_cli.py::test_a_model_s_life",
+    "git config --global --add safe.directory {}": "tests/unit/runs/"
+    "test_lineage.py::test_a_checkout_that_git_refuses_is_told_with_what_mends_it",
+    "make clean install": "tests/integration/"
+    "test_tracking_relocation.py::test_the_sources_of_another_folder_are_said_to_run",
+    "make repro": "tests/unit/test_install.py",
+    # No older schema can be made here that the command would upgrade: the test reads the line.
+    "mlflow db upgrade 'sqlite:///{}'": "tests/integration/"
+    "test_tracking_store.py::test_a_database_of_another_mlflow_is_refused",
+    "rm {}": _REMEDIES,
+}
+
+
+def named() -> Iterator[str]:
+    """Each command between back quotes in a text that isn't a docstring."""
+    for path in sorted((ROOT / "src").rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        # Docstrings, and the pieces of a formatted text, which is read whole.
+        passed = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.JoinedStr):
+                passed |= {id(piece) for piece in node.values}
+            if isinstance(node, ast.JoinedStr | ast.Constant) and id(node) not in passed:
+                yield from _COMMAND.findall(_text(node))
+
+
+def _text(node: ast.JoinedStr | ast.Constant) -> str:
+    pieces = node.values if isinstance(node, ast.JoinedStr) else [node]
+    return "".join(
+        str(piece.value) if isinstance(piece, ast.Constant) else "{}" for piece in pieces
+    )
+
+
+def test_every_command_that_a_message_names_is_typed_by_a_test() -> None:
+    """A new remedy needs a test that types it; one that nobody names needs none."""
+    assert sorted(set(named())) == sorted(TYPED)
+
+
+def test_the_tests_that_type_them_are_there() -> None:
+    """By their names, which are claims."""
+    for place in TYPED.values():
+        file, _, name = place.partition("::")
+        assert f"def {name}" in (ROOT / file).read_text(), place
