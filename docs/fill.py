@@ -11,7 +11,7 @@ from benchmarks.markdown import table, with_section
 from docs.quoting import REPORTS, ROOT, read_csv, read_json, with_interval
 from foldwise.report.reference import REFERENCES, read_reference
 from foldwise.settings import Entry, reference_rows, reference_tables
-from foldwise.stats.scores import METRICS, metric_label
+from foldwise.stats.scores import METRICS, PUBLISHED, metric_label
 
 COMPARISON = ROOT / "comparison" / "reports"
 
@@ -50,8 +50,7 @@ def _results() -> str:
         lines.append(
             f"| {metric_label(metric)} "
             f"| {each['mean']:.4f} ({each['low']:.4f} to {each['high']:.4f}) "
-            f"| {evaluation[metric]:.4f} ({evaluation[f'{metric}_low']:.4f} to "
-            f"{evaluation[f'{metric}_high']:.4f}) | {published.scores.get(metric, '–')} |"
+            f"| {with_interval(evaluation, metric)} | {published.scores.get(metric, '–')} |"
         )
     error = tuning.get("log10_error")
     known = f" (known to a factor of {10**error:.2f})" if error else ""
@@ -64,8 +63,8 @@ def _results() -> str:
         "",
         (
             f"{tuning['fits']['logical']} logical fits, {tuning['fits']['distinct']} distinct "
-            f"ones, {tuning['fits']['converged']} converged. `reports/tuning.json` and "
-            "`reports/evaluation.json` hold all digits."
+            f"ones, {tuning['fits']['converged']} converged. `reports/tuning.json` has more "
+            "digits; of the holdout [no more are shown](docs/statistics.md#three-decimals)."
         ),
     ]
     return "\n".join(lines)
@@ -136,7 +135,7 @@ def _entry() -> str:
 
 
 def _number(cell: str) -> str:
-    return f"{float(cell):.4f}" if cell else "–"
+    return f"{float(cell):.{PUBLISHED}f}" if cell else "–"
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from foldwise.report.wording import held_out
+
 ROOT = Path(__file__).parent.parent
 REPORTS = ROOT / "reports"
 
@@ -26,5 +28,6 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 def with_interval(scores: Mapping[str, Any], metric: str) -> str:
     """A score with the interval that stands beside it: ``0.9258 (0.9206 to 0.9308)``."""
-    value, low, high = (float(scores[f"{metric}{end}"]) for end in ("", "_low", "_high"))
-    return f"{value:.4f} ({low:.4f} to {high:.4f})"
+    ends = (float(scores[f"{metric}{end}"]) for end in ("", "_low", "_high"))
+    value, low, high = (held_out(metric, each) for each in ends)
+    return f"{value} ({low} to {high})"

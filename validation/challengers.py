@@ -13,6 +13,7 @@ Which class is the most probable doesn't change.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -58,20 +59,32 @@ def digits() -> Population:
     return _population("digits", 297, own.digits(holdout=297))
 
 
-def _population(name: str, holdout: int, data: own.Data) -> Population:
+def _population(name: str, holdout: int, data: own.Data, kept: Path = own.KEPT) -> Population:
+    """Fit the models, or read what they predicted from where that was kept."""
+    file, origins = kept / f"{name}.npz", [Origin(C, s) for C in STRENGTHS for s in range(PARTS)]
+    if not file.exists():
+        kept.mkdir(parents=True, exist_ok=True)
+        partial = file.with_suffix(".partial.npz")
+        np.savez(partial, predicted=_predicted(data, origins))
+        partial.replace(file)
+    with np.load(file) as arrays:
+        models = dict(zip(origins, arrays["predicted"], strict=True))
+    return Population(name, holdout, data[1], models)
+
+
+def _predicted(data: own.Data, origins: Sequence[Origin]) -> NDArray[np.float64]:
+    """Out-of-fold predictions (models, rows, classes)."""
     labels = data[1]
     part_of = own.dealt(labels, folds=PARTS, seed=1)
     left_out = {frozenset({o, (o + s) % PARTS}) for o in range(PARTS) for s in range(PARTS)}
     wanted = [(parts, C) for C in STRENGTHS for parts in sorted(left_out, key=sorted)]
     found = own.predictions(data, part_of, wanted)
-    models = {}
-    for origin in (Origin(C, s) for C in STRENGTHS for s in range(PARTS)):
-        predicted = np.empty((len(labels), int(labels.max()) + 1))
+    predicted = np.empty((len(origins), len(labels), int(labels.max()) + 1))
+    for origin, each in zip(origins, predicted, strict=True):
         for o in range(PARTS):
             parts = frozenset({o, (o + origin.sibling) % PARTS})
-            predicted[part_of == o] = found[parts, origin.C, o]
-        models[origin] = predicted
-    return Population(name, holdout, labels, models)
+            each[part_of == o] = found[parts, origin.C, o]
+    return predicted
 
 
 @dataclass(frozen=True, slots=True, eq=False)

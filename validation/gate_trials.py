@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from validation import own
 from validation.challengers import Rival
 from validation.own import (
     LOST_ROW,
@@ -48,7 +49,7 @@ def is_better(pair: Pair, level: float, *, draws: int, seed: int) -> bool:
 
 
 def is_no_less_accurate(pair: Pair, level: float, *, draws: int, seed: int) -> bool:
-    """Whether the gate finds accuracy not worse than by the margin."""
+    """Whether accuracy is found not worse than by the margin; the gate asks at alpha each time."""
     margin = RULES.accuracy_margin
     if pair.errors.mean() >= margin:
         return False
@@ -133,7 +134,7 @@ def _sequence(
         unbudgeted |= t < ndtri(RULES.alpha)
         if is_better(pair, level, draws=DRAWS, seed=number):
             by_loss = True
-            promoted = is_no_less_accurate(pair, level, draws=DRAWS, seed=number)
+            promoted = is_no_less_accurate(pair, RULES.alpha, draws=DRAWS, seed=number)
             by_gate |= promoted
             first |= promoted and number == 1
     return first, by_gate, by_loss, by_student, unbudgeted
@@ -147,16 +148,24 @@ class Power:
     better: float
 
 
-def power(trial: Trial, number: int) -> Power:
-    """How often the gate promotes the first challenger as comparison ``number``."""
-    pair, level = trial.pairs[0], comparison_level(number, RULES.alpha)
-    promoted = better = 0
+def power(trial: Trial, numbers: Sequence[int]) -> list[Power]:
+    """How often the gate promotes the first challenger as comparison number so and so, ascending.
+
+    Whom a later comparison finds better, an earlier one does too, with the same draws.
+    """
+    pair = trial.pairs[0]
+    promoted, better = np.zeros(len(numbers)), np.zeros(len(numbers))
     for seed, random in enumerate(trial.generators()):
         drawn = pair.on(random.integers(0, len(pair.losses), trial.holdout))
-        if is_better(drawn, level, draws=DRAWS, seed=seed):
-            better += 1
-            promoted += is_no_less_accurate(drawn, level, draws=DRAWS, seed=seed)
-    return Power(promoted / trial.holdouts, better / trial.holdouts)
+        found = [False] * len(numbers)
+        for at in reversed(range(len(numbers))):
+            level = comparison_level(numbers[at], RULES.alpha)
+            found[at] = any(found) or is_better(drawn, level, draws=DRAWS, seed=seed)
+        better += found
+        if any(found) and is_no_less_accurate(drawn, RULES.alpha, draws=DRAWS, seed=seed):
+            promoted += found
+    shares = zip(promoted / trial.holdouts, better / trial.holdouts, strict=True)
+    return [Power(float(both), float(one)) for both, one in shares]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,15 +192,14 @@ class Disagreement:
 
 
 def accuracy_bounds(
-    given: Disagreement, number: int, *, holdout: int, holdouts: int, seed: int
+    given: Disagreement, *, holdout: int, holdouts: int, seed: int
 ) -> NDArray[np.float64]:
     """By how much accuracy may have been lost, as the gate bounds it on each holdout drawn."""
-    level = comparison_level(number, RULES.alpha)
     return np.array(
         [
             paired_bound(
                 given.errors(holdout, np.random.default_rng((seed, each))),
-                level=level,
+                level=RULES.alpha,
                 draws=DRAWS,
                 seed=each,
                 worst=LOST_ROW,
@@ -199,6 +207,26 @@ def accuracy_bounds(
             for each in range(holdouts)
         ]
     )
+
+
+def calibration_errors(
+    true: NDArray[np.float64], stated: NDArray[np.float64], rows: int, *, samples: int, seed: int
+) -> NDArray[np.float64]:
+    """Calibration error of ``stated`` (population, classes) on labels that come as ``true`` says.
+
+    An array (samples, 2): as Guo et al. define it, and without what chance adds.
+    """
+    found = np.empty((samples, 2))
+    for sample in range(samples):
+        random = np.random.default_rng((seed, rows, sample))
+        drawn = random.integers(0, len(true), rows)
+        reached = np.cumsum(true[drawn], axis=1) >= random.random(rows)[:, np.newaxis]
+        reached[:, -1] = True
+        labels = reached.argmax(axis=1)
+        table = own.reliability(stated[drawn], labels)
+        plain = sum(each.rows * abs(each.accuracy - each.confidence) for each in table) / rows
+        found[sample] = plain, own.calibration_error(stated[drawn], labels)
+    return found
 
 
 def _student(differences: NDArray[np.float64]) -> float:

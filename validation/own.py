@@ -34,9 +34,17 @@ from foldwise.stats.intervals import (
     score_intervals,
 )
 from foldwise.stats.paired import bootstrap_bound, likelihood_bound, paired_bound
-from foldwise.stats.scores import METRICS, predicted_codes, row_losses, score
+from foldwise.stats.scores import (
+    METRICS,
+    calibration_error,
+    predicted_codes,
+    reliability,
+    row_losses,
+    score,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
+KEPT = ROOT / "build" / "calibration"
 RULES = PromotionSettings()
 RANGE = (1e-4, 10.0)
 
@@ -213,6 +221,7 @@ __all__ = [
     "Fold",
     "Interval",
     "bootstrap_bound",
+    "calibration_error",
     "comparison_level",
     "corrected_interval",
     "likelihood_bound",
@@ -220,6 +229,7 @@ __all__ = [
     "paired_bound",
     "predicted_codes",
     "probabilities",
+    "reliability",
     "row_losses",
     "score",
     "score_intervals",

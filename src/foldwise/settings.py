@@ -165,8 +165,8 @@ class PromotionSettings:
     accuracy_margin: float = _number(0.003, 0, 1)
     """How much holdout accuracy a challenger may lose against the champion."""
     alpha: float = _share(0.05)
-    """Level of the test against the champion; shared out over the comparisons made on one
-    holdout."""
+    """Level of the tests against the champion: log-loss's is shared out over the comparisons made
+    on one holdout, accuracy's is the same each time."""
     bootstrap: int = _integer(10_000, 50, 1_000_000)
     """Bootstrap draws of the paired test."""
 

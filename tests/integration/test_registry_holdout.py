@@ -18,7 +18,7 @@ HOLDOUT, OTHER = "a" * 64, "b" * 64
 def look(store: Store, content: str, *, holdout: str = HOLDOUT, name: str = NAME) -> int:
     snapshot = Snapshot.read(store, name)
     noted = note_holdout_use(store, snapshot, holdout=holdout, content=content * 64, run_id="r")
-    return len(noted.holdout_uses(holdout))
+    return len(noted.looks(holdout))
 
 
 def test_each_distinct_content_is_counted_once(store: Store) -> None:
@@ -31,7 +31,7 @@ def test_holdouts_are_counted_apart(store: Store) -> None:
     look(store, "1")
     look(store, "2")
     assert look(store, "1", holdout=OTHER) == 1
-    assert seen(store).holdout_uses(HOLDOUT) == {"1" * 64, "2" * 64}
+    assert seen(store).looks(HOLDOUT) == {("1" * 64, ""), ("2" * 64, "")}
 
 
 def test_another_name_for_the_model_shares_the_budget(store: Store) -> None:
@@ -39,6 +39,16 @@ def test_another_name_for_the_model_shares_the_budget(store: Store) -> None:
     look(store, "1")
     assert look(store, "2", name="renamed-classifier") == 2
     assert look(store, "1", name="renamed-classifier") == 2
+
+
+def test_whom_a_model_met_is_noted_beside_it(store: Store) -> None:
+    """The note of a judgement is another one than that of a score, and is made once, too."""
+    look(store, "1")
+    for champion in ("2", "2", "3"):
+        noted = note_holdout_use(
+            store, seen(store), holdout=HOLDOUT, content="1" * 64, run_id="r", met=champion * 64
+        )
+    assert noted.looks(HOLDOUT) == {("1" * 64, met) for met in ("", "2" * 64, "3" * 64)}
 
 
 def test_deleting_versions_gives_nothing_back(store: Store) -> None:
@@ -57,4 +67,4 @@ def test_another_machine_s_look_meanwhile_is_counted(store: Store) -> None:
     before = seen(store)
     look(store, "2")
     noted = note_holdout_use(store, before, holdout=HOLDOUT, content="3" * 64, run_id="r")
-    assert len(noted.holdout_uses(HOLDOUT)) == 3
+    assert len(noted.looks(HOLDOUT)) == 3

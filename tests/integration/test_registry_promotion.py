@@ -1,5 +1,6 @@
 """The champion changes by recorded decisions, one at a time, whatever is killed in between."""
 
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -22,6 +23,8 @@ from foldwise.registry.champion import (
 )
 from foldwise.registry.registration import register
 from foldwise.registry.stored_model import fetch_files
+from foldwise.solver.linear import probabilities
+from foldwise.stats.scores import score
 from foldwise.store.open import Store, open_store
 from tests.integration.conftest import copied, without_outside_settings
 from tests.integration.registry_cases import (
@@ -159,7 +162,25 @@ def test_a_dry_run_changes_nothing(candidates: Store, which: int) -> None:
     assert content_of(candidates) == before
     assert sorted(candidates.root.rglob("*")) == files
     made = decide(candidates, which)
-    assert (made.decision, made.champion, made.checks) == (dry.decision, 2, dry.checks)
+    assert (made.decision, made.champion) == (dry.decision, 2)
+    for one, other in zip(made.checks, dry.checks, strict=True):
+        assert replace(one, figure=other.figure) == other
+
+
+def test_a_dry_run_tells_of_the_holdout_three_decimals_and_the_record_six(
+    candidates: Store,
+) -> None:
+    """Who asks before a decision sees what reports show; the registered model is scored anew."""
+    decide(candidates, 1)
+    dry = checks_of(decide(candidates, 2, is_dry=True))
+    decide(candidates, 2)
+    made = checks_of(seen(candidates).decisions[-1])
+    exact = score(probabilities(model_of(BETTER), SPLIT.images), SPLIT.labels)["log_loss"]
+    assert made["holdout log-loss"].figure == f"{exact:.6f}"
+    assert dry["holdout log-loss"].figure == f"{exact:.3f}"
+    for name in ("log-loss against champion", "calibration error"):
+        digits = [set(map(len, re.findall(r"\.(\d+)", of[name].figure))) for of in (dry, made)]
+        assert digits == [{3}, {6}]
 
 
 def test_force_needs_a_reason_and_is_recorded(candidates: Store) -> None:
@@ -255,7 +276,17 @@ def test_each_distinct_model_that_is_judged_makes_the_next_comparison_stricter(
     for which in (2, 3, 3):
         decide(candidates, which)
     outcome = decide(candidates, 1)
-    assert "comparison 3 on" in checks_of(outcome)["log-loss against champion"].bound
+    assert "comparison 2 on" in checks_of(outcome)["log-loss against champion"].bound
+
+
+def test_judging_again_after_a_change_of_champion_counts(candidates: Store) -> None:
+    """1 meets 2, then 4 does, then 1 meets 4: three hypotheses, each of which is a comparison."""
+    numbers = []
+    decide(candidates, 2)
+    for which in (1, 4, 1, 1):
+        bound = checks_of(decide(candidates, which))["log-loss against champion"].bound
+        numbers.append(re.findall(r"comparison (\d+) on", bound))
+    assert numbers == [["1"], ["2"], ["3"], ["3"]]
 
 
 @pytest.mark.parametrize("write", range(8))

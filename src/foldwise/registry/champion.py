@@ -29,12 +29,13 @@ from foldwise.registry.audit import (
     new_id,
     same_digest,
 )
-from foldwise.registry.gate import Case, Rival, judge, without_comparison
+from foldwise.registry.gate import DIGITS, Case, Rival, judge, without_comparison
 from foldwise.registry.snapshot import Snapshot, Version, note_holdout_use
 from foldwise.registry.stored_model import AUDIT, fetch_files, files_digest
 from foldwise.registry.verify import Holdout, Verification, verify
 from foldwise.runs.lineage import user
 from foldwise.settings import Settings
+from foldwise.stats.scores import PUBLISHED
 from foldwise.store.faults import reason as told_reason
 from foldwise.store.faults import store_faults
 from foldwise.store.open import Store
@@ -201,9 +202,10 @@ def _case(
     if found.evidence is None or found.probabilities is None:
         raise TypeError("a verification that holds has evidence and predictions")
     digest, version = holdout.digest, found.version
+    met = snapshot.champion.content if snapshot.champion else ""
     if not is_dry:
         snapshot = note_holdout_use(
-            store, snapshot, holdout=digest, content=version.content, run_id=version.run_id
+            store, snapshot, holdout=digest, content=version.content, run_id=version.run_id, met=met
         )
     return Case(
         evidence=found.evidence,
@@ -211,8 +213,9 @@ def _case(
         verification=found.checks,
         labels=holdout.labels,
         settings=settings,
-        number=len(snapshot.holdout_uses(digest) | {version.content}),
+        number=snapshot.spent(digest, version.content, met),
         before=snapshot.before(version.run_id),
+        digits=PUBLISHED if is_dry else DIGITS,
     )
 
 

@@ -15,7 +15,14 @@ from foldwise.errors import StoreError
 from foldwise.files import DocumentError, decode, encode, plain
 from foldwise.search.trials import FitCounts, SearchResult
 from foldwise.settings import Dimension, Settings, Value, parameters_digest
-from foldwise.stats.scores import calibration_error, predicted_codes, score
+from foldwise.stats.scores import (
+    METRIC,
+    PUBLISHED,
+    calibration_error,
+    predicted_codes,
+    published,
+    score,
+)
 
 _SAME_FIGURE = 1e-6
 """Other processors' kernels move scores by a thousandth of it."""
@@ -36,9 +43,13 @@ class Evidence:
     final_status : str
         How the final model's own fit ended; empty where its kind doesn't say.
     outer, holdout
-        Scores by metric; the former one for each outer fold.
+        Scores by metric; the former one for each outer fold, the latter in the digits published.
+    calibration_error : float
+        Likewise.
     labels_digest : str
         SHA-256 of the class codes predicted for the holdout, in its order.
+    schema : int
+        Of the first, the holdout's figures have all digits, the calibration error chance's share.
     """
 
     data: DataInfo
@@ -53,7 +64,7 @@ class Evidence:
     holdout: Mapping[str, float]
     calibration_error: float
     labels_digest: str
-    schema: Literal[1] = 1
+    schema: Literal[1, 2] = 2
 
     @property
     def classes(self) -> Classes:
@@ -84,15 +95,32 @@ class Evidence:
     def says_what(self, other: "Evidence", parameters: Collection[str] = ()) -> bool:
         """Whether two tell the same: figures to a millionth, all else exactly.
 
-        Of what only one of them knows, a metric or the duplicates, nothing is asked. Where this one
-        is of an earlier version, ``parameters`` are the digests that the other's had then.
+        Of what only one of them knows, a metric or the duplicates, nothing is asked, nor of the
+        calibration error if their schemas differ. Where this one is of an earlier version,
+        ``parameters`` are the digests that the other's had then.
         """
         shared = self.holdout.keys() & other.holdout.keys()
         if self.parameters_digest in parameters:
             other = replace(other, parameters_digest=self.parameters_digest)
         if self.data.development_duplicates is None:
             other = replace(other, data=replace(other.data, development_duplicates=None))
+        if self.schema != other.schema:
+            other = replace(other, calibration_error=self.calibration_error, schema=self.schema)
         return _is_same(plain(_of(self, shared)), plain(_of(other, shared)))
+
+    def misses(self, scores: Mapping[str, float], calibration_error: float) -> float:
+        """By how much the holdout's figures told differ from those found now, beyond rounding.
+
+        A metric that one of the two versions of foldwise doesn't know is not compared.
+        """
+        apart = [
+            _apart(scores[name], told, is_rounded=self.schema > 1 and not METRIC[name].counts)
+            for name, told in self.holdout.items()
+            if name in scores
+        ]
+        if self.schema > 1:
+            apart.append(_apart(calibration_error, self.calibration_error, is_rounded=True))
+        return max(apart)
 
 
 def evidence_digest(stored: bytes) -> str:
@@ -124,8 +152,8 @@ def gather_evidence(
         fits=result.fits,
         final_status=str(result.final.facts.get("status", "")),
         outer=tuple(dict(fold.scores) for fold in result.outer),
-        holdout=score(probabilities, labels),
-        calibration_error=calibration_error(probabilities, labels),
+        holdout=published(score(probabilities, labels)),
+        calibration_error=round(calibration_error(probabilities, labels), PUBLISHED),
         labels_digest=labels_digest(probabilities),
     )
 
@@ -146,20 +174,27 @@ def shared_rows(development: NDArray[np.uint8], holdout: NDArray[np.uint8]) -> i
 
 
 def _since_0_1(stored: bytes) -> bytes:
-    """Evidence of 0.1, which knew one parameter and bore no schema, as it is written now."""
+    """Evidence of 0.1, which knew one parameter and bore no schema, in the first one."""
     told: Any = json.loads(stored)
     if not isinstance(told, dict) or "c_low" not in told:
         return stored
     low, high = told.pop("c_low"), told.pop("c_high")
     told["space"] = {"C": {"low": low, "high": high, "is_log": True}}
     told["chosen"] = [{"C": C} for C in told["chosen"]]
+    told["schema"] = 1
     return json.dumps(told).encode()
 
 
 def _of(evidence: Evidence, metrics: Collection[str]) -> Evidence:
     outer = tuple({name: scores[name] for name in metrics} for scores in evidence.outer)
-    holdout = {name: evidence.holdout[name] for name in metrics}
+    holdout = published({name: evidence.holdout[name] for name in metrics})
     return replace(evidence, outer=outer, holdout=holdout)
+
+
+def _apart(found: float, told: float, *, is_rounded: bool) -> float:
+    if math.isnan(found) or math.isnan(told):
+        return 0.0 if math.isnan(found) and math.isnan(told) else math.inf
+    return max(0.0, abs(found - told) - (0.5 * 10**-PUBLISHED if is_rounded else 0.0))
 
 
 def _is_same(one: Any, other: Any) -> bool:

@@ -7,7 +7,7 @@ knows no store: what a case holds was verified, and predicted on one holdout, be
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +18,27 @@ from foldwise.registry.audit import Check, advised, all_hold, judged
 from foldwise.registry.evidence import Evidence
 from foldwise.registry.snapshot import Version
 from foldwise.settings import Between, Settings
-from foldwise.stats.intervals import prediction_interval
-from foldwise.stats.paired import PairedBound, mcnemar, paired_bound
-from foldwise.stats.scores import is_loss, predicted_codes, row_losses
+from foldwise.stats.intervals import possible, prediction_interval
+from foldwise.stats.paired import (
+    PairedBound,
+    likelihood_bound,
+    mcnemar,
+    paired_bound,
+    rows_to_show,
+)
+from foldwise.stats.scores import (
+    Scores,
+    calibration_error,
+    is_loss,
+    predicted_codes,
+    row_losses,
+    score,
+)
 
 Rows = NDArray[np.float64]
 Rival = tuple[Evidence, Rows]
 
+DIGITS = 6
 LOST_ROW = 1.0
 """Error of a row that only the champion predicts right, minus the champion's: none is worse."""
 
@@ -46,11 +60,13 @@ class Case:
     verification : tuple of Check
         What verifying it found.
     number : int
-        k, how many distinct models the holdout has scored, this one included.
+        k, the comparison's on this holdout (:meth:`foldwise.registry.snapshot.Snapshot.spent`).
     before : Version or None
         The version before it, of whichever data.
     rival : Rival or None
         The champion's evidence and probabilities, if it is to be beaten.
+    digits : int
+        Decimals of the holdout's figures in the lines; few before a decision is made.
     """
 
     evidence: Evidence
@@ -61,22 +77,26 @@ class Case:
     number: int
     before: Version | None = None
     rival: Rival | None = None
+    digits: int = DIGITS
 
     @property
     def level(self) -> float:
-        """One-sided, of both bounds against the champion."""
+        """One-sided, of the bound on log-loss."""
         return comparison_level(self.number, self.settings.promotion.alpha)
 
     @property
     def drawn(self) -> dict[str, Any]:
-        """What both bounds are made with."""
-        draws, seed = self.settings.promotion.bootstrap, self.settings.seed
-        return {"level": self.level, "draws": draws, "seed": seed}
+        """What both bounds are made with, beside their levels."""
+        return {"draws": self.settings.promotion.bootstrap, "seed": self.settings.seed}
 
     @property
-    def where(self) -> str:
-        """How much of the holdout was spent, for the bounds."""
-        return f"at level {self.level:.2g}, comparison {self.number} on this holdout"
+    def scores(self) -> Scores:
+        """The holdout's, by what the registered model predicts now: evidence has few digits."""
+        return score(self.predicted, self.labels)
+
+    def told(self, figure: float, sign: Literal["", "+"] = "") -> str:
+        """A figure of the holdout in a line."""
+        return f"{figure:{sign}.{self.digits}f}"
 
 
 def judge(case: Case) -> tuple[Check, ...]:
@@ -99,11 +119,14 @@ def without_comparison(case: Case, error: Exception) -> tuple[Check, ...]:
 
 
 def comparison_level(comparison: int, alpha: float) -> float:
-    """One-sided level of the comparison number k = 1, 2, ... on a holdout: 6 alpha / (pi k)^2.
+    """One-sided level of the comparison number k = 1, 2, ... on a holdout.
 
-    The levels of all comparisons that can ever be made add up to ``alpha``.
+        10 alpha / ((k + 9) (k + 10)) = 10 alpha (1/(k + 9) - 1/(k + 10))
+
+    The levels of all comparisons that can ever be made add up to ``alpha``, of which the first ten
+    share a half.
     """
-    return 6 * alpha / (math.pi * comparison) ** 2
+    return 10 * alpha / ((comparison + 9) * (comparison + 10))
 
 
 def changed_data(before: Version | None, data: DataInfo) -> str:
@@ -148,18 +171,19 @@ def _verification(case: Case) -> Iterator[Check]:
 
 
 def _accuracy(case: Case) -> Iterator[Check]:
-    found, floor = case.evidence.holdout["accuracy"], case.settings.promotion.min_accuracy
-    yield judged("holdout accuracy", f"{found:.5f}", f">= {floor:g}", holds=found >= floor)
+    found, floor = case.scores["accuracy"], case.settings.promotion.min_accuracy
+    yield judged("holdout accuracy", f"{found:.{DIGITS}f}", f">= {floor:g}", holds=found >= floor)
 
 
 def _log_loss(case: Case) -> Iterator[Check]:
-    found, most = case.evidence.holdout["log_loss"], case.settings.promotion.max_log_loss
-    yield judged("holdout log-loss", f"{found:.5f}", f"<= {most:g}", holds=found <= most)
+    found, most = case.scores["log_loss"], case.settings.promotion.max_log_loss
+    yield judged("holdout log-loss", case.told(found), f"<= {most:g}", holds=found <= most)
 
 
 def _calibration(case: Case) -> Iterator[Check]:
-    found, most = case.evidence.calibration_error, case.settings.promotion.max_calibration_error
-    yield judged("calibration error", f"{found:.5f}", f"<= {most:g}", holds=found <= most)
+    found = calibration_error(case.predicted, case.labels)
+    most = case.settings.promotion.max_calibration_error
+    yield judged("calibration error", case.told(found), f"<= {most:g}", holds=found <= most)
 
 
 def _fits(case: Case) -> Iterator[Check]:
@@ -203,22 +227,30 @@ def _shared_rows(case: Case) -> Iterator[Check]:
 
 
 def _expectation(case: Case) -> Iterator[Check]:
-    """The holdout's score against where the outer folds say that a new part's score lies."""
+    """The holdout's score against where the outer folds say that so many new rows' score lies."""
     evidence, metric = case.evidence, case.evidence.metric
     name = f"holdout {metric} as the outer folds foretell"
     if not evidence.outer:
         yield Check(name, "no outer folds", "a search with outer folds", "warning")
         return
-    found = evidence.holdout[metric]
+    found, data = case.scores[metric], evidence.data
     scores = [each[metric] for each in evidence.outer]
-    expected = prediction_interval(scores, case.settings.evaluate.confidence)
+    parts = data.holdout_rows / (data.development_rows / len(scores))
+    expected = possible(
+        metric, prediction_interval(scores, case.settings.evaluate.confidence, parts)
+    )
+    if math.isnan(expected.low):
+        yield Check(name, f"outer folds all {scores[0]:.5f}", "folds that differ", "warning")
+        return
     bad_side = found > expected.high if is_loss(metric) else found < expected.low
     bound = f"in [{expected.low:.5f}, {expected.high:.5f}] ({expected.confidence:.0%})"
     if bad_side:
-        yield judged(name, f"{found:.5f}, worse", bound, holds=False)
+        yield judged(name, f"{case.told(found)}, worse", bound, holds=False)
         return
     is_inside = expected.low <= found <= expected.high
-    yield advised(name, f"{found:.5f}" + ("" if is_inside else ", better"), bound, holds=is_inside)
+    yield advised(
+        name, case.told(found) + ("" if is_inside else ", better"), bound, holds=is_inside
+    )
 
 
 def loss_bound(
@@ -240,27 +272,43 @@ def error_bound(
 
 def _log_loss_against(case: Case) -> Iterator[Check]:
     if case.rival is not None:
-        found = loss_bound(case.predicted, case.rival[1], case.labels, **case.drawn)
+        pair = case.predicted, case.rival[1], case.labels
+        found = loss_bound(*pair, level=case.level, **case.drawn)
         yield judged(
             "log-loss against champion",
-            f"{found.mean:+.5f}, at most {found.upper:+.5f}",
-            f"< 0 {case.where}",
+            f"{case.told(found.mean, '+')}, at most {case.told(found.upper, '+')}",
+            f"< 0 at level {case.level:.2g}, comparison {case.number} on this holdout",
             holds=found.upper < 0,
         )
 
 
 def _accuracy_against(case: Case) -> Iterator[Check]:
-    """As challenger's minus champion's."""
+    """As challenger's minus champion's; a guard at alpha each time, whatever was spent."""
     if case.rival is not None:
-        margin = case.settings.promotion.accuracy_margin
-        found = error_bound(case.predicted, case.rival[1], case.labels, **case.drawn)
+        margin, alpha = case.settings.promotion.accuracy_margin, case.settings.promotion.alpha
+        pair = case.predicted, case.rival[1], case.labels
+        found = error_bound(*pair, level=alpha, **case.drawn)
+        holds = found.upper < margin
         yield judged(
             "accuracy against champion",
             # Taken from zero, because minus zero would be shown with its sign.
-            f"{0 - found.mean:+.5f}, at least {0 - found.upper:+.5f}",
-            f"> {-margin:g} {case.where}",
-            holds=found.upper < margin,
+            f"{0 - found.mean:+.{DIGITS}f}, at least {0 - found.upper:+.{DIGITS}f}",
+            f"> {-margin:g} at level {alpha:g}, each time"
+            + ("" if holds else _out_of_reach(len(case.labels), margin, alpha)),
+            holds=holds,
         )
+
+
+def _out_of_reach(rows: int, margin: float, level: float) -> str:
+    """Why the holdout can't show the margin of models that are right on the same rows, if so."""
+    least = likelihood_bound(np.zeros(rows), level=level, worst=LOST_ROW)
+    if least < margin:
+        return ""
+    more = f"take {rows_to_show(margin, level):,} holdout rows, or " if margin else ""
+    return (
+        f"; {rows:,} rows can't show it unless accuracy rises, for a row lost may lie outside them:"
+        f" {more}set promotion.accuracy_margin to {math.ceil(least * 1e4 + 1) / 1e4:g}"
+    )
 
 
 def _mcnemar(case: Case) -> Iterator[Check]:
@@ -273,7 +321,7 @@ def _mcnemar(case: Case) -> Iterator[Check]:
             "McNemar's exact test",
             f"{test.gained} rows gained, {test.lost} lost, p = {test.p:.2g}",
             "reported; warns of a loss",
-            holds=test.gained >= test.lost or test.p >= case.level,
+            holds=test.gained >= test.lost or test.p >= case.settings.promotion.alpha,
         )
 
 

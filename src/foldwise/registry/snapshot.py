@@ -152,28 +152,53 @@ class Snapshot:
         """Which aliases are not where a recorded decision put them."""
         return unrecorded(self.decisions, self.held)
 
-    def holdout_uses(self, digest: str) -> frozenset[str]:
-        """Contents of the distinct models that were scored on a holdout, over all names."""
+    def spent(self, digest: str, content: str, champion: str = "") -> int:
+        """Number k of the comparison of a content with a champion's on a holdout.
+
+        Each pair that was judged counts, and each model that was scored but not judged, except
+        who was only met as champion: no hypothesis is tested with it. So the j-th pair's number is
+        at least j, in whatever order pairs and champions come.
+        """
+        looks = self.looks(digest) | {(content, champion)}
+        pairs = {look for look in looks if look[1]}
+        judged = {one for one, _ in pairs}
+        champions = {other for _, other in pairs} - self._promoted_over_another(digest)
+        return len(pairs) + len({one for one, _ in looks} - judged - champions)
+
+    def looks(self, digest: str) -> set[tuple[str, str]]:
+        """Contents scored on a holdout, with the champion's each met or "", over all names."""
         prefix = f"{_USED}.{digest}."
         tags = (tag for of_model in self.tags.values() for tag in of_model)
-        return frozenset(tag.removeprefix(prefix) for tag in tags if tag.startswith(prefix))
+        found = (tag.removeprefix(prefix) for tag in tags if tag.startswith(prefix))
+        return {(content, met) for content, _, met in (each.partition(".") for each in found)}
+
+    def _promoted_over_another(self, digest: str) -> set[str]:
+        """Contents judged here by record: the notes of 0.1 don't tell whom a model met."""
+        numbers = {each.version for each in self.decisions if each.champion is not None}
+        return {
+            each.content
+            for each in self.versions
+            if each.number in numbers and each.tags.get("holdout_digest") == digest
+        }
 
 
 def note_holdout_use(
-    store: Store, snapshot: Snapshot, *, holdout: str, content: str, run_id: str
+    store: Store, snapshot: Snapshot, *, holdout: str, content: str, run_id: str, met: str = ""
 ) -> Snapshot:
     """Note that a content is scored on a holdout (digests), before its score is shown to anybody.
 
+    ``met`` is the content of the champion that it is judged against there.
+
     The note is a tag of the registered model, which is made if need be: it outlives versions and
-    runs. The same content is counted once, whatever the number of calls, runs and names. The
-    snapshot given back has all uses there are now, another machine's among them.
+    runs. The same is noted once, whatever the number of calls, runs and names. The snapshot given
+    back has all looks there are now, another machine's among them.
     """
-    if content in snapshot.holdout_uses(holdout):
+    if (content, met) in snapshot.looks(holdout):
         return snapshot
     note = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "run": run_id}
     with store_faults("counting the holdout's use"):
         ensure_registered_model(store, snapshot)
-        tag = f"{_USED}.{holdout}.{content}"
+        tag = f"{_USED}.{holdout}.{content}" + (f".{met}" if met else "")
         store.client.set_registered_model_tag(snapshot.name, tag, json.dumps(note))
     return snapshot.renewed(store)
 

@@ -1,7 +1,9 @@
 """A version's results, gathered once for card, page and figures: judged holdout, findings."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from foldwise.report.wording import (
     brief,
     chosen,
     counted,
+    held_out,
     limits,
     number,
     percent,
@@ -25,6 +28,8 @@ from foldwise.search.trials import SearchResult
 from foldwise.settings import Value
 from foldwise.stats.intervals import Interval, f1_intervals, score_intervals
 from foldwise.stats.scores import (
+    METRIC,
+    PUBLISHED,
     ClassScores,
     Rates,
     ReliabilityBin,
@@ -34,6 +39,7 @@ from foldwise.stats.scores import (
     metric_label,
     per_class,
     predicted_codes,
+    published,
     reliability,
     roc_curve_points,
 )
@@ -96,7 +102,7 @@ ROC_POINTS = 150
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HoldoutSummary:
-    """What a model's predictions on the holdout come to.
+    """What a model's predictions on the holdout come to, in the digits that may be shown.
 
     Attributes
     ----------
@@ -128,19 +134,31 @@ def summarise_holdout(judged: Judged, *, confidence: float) -> HoldoutSummary:
     """Score the holdout's predictions."""
     probabilities, labels, real = judged.probabilities, judged.labels, judged.are_probabilities
     intervals = score_intervals(probabilities, labels, confidence)
+    error = calibration_error(probabilities, labels) if real else float("nan")
+    bins = reliability(probabilities, labels) if real else ()
+    by_class = per_class(probabilities, labels)
     return HoldoutSummary(
         rows=len(labels),
         classes=tuple(judged.classes),
-        scores=Predictions(probabilities, real).scores(labels),
-        intervals={m: each for m, each in intervals.items() if real or m != "log_loss"},
-        calibration_error=calibration_error(probabilities, labels) if real else float("nan"),
-        bins=reliability(probabilities, labels) if real else (),
+        scores=published(Predictions(probabilities, real).scores(labels)),
+        intervals={m: _told(m, of) for m, of in intervals.items() if real or m != "log_loss"},
+        calibration_error=round(error, PUBLISHED),
+        bins=tuple(replace(each, confidence=round(each.confidence, PUBLISHED)) for each in bins),
         confusion=confusion(probabilities, labels),
-        by_class=per_class(probabilities, labels),
+        by_class=tuple(replace(each, roc_auc=round(each.roc_auc, PUBLISHED)) for each in by_class),
         f1_intervals=f1_intervals(probabilities, labels, confidence),
         curves=roc_curve_points(probabilities, labels, ROC_POINTS),
         are_probabilities=real,
     )
+
+
+def _told(metric: str, interval: Interval) -> Interval:
+    """In the digits that may be shown, outwards: rounded to one another its ends would meet."""
+    if METRIC[metric].counts or math.isnan(interval.low):
+        return interval
+    scale = 10**PUBLISHED
+    low, high = math.floor(interval.low * scale), math.ceil(interval.high * scale)
+    return replace(interval, low=low / scale, high=high / scale)
 
 
 def origin(tags: Mapping[str, str], *, run_id: str = "", model_digest: str = "") -> dict[str, str]:
@@ -229,7 +247,8 @@ class Findings:
         """The result in one line of plain text."""
         scores, spans = self.holdout.scores, self.holdout.intervals
         told = ", ".join(
-            f"{metric_label(metric)} {number(scores[metric])} ({span(spans[metric])})"
+            f"{metric_label(metric)} {held_out(metric, scores[metric])}"
+            f" ({span(spans[metric], partial(held_out, metric))})"
             for metric in ("accuracy", "log_loss")
         )
         return (

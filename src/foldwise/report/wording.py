@@ -5,7 +5,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from foldwise.search.trials import Values
 from foldwise.settings import Value
 from foldwise.stats.intervals import Interval
-from foldwise.stats.scores import METRIC, metric_label
+from foldwise.stats.scores import METRIC, PUBLISHED, metric_label
 
 
 def axis_label(prefix: str, metric: str) -> str:
@@ -27,14 +27,19 @@ def number(value: float, *, digits: int = 4) -> str:
     return "–" if math.isnan(value) else f"{value:.{digits}f}"
 
 
+def held_out(metric: str, value: float) -> str:
+    """Write a holdout's score: to four decimals if it is counted, else to as many as are told."""
+    return number(value, digits=4 if METRIC[metric].counts else PUBLISHED)
+
+
 def signed(difference: float) -> str:
     """Write a difference of scores with its sign, a true minus: ``−0.0245``."""
     return f"{difference:+.4f}".replace("-", "−")
 
 
-def span(interval: Interval) -> str:
+def span(interval: Interval, write: Callable[[float], str] = number) -> str:
     """Write an interval of scores: ``0.9212 to 0.9314``."""
-    return f"{number(interval.low)} to {number(interval.high)}"
+    return f"{write(interval.low)} to {write(interval.high)}"
 
 
 def strength(C: float) -> str:

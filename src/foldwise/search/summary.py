@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from foldwise.search.space import Space
 from foldwise.search.trials import OuterFold, SearchResult, Study, Trial, Values, number_of
-from foldwise.stats.intervals import Fold, Interval, corrected_interval, outer_intervals
+from foldwise.stats.intervals import Fold, Interval, corrected_interval, outer_intervals, possible
 from foldwise.stats.scores import METRICS, is_loss
 
 
@@ -41,17 +41,17 @@ def outer_estimates(result: SearchResult, *, confidence: float) -> Estimates:
     """Each metric's mean over the outer folds; all intervals with ``confidence``, in (0, 1)."""
     intervals = outer_intervals([_evidence(fold) for fold in result.outer], confidence)
     return {
-        metric: _estimate([fold.scores[metric] for fold in result.outer], interval)
+        metric: _estimate(metric, [fold.scores[metric] for fold in result.outer], interval)
         for metric, interval in intervals.items()
     }
 
 
-def _estimate(values: Sequence[float], interval: Interval) -> OuterEstimate:
+def _estimate(metric: str, values: Sequence[float], interval: Interval) -> OuterEstimate:
     return OuterEstimate(
         mean=float(np.mean(values)),
         spread=float(np.std(values, ddof=1)),
         interval=interval,
-        corrected=corrected_interval(values, interval.confidence),
+        corrected=possible(metric, corrected_interval(values, interval.confidence)),
     )
 
 

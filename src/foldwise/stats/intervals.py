@@ -10,7 +10,7 @@ docs/statistics.md.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,9 +136,20 @@ def corrected_interval(values: Sequence[float], confidence: float) -> Interval:
     return _student(values, confidence, 1 / folds + 1 / (folds - 1), "corrected (Nadeau-Bengio)")
 
 
-def prediction_interval(values: Sequence[float], confidence: float) -> Interval:
-    """Where the score of one more part should lie: mean +- t(K-1) s sqrt(1 + 1/K)."""
-    return _student(values, confidence, 1 + 1 / len(values), "prediction")
+def prediction_interval(values: Sequence[float], confidence: float, parts: float) -> Interval:
+    """Where the score of so many ``parts``' rows should lie, K of which scored ``values``.
+
+    mean +- t(K-1) s sqrt(1/K + 1/parts): a tenth of a part's rows vary ten times as much.
+    """
+    return _student(values, confidence, 1 / len(values) + 1 / parts, "prediction")
+
+
+def possible(metric: str, interval: Interval) -> Interval:
+    """Cut off what a metric can't be; NaN where scores that are all alike told of no width."""
+    if interval.low == interval.high:
+        return replace(interval, low=math.nan, high=math.nan)
+    highest = math.inf if is_loss(metric) else 1.0
+    return replace(interval, low=max(0.0, interval.low), high=min(highest, interval.high))
 
 
 @dataclass(frozen=True, slots=True)

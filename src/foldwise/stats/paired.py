@@ -26,6 +26,7 @@ Both bounds can only fall when a row's difference falls: improving a challenger 
 How often they are wrong is measured in docs/statistics.md.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -162,3 +163,19 @@ def likelihood_bound(
     log_e = brentq(excess, lowest, highest, xtol=1e-9) if excess(lowest) > 0 else lowest
     weights = 1 / (gaps + span * np.exp(log_e))
     return float(weights @ rows / weights.sum())
+
+
+def rows_to_show(margin: float, level: float) -> int:
+    """Count the rows, none of them lost, that bound the share of lost ones below ``margin``.
+
+    Solves :func:`likelihood_bound` of n zeros, with one more row that was lost, for n:
+
+        n log((n + 1) (1 - margin) / n) + log((n + 1) margin) = -z^2 / 2
+    """
+    most = float(ndtri(level)) ** 2 / 2
+
+    def excess(rows: float) -> float:
+        unchanged = rows * math.log((1 - margin) * (1 + 1 / rows))
+        return -unchanged - math.log((rows + 1) * margin) - most
+
+    return math.floor(float(brentq(excess, 1 / margin, 100 * (1 + most) / margin))) + 1

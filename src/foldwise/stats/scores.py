@@ -175,6 +175,8 @@ class Metric:
         The metric of sums.
     is_loss : bool
         Whether smaller is better.
+    counts : bool
+        Whether it is made of counted rows alone; others are told of a holdout in few digits.
     """
 
     name: str
@@ -182,6 +184,7 @@ class Metric:
     of: Callable[[Sums], NDArray[np.float64]]
     is_loss: bool = False
     unit: str = ""
+    counts: bool = True
 
 
 def row_losses(
@@ -201,13 +204,14 @@ _TABLE = (
     Metric("precision", "precision", lambda sums: sums.counts.macro(sums.counts.precision)),
     Metric("recall", "recall", lambda sums: sums.counts.macro(sums.counts.recall)),
     Metric("f1", "F1", lambda sums: sums.counts.macro(sums.counts.f1)),
-    Metric("roc_auc", "ROC AUC", lambda sums: sums.area),
+    Metric("roc_auc", "ROC AUC", lambda sums: sums.area, counts=False),
     Metric(
         "log_loss",
         "log-loss",
         lambda sums: sums.loss,
         is_loss=True,
         unit="nats per image",
+        counts=False,
     ),
 )
 METRIC: Mapping[str, Metric] = {metric.name: metric for metric in _TABLE}
@@ -242,6 +246,18 @@ class ClassScores:
     f1: float
     support: int
     roc_auc: float
+
+
+PUBLISHED = 3
+"""Decimals of a holdout's figure that isn't counted, wherever a challenger's author may see it."""
+
+
+def published(figures: Mapping[str, float]) -> dict[str, float]:
+    """Figures of a holdout by metric, as they are told before a decision."""
+    return {
+        name: told if METRIC[name].counts else round(told, PUBLISHED)
+        for name, told in figures.items()
+    }
 
 
 def completed(scores: Scores) -> Scores:
@@ -323,13 +339,29 @@ def reliability(
     )
 
 
+_CHANCE = 0.7257
+"""Share of a slice's variance by chance that, taken off, leaves nothing of chance on average: the
+c with E[sgn(z^2 - c) sqrt|z^2 - c|] = 0 for normal z."""
+
+
 def calibration_error(
     probabilities: NDArray[np.float64], labels: NDArray[np.int64], bins: int = 15
 ) -> float:
-    """Expected calibration error of the predicted class, the mean of |accuracy - confidence|.
+    """Expected calibration error of the predicted class, without what chance adds to it.
 
-    Each row counts with the difference of its slice in :func:`reliability` (Guo et al., 2017, "On
-    calibration of modern neural networks"). Depends on ``bins``, and is above 0 by chance alone.
+    The mean of |accuracy - confidence| over rows by their slice in :func:`reliability` (Guo et al.,
+    2017, "On calibration of modern neural networks") is above 0 of a perfectly calibrated model
+    too, the more so the fewer the rows. So from each slice's squared difference d^2 is taken what
+    n rows that do come true at the confidence q would show,
+
+        sum_slices n/rows sgn(e) sqrt|e|,    e = d^2 - 0.7257 q (1 - q) / n,
+
+    which is 0 on average then, and near |d| where that is large. Never below 0.
     """
-    table = reliability(probabilities, labels, bins)
-    return sum(each.rows * abs(each.accuracy - each.confidence) for each in table) / len(labels)
+    error = 0.0
+    for each in reliability(probabilities, labels, bins):
+        stated = min(each.confidence, 1.0)
+        chance = _CHANCE * stated * (1 - stated) / each.rows
+        excess = (each.accuracy - each.confidence) ** 2 - chance
+        error += each.rows * math.copysign(math.sqrt(abs(excess)), excess)
+    return max(0.0, error / len(labels))

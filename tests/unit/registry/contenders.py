@@ -57,7 +57,8 @@ def towards_truth(
 
 def evidence_of(probabilities: NDArray[np.float64], **changes: Any) -> Evidence:
     """Evidence whose outer folds scored as the holdout did, give or take a little."""
-    scores = score(probabilities, LABELS)
+    labels = np.resize(LABELS, len(probabilities))
+    scores = score(probabilities, labels)
     outer = tuple(
         {
             **scores,
@@ -77,7 +78,7 @@ def evidence_of(probabilities: NDArray[np.float64], **changes: Any) -> Evidence:
         final_status="converged",
         outer=outer,
         holdout=scores,
-        calibration_error=calibration_error(probabilities, LABELS),
+        calibration_error=calibration_error(probabilities, labels),
         labels_digest=labels_digest(probabilities),
     )
     return replace(evidence, **changes)

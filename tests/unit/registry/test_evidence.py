@@ -21,7 +21,7 @@ from foldwise.registry.evidence import (
 )
 from foldwise.search.trials import SearchResult
 from foldwise.settings import Between, Dimension, OneOf, Settings
-from foldwise.stats.scores import score
+from foldwise.stats.scores import METRIC, calibration_error, published, score
 from tests.factories import make_result, make_space
 
 RESULT = make_result(folds=4)
@@ -47,7 +47,7 @@ def test_evidence_holds_what_search_and_holdout_showed() -> None:
     best = (*(fold.best for fold in RESULT.outer), RESULT.final.best)
     assert evidence.chosen == tuple(trial.values for trial in best)
     assert evidence.outer == tuple(fold.scores for fold in RESULT.outer)
-    assert evidence.holdout == score(PROBABILITIES, LABELS)
+    assert evidence.holdout == published(score(PROBABILITIES, LABELS))
     assert evidence.space == {"C": Between(1e-3, 1.0, is_log=True)}
     assert (evidence.fits, evidence.final_status) == (RESULT.fits, "converged")
     assert evidence.classes == ("a", "b", "c")
@@ -84,7 +84,7 @@ def test_a_score_that_is_not_a_number_comes_back_as_such() -> None:
 
 @pytest.mark.parametrize("changed", [field.name for field in fields(Evidence)])
 def test_the_bytes_depend_on_every_field(changed: str) -> None:
-    """Evidence can't be changed unnoticed."""
+    """Evidence can't be changed unnoticed; in what schema it says the same, is another matter."""
     others: dict[str, Any] = {
         "data": replace(DATA, name="other"),
         "fits": replace(RESULT.fits, stalled=7),
@@ -96,7 +96,7 @@ def test_the_bytes_depend_on_every_field(changed: str) -> None:
     evidence = make_evidence()
     other = replace(evidence, **{changed: others.get(changed, 12345)})
     assert evidence_digest(other.to_bytes()) != evidence_digest(evidence.to_bytes())
-    assert not other.says_what(evidence)
+    assert other.says_what(evidence) == (changed == "schema")
 
 
 @pytest.mark.parametrize("stored", [b"", b"{", b"null", b"[]", b"{}", b'{"data": 3}', b"\xff"])
@@ -110,7 +110,7 @@ def test_a_field_that_a_later_version_adds_orphans_nothing() -> None:
     """The digest is of the bytes stored, so such a version goes on to verify."""
     told = json.loads(make_evidence().to_bytes())
     told["data"]["more"] = told["more"] = 1
-    assert Evidence.from_bytes(json.dumps(told).encode()) == make_evidence()
+    assert Evidence.from_bytes(json.dumps(told).encode()) == replace(make_evidence(), schema=1)
 
 
 def test_a_field_that_is_missing_is_one_clear_error() -> None:
@@ -122,11 +122,11 @@ def test_a_field_that_is_missing_is_one_clear_error() -> None:
 
 
 def test_evidence_of_0_1_is_understood() -> None:
-    """It knew C alone, and bore no schema."""
+    """It knew C alone, and bore no schema: it is of the first."""
     told = json.loads(make_evidence().to_bytes())
     del told["schema"], told["space"]
     told |= {"c_low": 1e-4, "c_high": 10.0, "chosen": [each["C"] for each in told["chosen"]]}
-    assert Evidence.from_bytes(json.dumps(told).encode()) == make_evidence()
+    assert Evidence.from_bytes(json.dumps(told).encode()) == replace(make_evidence(), schema=1)
 
 
 def test_evidence_of_before_a_parameter_was_added_says_the_same() -> None:
@@ -147,6 +147,43 @@ def test_evidence_says_the_same_whatever_the_last_bits(factor: float, *, same: b
     holdout = {name: score * factor for name, score in evidence.holdout.items()}
     outer = tuple({name: score * factor for name, score in each.items()} for each in evidence.outer)
     assert replace(evidence, holdout=holdout, outer=outer).says_what(evidence) == same
+
+
+def test_evidence_tells_of_the_holdout_three_decimals_and_whole_counts() -> None:
+    """Who reads it before a decision can't climb by small steps."""
+    evidence, exact = make_evidence(), score(PROBABILITIES, LABELS)
+    for metric, told in evidence.holdout.items():
+        shown = exact[metric] if METRIC[metric].counts else round(exact[metric], 3)
+        assert told == shown
+    assert [name for name in METRIC if not METRIC[name].counts] == ["roc_auc", "log_loss"]
+    assert evidence.calibration_error == round(calibration_error(PROBABILITIES, LABELS), 3)
+
+
+def test_what_is_told_misses_nothing_by_rounding_alone() -> None:
+    """Up to half of the last decimal; beyond it, and in counts, all that is wrong is seen."""
+    evidence, exact = make_evidence(), dict(score(PROBABILITIES, LABELS))
+    error = calibration_error(PROBABILITIES, LABELS)
+    assert evidence.misses(exact, error) < 1e-12
+    told = evidence.holdout
+    for metric, by in (("log_loss", 0.001), ("accuracy", 1e-6), ("f1", 1e-6)):
+        forged = replace(evidence, holdout={**told, metric: told[metric] + by})
+        assert forged.misses(exact, error) > 4e-7
+    forged = replace(evidence, calibration_error=evidence.calibration_error + 0.001)
+    assert forged.misses(exact, error) > 4e-4
+    assert evidence.misses({**exact, "log_loss": math.nan}, error) == math.inf
+
+
+def test_evidence_of_the_first_schema_has_all_digits() -> None:
+    """It is held to them, and not to a calibration error that was defined in another way."""
+    exact, error = score(PROBABILITIES, LABELS), calibration_error(PROBABILITIES, LABELS)
+    old = replace(make_evidence(), schema=1, holdout=exact, calibration_error=error + 0.1)
+    assert old.misses(exact, error) == 0
+    nearly = {**exact, "log_loss": exact["log_loss"] + 1e-5}
+    assert replace(old, holdout=nearly).misses(exact, error) == pytest.approx(1e-5)
+    assert old.says_what(make_evidence())
+    assert make_evidence().says_what(old)
+    other = {**exact, "accuracy": exact["accuracy"] + 0.02}
+    assert not replace(old, holdout=other).says_what(make_evidence())
 
 
 def test_a_metric_that_only_one_of_two_knows_makes_no_other_evidence() -> None:

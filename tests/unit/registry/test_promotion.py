@@ -23,9 +23,9 @@ from foldwise.registry.gate import (
     without_comparison,
 )
 from foldwise.search.trials import FitCounts
-from foldwise.settings import Between, OneOf
+from foldwise.settings import Between, OneOf, Settings
 from foldwise.stats.paired import PairedBound
-from foldwise.stats.scores import predicted_codes, row_losses
+from foldwise.stats.scores import calibration_error, predicted_codes, row_losses, score
 from tests.unit.registry.contenders import (
     DATA,
     LABELS,
@@ -42,6 +42,12 @@ SEEDS = st.integers(0, 10_000)
 SHARES = arrays(np.float64, ROWS, elements=st.floats(0, 0.875, width=32))
 BETTER = predicted(1, skill=4.0)
 WORSE = predicted(1, skill=2.0)
+HALF_AS_FAR_OFF = replace(
+    SETTINGS,
+    promotion=replace(
+        SETTINGS.promotion, max_calibration_error=calibration_error(BETTER, LABELS) / 2
+    ),
+)
 
 
 def checked(challenger: Rows, champion: Rows | None = None, **given: Any) -> dict[str, Check]:
@@ -54,9 +60,10 @@ def is_promoted(challenger: Rows, champion: Rows | None = None, **given: Any) ->
 
 def bounds(challenger: Rows, champion: Rows, number: int = 1) -> tuple[PairedBound, PairedBound]:
     """Of the log-loss and of the errors."""
-    drawn = case(challenger, champion, number=number).drawn
-    pair = (challenger, champion, LABELS)
-    return loss_bound(*pair, **drawn), error_bound(*pair, **drawn)
+    of = case(challenger, champion, number=number)
+    pair, alpha = (challenger, champion, LABELS), of.settings.promotion.alpha
+    losses = loss_bound(*pair, level=of.level, **of.drawn)
+    return losses, error_bound(*pair, level=alpha, **of.drawn)
 
 
 def test_without_a_champion_a_sound_challenger_is_promoted() -> None:
@@ -141,9 +148,10 @@ def test_each_further_comparison_asks_for_more(ours: int, theirs: int, number: i
 
 def test_the_levels_of_all_comparisons_add_up_to_alpha() -> None:
     """The chance of any false promotion on one holdout stays below alpha, by the union bound."""
-    levels = [comparison_level(number, 0.05) for number in range(1, 20_001)]
-    assert levels[0] == pytest.approx(6 * 0.05 / math.pi**2)
+    levels = [comparison_level(number, 0.05) for number in range(1, 100_001)]
+    assert sum(levels[:10]) == pytest.approx(0.025)
     assert 0.04999 < sum(levels) < 0.05
+    assert levels == sorted(levels, reverse=True)
 
 
 def test_better_log_loss_is_not_enough_if_accuracy_falls_by_more_than_the_margin() -> None:
@@ -157,15 +165,74 @@ def test_better_log_loss_is_not_enough_if_accuracy_falls_by_more_than_the_margin
     assert checks["accuracy against champion"].verdict == "fail"
 
 
-def test_a_small_holdout_can_not_show_that_no_accuracy_was_lost() -> None:
-    """Equal on all of its 400 images, two models may still differ by more than the margin."""
+def with_rules(**changes: Any) -> Settings:
+    return replace(SETTINGS, promotion=replace(SETTINGS.promotion, **changes))
+
+
+def sharper_than(champion: Rows) -> Rows:
+    """As accurate, row by row, and surer where it is right."""
+    return towards_truth(champion, np.where(champion.argmax(axis=1) == LABELS, 0.1, 0.0))
+
+
+def test_a_small_holdout_says_that_it_can_not_show_the_margin_and_what_would() -> None:
+    """Equal on all of its 400 images, two models may still differ by more than the margin.
+
+    Both remedies are tried: the margin it names, and as many rows.
+    """
     champion = predicted(3)
-    sharper = towards_truth(champion, np.where(champion.argmax(axis=1) == LABELS, 0.1, 0.0))
-    checks = checked(sharper, champion, number=20)
+    given = sharper_than(champion), champion
+    small = with_rules(accuracy_margin=0.005)
+    checks = checked(*given, settings=small)
     assert checks["log-loss against champion"].verdict == "pass"
-    assert checks["accuracy against champion"].verdict == "fail"
-    assert checks["accuracy against champion"].figure.startswith("+0.00000, at least -0.0")
-    assert is_promoted(sharper, champion, number=1)
+    refused = checks["accuracy against champion"]
+    assert (refused.verdict, refused.figure) == ("fail", "+0.000000, at least -0.009064")
+    remedy = r"; 400 rows can't show it .*: take (\d+) holdout rows, or set .*margin to (\S+)$"
+    told = re.search(remedy, refused.bound)
+    assert told is not None
+    assert is_promoted(*given, settings=with_rules(accuracy_margin=float(told[2])))
+    for rows, is_enough in ((int(told[1]), True), (int(told[1]) - 1, False)):
+        ours, theirs, labels = (
+            np.resize(each, (rows, *each.shape[1:])) for each in (*given, LABELS)
+        )
+        larger = replace(case(ours, theirs, settings=small), labels=labels)
+        assert all_hold(judge(larger)) == is_enough
+
+
+def test_a_margin_that_the_holdout_can_show_names_no_remedy() -> None:
+    """A challenger that lost rows is refused for that."""
+    champion = predicted(3, skill=3.0)
+    lost = champion[:, [1, 2, 0]]
+    bound = checked(lost, champion)["accuracy against champion"].bound
+    assert bound == "> -0.02 at level 0.05, each time"
+
+
+@pytest.mark.parametrize("number", [1, 20, 1000])
+def test_accuracy_is_guarded_at_alpha_however_much_was_spent(number: int) -> None:
+    """Of two equally accurate models, the thousandth passes the margin as the first does."""
+    champion = predicted(3)
+    checks = checked(sharper_than(champion), champion, number=number)
+    assert checks["accuracy against champion"].verdict == "pass"
+    assert "at level 0.05, each time" in checks["accuracy against champion"].bound
+
+
+def test_before_a_decision_the_holdout_is_told_to_three_decimals() -> None:
+    """A dry run's lines let nobody climb by small steps; counts stay whole, verdicts the same."""
+    dry, real = (judge(replace(case(BETTER, WORSE), digits=digits)) for digits in (3, 6))
+    assert [each.verdict for each in dry] == [each.verdict for each in real]
+    for name in ("holdout log-loss", "calibration error", "log-loss against champion"):
+        short, long = ({c.name: c.figure for c in checks}[name] for checks in (dry, real))
+        assert re.sub(r"(\.\d{3})\d{3}", "", long) == re.sub(r"\.\d{3}", "", short)
+    kept = "accuracy against champion"
+    assert {c.name: c for c in dry}[kept] == {c.name: c for c in real}[kept]
+
+
+def test_floors_are_held_against_what_the_registered_model_predicts() -> None:
+    """Evidence that tells better figures, rounded or forged, changes nothing."""
+    forged = {**evidence_of(BETTER).holdout, "log_loss": 0.0, "accuracy": 1.0}
+    told = checked(BETTER, holdout=forged)
+    assert told["holdout log-loss"] == checked(BETTER)["holdout log-loss"]
+    assert told["holdout accuracy"] == checked(BETTER)["holdout accuracy"]
+    assert told["holdout log_loss as the outer folds foretell"].verdict == "pass"
 
 
 ELSEWHERE = {"data": replace(DATA, holdout_digest="0" * 64)}
@@ -203,7 +270,7 @@ def test_a_champion_of_the_same_data_may_share_its_few_duplicates() -> None:
     ("changes", "name"),
     [
         ({"verification": (Check("stored files", "a", "b", "fail"),)}, "verification"),
-        ({"calibration_error": 1.1}, "calibration error"),
+        ({"settings": HALF_AS_FAR_OFF}, "calibration error"),
         ({"fits": FitCounts(30, 20, 19, 0, 1)}, "fits"),
         ({"chosen": tuple({"C": C} for C in (0.01, 9.99, 0.01))}, "chosen C"),
         ({"shared_rows": 1}, "holdout images trained on"),
@@ -232,17 +299,15 @@ def test_what_only_warns_refuses_nobody(changes: dict[str, Any], name: str) -> N
 @pytest.mark.parametrize("floor", ["min_accuracy", "max_log_loss", "max_calibration_error"])
 def test_each_floor_is_kept_to_the_last_digit(floor: str) -> None:
     """A figure on its floor passes, one beside it on the wrong side does not."""
-    evidence = evidence_of(BETTER)
+    scores = score(BETTER, LABELS)
     figure = {
-        "min_accuracy": evidence.holdout["accuracy"],
-        "max_log_loss": evidence.holdout["log_loss"],
-        "max_calibration_error": evidence.calibration_error,
+        "min_accuracy": scores["accuracy"],
+        "max_log_loss": scores["log_loss"],
+        "max_calibration_error": calibration_error(BETTER, LABELS),
     }[floor]
     beyond = math.nextafter(figure, 2 if floor == "min_accuracy" else 0)
     for bound, holds in ((figure, True), (beyond, False)):
-        changed: dict[str, Any] = {floor: bound}
-        rules = replace(SETTINGS.promotion, **changed)
-        assert is_promoted(BETTER, settings=replace(SETTINGS, promotion=rules)) == holds
+        assert is_promoted(BETTER, settings=with_rules(**{floor: bound})) == holds
 
 
 @pytest.mark.parametrize("metric", ["log_loss", "accuracy"])
@@ -251,13 +316,36 @@ def test_a_holdout_score_the_outer_folds_did_not_foretell_is_told(
     metric: str, shift: float
 ) -> None:
     """Worse than a new part's score should be: refused; better: a warning; inside: a pass."""
-    scores = evidence_of(BETTER).holdout
-    found = {**scores, metric: scores[metric] + shift}
-    outer = tuple({**scores, metric: scores[metric] + step} for step in (-0.01, 0.0, 0.01))
-    checks = checked(BETTER, holdout=found, outer=outer, metric=metric)
+    scores = score(BETTER, LABELS)
+    steps = (-0.01, 0.0, 0.01)
+    outer = tuple({**scores, metric: scores[metric] - shift + step} for step in steps)
+    checks = checked(BETTER, outer=outer, metric=metric)
     better = shift < 0 if metric == "log_loss" else shift > 0
     expected = "pass" if shift == 0 else "warning" if better else "fail"
     assert checks[f"holdout {metric} as the outer folds foretell"].verdict == expected
+
+
+@pytest.mark.parametrize(("rows", "verdict"), [(40, "pass"), (400, "fail"), (40_000, "fail")])
+def test_a_small_holdout_s_score_may_lie_further_off(rows: int, verdict: str) -> None:
+    """0.06 nats worse: much for a part's 400 rows whose scores lie within 0.01, little for 40."""
+    scores = score(BETTER, LABELS)
+    outer = tuple({"log_loss": scores["log_loss"] - 0.06 + step} for step in (-0.01, 0.0, 0.01))
+    checks = checked(BETTER, outer=outer, data=replace(DATA, holdout_rows=rows))
+    assert checks["holdout log_loss as the outer folds foretell"].verdict == verdict
+
+
+def test_outer_folds_that_all_score_alike_foretell_nothing() -> None:
+    """An interval of no width would refuse a holdout on which one row is lost."""
+    checks = checked(BETTER, outer=({"accuracy": 1.0},) * 3, metric="accuracy")
+    found = checks["holdout accuracy as the outer folds foretell"]
+    assert (found.figure, found.verdict) == ("outer folds all 1.00000", "warning")
+
+
+def test_what_the_outer_folds_foretell_is_possible() -> None:
+    """No accuracy is above 1."""
+    outer = tuple({"accuracy": share} for share in (0.99, 1.0, 0.98))
+    checks = checked(predicted(1, skill=9.0), outer=outer, metric="accuracy")
+    assert "1.00000] (95%)" in checks["holdout accuracy as the outer folds foretell"].bound
 
 
 def test_a_search_without_outer_folds_warns() -> None:
@@ -296,5 +384,5 @@ def test_a_check_more_is_a_function_more(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_table_shows_the_comparisons_number_and_level() -> None:
     """Who reads a refusal sees how much of the holdout was spent."""
-    found = [check.bound for check in checked(WORSE, BETTER, number=4).values()]
-    assert sum("at level 0.0019, comparison 4 on this holdout" in bound for bound in found) == 2
+    found = checked(WORSE, BETTER, number=4)["log-loss against champion"].bound
+    assert found == "< 0 at level 0.0027, comparison 4 on this holdout"

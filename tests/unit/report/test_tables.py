@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from foldwise.app.drawing import holdout_metrics
+from foldwise.report import card
 from foldwise.report.tables import (
     calibration_csv,
     confusion_csv,
@@ -21,10 +23,12 @@ from foldwise.report.tables import (
     tuning,
 )
 from foldwise.report.wording import csv_of, json_text, rounded
-from foldwise.stats.scores import METRICS
+from foldwise.stats.intervals import score_intervals
+from foldwise.stats.scores import METRICS, calibration_error, per_class, score
 from tests.factories import make_result
 from tests.unit.report.findings_cases import (
     make_estimates,
+    make_findings,
     make_holdout_summary,
     make_judged,
 )
@@ -90,6 +94,42 @@ def test_evaluation_is_flat_and_each_metric_has_its_interval_beside_it() -> None
     for metric in METRICS:
         low, value, high = (numbers[f"{metric}{end}"] for end in ("_low", "", "_high"))
         assert low <= value <= high
+
+
+def test_nowhere_has_a_holdout_s_figure_more_decimals_than_may_be_shown() -> None:
+    """Of log-loss, ROC AUC and calibration, intervals included, a fourth one stands in no text."""
+    judged = make_judged()
+    findings, exact = make_findings(judged=judged), score(judged.probabilities, judged.labels)
+    holdout = findings.holdout
+    intervals = score_intervals(judged.probabilities, judged.labels, 0.95)
+    hidden = [calibration_error(judged.probabilities, judged.labels)]
+    hidden += [each.roc_auc for each in per_class(judged.probabilities, judged.labels)]
+    for metric in ("log_loss", "roc_auc"):
+        hidden += [exact[metric], intervals[metric].low, intervals[metric].high]
+    texts = (
+        json_text(evaluation(holdout)), per_class_csv(holdout), calibration_csv(holdout),
+        card.render(findings), findings.headline(),
+        json.dumps(holdout_metrics(holdout)),
+    )  # fmt: skip
+    for figure in hidden:
+        assert all(f"{figure:.5f}"[:-1] not in text for text in texts)
+    assert f"{exact['log_loss']:.3f}" in texts[0]
+    assert f"{exact['accuracy']:.6f}" in texts[0]
+    assert all(len(row["confidence"]) <= 5 for row in _rows(texts[2]))
+
+
+def test_rounding_leaves_an_interval_its_width() -> None:
+    """Of images that are nearly all certain, log-loss lies within a thousandth."""
+    judged = make_judged()
+    judged.probabilities[:] = np.eye(3)[judged.labels] * 0.999 + 0.001 / 3
+    told = evaluation(make_holdout_summary(judged))
+    assert told["log_loss_low"] == 0.0
+    assert told["log_loss"] == told["log_loss_high"] == 0.001
+    for metric in METRICS:
+        low, high = (told[f"{metric}{end}"] for end in ("_low", "_high"))
+        assert isinstance(low, float)
+        assert isinstance(high, float)
+        assert 0 <= low < high <= 1
 
 
 def test_predictions_come_back_from_their_csv() -> None:

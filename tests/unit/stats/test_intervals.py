@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from foldwise.stats.intervals import (
     corrected_interval,
     f1_intervals,
     outer_intervals,
+    possible,
     prediction_interval,
     score_intervals,
 )
@@ -25,7 +27,7 @@ from tests.unit.solver.predictions import draw_predictions
 FOLDS = st.lists(st.floats(-5, 5), min_size=3, max_size=12)
 CONFIDENCE = st.floats(0.5, 0.999)
 Method = Callable[[list[float], float], Interval]
-METHODS = (corrected_interval, prediction_interval)
+METHODS = (corrected_interval, partial(prediction_interval, parts=1.0))
 
 
 def half(interval: Interval) -> float:
@@ -43,9 +45,33 @@ def test_the_corrected_and_prediction_intervals_are_students_stretched(
     reach = (expected.high - expected.low) / 2
     stretched = math.sqrt(1 + folds / (folds - 1))
     assert half(corrected_interval(values, confidence)) == pytest.approx(reach * stretched)
-    assert half(prediction_interval(values, confidence)) == pytest.approx(
+    assert half(prediction_interval(values, confidence, 1.0)) == pytest.approx(
         reach * math.sqrt(folds + 1)
     )
+
+
+@pytest.mark.parametrize("parts", [0.1, 1.0, 10.0])
+def test_a_score_is_foretold_alike_whatever_the_holdout_s_size(parts: float) -> None:
+    """Folds and holdout are drawn from one normal; two and a half in a hundred lie on each side."""
+    random, draws = np.random.default_rng(int(parts * 10)), 4000
+    outside = 0
+    for _ in range(draws):
+        expected = prediction_interval(random.normal(size=6).tolist(), 0.95, parts)
+        outside += random.normal() / parts**0.5 > expected.high
+    assert outside / draws == pytest.approx(0.025, abs=0.009)
+
+
+def test_no_end_is_shown_that_the_metric_can_not_have() -> None:
+    """Accuracies end at 1, losses at 0; folds that all score alike tell of no interval."""
+    shares, losses = [0.99, 1.0, 0.98, 1.0], [0.001, 0.03, 0.002, 0.0005]
+    accuracy = possible("accuracy", corrected_interval(shares, 0.95))
+    assert 0 < accuracy.low < accuracy.high == 1.0
+    loss = possible("log_loss", corrected_interval(losses, 0.95))
+    assert (loss.low, loss.high) == (0.0, corrected_interval(losses, 0.95).high)
+    assert possible("log_loss", corrected_interval([1, 2, 4, 3], 0.95)).high > 1
+    alike = possible("accuracy", corrected_interval([1.0] * 4, 0.95))
+    assert math.isnan(alike.low)
+    assert math.isnan(alike.high)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -96,14 +96,14 @@ def roc_curves(curves: Sequence[Rates], areas: Sequence[float], classes: Sequenc
     classes = shown(classes)
     hardest = np.argsort(areas, kind="stable")
     figure = canvas(
-        f"ROC AUC {np.nanmean(areas):.4f} (macro); hardest class: {classes[hardest[0]]}",
+        f"ROC AUC {np.nanmean(areas):.3f} (macro); hardest class: {classes[hardest[0]]}",
         "ROC curve of each class against the rest, whole and enlarged at the upper left.",
         4.6,
     )
     whole, corner = figure.subplots(1, 2)
     for rank, code in reversed(list(enumerate(hardest))):
         for axes in (whole, corner):
-            _draw(axes, curves[code], rank, f"{classes[code]}  {areas[code]:.4f}")
+            _draw(axes, curves[code], rank, f"{classes[code]}  {areas[code]:.3f}")
     whole.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=":")
     _frame(whole, 1.0, "one class against the rest")
     edge = _corner(curves)
@@ -186,12 +186,12 @@ def reliability_diagram(bins: Sequence[ReliabilityBin], error: float) -> Figure:
     Parameters
     ----------
     error : float
-        The calibration error, mean of |accuracy - confidence| over the images.
+        The calibration error: mean of |accuracy - confidence| over the images, less chance's share.
     """
     gap = sum(each.rows * (each.confidence - each.accuracy) for each in bins)
     word = "too sure of itself" if gap > 0 else "too careful"
     figure = canvas(
-        f"Calibration error {error:.4f}; on the whole {word}",
+        f"Calibration error {error:.3f}; on the whole {word}",
         "Share of correct predictions against the stated confidence, and below the number "
         "of images at each confidence.",
         6.0,

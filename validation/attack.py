@@ -1,0 +1,141 @@
+"""Challengers built from published holdout scores: how many looks fool the gate.
+
+An author shows the holdout a champion's logits with noise of some size, a new one at each look, and
+reads what is printed of each. Then the noises are added up: either those that were printed better
+than the champion itself, or all, each weighed by how much better than the average it was printed.
+The sum, shrunk to a small size, fits the holdout's rows by luck; on any other rows it is noise, and
+makes a model truly worse. Every look counts, so the sum is comparison number looks + 1.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from validation import own
+from validation.challengers import Population
+from validation.gate_trials import DRAWS, Pair, is_better, is_no_less_accurate
+
+Array = NDArray[np.float32]
+FINAL = 0.03
+"""Standard deviation of the sum's noise, in nats of a logit."""
+SHOWN: dict[str, Callable[[float, float], float]] = {
+    "log-loss, six decimals": lambda loss, _: round(loss, 6),
+    "log-loss, three decimals": lambda loss, _: round(loss, 3),
+    "accuracy": lambda _, accuracy: -accuracy,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """What is read of each look, how large the noise is, and whether looks are weighed or kept."""
+
+    shown: str
+    noise: float
+    weighs: bool
+
+
+ATTACKS = (
+    Attack("log-loss, six decimals", 0.03, weighs=False),
+    Attack("log-loss, three decimals", 0.03, weighs=False),
+    Attack("log-loss, three decimals", 0.1, weighs=False),
+    Attack("log-loss, three decimals", 0.3, weighs=True),
+    Attack("accuracy", 0.3, weighs=True),
+)
+
+
+@dataclass(slots=True)
+class _Sums:
+    """The sum of the looks' noises so far, kept or weighed; smaller scores are better."""
+
+    kept: Array
+    all: Array
+    total: float = 0.0
+    number: int = 0
+
+    def add(self, noise: Array, score: float, base: float, *, weighs: bool) -> None:
+        weight = score - base if weighs else float(score < base)
+        self.kept += np.float32(weight) * noise
+        self.all += noise
+        self.total, self.number = self.total + weight, self.number + 1
+
+    def built(self, *, weighs: bool) -> Array:
+        """The noise to promote, of the final size; nothing if nothing was told."""
+        found = self.total / self.number * self.all - self.kept if weighs else self.kept
+        size = float(found.std())
+        return np.asarray(found * np.float32(FINAL / size) if size else found)
+
+
+def fooled(
+    population: Population, champion: Array, looks: Sequence[int], *, holdouts: int, seed: int
+) -> dict[tuple[Attack, int], float]:
+    """Share of holdouts on which the sum is promoted, by attack and number of looks.
+
+    ``champion`` has its logits on all rows of the population.
+    """
+    found: dict[tuple[Attack, int], float] = dict.fromkeys(
+        ((attack, number) for attack in ATTACKS for number in looks), 0.0
+    )
+    for holdout in range(holdouts):
+        random = np.random.default_rng((seed, holdout))
+        rows = random.integers(0, len(champion), population.holdout)
+        for each in _promoted(champion[rows], population.labels[rows], looks, random):
+            found[each] += 1 / holdouts
+    return found
+
+
+def truly_worse(population: Population, champion: Array, seed: int) -> float:
+    """By how much noise of the final size raises the mean log-loss, as a share."""
+    noise = _noise(np.random.default_rng(seed), champion.shape)
+    before, after = (
+        _losses(each, population.labels).mean() for each in (champion, champion + FINAL * noise)
+    )
+    return float(after / before - 1)
+
+
+def _promoted(
+    logits: Array, labels: own.Codes, looks: Sequence[int], random: np.random.Generator
+) -> list[tuple[Attack, int]]:
+    sums = {attack: _Sums(np.zeros_like(logits), np.zeros_like(logits)) for attack in ATTACKS}
+    base, found = _told(logits, labels), []
+    for number in range(1, max(looks) + 1):
+        noise = _noise(random, logits.shape)
+        told = {size: _told(logits + np.float32(size) * noise, labels) for size in _sizes()}
+        for attack, each in sums.items():
+            shown = SHOWN[attack.shown]
+            each.add(noise, shown(*told[attack.noise]), shown(*base), weighs=attack.weighs)
+            if number in looks:
+                built = logits + each.built(weighs=attack.weighs)
+                if _is_promoted(logits, built, labels, number):
+                    found.append((attack, number))
+    return found
+
+
+def _sizes() -> set[float]:
+    return {attack.noise for attack in ATTACKS}
+
+
+def _is_promoted(champion: Array, built: Array, labels: own.Codes, number: int) -> bool:
+    errors = (built.argmax(axis=1) != labels).astype(np.float64)
+    errors -= champion.argmax(axis=1) != labels
+    pair = Pair(_losses(built, labels) - _losses(champion, labels), errors)
+    level, alpha = own.comparison_level(number + 1, own.RULES.alpha), own.RULES.alpha
+    drawn = {"draws": DRAWS, "seed": number}
+    return is_better(pair, level, **drawn) and is_no_less_accurate(pair, alpha, **drawn)
+
+
+def _told(logits: Array, labels: own.Codes) -> tuple[float, float]:
+    """Mean log-loss and accuracy."""
+    accuracy = float((logits.argmax(axis=1) == labels).mean())
+    return float(_losses(logits, labels).mean()), accuracy
+
+
+def _losses(logits: Array, labels: own.Codes) -> NDArray[np.float64]:
+    top = logits.max(axis=1)
+    sums = np.exp(logits - top[:, np.newaxis]).sum(axis=1, dtype=np.float64)
+    return np.asarray(np.log(sums) + top - logits[np.arange(len(labels)), labels])
+
+
+def _noise(random: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    return random.standard_normal(shape, dtype=np.float32)
