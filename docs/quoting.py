@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from foldwise.report.wording import held_out
+from foldwise.report.wording import digits_told, number
 
 ROOT = Path(__file__).parent.parent
 REPORTS = ROOT / "reports"
@@ -28,6 +28,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 def with_interval(scores: Mapping[str, Any], metric: str) -> str:
     """A score with the interval that stands beside it: ``0.9258 (0.9206 to 0.9308)``."""
+    digits = digits_told(metric)
     ends = (float(scores[f"{metric}{end}"]) for end in ("", "_low", "_high"))
-    value, low, high = (held_out(metric, each) for each in ends)
+    value, low, high = (number(each, digits=digits) for each in ends)
     return f"{value} ({low} to {high})"

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from validation import own
-from validation.challengers import Population
 from validation.gate_trials import DRAWS, Pair, is_better, is_no_less_accurate
 
 Array = NDArray[np.float32]
@@ -36,12 +35,14 @@ class Attack:
     weighs: bool
 
 
+SIX, THREE, COUNTS = SHOWN
 ATTACKS = (
-    Attack("log-loss, six decimals", 0.03, weighs=False),
-    Attack("log-loss, three decimals", 0.03, weighs=False),
-    Attack("log-loss, three decimals", 0.1, weighs=False),
-    Attack("log-loss, three decimals", 0.3, weighs=True),
-    Attack("accuracy", 0.3, weighs=True),
+    Attack(SIX, 0.003, weighs=False),
+    Attack(THREE, 0.003, weighs=False),
+    Attack(THREE, 0.03, weighs=False),
+    Attack(SIX, 0.3, weighs=True),
+    Attack(THREE, 0.3, weighs=True),
+    Attack(COUNTS, 0.3, weighs=True),
 )
 
 
@@ -68,29 +69,27 @@ class _Sums:
 
 
 def fooled(
-    population: Population, champion: Array, looks: Sequence[int], *, holdouts: int, seed: int
+    champion: Array, labels: own.Codes, looks: Sequence[int], *, holdouts: int, rows: int, seed: int
 ) -> dict[tuple[Attack, int], float]:
     """Share of holdouts on which the sum is promoted, by attack and number of looks.
 
-    ``champion`` has its logits on all rows of the population.
+    ``champion`` has its logits on all rows of a population, ``rows`` of which make a holdout.
     """
     found: dict[tuple[Attack, int], float] = dict.fromkeys(
         ((attack, number) for attack in ATTACKS for number in looks), 0.0
     )
     for holdout in range(holdouts):
         random = np.random.default_rng((seed, holdout))
-        rows = random.integers(0, len(champion), population.holdout)
-        for each in _promoted(champion[rows], population.labels[rows], looks, random):
+        drawn = random.integers(0, len(champion), rows)
+        for each in _promoted(champion[drawn], labels[drawn], looks, random):
             found[each] += 1 / holdouts
     return found
 
 
-def truly_worse(population: Population, champion: Array, seed: int) -> float:
+def truly_worse(champion: Array, labels: own.Codes, seed: int) -> float:
     """By how much noise of the final size raises the mean log-loss, as a share."""
     noise = _noise(np.random.default_rng(seed), champion.shape)
-    before, after = (
-        _losses(each, population.labels).mean() for each in (champion, champion + FINAL * noise)
-    )
+    before, after = (_losses(each, labels).mean() for each in (champion, champion + FINAL * noise))
     return float(after / before - 1)
 
 

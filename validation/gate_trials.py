@@ -15,7 +15,6 @@ from validation.own import (
     bootstrap_bound,
     comparison_level,
     likelihood_bound,
-    paired_bound,
 )
 
 SEQUENCE = 20
@@ -178,35 +177,31 @@ class Disagreement:
     share: float
     difference: float
 
-    @classmethod
-    def of(cls, challenger: Rival, champion: Rival) -> "Disagreement":
-        """As it is on the whole population."""
-        errors = Pair.of(challenger, champion).errors
-        return cls(float(np.abs(errors).mean()), float(-errors.mean()))
-
-    def errors(self, rows: int, random: np.random.Generator) -> NDArray[np.float64]:
-        """Errors of the challenger minus the champion's on so many rows drawn."""
+    def counts(self, rows: int, random: np.random.Generator) -> tuple[int, int]:
+        """How many of so many rows drawn only the challenger has right, and only the champion."""
         chances = [(self.share + sign * self.difference) / 2 for sign in (1, -1)]
         gained, lost, _ = random.multinomial(rows, [*chances, 1 - self.share])
-        return np.repeat([-1.0, 1.0, 0.0], [gained, lost, rows - gained - lost])
+        return int(gained), int(lost)
 
 
 def accuracy_bounds(
     given: Disagreement, *, holdout: int, holdouts: int, seed: int
 ) -> NDArray[np.float64]:
     """By how much accuracy may have been lost, as the gate bounds it on each holdout drawn."""
-    return np.array(
-        [
-            paired_bound(
-                given.errors(holdout, np.random.default_rng((seed, each))),
-                level=RULES.alpha,
-                draws=DRAWS,
-                seed=each,
-                worst=LOST_ROW,
-            ).upper
-            for each in range(holdouts)
-        ]
-    )
+    random, found = np.random.default_rng(seed), np.empty(holdouts)
+    for each in range(holdouts):
+        found[each] = accuracy_bound(*given.counts(holdout, random), holdout, random)
+    return found
+
+
+def accuracy_bound(gained: int, lost: int, rows: int, random: np.random.Generator) -> float:
+    """The gate's bound of the net share of rows lost; its bootstrap draws counts, not rows."""
+    errors = np.repeat([-1.0, 1.0, 0.0], [gained, lost, rows - gained - lost])
+    likely = likelihood_bound(errors, level=RULES.alpha, worst=LOST_ROW)
+    chances = [gained / rows, lost / rows, 1 - (gained + lost) / rows]
+    drawn = random.multinomial(rows, chances, size=DRAWS)
+    means = np.sort((drawn[:, 1] - drawn[:, 0]) / rows)
+    return max(likely, float(means[-int(RULES.alpha * (DRAWS + 1))]))
 
 
 def calibration_errors(

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from foldwise.report.wording import (
     brief,
     chosen,
     counted,
-    held_out,
+    digits_told,
     limits,
     number,
     percent,
@@ -247,9 +246,9 @@ class Findings:
         """The result in one line of plain text."""
         scores, spans = self.holdout.scores, self.holdout.intervals
         told = ", ".join(
-            f"{metric_label(metric)} {held_out(metric, scores[metric])}"
-            f" ({span(spans[metric], partial(held_out, metric))})"
-            for metric in ("accuracy", "log_loss")
+            f"{metric_label(metric)} {number(scores[metric], digits=digits)}"
+            f" ({span(spans[metric], digits=digits)})"
+            for metric, digits in ((each, digits_told(each)) for each in ("accuracy", "log_loss"))
         )
         return (
             f"{self.data.name}: {told} on {counted(self.holdout.rows, 'held-out image')}; "

@@ -64,7 +64,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    words = ("chosen", "counted", "escaped", "number", "percent", "signed", "span", "value_text")
-    environment.filters |= {word: getattr(wording, word) for word in words}
+    words = ("chosen", "counted", "digits_told", "escaped", "number", "percent", "signed", "span")
+    environment.filters |= {word: getattr(wording, word) for word in (*words, "value_text")}
     environment.filters |= {"metric_label": metric_label, "optimism": optimism, "product": prod}
     return environment

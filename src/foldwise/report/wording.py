@@ -5,7 +5,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from typing import Any
@@ -27,9 +27,9 @@ def number(value: float, *, digits: int = 4) -> str:
     return "–" if math.isnan(value) else f"{value:.{digits}f}"
 
 
-def held_out(metric: str, value: float) -> str:
-    """Write a holdout's score: to four decimals if it is counted, else to as many as are told."""
-    return number(value, digits=4 if METRIC[metric].counts else PUBLISHED)
+def digits_told(metric: str) -> int:
+    """Decimals of a holdout's score: four if it is made of counts, else as many as may be shown."""
+    return 4 if METRIC[metric].counts else PUBLISHED
 
 
 def signed(difference: float) -> str:
@@ -37,9 +37,9 @@ def signed(difference: float) -> str:
     return f"{difference:+.4f}".replace("-", "−")
 
 
-def span(interval: Interval, write: Callable[[float], str] = number) -> str:
+def span(interval: Interval, *, digits: int = 4) -> str:
     """Write an interval of scores: ``0.9212 to 0.9314``."""
-    return f"{write(interval.low)} to {write(interval.high)}"
+    return f"{number(interval.low, digits=digits)} to {number(interval.high, digits=digits)}"
 
 
 def strength(C: float) -> str:

@@ -1,5 +1,6 @@
 """The page stands alone: it opens anywhere, and says what its pictures show."""
 
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -96,6 +97,16 @@ def test_names_are_text_and_never_markup() -> None:
     read = _Reader(html)
     assert "<script>alert(1)</script>" in read.text
     assert not any("onload" in attributes for _, attributes in read.tags)
+
+
+def test_the_holdout_s_figures_have_as_many_decimals_as_may_be_shown() -> None:
+    """Three of log-loss, ROC AUC and calibration error, not a fourth that is always 0."""
+    findings = make_findings()
+    read, holdout = _Reader(_page(findings)).text, findings.holdout
+    areas = [each.roc_auc for each in holdout.by_class]
+    for told in (holdout.scores["log_loss"], holdout.calibration_error, *areas):
+        assert re.search(rf"\b{told:.3f}(?!\d)", read)
+        assert f"{told:.3f}0" not in read
 
 
 def test_published_numbers_stand_beside_ours_where_there_are_any() -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from foldwise.registry.gate import comparison_level, error_bound
+from foldwise.registry.gate import LOST_ROW, comparison_level, error_bound
 from foldwise.stats.paired import paired_bound
 from foldwise.stats.scores import predicted_codes
 from tests.unit.solver.predictions import draw_predictions
@@ -41,6 +41,7 @@ from validation.gate_trials import (
     Pair,
     Power,
     Trial,
+    accuracy_bound,
     accuracy_bounds,
     calibration_errors,
     false_promotions,
@@ -95,19 +96,21 @@ def test_a_trial_judges_accuracy_exactly_as_the_gate_does(
 def test_a_disagreement_draws_rows_as_often_as_it_says() -> None:
     """Gains and losses apart, and their difference is that of the accuracies."""
     given_ = Disagreement(share=0.02, difference=-0.004)
-    errors = given_.errors(1_000_000, np.random.default_rng(1))
-    assert set(errors) == {-1.0, 0.0, 1.0}
-    assert np.abs(errors).mean() == pytest.approx(0.02, abs=5e-4)
-    assert errors.mean() == pytest.approx(0.004, abs=5e-4)
+    gained, lost = given_.counts(1_000_000, np.random.default_rng(1))
+    assert (gained + lost) / 1_000_000 == pytest.approx(0.02, abs=5e-4)
+    assert (lost - gained) / 1_000_000 == pytest.approx(0.004, abs=5e-4)
 
 
-def test_a_disagreement_is_read_off_two_models() -> None:
-    """As their pair of errors has it."""
-    people = population()
-    one, other, *_ = rivals(people, common_loss(people), list(people.models))[::2]
-    found = Disagreement.of(one, other)
-    assert found.share == (one.right != other.right).mean()
-    assert found.difference == pytest.approx(one.right.mean() - other.right.mean())
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 1000))
+def test_accuracy_is_bounded_by_counts_as_the_gate_does_by_rows(
+    gained: int, lost: int, seed: int
+) -> None:
+    """All that differs is which draws the bootstrap makes."""
+    errors = np.repeat([-1.0, 1.0, 0.0], [gained, lost, 4000 - gained - lost])
+    of_gate = paired_bound(errors, level=RULES.alpha, draws=400, seed=seed, worst=LOST_ROW).upper
+    found = accuracy_bound(gained, lost, 4000, np.random.default_rng(seed))
+    assert found == pytest.approx(of_gate, abs=8e-4)
 
 
 def test_the_chance_to_pass_at_the_margin_is_below_the_level() -> None:
@@ -165,9 +168,9 @@ def test_an_attack_needs_looks_and_what_it_makes_is_worse() -> None:
     """With two looks noise is noise; with many that are told exactly, it is promoted."""
     people = population(rows=2000)
     champion = np.log(people.models[Origin(0.01, 0)]).astype(np.float32)
-    assert truly_worse(people, champion, 1) > 0
-    found = fooled(people, champion, (2, 60), holdouts=4, seed=1)
-    exact, weighed = ATTACKS[0], ATTACKS[3]
+    assert truly_worse(champion, people.labels, 1) > 0
+    found = fooled(champion, people.labels, (2, 60), holdouts=4, rows=1000, seed=1)
+    exact, weighed = ATTACKS[0], ATTACKS[4]
     assert found[exact, 2] < 0.5 < found[exact, 60]
     assert found[weighed, 60] > 0.5
 
