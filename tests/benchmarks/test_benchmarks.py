@@ -12,7 +12,8 @@ from benchmarks import cluster, comparison, larger, limit, markdown, memory, nes
 from benchmarks.contenders import Made, Sample, Stock, contenders
 from benchmarks.work import Size, Wanted, Work
 from validation import calibrate
-from validation.challengers import digits
+from validation import own as validated
+from validation.challengers import _population
 from validation.coverage import Cell
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(900)]
@@ -200,6 +201,7 @@ def test_larger_gives_the_page_its_tables(drafts: Path, monkeypatch: pytest.Monk
 FEW: dict[str, Any] = {
     "SEQUENCES": {"digits": 3}, "CHAMPIONS": calibrate.CHAMPIONS[:1], "GAINS": (0.01,),
     "POWER_TRIALS": 3, "MARGIN_TRIALS": 3, "DIFFERENCES": (0.0,),
+    "ATTACKED": 1, "ATTACKED_ROWS": 100, "CALIBRATED_SAMPLES": 2,
     "CELLS": (Cell("balanced", 120, 25),),
 }  # fmt: skip
 
@@ -207,14 +209,18 @@ FEW: dict[str, Any] = {
 def test_the_validation_gives_the_page_its_tables(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Each of the four that need no MNIST, on few trials with the small population."""
+    """Each but the holdout's coverage, on few trials with the small population."""
     for name, value in FEW.items():
         monkeypatch.setattr(calibrate, name, value)
-    people = digits()
+    people = _population("digits", 297, validated.digits(holdout=297), tmp_path)
+    stated = next(iter(people.models.values())), people.labels
+    monkeypatch.setattr(calibrate, "one_model", lambda: stated)
     tables = {
         "false-promotions": calibrate._false_promotions((people,)),
         "power": calibrate._power(people),
-        "margin": calibrate._margin(people),
+        "margin": calibrate._margin(),
+        "attack": calibrate._attack(),
+        "calibration": calibrate._calibration(),
         "coverage": calibrate._coverage(tmp_path),
     }
     for name, written in tables.items():

@@ -45,10 +45,10 @@ def test_whom_a_model_met_is_noted_beside_it(store: Store) -> None:
     """The note of a judgement is another one than that of a score, and is made once, too."""
     look(store, "1")
     for champion in ("2", "2", "3"):
-        noted = note_holdout_use(
+        note_holdout_use(
             store, seen(store), holdout=HOLDOUT, content="1" * 64, run_id="r", met=champion * 64
         )
-    assert noted.looks(HOLDOUT) == {("1" * 64, met) for met in ("", "2" * 64, "3" * 64)}
+    assert seen(store).looks(HOLDOUT) == {("1" * 64, met) for met in ("", "2" * 64, "3" * 64)}
 
 
 def test_deleting_versions_gives_nothing_back(store: Store) -> None:
