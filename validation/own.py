@@ -26,6 +26,7 @@ from foldwise.settings import Between, PromotionSettings, TuneSettings
 from foldwise.solver.fits import FitRequest, SolverOptions
 from foldwise.solver.layout import Layout
 from foldwise.solver.linear import LinearModel, decision_scores, probabilities
+from foldwise.stats.bootstrap import row_counts
 from foldwise.stats.intervals import (
     Fold,
     Interval,
@@ -33,7 +34,7 @@ from foldwise.stats.intervals import (
     outer_intervals,
     score_intervals,
 )
-from foldwise.stats.paired import bootstrap_bound, likelihood_bound, paired_bound
+from foldwise.stats.paired import likelihood_bound
 from foldwise.stats.scores import (
     METRICS,
     calibration_error,
@@ -220,16 +221,15 @@ __all__ = [
     "RULES",
     "Fold",
     "Interval",
-    "bootstrap_bound",
     "calibration_error",
     "comparison_level",
     "corrected_interval",
     "likelihood_bound",
     "outer_intervals",
-    "paired_bound",
     "predicted_codes",
     "probabilities",
     "reliability",
+    "row_counts",
     "row_losses",
     "score",
     "score_intervals",

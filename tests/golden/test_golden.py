@@ -31,6 +31,8 @@ TOLERANCE = 1e-4
 """Of smooth scores: single precision and `tol` leave coefficients this uncertain."""
 FLIPS = 5e-4
 """Of scores that count rows, on average: a row or two of all, as near a tie as that."""
+ROUNDING = 5e-4
+"""Of the holdout's smooth scores: three decimals are told."""
 
 Inner = dict[tuple[int | None, float], dict[int, Scores]]
 
@@ -106,11 +108,11 @@ def test_outer_estimates_are_the_loops(found: Quantities, loop: Loop, inner: Inn
 def test_the_final_model_meets_the_holdout_as_the_loops_does(
     found: Quantities, loop: Loop, inner: Inner
 ) -> None:
-    """Fitted on all development rows at the final study's C."""
+    """Fitted on all development rows at the final study's C; up to the digits that are told."""
     images, labels = _digits()
     C, _ = _choices(inner)[None]
     expected = loop.judge(np.arange(ROWS), images[ROWS:], labels[ROWS:], C)
-    _assert_close([(found["evaluation"], expected)], tolerance=5 * TOLERANCE)
+    _assert_close([(found["evaluation"], expected)], tolerance=5 * TOLERANCE + ROUNDING)
 
 
 def test_the_parts_share_out_all_rows(loop: Loop) -> None:
