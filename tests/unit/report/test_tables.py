@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from foldwise.app.drawing import holdout_metrics
-from foldwise.report import card
+from foldwise.report.page import render_card
 from foldwise.report.tables import (
     calibration_csv,
     confusion_csv,
@@ -108,7 +108,7 @@ def test_nowhere_has_a_holdout_s_figure_more_decimals_than_may_be_shown() -> Non
         hidden += [exact[metric], intervals[metric].low, intervals[metric].high]
     texts = (
         json_text(evaluation(holdout)), per_class_csv(holdout), calibration_csv(holdout),
-        card.render(findings), findings.headline(),
+        render_card(findings), findings.headline(),
         json.dumps(holdout_metrics(holdout)),
     )  # fmt: skip
     for figure in hidden:
