@@ -158,6 +158,6 @@ def test_a_floor_that_is_not_set_leaves_an_entrys_digest_as_it_was() -> None:
     """Results of before there was one are still of the same entry."""
     before = "57f2b0a55cbd0ae7f81676b4030f6654c735032949f9997928d82e4c3050e594"
     space = {"max_depth": Between(1, 9, is_log=False)}
-    entry = Entry("tree", "sklearn.tree.DecisionTreeClassifier", space=space)
+    entry = Entry("tree", "sklearn.tree.DecisionTreeClassifier", space=space, startup_trials=6)
     assert entry.digest == before
     assert replace(entry, scale_floor=0.1).digest != before

@@ -137,7 +137,7 @@ def class_rows(axes: Axes, names: Sequence[str]) -> None:
     axes.set_ylabel("Class")
 
 
-_NAMES = 30
+_NAMES = 28
 """So many class names fit on an axis."""
 
 
