@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from foldwise.data.dataset import Classes, DataInfo
 from foldwise.errors import StoreError
 from foldwise.files import DocumentError, decode, encode, plain
+from foldwise.registry.stored_files import required, serving
 from foldwise.search.trials import FitCounts, SearchResult
 from foldwise.settings import Dimension, Settings, Value, parameters_digest
 from foldwise.stats.scores import calibration_error, predicted_codes, score
@@ -39,6 +40,10 @@ class Evidence:
         Scores by metric; the former one for each outer fold.
     labels_digest : str
         SHA-256 of the class codes predicted for the holdout, in its order.
+    content_digest : str
+        The model's; empty, and nothing ``served``, before 0.3.
+    served : mapping
+        The fields that decide how the model is served, see `serving`.
     """
 
     data: DataInfo
@@ -53,6 +58,8 @@ class Evidence:
     holdout: Mapping[str, float]
     calibration_error: float
     labels_digest: str
+    content_digest: str = ""
+    served: Mapping[str, str] = field(default_factory=dict)
     schema: Literal[1] = 1
 
     @property
@@ -84,14 +91,17 @@ class Evidence:
     def says_what(self, other: "Evidence", parameters: Collection[str] = ()) -> bool:
         """Whether two tell the same: figures to a millionth, all else exactly.
 
-        Of what only one of them knows, a metric or the duplicates, nothing is asked. Where this one
-        is of an earlier version, ``parameters`` are the digests that the other's had then.
+        Of what only one of them knows, a metric, the duplicates or how it is served, nothing is
+        asked. Where this one is of an earlier version, ``parameters`` are the digests that the
+        other's had then.
         """
         shared = self.holdout.keys() & other.holdout.keys()
         if self.parameters_digest in parameters:
             other = replace(other, parameters_digest=self.parameters_digest)
         if self.data.development_duplicates is None:
             other = replace(other, data=replace(other.data, development_duplicates=None))
+        if not self.content_digest:
+            other = replace(other, content_digest="", served={})
         return _is_same(plain(_of(self, shared)), plain(_of(other, shared)))
 
 
@@ -127,6 +137,8 @@ def gather_evidence(
         holdout=score(probabilities, labels),
         calibration_error=calibration_error(probabilities, labels),
         labels_digest=labels_digest(probabilities),
+        content_digest=result.final.model.digest(data.classes),
+        served=serving(required()),
     )
 
 
