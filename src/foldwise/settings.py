@@ -222,6 +222,7 @@ _RANGES = {
 _OPTIONS = "a list of different numbers, words, true, false or null"
 _KINDS = ", ".join(f"{{{kind}: [...]}}" for kind in (*_RANGES, "choice"))
 _HUGE = 1e300
+_NARROWEST = 1e-6
 
 
 def _dimension(given: Any) -> Dimension:
@@ -243,7 +244,14 @@ def _dimension(given: Any) -> Dimension:
     if not {*map(type, pair)} <= types or not (0 if is_log else -_HUGE) < pair[0] < pair[1] < _HUGE:
         raise _broken(rule, ends, at=f".{kind}")
     low, high = pair if is_whole else map(float, pair)
+    if not (is_whole or _is_range(low, high)):
+        raise _broken(f"{rule}, apart by a millionth of the larger", ends, at=f".{kind}")
     return Between(low, high, is_log)
+
+
+def _is_range(low: float, high: float) -> bool:
+    """Whether there are numbers between, whose logarithms differ."""
+    return low < high and high - low > _NARROWEST * max(abs(low), abs(high))
 
 
 def _broken(rule: str, given: object, *, at: str = "") -> PydanticCustomError:
@@ -320,10 +328,10 @@ def load_settings(path: Path = Path("params.yaml")) -> Settings:
     """
     settings = _read(Settings, _read_yaml(path), prefix="", file=path)
     prepare, tune = settings.prepare, settings.tune
-    if not tune.c_low < tune.c_high:
+    if not _is_range(tune.c_low, tune.c_high):
         raise SettingsError(
-            f"tune.c_low must be below tune.c_high, got {tune.c_low:g} and {tune.c_high:g}:"
-            f" edit {path}"
+            f"tune.c_low must be below tune.c_high, by a millionth at least, got {tune.c_low:g}"
+            f" and {tune.c_high:g}: edit {path}"
         )
     if prepare.limit is not None and prepare.limit < 2 * tune.folds:
         raise SettingsError(

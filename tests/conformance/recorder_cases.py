@@ -14,6 +14,7 @@ from foldwise.errors import StoreError
 from foldwise.runs.lineage import Lineage
 from foldwise.runs.recorder import Recorder
 from foldwise.search.trials import Event
+from foldwise.store.mutex import Busy, Lease
 from foldwise.store.open import Store
 from tests.factories import make_events, make_outer_fold, make_result, make_trial, outer
 from tests.run_tree import FIGURE, RunFacts, make_lineage, record_search, statuses
@@ -31,6 +32,16 @@ _EXPECTED: Shown = {}
 
 class Killed(BaseException):
     """The process ends here: nobody cleans up."""
+
+
+class Lost(Lease):
+    """A search that is held until another process has it."""
+
+    is_lost = False
+
+    def check(self) -> None:
+        if self.is_lost:
+            raise Busy("another took over")
 
 
 def gone(*_: object, **__: object) -> None:
@@ -251,6 +262,21 @@ class RecorderCases:
             for event in EVENTS[1:]:
                 recorder.record(event)
         assert self.shown(store, lineage) == expected
+
+    def test_a_search_that_was_taken_over_writes_no_more(
+        self, store: Store, lineage: Lineage
+    ) -> None:
+        """The runs are another process's then, and its pipeline isn't ended under its hands."""
+        lease = Lost()
+        recorder = Recorder.open(store, lineage, lease=lease)
+        recorder.record(EVENTS[0])
+        before = self.shown(store, lineage)
+        lease.is_lost = True
+        for event in EVENTS[1:]:
+            recorder.record(event)
+        with pytest.raises(StoreError, match=r"not everything is in MLflow.*another took over"):
+            recorder.end()
+        assert self.shown(store, lineage) == before
 
     def test_a_refused_run_does_not_hold_up_the_others(
         self, store: Store, lineage: Lineage, expected: Shown, monkeypatch: pytest.MonkeyPatch

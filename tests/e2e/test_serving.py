@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from foldwise.registry.audit import CHAMPION
 from foldwise.registry.registration import register
-from foldwise.registry.stored_model import fetch_files
+from foldwise.registry.stored_files import fetch_files
 from foldwise.solver.linear import probabilities
 from foldwise.store.open import Store, open_store
 from tests.e2e.without_foldwise import predict_elsewhere

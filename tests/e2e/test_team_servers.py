@@ -1,6 +1,7 @@
 """Two checkouts, one PostgreSQL, one MLflow server: the whole pipeline, as a team runs it."""
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -115,7 +116,10 @@ def test_a_repeated_stage_finds_what_the_other_checkout_did(team: Team) -> None:
 
 
 def test_either_checkout_verifies_and_promotes_for_both(team: Team) -> None:
-    """The decision made in one, by an ordinary user, is in the history of the other."""
+    """The decision made in one, by an ordinary user, is in the history of the other.
+
+    What the other verifies is in its checkout's record: pulled, as with the reports.
+    """
     verified = team.foldwise(team.second, "verify", "challenger")
     assert verified.status == 0, verified.errors + verified.output
     promoted = team.foldwise(team.second, "promote")
@@ -123,6 +127,11 @@ def test_either_checkout_verifies_and_promotes_for_both(team: Team) -> None:
     told = team.foldwise(team.first, "history")
     assert told.status == 0, told.errors
     assert "promoted" in told.output
+    unknown = team.foldwise(team.first, "verify", "champion")
+    assert unknown.status == 1
+    assert "in reports/registered.json: pull it, or evaluate again  fail" in unknown.output
+    record = Path("reports", "registered.json")
+    shutil.copy(team.second.folder / record, team.first.folder / record)
     again = team.foldwise(team.first, "verify", "champion")
     assert again.status == 0, again.errors
 

@@ -35,7 +35,8 @@ MARGIN = 2e-4
 
 _PINNED = re.compile(r"(trial|tuning|evaluation|evidence|model|run|decision_tree)\b.*")
 _LEFT_OUT = re.compile(
-    r"iterations.*|.*(parameters|labels)_digest|tag\.mlflow\..*|param\.(space\.|threads).*|threads"
+    r"iterations.*|.*(parameters|labels|content)_digest|served.*"
+    r"|tag\.mlflow\..*|param\.(space\.|threads).*|threads"
 )
 _RARE = re.compile(r"precision|f1")
 _END = re.compile(r"low|high|spread|optimism")

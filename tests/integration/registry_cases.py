@@ -83,7 +83,9 @@ def evaluated(model: LinearModel, holdout: Split) -> Evidence:
     )
     chosen = tuple({"C": C} for C in (0.01, 0.02, 0.01, 0.01))
     healthy = FitCounts(logical=40, distinct=30, converged=30, stalled=0, exhausted=0)
-    return replace(evidence, outer=outer, fits=healthy, chosen=chosen)
+    content = LinearClassifier(model).digest(CLASSES)
+    bound = replace(evidence, content_digest=content)
+    return replace(bound, outer=outer, fits=healthy, chosen=chosen)
 
 
 def as_found(holdout: Split) -> Holdout:

@@ -71,6 +71,41 @@ def test_damaged_json_is_one_line(book: TrialBook, tmp_path: Path, table: str, c
     assert "\n" not in str(caught.value)
 
 
+DEEP = '{"a":' * 9999 + "1" + "}" * 9999
+
+
+@pytest.mark.parametrize("text", [DEEP, json.dumps(DEEP), '"9"', "[]", "null", "1e999"])
+def test_json_of_another_shape_is_one_line(book: TrialBook, tmp_path: Path, text: str) -> None:
+    """Nested without end, or no object at all."""
+    with closing(sqlite3.connect(tmp_path / "optuna.db")) as connection, connection:
+        connection.execute("UPDATE trial_user_attributes SET value_json = ?", (text,))
+    with pytest.raises(SearchError, match=r"must hold whole trials.*: put a backup"):
+        book.completed(outer(0))
+
+
+@pytest.mark.parametrize("direction", ["", "up", "two\nlines", "[" * 9999])
+def test_a_study_without_a_direction_is_one_line(
+    book: TrialBook, tmp_path: Path, direction: str
+) -> None:
+    """A flipped bit in one of the few words that SQLAlchemy knows."""
+    with closing(sqlite3.connect(tmp_path / "optuna.db")) as connection, connection:
+        connection.execute("UPDATE study_directions SET direction = ?", (direction,))
+    with pytest.raises(SearchError, match=r"must hold whole trials.*: put a backup") as caught:
+        book.completed(outer(0))
+    assert len(str(caught.value)) < 1000
+    assert "\n" not in str(caught.value)
+
+
+def test_a_study_whose_name_is_no_text_is_no_attempt(
+    book: TrialBook, url: str, tmp_path: Path
+) -> None:
+    """SQLite takes bytes for a name."""
+    optuna.create_study(study_name="another", storage=url)
+    with closing(sqlite3.connect(tmp_path / "optuna.db")) as connection, connection:
+        connection.execute("UPDATE studies SET study_name = x'FFFE' WHERE study_name = 'another'")
+    assert open_book(url, KEY, SPACE).attempt == book.attempt == 1
+
+
 @given(st.integers(0, len(TEXT) - 1), st.characters(codec="ascii"))
 def test_a_flipped_character_gives_a_trial_or_one_line(place: int, other: str) -> None:
     """Never a trial that fails later: its numbers are numbers, its parts parts."""

@@ -17,9 +17,9 @@ import pytest
 from foldwise.app.ui import serve_ui
 from foldwise.errors import FoldwiseError, OutputError, SearchError, StoreError
 from foldwise.ownership import foreign
-from foldwise.registry.champion import registry_lock
 from foldwise.search.book import StudyStorage, close_attempt, open_book, search_lock
 from foldwise.search.trials import Part, Study
+from foldwise.store.mutex import held
 from foldwise.store.open import Store, open_store
 from foldwise.store.relocate import relocate
 from tests.unit.search.search_cases import SPACE, a_trial
@@ -315,7 +315,7 @@ def test_taking_a_lock_empties_no_file(kind: str, store: Store, tmp_path: Path) 
     locks: dict[Path, Callable[[], AbstractContextManager[object]]] = {
         theirs / ".optuna.db.lock": lambda: StudyStorage.parse(address).creation_lock(),
         theirs / "locks" / f"{KEY}.lock": lambda: search_lock(address, KEY),
-        store.root / "mlruns" / "registry.lock": lambda: registry_lock(store),
+        store.root / "mlruns" / "locks" / "search-x.lock": lambda: held(store, "search-x", "x"),
     }
     for lock, taking in locks.items():
         lock.parent.mkdir(exist_ok=True)

@@ -1,5 +1,6 @@
 """The commands in a project folder: what they print, and with which status they end."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 from foldwise.app.cli import main
 from foldwise.data.dataset import write_split
-from foldwise.registry.stored_model import fetch_files
+from foldwise.registry.stored_files import fetch_files, files_digest
 from foldwise.store.open import Store, open_store
 from tests.integration.conftest import copied
 from tests.integration.registry_cases import CLASSES, NAME, SHAPE, make_holdout, seen
@@ -152,7 +153,7 @@ def test_a_previous_champion_set_by_hand_is_told(project: Store, foldwise: Comma
     foldwise("history")
     assert "previous_champion set outside foldwise: 1 -> 3" in foldwise.out
     assert foldwise("rollback", "--reason", "x") == 2
-    assert foldwise.out.endswith("refused: version 3 fails 1 of 2 checks\n")
+    assert foldwise.out.endswith("refused: version 3 fails 1 of 4 checks\n")
 
 
 def test_a_rollback_to_the_champion_itself_says_that_there_is_nothing_to_do(
@@ -201,6 +202,85 @@ def test_what_can_not_be_done_is_one_line_and_status_1(
     assert complaint in line
     assert foldwise.out == ""
     assert project.client.get_registered_model(NAME).aliases == {"challenger": 3}
+
+
+@pytest.mark.parametrize("how", ["files", "tag", "both"])
+def test_a_changed_champion_makes_no_command_look_healthy(
+    project: Store, foldwise: Command, how: str
+) -> None:
+    """Not the history, which opens no model, and not a promotion of the same."""
+    assert foldwise("promote", "2") == 0
+    folder = fetch_files(project, seen(project).find("2"), project.root)
+    if how != "tag":
+        (folder / "card.md").write_text("A better model.")
+    if how == "tag":
+        project.client.set_model_version_tag(NAME, "2", "content_digest", "f" * 64)
+    if how == "both":
+        digest = files_digest(folder)
+        project.client.set_model_version_tag(NAME, "2", "bytes_digest", digest)
+        told = (folder / "evidence.json").read_text().replace('"shared_rows":0', '"shared_rows":1')
+        (folder / "evidence.json").write_text(told)
+    assert foldwise("history") == 1
+    assert "version 2, the champion, is not as it was registered: " in foldwise.out
+    assert foldwise("promote", "2") == 2
+    assert foldwise("verify") == 1
+
+
+def test_what_is_decided_stands_though_nobody_reads_of_it(project: Store, tmp_path: Path) -> None:
+    """A pipe whose reader has gone, a full disk, no stdout at all: the status is the decision's."""
+    program = str(Path(sys.executable).with_name("foldwise"))
+    for number, where in enumerate((">&-", "> /dev/full", "| true")):
+        done = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", f'"{program}" promote {number % 2 + 1} {where}'],
+            cwd=project.root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        expected = 2 if number == 2 else 0  # the first, worse than the second
+        assert (done.returncode, done.stdout) == (expected, ""), done.stderr
+        assert ("what was done stands" in done.stderr) is (where == "> /dev/full")
+        assert len(done.stderr.splitlines()) <= 1
+    assert seen(project).aliases["champion"] == 2
+    assert tmp_path.exists()
+
+
+def test_what_only_reads_makes_no_database(
+    project: Store, foldwise: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """At a mistyped path least of all."""
+    place = tmp_path / "mistyped" / "mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place}")
+    for command in (["history"], ["verify"], ["promote"], ["rollback", "--reason", "x"], ["ui"]):
+        assert foldwise(*command) == 1
+        assert f"there is no tracking database {place}: run `make repro` first" in foldwise.err
+    assert not place.parent.exists()
+    assert seen(project).aliases == {"challenger": 3}
+
+
+def test_a_store_on_a_read_only_disk_can_be_read(project: Store) -> None:
+    """What nobody can write to can be looked at, and not decided on."""
+    plain = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
+    program = str(Path(sys.executable).with_name("foldwise"))
+    place = project.root / "mlruns"
+    places = [place, *(path for path in place.rglob("*") if not path.is_symlink())]
+    for path in reversed(places):
+        path.chmod(path.stat().st_mode & 0o555)
+    try:
+        for command, said in (("history", "no decision"), ("verify", "\nverified")):
+            done = subprocess.run(
+                [*plain, program, command], cwd=project.root, capture_output=True, text=True,
+                check=False,
+            )  # fmt: skip
+            assert (done.returncode, said in done.stdout) == (0, True), done.stderr
+        refused = subprocess.run(
+            [*plain, program, "promote"], cwd=project.root, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        assert "is read-only: give this user write permission" in refused.stderr
+    finally:
+        for path in places:
+            path.chmod(path.stat().st_mode | 0o200)
 
 
 def test_another_model_is_named_on_the_line(project: Store, foldwise: Command) -> None:

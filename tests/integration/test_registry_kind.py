@@ -9,7 +9,7 @@ from foldwise.errors import DataError
 from foldwise.registry.champion import promote
 from foldwise.registry.gate import changed_data
 from foldwise.registry.registration import Submission, register, require_same_kind
-from foldwise.registry.stored_model import fetch_files
+from foldwise.registry.stored_files import fetch_files
 from foldwise.store.open import Store
 from tests.integration.registry_cases import (
     NAME,

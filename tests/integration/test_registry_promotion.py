@@ -3,7 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,13 +18,13 @@ from foldwise.registry.champion import (
     check_reason,
     promote,
     reconcile,
-    registry_lock,
     rollback,
 )
 from foldwise.registry.registration import register
-from foldwise.registry.stored_model import fetch_files
+from foldwise.registry.stored_files import fetch_files
 from foldwise.solver.linear import probabilities
 from foldwise.stats.scores import score
+from foldwise.store.mutex import Lease, held
 from foldwise.store.open import Store, open_store
 from tests.integration.conftest import copied, without_outside_settings
 from tests.integration.registry_cases import (
@@ -150,6 +150,31 @@ def test_the_same_content_is_nothing_to_do(candidates: Store) -> None:
     for which in (4, 5, "challenger"):
         assert decide(candidates, which).decision == "unchanged"
     assert content_of(candidates) == before
+
+
+@pytest.mark.parametrize("which", [4, 5])
+def test_a_champion_that_was_changed_is_never_nothing_to_do(candidates: Store, which: int) -> None:
+    """Neither asked about itself nor about another version with its numbers."""
+    decide(candidates, 4)
+    register(candidates, submission(model_of(BEST), SPLIT, start_run(candidates)))
+    damage(candidates, 4)
+    if which == 4:
+        assert decide(candidates, which).decision == "refused"
+    else:
+        with pytest.raises(PromotionError, match="the champion, version 4, must verify"):
+            decide(candidates, which)
+        mended = decide(candidates, which, is_forced=True, reason="its files were changed")
+        assert mended.decision == "forced"
+
+
+def test_a_champion_whose_content_tag_was_forged_is_never_nothing_to_do(candidates: Store) -> None:
+    """Computed, it isn't the challenger's content."""
+    decide(candidates, 1)
+    forged = seen(candidates).find("4").content
+    candidates.client.set_model_version_tag(NAME, "1", "content_digest", forged)
+    with pytest.raises(PromotionError, match="the champion, version 1, must verify"):
+        decide(candidates, 4)
+    assert decide(candidates, 1).decision == "refused"
 
 
 @pytest.mark.parametrize("which", [1, 3, 4])
@@ -570,32 +595,74 @@ def on_a_server(store: Store) -> Store:
     return replace(store, artifacts=None)
 
 
-def test_on_a_server_a_move_that_began_just_now_is_left_to_whom_it_belongs(
-    candidates: Store,
-) -> None:
-    """Another machine's move isn't settled under its hands, and nobody decides meanwhile."""
-    server = on_a_server(candidates)
-    decide(candidates, 1)
-    kill_before_the_champion_moves(candidates, 2)
-    before = content_of(candidates)
-    assert reconcile(server, NAME) == ()
-    with pytest.raises(StoreError, match=r"one decision on .* the move to version 2 by"):
-        decide(server, 4)
-    with pytest.raises(StoreError, match="run again in 120 s"):
-        rollback(server, NAME, reason="x")
-    assert content_of(candidates) == before
+def at_work(store: Store) -> AbstractContextManager[Lease]:
+    """Another process decides on the model."""
+    return held(store, f"registry-{NAME}", "decide")
 
 
-def test_on_a_server_a_move_that_began_long_ago_is_settled(
-    candidates: Store, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("where", [lambda store: store, on_a_server])
+def test_a_move_that_a_process_is_at_is_left_to_it(
+    candidates: Store, where: Callable[[Store], Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever began it is dead."""
+    """It isn't settled under its hands, on this machine or another; when it is dead, it is."""
+    for name in ("_BEAT", "_POLL"):
+        monkeypatch.setattr(f"foldwise.store.mutex.{name}", 0.05)
     decide(candidates, 1)
     kill_before_the_champion_moves(candidates, 2)
-    monkeypatch.setattr("foldwise.registry.champion._LONGEST_MOVE", 0.0)
-    (settled,) = reconcile(on_a_server(candidates), NAME)
+    store = where(candidates)
+    with at_work(store):
+        assert reconcile(store, NAME) == ()
+    (settled,) = reconcile(store, NAME)
     assert settled.state == "abandoned"
     assert aliases(candidates) == {"challenger": 4, "champion": 1}
+
+
+def test_after_an_outage_on_a_server_its_author_decides_again_at_once(in_use: Store) -> None:
+    """Whoever holds the model has settled what others left, so that nobody waits for a clock."""
+    server = on_a_server(in_use)
+    kill_before_the_champion_moves(in_use, 4)
+    assert rollback(server, NAME, reason="x").decision == "rolled back"
+    assert decide(server, 4).decision == "promoted"
+    assert records(in_use)[-3:] == [
+        ("promoted", 4, "abandoned"),
+        ("rolled back", 1, "applied"),
+        ("promoted", 4, "applied"),
+    ]
+
+
+def test_by_force_nobody_waits_for_a_process_that_hangs(
+    in_use: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An emergency has a reason, and finds a way."""
+    for name in ("_BEAT", "_POLL", "_GRACE"):
+        monkeypatch.setattr(f"foldwise.store.mutex.{name}", 0.05)
+    monkeypatch.setattr("foldwise.registry.champion._SECONDS", 1)
+    server = on_a_server(in_use)
+    with at_work(server):
+        with pytest.raises(StoreError, match="may decide on blobs-classifier, another is at it"):
+            rollback(server, NAME, reason="x")
+        forced = rollback(server, NAME, reason="x", is_forced=True)
+    assert forced.decision == "rolled back"
+    with at_work(server):
+        assert decide(server, 4, reason="x", is_forced=True).decision == "promoted"
+
+
+def test_a_decision_that_lost_its_hold_moves_nothing(
+    candidates: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when this machine slept, and another decided meanwhile."""
+    decide(candidates, 1)
+    monkeypatch.setattr("foldwise.store.mutex._SILENCE", -1.0)
+    server = on_a_server(candidates)
+    lock = f"foldwise-lock-registry-{NAME}"
+
+    def take_over() -> None:
+        candidates.client.set_registered_model_tag(lock, "token", "theirs")
+
+    with pytest.raises(StoreError, match="another took over"):
+        decide(acting_after(server, "log_model_artifacts", 1, take_over), 2)
+    assert aliases(candidates) == {"challenger": 4, "champion": 1}
+    assert records(candidates)[-1] == ("promoted", 2, "abandoned")
 
 
 def test_who_loses_a_race_leaves_the_winner_s_previous_champion(in_use: Store) -> None:
@@ -616,7 +683,7 @@ def test_checkouts_that_share_a_database_share_the_lock(
     """Two promotions from two folders wait for each other all the same."""
     monkeypatch.setattr("foldwise.registry.champion._SECONDS", 0.1)
     elsewhere = replace(candidates, root=tmp_path / "elsewhere")
-    with registry_lock(candidates), pytest.raises(StoreError, match="another process has held"):
+    with at_work(candidates), pytest.raises(StoreError, match="another is at it and holds"):
         decide(elsewhere, 1)
 
 

@@ -1,5 +1,7 @@
 """A pipeline run's model becomes one version, whole, however often and badly it is tried."""
 
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,9 +10,12 @@ import pytest
 
 from foldwise.data.dataset import Split
 from foldwise.errors import StoreError
+from foldwise.files import decode
 from foldwise.registry.registration import register
 from foldwise.registry.snapshot import Snapshot
-from foldwise.registry.stored_model import fetch_files, files_digest, read_model
+from foldwise.registry.stored_files import RECORDS, Record, fetch_files, files_digest
+from foldwise.registry.stored_model import read_model
+from foldwise.registry.verify import fault_inside
 from foldwise.search.engines.pipeline import content_digest
 from foldwise.solver.linear import probabilities
 from foldwise.store.open import Store, open_store
@@ -133,6 +138,58 @@ def test_files_cut_short_by_a_kill_are_written_again(root: Path, holdout: Split)
     version = register(store, submission(model_of(0.0), holdout, run_id))
     assert files_digest(stored.parent) == version.tags["bytes_digest"]
     read_model(stored.parent)
+
+
+def lose(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink()
+
+
+def mix(folder: Path) -> None:
+    """As two processes left it that wrote one model together."""
+    (folder / "MLmodel").write_text((folder / "MLmodel").read_text() + "\n")
+
+
+@pytest.mark.parametrize("harm", [lose, empty, mix])
+def test_a_version_whose_files_are_lost_or_changed_is_registered_anew(
+    store: Store, holdout: Split, harm: Callable[[Path], object]
+) -> None:
+    """And what was wrong with the old one is said, once."""
+    handed_in = submission(model_of(0.0), holdout, start_run(store))
+    first = register(store, handed_in)
+    harm(fetch_files(store, first, Path("unused")))
+    told: list[str] = []
+    again = register(store, handed_in, told.append)
+    assert (again.number, again.aliases) == (2, ("challenger",))
+    (line,) = told
+    assert line.startswith("version 1 is not as it was registered: ")
+    assert fault_inside(store, again, store.root) == ""
+    assert register(store, handed_in) == again
+
+
+@pytest.mark.parametrize("harm", [lose, empty, mix])
+def test_a_model_that_is_changed_before_it_is_a_version_is_written_anew(
+    store: Store, holdout: Split, harm: Callable[[Path], object]
+) -> None:
+    """A kill came between, and then somebody else."""
+    handed_in = submission(model_of(0.0), holdout, start_run(store))
+    with pytest.raises(Killed):
+        register(killed_at(store, 6), handed_in)
+    (stored,) = store.root.rglob("model.skops")
+    harm(stored.parent)
+    assert fault_inside(store, register(store, handed_in), store.root) == ""
+
+
+def test_what_is_registered_is_recorded_in_the_checkout(store: Store, holdout: Split) -> None:
+    """Once, whatever is killed or repeated, beside what is known already."""
+    for error in (0.0, 0.1, 0.0):
+        version = register(store, submission(model_of(error), holdout, start_run(store)))
+        assert Record.of(version) in decode(tuple[Record, ...], (store.root / RECORDS).read_bytes())
+    assert (store.root / RECORDS).read_text().count("content_digest") == 2
 
 
 def test_a_registration_asks_mlflow_at_most_13_times(store: Store, holdout: Split) -> None:

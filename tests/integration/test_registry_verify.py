@@ -1,8 +1,11 @@
 """A version that isn't what was evaluated is found out, and nothing of it is run."""
 
 import json
+import os
+import sqlite3
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +15,12 @@ import skops.io
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from foldwise.errors import StoreError
-from foldwise.registry.evidence import evidence_digest
+from foldwise.registry.champion import promote
+from foldwise.registry.evidence import Evidence, evidence_digest
 from foldwise.registry.registration import register
 from foldwise.registry.snapshot import Version
-from foldwise.registry.stored_model import fetch_files, files_digest, read_model
+from foldwise.registry.stored_files import RECORDS, fetch_files, files_digest, record
+from foldwise.registry.stored_model import read_model
 from foldwise.registry.verify import Verification, verify
 from foldwise.runs.lineage import git_state, library_versions
 from foldwise.store.open import Store, open_store
@@ -86,6 +91,7 @@ def test_what_was_registered_verifies(shared_store: Store, kept: Version) -> Non
         "holdout": "pass",
         "predicted labels": "pass",
         "scores": "pass",
+        "checkout's record": "pass",
         "git commit": "warning",
         "parameters": "pass",
         "libraries": "pass",
@@ -175,7 +181,10 @@ def test_another_holdout_is_not_predicted_on(shared_store: Store, kept: Version)
 def test_figures_that_the_model_does_not_give_fail(shared_store: Store) -> None:
     """Evidence of a better model beside a worse one is found by predicting again."""
     handed_in = submission(model_of(0.1), SPLIT, start_run(shared_store))
-    version = register(shared_store, replace(handed_in, evidence=evaluated(model_of(0.0), SPLIT)))
+    better = replace(
+        evaluated(model_of(0.0), SPLIT), content_digest=handed_in.evidence.content_digest
+    )
+    version = register(shared_store, replace(handed_in, evidence=better))
     found = verdicts(verify(shared_store, version, HOLDOUT, SETTINGS))
     assert (found["predicted labels"], found["scores"]) == ("fail", "fail")
     assert (found["stored files"], found["evidence"]) == ("pass", "pass")
@@ -249,6 +258,8 @@ def test_evidence_that_a_later_version_wrote_verifies(store: Store, version: Ver
     path = stored_folder(store, version) / "evidence.json"
     path.write_bytes(path.read_bytes().replace(b"{", b'{"a_new_field":1,', 1))
     told = retagged(reseal(store, version), "evidence_digest", evidence_digest(path.read_bytes()))
+    (store.root / RECORDS).unlink()
+    record(store.root, told, ())
     assert verify(store, told, HOLDOUT, SETTINGS).holds
 
 
@@ -270,6 +281,18 @@ def test_an_untrusted_type_is_never_constructed(store: Store, version: Version) 
         ("    code: null", "    code: code"),
         ("flavors:", "flavors: 3\nother:"),
         ("flavors:", "flavors: {"),
+        ("predict_fn: predict_proba", "predict_fn: predict"),
+        ("predict_fn: predict_proba", "predict_fn: predict_proba\n    data: audit"),
+        ("    code: null", "    code: null\n    data: data"),
+        ("conda: conda.yaml", "conda: other.yaml"),
+        ("      virtualenv: python_env.yaml", "      virtualenv: audit/python_env.yaml"),
+        ('"double", "required": true}, ', '"float", "required": true}, '),
+        ("params: null", "params: '[{}]'"),
+        ("type_hint_from_example: false", "type_hint_from_example: true"),
+        ("prompts: null", "prompts: [a]"),
+        ("prompts: null", "resources: {api_version: '1'}"),
+        ("artifact_path: model\n", "artifact_path: audit\n"),
+        ("metadata:", "metadata: {a: {b: c}}\nothers:"),
     ],
 )
 def test_a_description_that_would_load_something_else_is_refused(
@@ -284,7 +307,177 @@ def test_a_description_that_would_load_something_else_is_refused(
         verify(store, reseal(store, version), HOLDOUT, SETTINGS)
 
 
-@pytest.mark.parametrize("damage", ["cut", "schema", "evidence"])
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("requirements.txt", "numpy==", "numpy-but-not==2\nnumpy=="),
+        ("requirements.txt", "numpy==", "-r other.txt\nnumpy=="),
+        ("requirements.txt", "numpy==", "numpy @ http://localhost/numpy-"),
+        ("requirements.txt", "numpy==2", "numpy==1"),
+        ("requirements.txt", "skops==", "scikit-learn=="),
+        ("conda.yaml", "numpy==", "numpy-but-not=="),
+        ("conda.yaml", "conda-forge", "http://localhost/channel"),
+        ("conda.yaml", "- pip:", "- other=1\n- pip:"),
+        ("python_env.yaml", "-r requirements.txt", "-r other.txt"),
+        ("python_env.yaml", "- wheel", "- wheel-but-not"),
+        ("python_env.yaml", "python:", "{"),
+    ],
+)
+def test_an_environment_that_would_install_something_else_is_refused(
+    request: pytest.FixtureRequest, name: str, old: str, new: str
+) -> None:
+    """Whoever serves the version installs what it names."""
+    store: Store = request.getfixturevalue("store")
+    version = seen(store).find("1")
+    path = stored_folder(store, version) / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(StoreError, match="don't load or serve this version"):
+        verify(store, reseal(store, version), HOLDOUT, SETTINGS)
+
+
+def plant_file(path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("planted")
+
+
+def plant_link(path: Path) -> None:
+    path.symlink_to(path.parent / "model.skops")
+
+
+def plant_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "plant"),
+    [
+        ("model.pkl", plant_file),
+        ("code/loader.py", plant_file),
+        ("audit/model.pkl", plant_file),
+        ("audit/20260101T000000.000000Z-abcd.json", plant_file),
+        ("registered_model_meta", plant_file),
+        ("registered_model_meta/model.pkl", plant_file),
+        ("more", Path.mkdir),
+        ("more", plant_link),
+        ("audit", plant_link),
+        ("registered_model_meta", plant_link),
+        ("more", plant_pipe),
+        ("audit", plant_pipe),
+    ],
+)
+def test_what_was_planted_beside_the_model_is_found(
+    store: Store, version: Version, name: str, plant: Callable[[Path], object]
+) -> None:
+    """Whatever it is, wherever it lies, and whether or not the digest was made to fit."""
+    plant(stored_folder(store, version) / name)
+    for told in (version, reseal(store, version)):
+        found = verify(store, told, HOLDOUT, SETTINGS)
+        assert verdicts(found) == {"stored files": "fail", "model": "fail"}
+        assert found.checks[0].figure.endswith(name)
+
+
+@pytest.mark.parametrize("which", ["model.skops", "evidence.json", ".."])
+def test_a_link_to_a_copy_elsewhere_is_found(
+    store: Store, version: Version, which: str, tmp_path: Path
+) -> None:
+    """The copy may be changed later, unseen."""
+    path = (stored_folder(store, version) / which).resolve()
+    path.rename(tmp_path / "copy")
+    path.symlink_to(tmp_path / "copy")
+    found = verify(store, version, HOLDOUT, SETTINGS)
+    assert verdicts(found) == {"stored files": "fail", "model": "fail"}
+    assert "a link" in found.checks[0].figure
+
+
+def test_a_folder_that_is_a_link_to_a_copy_elsewhere_is_one_line(
+    store: Store, version: Version, tmp_path: Path
+) -> None:
+    """MLflow itself doesn't follow it."""
+    folder = stored_folder(store, version)
+    folder.rename(tmp_path / "copy")
+    folder.symlink_to(tmp_path / "copy")
+    with pytest.raises(StoreError, match="resolved path is outside the artifact directory"):
+        verify(store, version, HOLDOUT, SETTINGS)
+
+
+def test_what_promotion_and_mlflow_add_is_no_stranger(store: Store, version: Version) -> None:
+    """Copies of the decisions, and the name by which the version was loaded."""
+    import mlflow.pyfunc
+
+    promote(store, NAME, "1", holdout=HOLDOUT, settings=SETTINGS)
+    with store.as_default():
+        mlflow.pyfunc.load_model(f"models:/{NAME}@champion")
+    names = {path.name for path in stored_folder(store, version).iterdir()}
+    assert {"audit", "registered_model_meta"} <= names
+    assert verify(store, seen(store).find("1"), HOLDOUT, SETTINGS).holds
+
+
+def test_a_decision_s_copy_that_says_something_else_is_found(
+    store: Store, version: Version
+) -> None:
+    """It is what people read beside the model."""
+    promote(store, NAME, "1", holdout=HOLDOUT, settings=SETTINGS)
+    (copy,) = (stored_folder(store, version) / "audit").iterdir()
+    copy.write_text(copy.read_text().replace("promoted", "refused"))
+    found = verify(store, seen(store).find("1"), HOLDOUT, SETTINGS)
+    assert verdicts(found)["stored files"] == "fail"
+
+
+def test_a_whole_other_model_with_evidence_and_tags_to_match_is_found(
+    store: Store, version: Version
+) -> None:
+    """Who can write the store alone doesn't know the checkout's record."""
+    other = register(store, submission(model_of(0.2), SPLIT, version.run_id))
+    (store.root / RECORDS).unlink()
+    record(store.root, version, ())
+    found = verify(store, other, HOLDOUT, SETTINGS)
+    assert {name for name, verdict in verdicts(found).items() if verdict == "fail"} == {
+        "checkout's record"
+    }
+    assert promote(store, NAME, "2", holdout=HOLDOUT, settings=SETTINGS).decision == "refused"
+
+
+def test_a_checkout_without_records_asks_for_none(store: Store, version: Version) -> None:
+    """As one has that was made before there were any; the next registration takes in what is."""
+    (store.root / RECORDS).unlink()
+    found = verify(store, version, HOLDOUT, SETTINGS)
+    assert found.holds
+    assert "checkout's record" not in verdicts(found)
+    register(store, submission(model_of(0.1), SPLIT, start_run(store)))
+    assert verdicts(verify(store, version, HOLDOUT, SETTINGS))["checkout's record"] == "pass"
+
+
+def test_a_damaged_record_is_one_line(store: Store, version: Version) -> None:
+    """With what puts it back."""
+    (store.root / RECORDS).write_text("[{")
+    with pytest.raises(StoreError, match=r"run `git restore reports/registered\.json`"):
+        verify(store, version, HOLDOUT, SETTINGS)
+
+
+def test_evidence_of_another_model_is_found(store: Store, version: Version) -> None:
+    """It names the content that it was gathered of."""
+    path = stored_folder(store, version) / "evidence.json"
+    evidence = Evidence.from_bytes(path.read_bytes())
+    path.write_bytes(replace(evidence, content_digest="f" * 64).to_bytes())
+    told = retagged(reseal(store, version), "evidence_digest", evidence_digest(path.read_bytes()))
+    assert verdicts(verify(store, told, HOLDOUT, SETTINGS))["evidence"] == "fail"
+
+
+def test_a_source_that_is_no_model_of_the_store_is_one_line(store: Store) -> None:
+    """An address elsewhere is never asked."""
+    database = store.root / "mlruns" / "mlflow.db"
+    for place in ("http://localhost:1/model", "models:/m-none", "../..", "s3://x/y"):
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute(
+                "UPDATE model_versions SET source = ?, storage_location = ?", (place, place)
+            )
+        with pytest.raises(StoreError, match="fetching version 1 of blobs-classifier"):
+            verify(store, seen(store).find("1"), HOLDOUT, SETTINGS)
+
+
+@pytest.mark.parametrize("damage", ["cut", "schema", "nested", "evidence", "evidence nested"])
 def test_a_damaged_model_with_a_fitting_digest_is_one_clear_error(
     store: Store, version: Version, damage: str
 ) -> None:
@@ -297,10 +490,20 @@ def test_a_damaged_model_with_a_fitting_digest_is_one_clear_error(
         case "schema":
             with zipfile.ZipFile(path, "w") as archive:
                 archive.writestr("schema.json", "{}")
+        case "nested":
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("schema.json", '{"content":' * 9999 + "1" + "}" * 9999)
         case "evidence":
             (folder / "evidence.json").write_text("{}")
+        case "evidence nested":
+            (folder / "evidence.json").write_text('{"c":' * 99999 + "1" + "}" * 99999)
+    told = retagged(
+        reseal(store, version),
+        "evidence_digest",
+        evidence_digest((folder / "evidence.json").read_bytes()),
+    )
     with pytest.raises(StoreError):
-        verify(store, reseal(store, version), HOLDOUT, SETTINGS)
+        verify(store, told, HOLDOUT, SETTINGS)
 
 
 def test_a_model_of_another_kind_is_refused(store: Store, version: Version) -> None:

@@ -14,10 +14,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 
 from foldwise.errors import StoreError
-from foldwise.runs.ledger import this_process
 from foldwise.runs.lineage import Lineage
 from foldwise.runs.recorder import Recorder
 from foldwise.search.trials import Event
+from foldwise.store.mutex import this_process
 from foldwise.store.open import Store
 from tests.factories import make_events, make_result, make_trial, outer
 from tests.run_tree import FIGURE, make_lineage, record_search, run_tree, statuses

@@ -16,7 +16,7 @@ from foldwise.app.views import page_links, recorded_data, refresh_page
 from foldwise.errors import StoreError
 from foldwise.registry.champion import promote, rollback
 from foldwise.registry.registration import register
-from foldwise.registry.stored_model import fetch_files
+from foldwise.registry.stored_files import fetch_files
 from foldwise.registry.verify import verify
 from foldwise.runs.recorder import Recorder
 from foldwise.store.open import Store, check_server, open_store
@@ -239,7 +239,17 @@ def test_a_refused_login_names_the_variables_to_set(
 
 
 @pytest.mark.parametrize(
-    ("status", "body"), [(200, "<html>"), (404, "not here"), (502, "bad gateway"), (200, "{}")]
+    ("status", "body"),
+    [
+        (200, "<html>"),
+        (404, "not here"),
+        (502, "bad gateway"),
+        (200, "{}"),
+        (200, '{"status": "no \\"experiments\\" today"}'),
+        (200, '{"experiments": []}'),
+        (200, '{"experiments": [{"experiment_id": "1", "name": "Default"}]}'),
+        (404, '{"error_code": "ENDPOINT_NOT_FOUND"}'),
+    ],
 )
 def test_what_is_no_mlflow_server_is_told_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, body: str

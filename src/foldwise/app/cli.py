@@ -97,14 +97,22 @@ def promote(version: str, *, dry_run: bool, force: bool, reason: str, model: str
     commands.promote(version, model=model, reason=reason, is_dry=dry_run, is_forced=force)
 
 
-@foldwise.command(epilog=_examples("foldwise rollback --reason 'errors on scanned forms'"))
+@foldwise.command(
+    epilog=_examples(
+        "foldwise rollback --reason 'errors on scanned forms'",
+        "foldwise rollback --force --reason 'errors in use, and a promotion hangs'",
+    )
+)
 @click.option("--reason", required=True, metavar="TEXT", help="kept in the record")
+@click.option(
+    "--force", is_flag=True, help="wait for no other decision, and ask nothing of the checkout"
+)
 @_model
-def rollback(reason: str, model: str | None) -> None:
+def rollback(*, reason: str, force: bool, model: str | None) -> None:
     """Make the previous champion the champion again."""
     from foldwise.app import commands
 
-    commands.rollback(model=model, reason=reason)
+    commands.rollback(model=model, reason=reason, is_forced=force)
 
 
 @foldwise.command(epilog=_examples("foldwise history"))

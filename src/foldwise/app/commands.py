@@ -3,13 +3,14 @@
 Whoever only looks imports neither the gate nor what loads a model: they take seconds.
 """
 
-import sys
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from foldwise.app.exits import import_slim_mlflow
+from foldwise.app.exits import import_slim_mlflow, tell
 from foldwise.errors import StoreError
 from foldwise.registry.audit import (
     CHALLENGER,
@@ -22,6 +23,7 @@ from foldwise.registry.audit import (
     advised,
 )
 from foldwise.registry.snapshot import Snapshot, model_name
+from foldwise.registry.stored_files import fault_of, sealed
 from foldwise.settings import Settings, load_settings
 from foldwise.store.address import project_root
 from foldwise.store.open import Store, open_store
@@ -67,12 +69,12 @@ def promote(which: str, *, model: str | None, reason: str, is_dry: bool, is_forc
         is_dry=is_dry,
         is_forced=is_forced,
     )
-    _say(check_table(decision.checks) + "\n" if decision.checks else "")
-    _say(_promotion(decision, project.name, is_dry=is_dry))
+    tell(check_table(decision.checks) + "\n" if decision.checks else "")
+    tell(_promotion(decision, project.name, is_dry=is_dry))
     _exit(decision)
 
 
-def rollback(*, model: str | None, reason: str) -> None:
+def rollback(*, model: str | None, reason: str, is_forced: bool) -> None:
     """Return to the previous champion."""
     from foldwise.registry import champion
 
@@ -83,39 +85,46 @@ def rollback(*, model: str | None, reason: str) -> None:
             f"a rollback needs a previous champion, and {project.name} has none: "
             "`foldwise promote VERSION` makes another version the champion"
         )
-    decision = champion.rollback(project.store, project.name, reason=reason)
+    decision = champion.rollback(project.store, project.name, reason=reason, is_forced=is_forced)
     if decision.decision == "refused":
-        _say(check_table(decision.checks) + "\n")
-        _say(f"refused: {_failed(decision)}\n")
+        tell(check_table(decision.checks) + "\n")
+        tell(f"refused: {_failed(decision)}\n")
     elif decision.decision == "unchanged":
-        _say(f"nothing to do: version {decision.version} is the champion already\n")
+        tell(f"nothing to do: version {decision.version} is the champion already\n")
     else:
-        _say(f"rolled back: {_is_champion(decision, project.name)}\n")
+        tell(f"rolled back: {_is_champion(decision, project.name)}\n")
     _exit(decision)
 
 
 def history(*, model: str | None) -> None:
     """Print all decisions."""
     import_slim_mlflow()
-    project = _open(model)
-    entries = project.registry().history
-    _say(history_table(entries) if entries else f"no decision on {project.name} yet\n")
+    project = _open(model, writes=False)
+    registry = project.registry()
+    entries, champion = registry.history, registry.champion
+    tell(history_table(entries) if entries else f"no decision on {project.name} yet\n")
+    if champion is None:
+        return
+    # Who hasn't pulled a colleague's record yet reads the history, too: it isn't asked.
+    if wrong := fault_of(project.store, champion, partial(sealed, champion, root=None)):
+        tell(f"version {champion.number}, the champion, is not as it was registered: {wrong}\n")
+        raise SystemExit(1)
 
 
 def verify(which: str | None, *, model: str | None) -> None:
     """Look at a version again."""
     from foldwise.registry.verify import verify as verify_version
 
-    project = _open(model)
+    project = _open(model, writes=False)
     registry = project.registry()
     version = registry.find(which or _in_use(registry))
     verification = verify_version(project.store, version, project.holdout(), project.settings)
     checks = verification.checks
     if {CHAMPION, PREVIOUS}.intersection(version.aliases):
         checks = (*checks, *_recorded(registry))
-    _say(f"{project.name} version {version.number} ({', '.join(version.aliases) or 'no alias'})\n")
-    _say(f"\n{check_table(checks)}\n")
-    _say("verified\n" if verification.holds else "not verified: don't serve this version\n")
+    tell(f"{project.name} version {version.number} ({', '.join(version.aliases) or 'no alias'})\n")
+    tell(f"\n{check_table(checks)}\n")
+    tell("verified\n" if verification.holds else "not verified: don't serve this version\n")
     if not verification.holds:
         raise SystemExit(1)
 
@@ -128,32 +137,34 @@ def relocate() -> None:
     relocation = mend(root)
     own, running = (root / "src" / "foldwise").resolve(), Path(__file__).resolve().parents[1]
     if own.is_dir() and running != own:
-        _say(f"the sources that run are those in {running}: run `make clean install`\n")
+        tell(f"the sources that run are those in {running}: run `make clean install`\n")
     if not relocation.old:
-        _say(f"nothing to mend: the store already points to {relocation.new}\n")
+        tell(f"nothing to mend: the store already points to {relocation.new}\n")
         return
     rows = sum(relocation.changed.values())
-    _say(f"{rows} paths now point to {relocation.new}\nbefore: {', '.join(relocation.old)}\n")
-    _say(f"the database as it was: {relocation.backup}\n")
+    tell(f"{rows} paths now point to {relocation.new}\nbefore: {', '.join(relocation.old)}\n")
+    tell(f"the database as it was: {relocation.backup}\n")
 
 
-def _open(model: str | None, *, settles: bool = True) -> _Project:
+def _open(model: str | None, *, settles: bool = True, writes: bool = True) -> _Project:
     root = project_root()
     settings = load_settings(root / "params.yaml")
-    store = open_store(root)
+    store = open_store(root, creates=False, writes=writes)
     name = model or model_name(settings.prepare.name)
     if settles:
-        _settle(store, Snapshot.read(store, name))
+        # Who may only read sees what is pending, too.
+        with nullcontext() if writes else suppress(StoreError):
+            _settle(store, Snapshot.read(store, name))
     return _Project(root, settings, store, name)
 
 
 def _settle(store: Store, registry: Snapshot) -> None:
     """Say how the moves ended that a killed process left pending."""
-    if registry.unkept or any(each.state == "pending" for each in registry.decisions):
+    if not registry.is_settled:
         from foldwise.registry.champion import reconcile
 
         for decision in reconcile(store, registry.name):
-            _say(
+            tell(
                 f"the move to version {decision.version}, decided {decision.at} and cut short, is"
                 f" {decision.state}\n"
             )
@@ -198,10 +209,6 @@ def _is_champion(decision: Decision, name: str) -> str:
 def _exit(decision: Decision) -> None:
     if decision.decision == "refused":
         raise SystemExit(_REFUSED)
-
-
-def _say(words: str) -> None:
-    sys.stdout.write(words)
 
 
 def columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

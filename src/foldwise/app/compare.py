@@ -60,9 +60,13 @@ def main() -> None:
     space = entry_space(entry, work.settings.seed)
     same = replace(entry, trials=1, startup_trials=space.startup).digest
     key = work.key({"entry": same, "folds": work.settings.tune.folds})
-    with work.book(key, space, trials=entry.trials) as book:
+    with work.held(key) as lease:
+        book = work.book(key, space, trials=entry.trials)
         described = _lineage(work.lineage(key, book.attempt, space), entry)
-        with work.recorder(described) as recorder, Display.of(f"compare {entry.name}") as display:
+        with (
+            work.recorder(described, lease) as recorder,
+            Display.of(f"compare {entry.name}") as display,
+        ):
             result = _servable(
                 display.follow(entry_search(work, entry, space, book), recorder.record)
             )

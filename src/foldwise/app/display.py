@@ -10,7 +10,7 @@ from rich import progress as rich
 from rich.console import Console
 from rich.text import Text
 
-from foldwise.app.exits import is_quiet
+from foldwise.app.exits import is_quiet, tell
 from foldwise.report.wording import number, values_text
 from foldwise.search.nested import NestedSearch
 from foldwise.search.trials import (
@@ -126,8 +126,7 @@ class Display:
         if self._is_drawn:
             self._bars.console.print(line)
         else:
-            sys.stderr.write(f"{self._stage}: {line}\n")
-            sys.stderr.flush()
+            tell(f"{self._stage}: {line}\n", sys.stderr)
 
 
 def time_left(task: rich.Task) -> str:

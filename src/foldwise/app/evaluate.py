@@ -49,7 +49,10 @@ def main() -> None:
     registry = Snapshot.read(work.store, work.model_name)
     require_same_kind(work.store, registry, work.info)  # before the holdout is counted for it
     described = work.lineage(place.search_key, place.attempt, tuned.result.space)
-    with work.held(place.search_key), work.recorder(described) as recorder:
+    with (
+        work.held(place.search_key) as lease,
+        work.recorder(described, lease) as recorder,
+    ):
         _tell_search(tuned, recorder, is_known=recorder.run_id == place.run_id)
         verdict = Verdict.of(work, tuned.model, recorder.run_id, described.tags)
         count_look(work, registry, verdict)
@@ -102,7 +105,7 @@ def submit(
         development.images[:EXAMPLES],
         parameter_digests(work.settings),
     )
-    return register(work.store, submission)
+    return register(work.store, submission, say)
 
 
 def _tell_search(tuned: Tuned, recorder: Recorder, *, is_known: bool) -> None:

@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from foldwise.errors import FoldwiseError, SettingsError
 from foldwise.store.faults import import_mlflow
@@ -46,7 +46,26 @@ def is_on(switch: str) -> bool:
 def say(*lines: str) -> None:
     """Write lines, but empty ones, unless asked to be quiet."""
     if not is_quiet():
-        sys.stdout.write("".join(f"{line}\n" for line in lines if line))
+        tell("".join(f"{line}\n" for line in lines if line))
+
+
+def tell(words: str, stream: TextIO | None = None) -> None:
+    """Write to stdout, or another stream; that it can't be told undoes nothing that was done.
+
+    A reader that has gone, as in ``foldwise history | head``, has heard enough.
+    """
+    stream = stream or sys.stdout
+    if stream is None:  # closed by who started us
+        return
+    try:
+        stream.write(words)
+        stream.flush()
+    except OSError as error:
+        # What is still in the buffer would be tried again, and fail, when the process ends.
+        with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - no path of a file
+            os.dup2(nowhere.fileno(), stream.fileno())
+        if not isinstance(error, BrokenPipeError) and stream is not sys.stderr:
+            tell(f"foldwise: this can't be shown ({error}); what was done stands\n", sys.stderr)
 
 
 def import_slim_mlflow() -> None:
@@ -102,6 +121,5 @@ def _stop(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _end(words: str, *, status: int) -> NoReturn:
-    sys.stdout.flush()
-    sys.stderr.write(f"foldwise: {' '.join(words.split())}\n")
+    tell(f"foldwise: {' '.join(words.split())}\n", sys.stderr)
     raise SystemExit(status)

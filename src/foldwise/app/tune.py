@@ -41,12 +41,13 @@ def main() -> None:
     trials = tune.pop("trials")
     key = work.key({**tune, "startup_trials": space.startup})
     shelf = work.shelf(key)
-    with work.book(key, space, trials=trials) as book:
+    with work.held(key) as lease:
+        book = work.book(key, space, trials=trials)
         if is_fresh():
             shelf.clear()
         with (
             nested_search(work, book, shelf) as search,
-            work.recorder(work.lineage(key, book.attempt, space)) as recorder,
+            work.recorder(work.lineage(key, book.attempt, space), lease) as recorder,
             Display.of("tune") as display,
         ):
 

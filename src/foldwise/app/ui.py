@@ -3,18 +3,18 @@
 import os
 import signal
 import socket
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from foldwise.app.exits import tell
 from foldwise.app.views import page_links, recorded_data
 from foldwise.errors import StoreError
 from foldwise.registry.champion import reconcile
 from foldwise.registry.snapshot import REGISTER, model_name
-from foldwise.store.address import project_root, tracking_address
+from foldwise.store.address import project_root
 from foldwise.store.open import Store, open_store
 
 if TYPE_CHECKING:
@@ -40,25 +40,22 @@ def serve_ui(*, host: str = "127.0.0.1", port: int = 5000, root: Path | None = N
         Nothing was recorded yet, or the port is taken.
     """
     root = root or project_root()
-    database = tracking_address(root).database
-    if database is not None and not database.exists():
-        raise StoreError(f"there is no tracking database {database}: run {REGISTER}")
-    store = open_store(root)
+    store = open_store(root, creates=False)
     names = recorded_data(store)
     if not names:
         raise StoreError(f"nothing was recorded yet: run {REGISTER}")
     for name in names:
         reconcile(store, model_name(name))
     if store.is_server:
-        _say(_listing(store, names, store.tracking_uri))
+        tell(_listing(store, names, store.tracking_uri) + "\n")
         return
     with _listen(host, port) as listening:
         if host not in _LOOPBACK:
-            _say(f"Careful: whoever reaches {host}:{port} can change and delete runs.")
+            tell(f"Careful: whoever reaches {host}:{port} can change and delete runs.\n")
         base = _base(host, port)
-        _say(f"Starting MLflow on {base} ...")
+        tell(f"Starting MLflow on {base} ...\n")
         server = _server(store)
-        _say(f"{_listing(store, names, base)}\nCtrl-C ends it.")
+        tell(f"{_listing(store, names, base)}\nCtrl-C ends it.\n")
         server.run(sockets=[listening])
 
 
@@ -78,11 +75,6 @@ def _base(host: str, port: int) -> str:
     if host in ("0.0.0.0", "::"):  # noqa: S104 - asked for by the user, and warned about
         host = "127.0.0.1"
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def _say(words: str) -> None:
-    sys.stdout.write(f"{words}\n")
-    sys.stdout.flush()
 
 
 def _listing(store: Store, names: tuple[str, ...], base: str) -> str:

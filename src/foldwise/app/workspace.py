@@ -8,7 +8,7 @@ import os
 import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -36,6 +36,7 @@ from foldwise.search.space import Space
 from foldwise.search.version import search_key
 from foldwise.settings import Between, Settings, load_settings
 from foldwise.store.address import project_root
+from foldwise.store.mutex import Lease, held
 from foldwise.store.open import Store, open_store
 
 MODELS, REPORTS = Path("models"), Path("reports")
@@ -45,6 +46,7 @@ PICTURES = "pictures.json"
 _T = TypeVar("_T")
 _STARTS_OF_TPE = 5
 _SQLITE = "sqlite:///"
+_HEX = re.compile(r"[0-9a-f]{1,64}")
 _ADDRESS = re.compile(r"[a-z]+://[^\s/]+:\d+")
 
 
@@ -125,30 +127,34 @@ class Workspace:
         """Where a search keeps its paths."""
         return PathShelf((self.root / "mlruns").resolve() / "paths" / key)
 
-    def held(self, key: str) -> AbstractContextManager[None]:
-        """Hold a search: no other process is at it meanwhile."""
-        _ = self.store  # what is wrong with MLflow's is told first, and nothing is locked then
-        return search_lock(self.storage, key)
-
     @contextmanager
-    def book(self, key: str, space: Space, *, trials: int) -> Iterator[TrialBook]:
-        """Hold a search, and open its completed trials; with FOLDWISE_FRESH, begin it anew."""
-        with self.held(key):
-            home = self.root / "mlruns"
-            yield open_book(self.storage, key, space, trials=trials, fresh=is_fresh(), home=home)
+    def held(self, key: str) -> Iterator[Lease]:
+        """Hold a search: no other process that shares its trials or its runs is at it meanwhile."""
+        store = self.store  # what is wrong with MLflow's is told first, and nothing is locked then
+        with (
+            search_lock(self.storage, key),
+            held(store, f"search-{key}", f"run the search {key[:12]}") as lease,
+        ):
+            yield lease
+
+    def book(self, key: str, space: Space, *, trials: int) -> TrialBook:
+        """Open a search's completed trials; with FOLDWISE_FRESH, begin it anew."""
+        home = self.root / "mlruns"
+        return open_book(self.storage, key, space, trials=trials, fresh=is_fresh(), home=home)
 
     def close(self, key: str, attempt: int, space: Space) -> None:
         """Close a search whose version is registered."""
         close_attempt(self.storage, key, attempt, space, home=self.root / "mlruns")
+        self.shelf(key).clear()
 
     def lineage(self, key: str, attempt: int, space: Space) -> Lineage:
         """What a search's run comes from."""
         return lineage(self.settings, self.info, space=space, search_key=key, attempt=attempt)
 
     @contextmanager
-    def recorder(self, described: Lineage) -> Iterator[Recorder]:
+    def recorder(self, described: Lineage, lease: Lease) -> Iterator[Recorder]:
         """Record a run, and let MLflow's page of its experiment show it when it has ended."""
-        with Recorder.open(self.store, described) as recorder:
+        with Recorder.open(self.store, described, lease=lease) as recorder:
             yield recorder
         refresh_page(self.store, described.experiment)
 
@@ -172,15 +178,18 @@ class SearchPlace:
         Raises
         ------
         SearchError
-            If it is missing or not whole.
+            If it is missing, not whole, or names a place rather than a search.
         """
         try:
-            return decode(cls, RUN.read_bytes(), tolerant=True)
+            place = decode(cls, RUN.read_bytes(), tolerant=True)
+            if not (_HEX.fullmatch(place.search_key) and _HEX.fullmatch(place.run_id)):
+                raise DocumentError(f"{place.search_key[:40]!r} of run {place.run_id[:40]!r}")
         except (OSError, DocumentError) as error:
             raise SearchError(
                 f"{RUN} must name the search that was tuned, reading gave {error}: "
                 "run `dvc repro tune` or `dvc pull`"
             ) from error
+        return place
 
 
 def save(folder: Path, files: Mapping[str, bytes]) -> None:

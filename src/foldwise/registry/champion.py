@@ -1,12 +1,12 @@
 """Promotion and rollback: a version is judged, the decision recorded, the champion moved.
 
 The record comes first, the alias last, so that whatever a kill leaves in between can be settled.
-One process of this machine at a time changes the registry.
+One process at a time, of all that share the store, decides on a model.
 """
 
 import platform
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -17,7 +17,6 @@ from typing import Literal
 import numpy as np
 
 from foldwise.errors import PromotionError, StoreError
-from foldwise.files import locked
 from foldwise.registry.audit import (
     CHAMPION,
     PREVIOUS,
@@ -27,23 +26,20 @@ from foldwise.registry.audit import (
     Word,
     all_hold,
     new_id,
-    same_digest,
 )
 from foldwise.registry.gate import DIGITS, Case, Rival, judge, without_comparison
 from foldwise.registry.snapshot import Snapshot, Version, note_holdout_use
-from foldwise.registry.stored_model import AUDIT, fetch_files, files_digest
-from foldwise.registry.verify import Holdout, Verification, verify
+from foldwise.registry.stored_files import AUDIT, fetch_files, sealed
+from foldwise.registry.verify import Holdout, Verification, fault_inside, verify
 from foldwise.runs.lineage import user
 from foldwise.settings import Settings
 from foldwise.stats.scores import PUBLISHED
-from foldwise.store.faults import reason as told_reason
 from foldwise.store.faults import store_faults
+from foldwise.store.mutex import Busy, Lease, held
 from foldwise.store.open import Store
 
 _SECONDS = 600
 _LONGEST_REASON = 1000
-_LONGEST_MOVE = 120.0
-"""Seconds, on a server that answers at all; the few calls of a move take one or two."""
 
 
 def promote(
@@ -59,9 +55,9 @@ def promote(
 ) -> Decision:
     """Judge the version ``which``, an alias or number, and make it the champion if all checks hold.
 
-    One promotion on this machine runs at a time, from the judgement to the move, so that each is
-    judged against the champion it replaces. A decision that is ``unchanged``, or dry, is not
-    recorded; a forced one promotes whatever the judgement, if the version verifies.
+    One decision on a model runs at a time, from the judgement to the move, so that each is judged
+    against the champion it replaces. One that is ``unchanged``, or dry, is not recorded; a forced
+    one promotes whatever the judgement, if the version verifies, and waits for nobody for long.
 
     Raises
     ------
@@ -71,11 +67,11 @@ def promote(
         The champion can't be compared with, or a reason is missing or too long.
     """
     check_reason(reason, is_needed=is_forced)
-    with _deciding(store, name, is_dry=is_dry) as snapshot:
+    with deciding(store, name, is_dry=is_dry, is_forced=is_forced) as (snapshot, lease):
         version, champion = snapshot.find(which), snapshot.champion
-        if champion is not None and champion.content == version.content != "":
-            return _decision(snapshot, version, "unchanged", (), reason=reason)
         found = verify(store, version, holdout, settings)
+        if found.holds and _is_same(store, champion, version):
+            return _decision(snapshot, version, "unchanged", (), reason=reason)
         checks = found.checks
         if found.holds:
             case = _case(store, snapshot, found, holdout, settings=settings, is_dry=is_dry)
@@ -85,14 +81,15 @@ def promote(
         word: Word = "forced" if is_forced and found.holds else "refused"
         word = "promoted" if all_hold(checks) else word
         decision = _decision(snapshot, version, word, checks, reason=reason)
-        return decision if is_dry else _carry_out(store, snapshot, version, decision)
+        return decision if is_dry else _carry_out(store, snapshot, decision, lease)
 
 
-def rollback(store: Store, name: str, *, reason: str) -> Decision:
+def rollback(store: Store, name: str, *, reason: str, is_forced: bool = False) -> Decision:
     """Make the previous champion the champion again; rolling back twice changes nothing.
 
     Only its files are looked at, and whether it is the previous champion by the records: a rollback
-    must work when data and reports are gone.
+    must work when data and reports are gone. A forced one waits for nobody for long, and asks
+    nothing of the checkout.
 
     Raises
     ------
@@ -102,14 +99,17 @@ def rollback(store: Store, name: str, *, reason: str) -> Decision:
         No reason was given, or one too long.
     """
     check_reason(reason, is_needed=True)
-    with _deciding(store, name) as snapshot:
+    with deciding(store, name, is_forced=is_forced) as (snapshot, lease):
         version = snapshot.find(PREVIOUS)
         if snapshot.champion == version:
             return _decision(snapshot, version, "unchanged", (), reason=reason)
-        checks = (_same_files(store, version), _was_champion(snapshot))
+        with TemporaryDirectory(prefix="foldwise-") as folder:
+            files = fetch_files(store, version, Path(folder))
+            seals = sealed(version, files, None if is_forced else store.root)
+        checks = (*seals, _was_champion(snapshot))
         word: Word = "rolled back" if all_hold(checks) else "refused"
         decision = _decision(snapshot, version, word, checks, reason=reason, action="rollback")
-        return _carry_out(store, snapshot, version, decision)
+        return _carry_out(store, snapshot, decision, lease)
 
 
 def check_reason(reason: str, *, is_needed: bool) -> None:
@@ -127,66 +127,46 @@ def reconcile(store: Store, name: str) -> tuple[Decision, ...]:
 
     A champion that was moved stays, and its record becomes ``applied``. One that wasn't is not
     moved by a later command, that may come weeks after: the record becomes ``abandoned``, and
-    ``previous_champion`` goes back. Whoever wants the move decides again. On a server a move that
-    began just now may be another machine's: it is left alone.
+    ``previous_champion`` goes back. Whoever wants the move decides again. What a process is at just
+    now is left alone.
     """
-    snapshot = Snapshot.read(store, name)
-    if not _pending(store, snapshot) and not snapshot.unkept:
+    if Snapshot.read(store, name).is_settled:
         return ()
-    with registry_lock(store):
-        return settle(store, Snapshot.read(store, name))
+    try:
+        with _lease(store, name):
+            return _settled(store, Snapshot.read(store, name))
+    except Busy:
+        return ()
 
 
-def settle(store: Store, snapshot: Snapshot) -> tuple[Decision, ...]:
-    """Do what `reconcile` does, for a caller that holds the lock and has just read."""
-    pending = _pending(store, snapshot)
+@contextmanager
+def deciding(
+    store: Store, name: str, *, is_dry: bool = False, is_forced: bool = False
+) -> Iterator[tuple[Snapshot, Lease]]:
+    """Hold a model, unless it is dry, and see its registry as it is when nothing is pending."""
+    if is_dry:
+        yield Snapshot.read(store, name), Lease()
+        return
+    with _lease(store, name, wait=_SECONDS, is_forced=is_forced) as lease:
+        snapshot = Snapshot.read(store, name)
+        if _settled(store, snapshot):
+            snapshot = Snapshot.read(store, name)
+        yield snapshot, lease
+
+
+def _lease(
+    store: Store, name: str, *, wait: float = 0, is_forced: bool = False
+) -> AbstractContextManager[Lease]:
+    return held(store, f"registry-{name}", f"decide on {name}", wait=wait, is_forced=is_forced)
+
+
+def _settled(store: Store, snapshot: Snapshot) -> tuple[Decision, ...]:
+    pending = [each for each in snapshot.decisions if each.state == "pending"]
     settled = tuple(_settle(store, snapshot.renewed(store), each) for each in pending)
     for decision in snapshot.unkept:
         if decision.id not in {each.id for each in settled}:
             _record(store, snapshot.name, decision)
     return settled
-
-
-@contextmanager
-def registry_lock(store: Store) -> Iterator[None]:
-    """Wait for, then hold ``registry.lock`` beside the database; a killed process frees it.
-
-    Checkouts that share a database share the lock.
-
-    On a server, other machines don't see it: who moves an alias there looks again before and
-    after the move.
-    """
-    folder = store.artifacts.parent if store.artifacts else store.root / "mlruns"
-    path = folder.resolve() / "registry.lock"
-    busy = StoreError(
-        f"another process has held {path} for {_SECONDS} s: end it, or wait, then run again"
-    )
-    with ExitStack() as held:
-        try:
-            held.enter_context(locked(path, wait=_SECONDS, busy=busy))
-        except OSError as error:
-            raise StoreError(f"{path} can't be locked: {told_reason(error)}") from error
-        yield
-
-
-@contextmanager
-def _deciding(store: Store, name: str, *, is_dry: bool = False) -> Iterator[Snapshot]:
-    """Hold the lock and the registry as it is when nothing is pending, unless it is dry."""
-    if is_dry:
-        yield Snapshot.read(store, name)
-        return
-    with registry_lock(store):
-        snapshot = Snapshot.read(store, name)
-        if settle(store, snapshot):
-            snapshot = Snapshot.read(store, name)
-        for under_way in snapshot.decisions:
-            if under_way.state == "pending":
-                raise StoreError(
-                    f"one decision on {name} at a time, but the move to version"
-                    f" {under_way.version} by {under_way.who} began at {under_way.at}:"
-                    f" run again in {_LONGEST_MOVE:.0f} s"
-                )
-        yield snapshot
 
 
 def _case(
@@ -246,10 +226,11 @@ def _rival(found: Verification) -> Rival:
     return found.evidence, np.empty((0, 0)) if predicted is None else predicted
 
 
-def _same_files(store: Store, version: Version) -> Check:
-    with TemporaryDirectory(prefix="foldwise-") as folder:
-        found = files_digest(fetch_files(store, version, Path(folder)))
-    return same_digest("stored files", found, version.tags.get("bytes_digest", ""))
+def _is_same(store: Store, champion: Version | None, version: Version) -> bool:
+    """Whether the champion, too, has by its files the content of a version that verifies."""
+    if champion is None or champion.content != version.content:
+        return False
+    return champion == version or not fault_inside(store, champion, store.root)
 
 
 def _was_champion(snapshot: Snapshot) -> Check:
@@ -291,50 +272,38 @@ def _decision(
     )
 
 
-def _carry_out(store: Store, snapshot: Snapshot, version: Version, decision: Decision) -> Decision:
-    """Write a decision down and, if it asks for a move, move the aliases; hold the lock.
+def _carry_out(store: Store, snapshot: Snapshot, decision: Decision, lease: Lease) -> Decision:
+    """Write a decision down and, if it asks for a move, move the aliases.
 
-    The aliases are read again before and after the move, because on a server another machine may
-    move them too.
+    The aliases are read again before and after the move, because people may move them too.
 
     Raises
     ------
     StoreError
-        The store failed, or another machine moved the champion meanwhile. The record says then
-        that the move was abandoned, or, if the store can't take even that, it is settled by the
-        next command.
+        The store failed, or somebody else moved the champion meanwhile. The record says then that
+        the move was abandoned, or, if the store can't take even that, it is settled by the next
+        command.
     """
-    _record(store, version.name, decision)
+    lease.check()
+    _record(store, snapshot.name, decision)
     try:
-        _copy(store, version, decision)
+        _copy(store, snapshot.find(str(decision.version)), decision)
         if decision.state == "none":
             return decision
         _expect(snapshot.renewed(store), decision.champion)
+        lease.check()
         if decision.champion is not None:
-            _point(store, version.name, PREVIOUS, decision.champion)
-        _point(store, version.name, CHAMPION, decision.version)
+            _point(store, snapshot.name, PREVIOUS, decision.champion)
+        _point(store, snapshot.name, CHAMPION, decision.version)
         _expect(snapshot.renewed(store), decision.version)
         applied = replace(decision, state="applied")
-        _record(store, version.name, applied)
+        _record(store, snapshot.name, applied)
     except StoreError:
         if decision.state == "pending":
             with suppress(StoreError):
                 _settle(store, snapshot.renewed(store), decision)
         raise
     return applied
-
-
-def _pending(store: Store, snapshot: Snapshot) -> list[Decision]:
-    """Moves that were cut short: not those that another machine, past our lock, may be at still."""
-    return [
-        decision
-        for decision in snapshot.decisions
-        if decision.state == "pending" and not (store.is_server and _age(decision) < _LONGEST_MOVE)
-    ]
-
-
-def _age(decision: Decision) -> float:
-    return (datetime.now(UTC) - datetime.fromisoformat(decision.at)).total_seconds()
 
 
 def _settle(store: Store, snapshot: Snapshot, decision: Decision) -> Decision:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from foldwise.data.dataset import Classes, DataInfo
 from foldwise.errors import StoreError
 from foldwise.files import DocumentError, decode, encode, plain
+from foldwise.registry.stored_files import required, serving
 from foldwise.search.trials import FitCounts, SearchResult
 from foldwise.settings import Dimension, Settings, Value, parameters_digest
 from foldwise.stats.scores import (
@@ -48,6 +49,10 @@ class Evidence:
         Likewise.
     labels_digest : str
         SHA-256 of the class codes predicted for the holdout, in its order.
+    content_digest : str
+        The model's; empty, and nothing ``served``, before 0.3.
+    served : mapping
+        The fields that decide how the model is served, see `serving`.
     schema : int
         Of the first, the holdout's figures have all digits, the calibration error chance's share.
     """
@@ -64,6 +69,8 @@ class Evidence:
     holdout: Mapping[str, float]
     calibration_error: float
     labels_digest: str
+    content_digest: str = ""
+    served: Mapping[str, str] = field(default_factory=dict)
     schema: Literal[1, 2] = 2
 
     @property
@@ -95,9 +102,9 @@ class Evidence:
     def says_what(self, other: "Evidence", parameters: Collection[str] = ()) -> bool:
         """Whether two tell the same: figures to a millionth, all else exactly.
 
-        Of what only one of them knows, a metric or the duplicates, nothing is asked, nor of the
-        calibration error if their schemas differ. Where this one is of an earlier version,
-        ``parameters`` are the digests that the other's had then.
+        Of what only one of them knows, a metric, the duplicates or how it is served, nothing is
+        asked, nor of the calibration error if their schemas differ. Where this one is of an earlier
+        version, ``parameters`` are the digests that the other's had then.
         """
         shared = self.holdout.keys() & other.holdout.keys()
         if self.parameters_digest in parameters:
@@ -106,6 +113,8 @@ class Evidence:
             other = replace(other, data=replace(other.data, development_duplicates=None))
         if self.schema != other.schema:
             other = replace(other, calibration_error=self.calibration_error, schema=self.schema)
+        if not self.content_digest:
+            other = replace(other, content_digest="", served={})
         return _is_same(plain(_of(self, shared)), plain(_of(other, shared)))
 
     def misses(self, scores: Mapping[str, float], calibration_error: float) -> float:
@@ -155,6 +164,8 @@ def gather_evidence(
         holdout=published(score(probabilities, labels)),
         calibration_error=round(calibration_error(probabilities, labels), PUBLISHED),
         labels_digest=labels_digest(probabilities),
+        content_digest=result.final.model.digest(data.classes),
+        served=serving(required()),
     )
 
 

@@ -1,6 +1,6 @@
 """Registering a model as a version, once per pipeline run, whatever was killed on the way."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from foldwise.data.dataset import Classes, DataInfo
 from foldwise.errors import DataError
 from foldwise.registry.audit import CHALLENGER, CHAMPION
-from foldwise.registry.champion import registry_lock, settle
+from foldwise.registry.champion import deciding
 from foldwise.registry.evidence import Evidence, evidence_digest
 from foldwise.registry.snapshot import (
     Snapshot,
@@ -21,12 +21,9 @@ from foldwise.registry.snapshot import (
     model_name,
     to_version,
 )
-from foldwise.registry.stored_model import (
-    fetch_evidence,
-    files_digest,
-    require_servable,
-    write_model,
-)
+from foldwise.registry.stored_files import files_digest, record
+from foldwise.registry.stored_model import fetch_evidence, require_servable, write_model
+from foldwise.registry.verify import fault_inside
 from foldwise.runs.lineage import machine
 from foldwise.search.jobs import Model
 from foldwise.store.faults import store_faults
@@ -92,12 +89,13 @@ class Submission:
         }
 
 
-def register(store: Store, submission: Submission) -> Version:
+def register(store: Store, submission: Submission, tell: Callable[[str], object] = str) -> Version:
     """Register a model as a version and move the alias ``challenger`` to it.
 
     A version never changes: the same run, content and say of the evidence give the version that is
     there, with what a killed registration left undone done; another evaluation of the same model is
-    another version. An alias that points to a newer version stays.
+    another version. An alias that points to a newer version stays. Where the files of the version
+    that is there are lost or not as registered, it is registered anew, and ``tell`` is told why.
 
     Raises
     ------
@@ -108,14 +106,18 @@ def register(store: Store, submission: Submission) -> Version:
     """
     name, evidence = submission.name, submission.evidence
     require_servable(submission.model, evidence.classes, submission.example)
-    with registry_lock(store), store_faults(f"registering a version of {name}"):
-        snapshot = Snapshot.read(store, name)
-        settle(store, snapshot)
+    with (
+        deciding(store, name) as (snapshot, lease),
+        store_faults(f"registering a version of {name}"),
+    ):
         ensure_registered_model(store, snapshot)
-        version = _registered(store, snapshot, submission)
+        version = _registered(store, snapshot, submission, tell)
         if version is None:
             require_same_kind(store, snapshot, evidence.data)
-            version = _create_version(store, submission, *_ready_model(store, submission))
+            ready = _ready_model(store, snapshot, submission)
+            lease.check()
+            version = _create_version(store, submission, *ready)
+        record(store.root, version, snapshot.versions)
         return _as_challenger(store, snapshot, version)
 
 
@@ -168,8 +170,10 @@ def _labels(labels: Sequence[object]) -> str:
     return f"{shown} and {left} others" if left > 0 else shown
 
 
-def _registered(store: Store, snapshot: Snapshot, submission: Submission) -> Version | None:
-    """The oldest version of the run, the content and what the evidence says.
+def _registered(
+    store: Store, snapshot: Snapshot, submission: Submission, tell: Callable[[str], object]
+) -> Version | None:
+    """The oldest whole version of the run, the content and what the evidence says.
 
     Not of the evidence's bytes: on another processor the last bits of its figures are others.
     """
@@ -177,11 +181,14 @@ def _registered(store: Store, snapshot: Snapshot, submission: Submission) -> Ver
     for version in snapshot.versions:
         if (version.run_id, version.content) != (submission.run_id, identity["content_digest"]):
             continue
-        if version.tags.get("evidence_digest") == identity["evidence_digest"]:
+        is_same = version.tags.get("evidence_digest") == identity["evidence_digest"]
+        known = None if is_same else fetch_evidence(store, version)
+        says = known and known.says_what(submission.evidence, submission.parameter_digests)
+        if not (is_same or says):
+            continue
+        if not (wrong := fault_inside(store, version, None)):
             return version
-        known = fetch_evidence(store, version)
-        if known is not None and known.says_what(submission.evidence, submission.parameter_digests):
-            return version
+        tell(f"version {version.number} is not as it was registered: {wrong}; registering anew")
     return None
 
 
@@ -194,15 +201,17 @@ def _as_challenger(store: Store, snapshot: Snapshot, version: Version) -> Versio
     return snapshot.versions[0]
 
 
-def _ready_model(store: Store, submission: Submission) -> tuple[str, str]:
-    """Id of MLflow's logged model, its files whole, and their digest; a half one is rewritten."""
+def _ready_model(store: Store, snapshot: Snapshot, submission: Submission) -> tuple[str, str]:
+    """Id of MLflow's logged model, its files whole, and their digest.
+
+    One that a killed process has left is written anew, unless a version has it.
+    """
     from mlflow.entities import LoggedModelOutput
 
     client = store.client
     run = client.get_run(submission.run_id)
-    logged = _logged_model(store, submission, run.info.experiment_id)
-    if logged.status.value == "READY":
-        return logged.model_id, logged.tags["bytes_digest"]
+    taken = {version.model_id for version in snapshot.versions}
+    logged = _logged_model(store, submission, run.info.experiment_id, taken)
     stored = _write_files(store, submission, logged.model_id)
     # A run that names it already was killed right after; MLflow takes no output twice.
     outputs = run.outputs.model_outputs if run.outputs else []
@@ -212,14 +221,16 @@ def _ready_model(store: Store, submission: Submission) -> tuple[str, str]:
     return logged.model_id, stored
 
 
-def _logged_model(store: Store, submission: Submission, experiment: str) -> "LoggedModel":
+def _logged_model(
+    store: Store, submission: Submission, experiment: str, taken: Collection[str]
+) -> "LoggedModel":
     client = store.client
     found = client.search_logged_models(
         [experiment],
         filter_string=f"source_run_id = '{submission.run_id}'" + _same(submission.identity()),
     )
-    if found:
-        return min(found, key=lambda model: model.creation_timestamp)
+    if left := [model for model in found if model.model_id not in taken]:
+        return min(left, key=lambda model: model.creation_timestamp)
     return client.create_logged_model(
         experiment,
         name="classifier",

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from foldwise.errors import StoreError
 from foldwise.registry.audit import (
@@ -19,7 +19,7 @@ from foldwise.registry.audit import (
     unrecorded,
 )
 from foldwise.store.faults import store_faults
-from foldwise.store.open import Store
+from foldwise.store.open import Store, all_pages
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
@@ -29,7 +29,6 @@ REGISTER = "`dvc repro && dvc repro --force --single-item evaluate`"
 command alone runs none. A version that is there is found, not made again."""
 
 _USED = "holdout"
-_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +69,14 @@ class Snapshot:
     def read(cls, store: Store, name: str) -> Self:
         """Ask for the versions of a model, and for all models."""
         with store_faults(f"listing the versions of {name}"):
-            found = _all_pages(store.client.search_model_versions, f"name = '{name}'")
+            found = all_pages(store.client.search_model_versions, f"name = '{name}'")
         versions = sorted(map(to_version, found), key=lambda version: version.number)
         return cls(name, tuple(versions), {}, {}).renewed(store)
 
     def renewed(self, store: Store) -> Self:
         """The same versions, with all aliases and tags of models read anew: one search."""
         with store_faults(f"reading the aliases of {self.name}"):
-            models: list[RegisteredModel] = _all_pages(store.client.search_registered_models)
+            models: list[RegisteredModel] = all_pages(store.client.search_registered_models)
         held = [model.aliases for model in models if model.name == self.name]
         aliases = {alias: int(number) for each in held for alias, number in each.items()}
         # A search for versions leaves their aliases out.
@@ -132,6 +131,11 @@ class Snapshot:
         """Decisions that the model doesn't keep in short as they are: a kill came between."""
         short, whole = decisions_in(self.tags.get(self.name, {})), self._whole_decisions.values()
         return tuple(each for each in whole if short.get(each.id) != each.shortened())
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no killed process has left anything to be done."""
+        return not self.unkept and all(each.state != "pending" for each in self.decisions)
 
     @property
     def _whole_decisions(self) -> dict[str, Decision]:
@@ -230,14 +234,3 @@ def to_version(found: "ModelVersion") -> Version:
 
 def _of(aliases: Mapping[str, int], number: int) -> tuple[str, ...]:
     return tuple(alias for alias, held in aliases.items() if held == number)
-
-
-def _all_pages(search: Any, query: str | None = None) -> list[Any]:
-    found: list[Any] = []
-    token: str | None = None
-    while True:
-        page = search(query, max_results=_PAGE, page_token=token)
-        found.extend(page)
-        token = page.token
-        if not token:
-            return found

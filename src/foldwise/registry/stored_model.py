@@ -1,4 +1,4 @@
-"""A version's files: written as MLflow serves them, digested, fetched, read without unpickling.
+"""A version's model: written as MLflow serves it, and read without unpickling.
 
 What is served takes numbers of any type and gives one answer; another width is an error. MLflow's
 own schemas can't say both. One unnamed column per pixel drops what a wider image has too many, and
@@ -9,10 +9,10 @@ because their scaler would compute float32 with half the digits, ``float32`` for
 classifier, because it was fitted on that.
 """
 
-import hashlib
+import json
 import math
+import re
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,8 +24,20 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from foldwise.errors import StoreError
-from foldwise.registry.evidence import Evidence, evidence_digest
+from foldwise.registry.evidence import Evidence
 from foldwise.registry.snapshot import Version
+from foldwise.registry.stored_files import (
+    CARD,
+    EVIDENCE,
+    LOADER,
+    PREDICT,
+    SERVED_WITH,
+    SKOPS,
+    fetch_files,
+    read_yaml,
+    required,
+    serving,
+)
 from foldwise.search.engines.batched import LinearClassifier
 from foldwise.search.engines.estimator import FittedEstimator
 from foldwise.search.engines.pipeline import from_pipeline
@@ -33,16 +45,39 @@ from foldwise.search.jobs import Classes, Model
 from foldwise.store.faults import StoreRefused, store_faults
 from foldwise.store.open import Store
 
-EVIDENCE, CARD = "evidence.json", "card.md"
-AUDIT = "audit"
-"""Folder beside the model's files for copies of decisions, written after registration."""
+_MALFORMED = (ValueError, TypeError, KeyError, AttributeError, EOFError, RecursionError, BadZipFile)
+_PINNED = re.compile(r"([\w-]+)==\d[\w.+!-]*")
+_TOOL = re.compile(r"(python|pip|setuptools|wheel)(?:[<=]=?\d[\w.]*)?")
+_VARYING = {
+    *("mlflow_version", "python", "python_version", "sklearn_version", "utc_time_created"),
+    *("model_id", "model_size_bytes", "model_uuid", "run_id"),
+}
 
-_SKOPS = "model.skops"
-_SERVED_WITH = ("scikit-learn", "skops", "numpy")  # MLflow adds itself
-_MALFORMED = (ValueError, TypeError, KeyError, AttributeError, EOFError, BadZipFile)
-
-# MLflow writes the latter into the stored folder whenever somebody loads the version by its name.
-_ADDED_LATER = {AUDIT, "registered_model_meta"}
+_ALLOWED: dict[str, Any] = {
+    "artifact_path": "model",
+    "flavors": {
+        "python_function": {
+            "env": {"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
+            "loader_module": LOADER,
+            "model_path": SKOPS,
+            "predict_fn": PREDICT,
+        },
+        "sklearn": {"pickled_model": SKOPS, "serialization_format": "skops"},
+    },
+    "is_signature_from_type_hint": False,
+    "saved_input_example_info": {
+        "artifact_path": "input_example.json",
+        "serving_input_path": "serving_input_example.json",
+        "type": "ndarray",
+    },
+    "type_hint_from_example": False,
+    "conda": {"channels": ["conda-forge"], "name": "mlflow-env"},
+    "virtualenv": {
+        "build_dependencies": ["pip", "setuptools", "wheel"],
+        "dependencies": ["-r requirements.txt"],
+    },
+}
+"""What ``MLmodel``, conda.yaml and python_env.yaml say of every version, see `_plain`."""
 
 _TRUSTED = frozenset(
     {
@@ -57,15 +92,11 @@ _TRUSTED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class StoredModel:
-    """What a version's files hold: the very pipeline that is served, and the model it computes.
-
-    The evidence's digest is of the bytes that it was read from.
-    """
+    """What a version's files hold: the very pipeline that is served, and the model it computes."""
 
     pipeline: Any
     model: Model
     evidence: Evidence
-    evidence_digest: str
 
     @property
     def is_exact(self) -> bool:
@@ -160,8 +191,8 @@ def write_model(
         skops_trusted_types=_unlisted_types(model, served) or None,
         signature=ModelSignature(outputs=Schema([ColSpec("double")] * len(evidence.classes))),
         input_example=example.astype(np.float64),
-        pip_requirements=[f"{name}=={version(name)}" for name in _SERVED_WITH],
-        pyfunc_predict_fn="predict_proba",
+        pip_requirements=required(),
+        pyfunc_predict_fn=PREDICT,
         metadata=_described(evidence),
         mlflow_model=Model(artifact_path="model", run_id=ids[0], model_id=ids[1]),
     )
@@ -178,17 +209,6 @@ def _described(evidence: Evidence) -> dict[str, str]:
     }
 
 
-def files_digest(folder: Path) -> str:
-    """SHA-256 (hexadecimal) over the names and contents of a model's files as registered."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder)
-        if path.is_file() and name.parts[0] not in _ADDED_LATER:
-            digest.update(name.as_posix().encode() + b"\0")
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
-
-
 def read_model(folder: Path) -> StoredModel:
     """Read a model's folder; every type in it is looked at before anything is constructed.
 
@@ -198,71 +218,74 @@ def read_model(folder: Path) -> StoredModel:
         A file is missing or damaged, or the model isn't stored in skops format with scikit-learn's
         and numpy's own types alone. Nothing of it was run then.
     """
-    from yaml import YAMLError
-
     with store_faults(f"reading the model's files in {folder}"):
         try:
-            _check_description(folder)
-            return _constructed(folder)
-        except (*_MALFORMED, YAMLError) as error:
+            evidence = Evidence.from_bytes((folder / EVIDENCE).read_bytes())
+            _check_description(folder, evidence)
+            pipeline = _constructed(folder / SKOPS)
+            return StoredModel(pipeline, _model_of(pipeline), evidence)
+        except _MALFORMED as error:
             raise StoreError(
-                f"{folder} must hold a model as foldwise wrote it, reading gave {error!r}:"
+                f"{folder} must hold a model as foldwise wrote it, reading gave {error!r:.200}:"
                 " don't load or serve this version"
             ) from error
 
 
-def _check_description(folder: Path) -> None:
-    """See that MLmodel, which says how the version is served, names nothing but the skops file."""
-    from mlflow.models import Model
-
-    flavors = Model.load(str(folder)).flavors
-    stored, served = flavors["sklearn"], flavors["python_function"]
-    described = (
-        sorted(flavors),
-        stored["serialization_format"],
-        stored["pickled_model"],
-        served["loader_module"],
-        served["model_path"],
-        stored.get("code") or served.get("code"),
-    )
-    plain = (["python_function", "sklearn"], "skops", _SKOPS, "mlflow.sklearn", _SKOPS, None)
-    trusted = stored["skops_trusted_types"] or []
-    if described != plain or not _TRUSTED.issuperset(trusted):
+def _check_description(folder: Path, evidence: Evidence) -> None:
+    """See that the files which say how a version is served say what `write_model` made them say."""
+    told = _described_in(folder)
+    needs = told["requirements"]
+    outputs = json.dumps([{"type": "double", "required": True}] * len(evidence.classes))
+    allowed = {**_ALLOWED, "signature": {"outputs": outputs}, "requirements": needs}
+    allowed["conda"] = {**_ALLOWED["conda"], "dependencies": ["python", "pip", {"pip": needs}]}
+    pinned = {match[1] for match in map(_PINNED.fullmatch, needs) if match}
+    wrong = {name: told.get(name) for name in allowed | told if told.get(name) != allowed.get(name)}
+    if len(needs) != len(SERVED_WITH) or pinned != set(SERVED_WITH):
+        wrong["requirements"] = needs
+    if evidence.served not in ({}, serving(sorted(needs))):
+        wrong["requirements, as evidence has them"] = needs
+    if wrong:
         raise StoreError(
-            f"{folder}/MLmodel must describe a plain skops model, got {described}, trusting"
-            f" {', '.join(map(str, trusted)) or 'nothing'}: don't load or serve this version"
+            f"{folder}/MLmodel must describe a plain skops model, got {str(wrong)[:300]}:"
+            " don't load or serve this version"
         )
 
 
-def _constructed(folder: Path) -> StoredModel:
+def _described_in(folder: Path) -> dict[str, Any]:
+    told: dict[str, Any] = _plain(read_yaml(folder / "MLmodel"))
+    for name, file in (("conda", "conda.yaml"), ("virtualenv", "python_env.yaml")):
+        told[name] = _plain(read_yaml(folder / file))
+    return told | {"requirements": (folder / "requirements.txt").read_text().split()}
+
+
+def _plain(said: Any) -> Any:
+    """Without what another writing, machine or release says otherwise: versions, ids, words."""
+    if isinstance(said, dict):
+        return {name: _plain(of) for name, of in said.items() if not _varies(name, of)}
+    if isinstance(said, list):
+        return [_plain(each) for each in said]
+    match = _TOOL.fullmatch(said) if isinstance(said, str) else None
+    return match[1] if match else said
+
+
+def _varies(name: object, said: object) -> bool:
+    if name == "metadata" and isinstance(said, dict):
+        return all(isinstance(text, str) for pair in said.items() for text in pair)
+    if name == "skops_trusted_types" and isinstance(said, list):
+        return _TRUSTED.issuperset(map(str, said))
+    return said is None or (name in _VARYING and isinstance(said, str | int))
+
+
+def _constructed(file: Path) -> Any:
     import skops.io
 
-    needed = skops.io.get_untrusted_types(file=folder / _SKOPS)
+    needed = skops.io.get_untrusted_types(file=file)
     if foreign := [name for name in needed if name not in _TRUSTED]:
         raise StoreError(
-            f"{folder}/{_SKOPS} must hold scikit-learn's and numpy's types alone, got"
+            f"{file} must hold scikit-learn's and numpy's types alone, got"
             f" {', '.join(foreign[:3])}: don't load or serve this version"
         )
-    stored = (folder / EVIDENCE).read_bytes()
-    pipeline = skops.io.load(folder / _SKOPS, trusted=needed)
-    evidence = Evidence.from_bytes(stored)
-    return StoredModel(pipeline, _model_of(pipeline), evidence, evidence_digest(stored))
-
-
-def fetch_files(store: Store, version: Version, folder: Path) -> Path:
-    """Where the files that the registry serves for a version lie: in ``folder``, if it is a server.
-
-    A local store's files are read in place.
-    """
-    import mlflow.artifacts
-
-    with store.as_default(), store_faults(f"fetching version {version.number} of {version.name}"):
-        place = store.client.get_model_version_download_uri(version.name, str(version.number))
-        return Path(
-            mlflow.artifacts.download_artifacts(
-                artifact_uri=place, dst_path=str(folder) if store.is_server else None
-            )
-        )
+    return skops.io.load(file, trusted=needed)
 
 
 def fetch_evidence(store: Store, version: Version) -> Evidence | None:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from foldwise.registry.audit import Check, advised, all_hold, judged, same_digest
 from foldwise.registry.evidence import Evidence, labels_digest
 from foldwise.registry.snapshot import Version
-from foldwise.registry.stored_model import StoredModel, fetch_files, files_digest, read_model
+from foldwise.registry.stored_files import fault_of, fetch_files, sealed
+from foldwise.registry.stored_model import StoredModel, read_model
 from foldwise.runs.lineage import git_knows, library_versions, machine
 from foldwise.search.engines.batched import LinearClassifier
 from foldwise.settings import Settings, parameter_digests
@@ -63,23 +64,17 @@ def verify(store: Store, version: Version, holdout: Holdout, settings: Settings)
     Raises
     ------
     StoreError
-        The files can't be fetched, or hold a type that isn't trusted; nothing was run then.
+        The files can't be fetched, or hold or describe what isn't trusted; nothing was run then.
     """
     with TemporaryDirectory(prefix="foldwise-") as folder:
-        files = fetch_files(store, version, Path(folder))
-        found = files_digest(files)
-        told = version.tags.get("bytes_digest", "")
-        unchanged = same_digest("stored files", found, told)
-        if unchanged.verdict == "fail":
-            closed = Check("model", "not opened", "files as registered", "fail")
-            return Verification(version, (unchanged, closed), None, None)
-        stored = read_model(files)
+        found, stored = look_inside(version, fetch_files(store, version, Path(folder)), store.root)
+    if stored is None:
+        return Verification(version, found, None, None)
     probabilities = None
     if stored.evidence.data.holdout_digest == holdout.digest:
         probabilities = _predict(stored, holdout.images)
     checks = (
-        unchanged,
-        *_contents(version, stored),
+        *found,
         same_digest("holdout", holdout.digest, version.tags.get("holdout_digest", "")),
         *_figures(version, stored, probabilities, holdout.labels),
         *_origin(store, version, settings),
@@ -87,11 +82,21 @@ def verify(store: Store, version: Version, holdout: Holdout, settings: Settings)
     return Verification(version, checks, stored.evidence, probabilities)
 
 
-def _contents(version: Version, stored: StoredModel) -> Iterator[Check]:
-    tags, evidence = version.tags, stored.evidence
-    found = stored.model.digest(evidence.classes)
-    yield same_digest("model's numbers", found, tags.get("content_digest", ""))
-    yield same_digest("evidence", stored.evidence_digest, tags.get("evidence_digest", ""))
+def look_inside(
+    version: Version, files: Path, root: Path | None
+) -> tuple[tuple[Check, ...], StoredModel | None]:
+    """Open a version's files, if they are those that were registered, and digest its numbers."""
+    found = sealed(version, files, root)
+    if found[0].verdict == "fail":
+        return (*found, Check("model", "not opened", "files as registered", "fail")), None
+    stored = read_model(files)
+    content = stored.model.digest(stored.evidence.classes)
+    return (*found, same_digest("model's numbers", content, version.content)), stored
+
+
+def fault_inside(store: Store, version: Version, root: Path | None) -> str:
+    """What is wrong with a version's files for good, as `fault_of` says it, the model opened."""
+    return fault_of(store, version, lambda files: look_inside(version, files, root)[0])
 
 
 def _figures(

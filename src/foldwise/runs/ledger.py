@@ -1,8 +1,6 @@
 """What the store has of one run tree, and writing what it lacks of a node."""
 
 import math
-import os
-import socket
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from foldwise.runs.tree import Point, RunNode
 from foldwise.store.faults import StoreRefused
+from foldwise.store.mutex import is_gone, this_process
 from foldwise.store.open import search_runs
 
 if TYPE_CHECKING:
@@ -24,11 +23,6 @@ PROCESS_TAG = "foldwise.process"
 _BATCH = 1000
 
 
-def this_process() -> str:
-    """Host and process id, by which a run that nobody works on any more can be told."""
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
 def end_abandoned(client: "MlflowClient", experiment_id: str) -> None:
     """Mark as killed every running pipeline whose process of this machine is gone, and its tree.
 
@@ -36,23 +30,10 @@ def end_abandoned(client: "MlflowClient", experiment_id: str) -> None:
     """
     running = "attributes.status = 'RUNNING'"
     for pipeline in search_runs(client, experiment_id, f"{running} AND tags.level = 'pipeline'"):
-        if _is_gone(pipeline.data.tags.get(PROCESS_TAG, "")):
+        if is_gone(pipeline.data.tags.get(PROCESS_TAG, "")):
             tree = f"{running} AND tags.pipeline = '{pipeline.info.run_id}'"
             for run in search_runs(client, experiment_id, tree):
                 client.set_terminated(run.info.run_id, "KILLED")
-
-
-def _is_gone(process: str) -> bool:
-    host, _, number = process.rpartition(":")
-    if host != this_process().rpartition(":")[0] or not number.isdecimal():
-        return False
-    try:
-        os.kill(int(number), 0)
-    except ProcessLookupError:
-        return True
-    except (PermissionError, OverflowError):
-        return False
-    return False
 
 
 @dataclass(slots=True)
@@ -83,7 +64,7 @@ class KnownRun:
 class Ledger:
     """The runs of one tree in the store: a node written twice leaves them as written once.
 
-    Only one process at a time may write a pipeline; the search's lock sees to that. The store is
+    Only one process at a time may write a pipeline; the search's lease sees to that. The store is
     read by `load` alone; from then on each node costs only what it adds.
 
     Parameters

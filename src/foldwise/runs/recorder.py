@@ -11,11 +11,12 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
 from foldwise.errors import StoreError
-from foldwise.runs.ledger import PROCESS_TAG, Ledger, end_abandoned, this_process
+from foldwise.runs.ledger import PROCESS_TAG, Ledger, end_abandoned
 from foldwise.runs.lineage import Lineage, SplitFacts
 from foldwise.runs.tree import NOTE_TAG, Point, RunNode, nodes_of, study_key
 from foldwise.search.trials import Event, SearchResult, Study, Trial
 from foldwise.store.faults import StoreRefused, store_faults
+from foldwise.store.mutex import Lease, this_process
 from foldwise.store.open import Store
 
 if TYPE_CHECKING:
@@ -69,9 +70,11 @@ class Recorder:
         The pipeline's run in MLflow.
     """
 
-    def __init__(self, store: Store, ledger: Ledger, lineage: Lineage, run_id: str) -> None:
+    def __init__(
+        self, store: Store, ledger: Ledger, lineage: Lineage, run_id: str, *, lease: Lease
+    ) -> None:
         self.run_id = run_id
-        self._store, self._ledger, self._lineage = store, ledger, lineage
+        self._store, self._ledger, self._lineage, self._lease = store, ledger, lineage, lease
         self._trials: dict[tuple[Study, int], Trial] = {}
         self._wanted: dict[tuple[str, ...], RunNode] = {}
         self._refused: set[tuple[str, ...]] = set()
@@ -80,7 +83,14 @@ class Recorder:
         self._in_doubt = False
 
     @classmethod
-    def open(cls, store: Store, lineage: Lineage, *, today: date | None = None) -> Self:
+    def open(
+        cls,
+        store: Store,
+        lineage: Lineage,
+        *,
+        lease: Lease | None = None,
+        today: date | None = None,
+    ) -> Self:
         """Find or create the pipeline's run, and end what killed processes left running.
 
         Parameters
@@ -88,6 +98,8 @@ class Recorder:
         store : Store
         lineage : Lineage
             Its key makes the run the same however often it is opened.
+        lease : Lease, optional
+            Nothing is written any more when it is lost.
         today : date, optional
             Names a new run, such as ``cv-2026-01-15-5ea4.1``.
 
@@ -111,7 +123,7 @@ class Recorder:
                 if ledger.pipeline is not None:
                     ledger.close("KILLED")
                 raise
-        return cls(store, ledger, lineage, run_id)
+        return cls(store, ledger, lineage, run_id, lease=lease or Lease())
 
     @property
     def unrecorded(self) -> tuple[str, ...]:
@@ -236,6 +248,7 @@ class Recorder:
         return _holding_signals() if is_file and is_main else nullcontext()
 
     def _settle(self) -> None:
+        self._lease.check()
         # After a fault or an interrupt the store may have taken more than it said.
         if self._in_doubt:
             self._store.check()

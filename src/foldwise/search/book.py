@@ -37,6 +37,8 @@ _CREATION = 0x666F6C64  # "fold": any number that no other user of the database 
 _TRIAL = "foldwise"
 _CLOSED = "closed"
 _BUSY_SECONDS = 60
+_DAMAGED = (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError)
+"""What reading damaged JSON raises, Optuna's and our own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +120,10 @@ class StudyStorage:
                 f"the study storage {self} must be readable and writable, it says: {reason}: "
                 "mend it or point FOLDWISE_STUDY_STORAGE elsewhere, completed trials are kept"
             ) from error
-        except (AttributeError, KeyError, TypeError, ValueError) as error:  # damaged JSON
+        except _DAMAGED as error:
+            told = " ".join(str(error).split())[:200]
             raise SearchError(
-                f"the study storage {self} must hold whole trials, reading one gave {error}: "
+                f"the study storage {self} must hold whole trials, reading one gave {told}: "
                 "put a backup in its place, or name a new storage in FOLDWISE_STUDY_STORAGE"
             ) from error
 
@@ -338,7 +341,7 @@ def _attempts(address: str, key: str, home: Path | None) -> tuple[StudyStorage, 
     with storage.speaking():
         names = optuna.get_all_study_names(storage.connect())
     ours = re.compile(rf"{re.escape(key)}\.(\d+)\.(final|outer-[\d.]+)")
-    return storage, {int(found[1]) for found in map(ours.fullmatch, names) if found}
+    return storage, {int(found[1]) for found in map(ours.fullmatch, map(str, names)) if found}
 
 
 def _tables(url: URL, *, seconds: int | None = None) -> RDBStorage:

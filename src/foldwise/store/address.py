@@ -40,14 +40,19 @@ class Address:
 
 
 def project_root() -> Path:
-    """Folder that holds ``mlruns/``: ``DVC_ROOT`` if set, else the nearest one with a dvc.yaml.
+    """Folder that holds ``mlruns/``: ``DVC_ROOT`` if that is ours, else the nearest dvc.yaml's.
 
-    DVC names the main checkout in ``DVC_ROOT`` even while it runs a stage in a temporary copy.
+    DVC names the main checkout in ``DVC_ROOT`` even while it runs a stage in a temporary copy, and
+    an outer project while its stage calls us in a checkout of our own.
     """
-    if named := os.environ.get("DVC_ROOT"):
-        return Path(named).resolve()
     here = Path.cwd().resolve()
-    for folder in (here, *here.parents):
+    above = (here, *here.parents)
+    if named := os.environ.get("DVC_ROOT"):
+        root = Path(named).resolve()
+        own = next((folder for folder in above if (folder / ".dvc").is_dir()), root)
+        if own == root or own.is_relative_to(root / ".dvc" / "tmp" / "exps"):
+            return root
+    for folder in above:
         if (folder / "dvc.yaml").is_file():
             return folder
     raise StoreError(f"no dvc.yaml in {here} or above it: run this inside the project")

@@ -43,20 +43,28 @@ def create_once(database: Path) -> None:
             _create(database)
 
 
-def check_database(database: Path) -> None:
-    """Refuse a damaged, locked, read-only or foreign file before MLflow spends minutes on it."""
+def check_database(database: Path, *, writes: bool = True) -> None:
+    """Refuse a missing, damaged, locked or foreign file before MLflow spends minutes on it.
+
+    And a read-only one, unless it is to be read alone.
+    """
+    if not database.exists():
+        raise StoreError(
+            f"there is no tracking database {database}: run `make repro` first, or correct "
+            "MLFLOW_TRACKING_URI"
+        )
     if (what := foreign(database, "MLflow")) is not None:
         raise StoreError(
             f"{database} must be MLflow's database, it is {what}: put a backup in its place, "
             "move it away to begin anew, or correct MLFLOW_TRACKING_URI"
         )
-    for path in (database.parent, database):
-        if not os.access(path, os.W_OK):
-            raise StoreError(f"{path} is read-only: give this user write permission")
+    fixed = [path for path in (database.parent, database) if not os.access(path, os.W_OK)]
+    if fixed and writes:
+        raise StoreError(f"{fixed[0]} is read-only: give this user write permission")
     try:
         with closing(sqlite3.connect(database, timeout=_BUSY_SECONDS)) as connection:
             # Takes back first what a killed process left half written, and misses whole pages.
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("BEGIN" if fixed else "BEGIN IMMEDIATE")
             (page,) = connection.execute("PRAGMA page_size").fetchone()
             if database.stat().st_size % page:
                 raise StoreError(f"{database} is damaged, cut short: put a backup in its place")

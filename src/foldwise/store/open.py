@@ -2,13 +2,13 @@
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from foldwise.errors import StoreError
 from foldwise.store.address import project_root, tracking_address
@@ -24,25 +24,27 @@ if TYPE_CHECKING:
 _PAGE = 1000
 
 
-def search_runs(client: "MlflowClient", experiment_id: str, query: str) -> list["Run"]:
-    """All runs an MLflow filter finds, however many, oldest first."""
-    found: list[Run] = []
+def all_pages(search: Callable[..., Any], *query: Any, **options: Any) -> list[Any]:
+    """All that one of MLflow's searches finds, however much."""
+    found: list[Any] = []
     token: str | None = None
     while True:
-        page = client.search_runs(
-            [experiment_id],
-            query,
-            max_results=_PAGE,
-            order_by=["attributes.start_time ASC"],
-            page_token=token,
-        )
+        page = search(*query, max_results=_PAGE, page_token=token, **options)
         found.extend(page)
         token = page.token
         if not token:
             return found
 
 
-_EXPERIMENTS = "/api/2.0/mlflow/experiments/search"
+def search_runs(client: "MlflowClient", experiment_id: str, query: str) -> list["Run"]:
+    """All runs an MLflow filter finds, oldest first."""
+    oldest = ["attributes.start_time ASC"]
+    return all_pages(client.search_runs, [experiment_id], query, order_by=oldest)
+
+
+_EXPERIMENT = "/api/2.0/mlflow/experiments/get-by-name"
+_NOBODYS = {"experiment_name": "foldwise asks whether this is MLflow"}
+_UNKNOWN = "RESOURCE_DOES_NOT_EXIST"
 _CORRECT = "correct MLFLOW_TRACKING_URI"
 # By what the fault says, the first that fits: why, and what to do.
 _UNREACHED = {
@@ -63,7 +65,9 @@ _UNREACHED = {
 
 
 def check_server(uri: str, *, seconds: float = 10.0) -> None:
-    """Ask the server for one experiment, before any work begins.
+    """Ask the server for an experiment that it can't know, before any work begins.
+
+    Of another program's JSON MLflow's client would make an empty store.
 
     Parameters
     ----------
@@ -91,7 +95,7 @@ def check_server(uri: str, *, seconds: float = 10.0) -> None:
     def ask() -> None:
         try:
             found = http_request(  # type: ignore[no-untyped-call]
-                credentials, _EXPERIMENTS, "GET", params={"max_results": 1}, **once
+                credentials, _EXPERIMENT, "GET", params=_NOBODYS, **once
             )
         except (MlflowException, RequestException, OSError, ValueError) as error:
             told = str(error).lower()
@@ -115,7 +119,7 @@ def check_server(uri: str, *, seconds: float = 10.0) -> None:
             f"the tracking server {uri} refuses the login (HTTP {status}): "
             "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
         )
-    if status != 200 or not text.lstrip().startswith("{") or '"experiments"' not in text:
+    if status != 404 or f'"error_code": "{_UNKNOWN}"' not in text:
         raise StoreError(
             f"{uri} doesn't answer as an MLflow server (HTTP {status}): correct MLFLOW_TRACKING_URI"
         )
@@ -221,13 +225,15 @@ class Store:
         return str(experiment.experiment_id)
 
 
-def open_store(root: Path | None = None) -> Store:
+def open_store(root: Path | None = None, *, creates: bool = True, writes: bool = True) -> Store:
     """Open the store that ``MLFLOW_TRACKING_URI`` names, by default ``<root>/mlruns/mlflow.db``.
 
     Parameters
     ----------
     root : Path, optional
         The project's folder; by default found from ``DVC_ROOT`` or the working folder.
+    creates, writes : bool
+        Whether a database that isn't there is made, and one must be writable.
 
     Raises
     ------
@@ -242,8 +248,9 @@ def open_store(root: Path | None = None) -> Store:
         check_server(address.uri)
         return Store(root=root, tracking_uri=address.uri, artifacts=None)
     with store_faults(f"opening {address.database}"):
-        create_once(address.database)
-        check_database(address.database)
+        if creates:
+            create_once(address.database)
+        check_database(address.database, writes=writes)
         check_not_moved(address.database)
     return Store(root=root, tracking_uri=address.uri, artifacts=artifacts_of(address.database))
 

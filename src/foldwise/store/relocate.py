@@ -66,8 +66,6 @@ def relocate(root: Path | None = None) -> Relocation:
     database = tracking_address(root or project_root()).database
     if database is None:
         raise StoreError("MLFLOW_TRACKING_URI names a server: relocate is for a store in a folder")
-    if not database.exists():
-        raise StoreError(f"there is no tracking database {database}: nothing to relocate")
     check_database(database)
     new = artifacts_of(database)
     with database_lock(database), closing(sqlite3.connect(database)) as connection:

@@ -69,6 +69,35 @@ def test_a_fault_of_the_system_is_one_line(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("where", [">&-", "> /dev/full", "| true", "2>&-", "2> /dev/full"])
+def test_who_has_heard_enough_stops_nothing(tmp_path: Path, where: str) -> None:
+    """A pipe without a reader, a full disk, a closed stream: the work is done, the status 0."""
+    program = (
+        "import pathlib, sys, time\n"
+        "from foldwise.app.exits import run, say, tell\n"
+        "def main():\n"
+        "    for number in range(20):\n"
+        "        say('x' * 10_000)\n"
+        "        tell('x' * 10_000, sys.stderr)\n"
+        "        time.sleep(0.01)\n"
+        "    pathlib.Path('done').touch()\n"
+        "run(main)\n"
+    )
+    (tmp_path / "program.py").write_text(program)
+    command = f'"{sys.executable}" program.py {where}'
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(SRC)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, (tmp_path / "done").exists()) == (0, True), done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+
+
 def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
     """What the user can't mend is shown in full."""
     status, words = outcome(tmp_path, "    raise KeyError('x')")

@@ -67,6 +67,14 @@ def test_an_entry_is_an_estimator_and_a_space(tmp_path: Path) -> None:
         ("models: {a: {estimator: x.Y, space: {c: {log: [1, 2], choice: [1]}}}}", "space.c"),
         ("models: {a: {estimator: x.Y, space: {c: {log: [0, 2]}}}}", "models.a.space.c.log"),
         ("models: {a: {estimator: x.Y, space: {c: {linear: [2, 1]}}}}", "space.c.linear"),
+        (
+            "models: {a: {estimator: x.Y, space: {c: {linear: [1.0, 1.0000000000000002]}}}}",
+            "apart by a millionth",
+        ),
+        (
+            "models: {a: {estimator: x.Y, space: {c: {log: [0.1, 0.10000000000000002]}}}}",
+            "apart by a millionth",
+        ),
         ("models: {a: {estimator: x.Y, space: {c: {linear: [1, .nan]}}}}", "space.c.linear"),
         ("models: {a: {estimator: x.Y, space: {c: {linear: [1, .inf]}}}}", "space.c.linear"),
         ("models: {a: {estimator: x.Y, space: {c: {integer: [1, 2.5]}}}}", "space.c.integer"),

@@ -69,7 +69,14 @@ def test_numbers_with_an_exponent_are_numbers(tmp_path: Path, form: str) -> None
         ("tune: {folds: 6.0}", "tune.folds must be an integer from 3 to 100, got 6.0: edit"),
         ("tune: {tol: '1e-4'}", "tune.tol must be a number between 0 and 1 (both excluded), got"),
         ("tune: {c_low: .nan}", "tune.c_low must be a number from 1e-10 to 1e+10, got nan: edit"),
-        ("tune: {c_low: 10}", "tune.c_low must be below tune.c_high, got 10 and 10: edit"),
+        (
+            "tune: {c_low: 10}",
+            "tune.c_low must be below tune.c_high, by a millionth at least, got 10 and 10: edit",
+        ),
+        (
+            "tune: {c_low: 0.1, c_high: 0.10000000000000002}",
+            "tune.c_low must be below tune.c_high, by a millionth at least, got 0.1 and 0.1: edit",
+        ),
         ("tune: {metric: auc}", "got 'auc': edit"),
         ("tune: {multiclass: auto}", "tune.multiclass must be multinomial or ovr, got 'auto'"),
         ("evaluate: {confidence: 1}", "evaluate.confidence must be a number between 0 and 1"),

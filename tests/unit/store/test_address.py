@@ -58,6 +58,37 @@ def test_dvc_root_wins_over_the_working_folder(
     assert project_root() == tmp_path.resolve()
 
 
+@pytest.mark.parametrize("inside", ["", "vendor"])
+def test_an_outer_projects_dvc_root_is_not_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: str
+) -> None:
+    """A stage of another project may call us in a checkout of our own, inside of it or beside."""
+    outer = tmp_path / "outer"
+    (outer / ".dvc").mkdir(parents=True)
+    ours = (outer / inside if inside else tmp_path) / "ours"
+    (ours / ".dvc").mkdir(parents=True)
+    (ours / "src").mkdir()
+    for project in (outer, ours):
+        (project / "dvc.yaml").touch()
+    monkeypatch.setenv("DVC_ROOT", str(outer))
+    for folder in (ours, ours / "src"):
+        monkeypatch.chdir(folder)
+        assert project_root() == ours.resolve()
+
+
+def test_a_folder_of_the_project_that_is_none_itself_has_its_dvc_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another dvc.yaml alone makes no project."""
+    (tmp_path / ".dvc").mkdir()
+    inner = tmp_path / "comparison"
+    inner.mkdir()
+    (inner / "dvc.yaml").touch()
+    monkeypatch.chdir(inner)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    assert project_root() == tmp_path.resolve()
+
+
 def test_outside_of_a_project_one_line_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
