@@ -369,7 +369,9 @@ def flattened(settings: Settings) -> dict[str, Value]:
 
 
 _UNKNOWN_THEN = object()
-_BEFORE: tuple[Mapping[str, object], ...] = ({"tune.scale_floor": _UNKNOWN_THEN},)
+_BEFORE: tuple[Mapping[str, object], ...] = (
+    {"tune.search": "tpe", "tune.startup_trials": 5, "tune.scale_floor": _UNKNOWN_THEN},
+)
 """What each change of the parameters found, the newest first: a default, or no such parameter."""
 
 

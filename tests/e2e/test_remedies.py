@@ -56,6 +56,14 @@ def _damage(name: str) -> Callable[[Warm], None]:
     return damage
 
 
+def _damage_tracked(name: str) -> Callable[[Warm], None]:
+    def damage(project: Warm) -> None:
+        commit(project.project)
+        _damage(name)(project)
+
+    return damage
+
+
 def _delete(name: str) -> Callable[[Warm], None]:
     return lambda project: (project.folder / name).unlink()
 
@@ -91,6 +99,9 @@ FAULTS = {
     ),
     "a search that is damaged": Fault(_damage("models/tuned/arrays.npz"), DRAW, "dvc repro tune"),
     "a result that is damaged": Fault(_damage("models/evaluated/holdout.npz"), DRAW, "dvc repro"),
+    "a damaged record of versions": Fault(
+        _damage_tracked("reports/registered.json"), VERIFY, "git restore "
+    ),
     "no word of which search it was": Fault(_delete("models/run.json"), EVALUATE, "dvc repro tune"),
     "a link where pictures go": Fault(_link("reports/figures/tune"), TUNE, "rm "),
 }

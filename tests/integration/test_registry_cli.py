@@ -253,7 +253,7 @@ def test_what_only_reads_makes_no_database(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place}")
     for command in (["history"], ["verify"], ["promote"], ["rollback", "--reason", "x"], ["ui"]):
         assert foldwise(*command) == 1
-        assert f"there is no tracking database {place}: run `make repro` first" in foldwise.err
+        assert f"there is no tracking database {place}: run `dvc repro && " in foldwise.err
     assert not place.parent.exists()
     assert seen(project).aliases == {"challenger": 3}
 

@@ -32,6 +32,7 @@ TYPED = {
     "foldwise verify champion": "tests/integration/test_registry_cli.py::test_a_model_s_life",
     "git config --global --add safe.directory {}": "tests/unit/runs/"
     "test_lineage.py::test_a_checkout_that_git_refuses_is_told_with_what_mends_it",
+    "git restore {}": _REMEDIES,
     "make clean install": "tests/integration/"
     "test_tracking_relocation.py::test_the_sources_of_another_folder_are_said_to_run",
     "make repro": "tests/unit/test_install.py",

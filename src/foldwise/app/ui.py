@@ -13,8 +13,9 @@ from foldwise.app.exits import tell
 from foldwise.app.views import page_links, recorded_data
 from foldwise.errors import StoreError
 from foldwise.registry.champion import reconcile
-from foldwise.registry.snapshot import REGISTER, model_name
+from foldwise.registry.snapshot import model_name
 from foldwise.store.address import project_root
+from foldwise.store.database import REGISTER
 from foldwise.store.open import Store, open_store
 
 if TYPE_CHECKING:

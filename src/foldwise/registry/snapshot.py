@@ -18,15 +18,12 @@ from foldwise.registry.audit import (
     in_order,
     unrecorded,
 )
+from foldwise.store.database import REGISTER
 from foldwise.store.faults import store_faults
 from foldwise.store.open import Store, all_pages
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
-
-REGISTER = "`dvc repro && dvc repro --force --single-item evaluate`"
-"""What registers a version, whatever the store has lost: where all stages are up to date, the first
-command alone runs none. A version that is there is found, not made again."""
 
 _USED = "holdout"
 

@@ -13,6 +13,10 @@ from foldwise.store.faults import import_mlflow, reason, store_faults
 LOCATION_TAG = "foldwise.artifacts"
 """Experiment tag: the artifact folder's name under ``artifacts/``, by which a move is noticed."""
 
+REGISTER = "`dvc repro && dvc repro --force --single-item evaluate`"
+"""What records runs and registers a version, whatever the store has lost: where all stages are up
+to date, the first command alone runs none. A version that is there is found, not made again."""
+
 _DEFAULT_EXPERIMENT = "0"
 _LOCK_SECONDS = 60
 _BUSY_SECONDS = 5
@@ -50,7 +54,7 @@ def check_database(database: Path, *, writes: bool = True) -> None:
     """
     if not database.exists():
         raise StoreError(
-            f"there is no tracking database {database}: run `make repro` first, or correct "
+            f"there is no tracking database {database}: run {REGISTER}, or correct "
             "MLFLOW_TRACKING_URI"
         )
     if (what := foreign(database, "MLflow")) is not None:

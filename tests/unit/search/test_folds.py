@@ -129,7 +129,7 @@ def test_a_class_whose_rows_belong_together_is_refused() -> None:
     """Three groups can't be in four parts, however many rows they have."""
     labels = np.array([0] * 10 + [1] * 9)
     groups = np.array([*range(10), *np.repeat([10, 11, 12], 3)])
-    with pytest.raises(DataError, match=r"number 1 has 3, those that belong together counted once"):
+    with pytest.raises(DataError, match=r"class 1 has 3, those that belong together counted once"):
         Plan.stratified(labels, folds=4, seed=0, groups=groups)
     Plan.stratified(labels, folds=3, seed=0, groups=groups)
 
