@@ -7,6 +7,7 @@ __version__ = "0.1.0"
 
 # Resolved when asked for: `import foldwise` is instant, and a command imports what it needs alone.
 _PUBLIC = {
+    "foldwise.data.features": ("FilterBank",),
     "foldwise.errors": ("DataError", "FoldwiseError", "SearchError", "SettingsError", "StoreError"),
     "foldwise.search.archive": ("archive", "restore"),
     "foldwise.search.engines.batched": ("BatchedEngine",),

@@ -26,12 +26,15 @@ from ruamel.yaml.error import YAMLError
 from foldwise.errors import SettingsError
 
 ENTRIES = Path("comparison/params.yaml")
+MOST_FEATURES = 4096
+"""Of a channel: a search's time grows with them."""
 Value = bool | int | float | str | None
 Source = Literal["idx", "openml", "digits"]
 Metric = Literal["accuracy", "precision", "recall", "f1", "roc_auc", "log_loss"]
 Search = Literal["curve", "tpe", "random_uniform"]
 Multiclass = Literal["multinomial", "ovr"]
-Pixels = Literal["unit", "standard", "raw"]
+Features = Literal["pixels", "filters"]
+Pixels = Literal["unit", "standard", "raw", "filters"]
 
 _T = TypeVar("_T")
 _LARGEST_FILE = 1_000_000
@@ -137,9 +140,50 @@ class TuneSettings:
     scale_floor: float = _number(0.16, 0, 1)
     """Least scale that a pixel is divided by, as a share of the range of all pixels: one that is
     hardly ever lit is not magnified without bound. 0 is standardisation as it stands in books."""
+    features: Features = _choice("pixels", Features)
+    """What the model is given: pixels, or what the filters below make of them."""
     search: Search = _choice("curve", Search)
     """Minima of the curve of the inner score over log C, Optuna's TPE on the same scale, or the
     reference report's random search, uniform in C."""
+
+
+Frequency = Annotated[float, Field(gt=0, le=0.5, strict=True)]
+
+
+def _square_root(power: float) -> float:
+    if power not in (0.25, 0.5, 1.0):
+        raise ValueError
+    return power
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class FilterSettings:
+    """The bank of `tune.features: filters`: what `foldwise.FilterBank` is made with.
+
+    It makes 4 × angles × frequencies × grid² features of each channel of an image.
+    """
+
+    size: int = _integer(7, 2, 31)
+    """Side of a filter, in pixels; with `(grid - 1) * step` no more than an image's smaller
+    side."""
+    angles: int = _integer(8, 1, 32)
+    """Directions, evenly spread over half a turn."""
+    frequencies: tuple[Frequency, ...] = _parameter(
+        (0.12, 0.22), "a list of 1 to 8 numbers above 0 and up to 0.5", min_length=1, max_length=8
+    )
+    """Waves a pixel."""
+    threshold: float = _number(0.3, 0, 10)
+    """What a filter of length 1 must find in pixels of 0 to 1 before it counts."""
+    step: int = _integer(1, 1, 16)
+    """Filters are applied at every so-manieth pixel."""
+    grid: int = _integer(4, 1, 16)
+    """Windows along each side, under which what is found is added up."""
+    window: float = _number(0.6, 0.2, 5)
+    """A window's standard deviation, in cells of the grid."""
+    power: Annotated[float, AfterValidator(_square_root)] = _parameter(
+        0.25, "0.25, 0.5 or 1", strict=True
+    )
+    """Of each sum."""
 
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
@@ -179,6 +223,7 @@ class Settings:
     """From it come the parts, the draws and the shifts."""
     prepare: PrepareSettings = Field(default_factory=PrepareSettings)
     tune: TuneSettings = Field(default_factory=TuneSettings)
+    filters: FilterSettings = Field(default_factory=FilterSettings)
     evaluate: EvaluateSettings = Field(default_factory=EvaluateSettings)
     promotion: PromotionSettings = Field(default_factory=PromotionSettings)
 
@@ -271,7 +316,8 @@ class Entry:
     """As in tables."""
     pixels: Pixels = _choice("unit", Pixels)
     """What it is given: pixels from 0 to 1, pixels standardised by the mean and spread of the
-    training rows, or pixels from 0 to 255."""
+    training rows, pixels from 0 to 255, or the standardised features of the bank that the entry's
+    `filters` describes, as those of params.yaml do."""
     scale_floor: float = _number(0.0, 0, 1)
     """As `tune.scale_floor`, for standardised pixels."""
     metric: Metric = _choice("accuracy", Metric)
@@ -290,6 +336,7 @@ class Entry:
     fixed: Mapping[str, Value] = _parameter(
         {}, "a mapping of parameters to numbers, words, true, false or null"
     )
+    filters: FilterSettings = Field(default_factory=FilterSettings)
     space: Mapping[str, Annotated[Dimension, BeforeValidator(_dimension)]] = _parameter(
         ..., "a mapping of at least one parameter to its range", min_length=1
     )
@@ -314,6 +361,8 @@ class Entry:
             "fixed": dict(self.fixed),
             "space": {name: asdict(dimension) for name, dimension in self.space.items()},
         }
+        if self.pixels == "filters":
+            story["filters"] = asdict(self.filters)
         return hashlib.sha256(json.dumps(story, sort_keys=True).encode()).hexdigest()
 
 
@@ -338,6 +387,12 @@ def load_settings(path: Path = Path("params.yaml")) -> Settings:
             f"prepare.limit must be at least {2 * tune.folds}, two classes in each of"
             f" {tune.folds} folds, got {prepare.limit}: edit {path}"
         )
+    bank = settings.filters
+    if (made := 4 * bank.angles * len(bank.frequencies) * bank.grid**2) > MOST_FEATURES:
+        raise SettingsError(
+            f"filters must make at most {MOST_FEATURES:,} features, got {made:,}: lower"
+            f" filters.grid, filters.angles or the number of filters.frequencies in {path}"
+        )
     return settings
 
 
@@ -359,13 +414,29 @@ def load_entries(path: Path = ENTRIES) -> dict[str, Entry]:
     return {name: _entry(name, given, path) for name, given in models.items()}
 
 
-def flattened(settings: Settings) -> dict[str, Value]:
+def flattened(settings: Settings) -> dict[str, Any]:
     """Every parameter by its full key, such as ``tune.folds``."""
-    flat: dict[str, Value] = {}
+    flat: dict[str, Any] = {}
     for key, value in asdict(settings).items():
         inner = value if isinstance(value, dict) else {"": value}
-        flat.update({f"{key}.{name}".rstrip("."): one for name, one in inner.items()})
+        for name, one in inner.items():
+            flat[f"{key}.{name}".rstrip(".")] = [*one] if isinstance(one, tuple) else one
     return flat
+
+
+def in_use(settings: Settings) -> dict[str, Any]:
+    """Every parameter that says anything: without filters, none of theirs."""
+    idle = "filters." if settings.tune.features == "pixels" else " "
+    return {key: value for key, value in flattened(settings).items() if not key.startswith(idle)}
+
+
+def of_search(settings: Settings) -> dict[str, Any]:
+    """What makes one search another; pixels are not told, so that their keys stay as they were."""
+    told = asdict(settings.tune)
+    if told["features"] == "pixels":
+        del told["features"]
+        return told
+    return told | {"filters": asdict(settings.filters)}
 
 
 _UNKNOWN_THEN = object()
@@ -381,8 +452,8 @@ def parameter_digests(settings: Settings) -> tuple[str, ...]:
     So what was made earlier is known again. A parameter that wasn't known then doesn't count,
     whatever it is now; one that is left at its default has the default of then.
     """
-    told: dict[str, object] = {**flattened(settings)}
-    defaults: dict[str, object] = {**flattened(Settings())}
+    told: dict[str, object] = _told(settings)
+    defaults: dict[str, object] = _told(Settings())
     digests = [_digest(told)]
     for before in _BEFORE:
         left = {key: of for key, of in told.items() if before.get(key) is not _UNKNOWN_THEN}
@@ -409,9 +480,15 @@ def changed_from(settings: Settings, other: str) -> dict[str, Value]:
 def parameters_digest(settings: Settings, *, only: tuple[str, ...] = ("",)) -> str:
     """SHA-256 (hexadecimal) of the parameters as canonical JSON; defaults count as given.
 
+    Only those `in_use`; pixels are not told, as in `of_search`.
     ``only`` takes beginnings of full keys, such as ``("seed", "tune.")``.
     """
-    return _digest({k: value for k, value in flattened(settings).items() if k.startswith(only)})
+    return _digest({k: value for k, value in _told(settings).items() if k.startswith(only)})
+
+
+def _told(settings: Settings) -> dict[str, object]:
+    told = in_use(settings).items()
+    return {key: value for key, value in told if (key, value) != ("tune.features", "pixels")}
 
 
 def _digest(parameters: Mapping[str, object]) -> str:
@@ -425,6 +502,7 @@ def reference_rows(kind: Any, *, prefix: str = "") -> Iterator[tuple[str, str, s
         if field.description:
             default = "" if field.is_required() else field.default
             words = default if isinstance(default, str) else shown(default)
+            words = str([*default]) if isinstance(default, tuple) else words
             yield f"{prefix}{name}", _rule(field), words, " ".join(field.description.split())
 
 

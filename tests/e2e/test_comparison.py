@@ -16,7 +16,7 @@ from tests.e2e.project import Project, commit, make_project
 pytestmark = pytest.mark.e2e
 REPRO = ("--cd", "comparison", "repro")
 PLANS = {"rows": 240, "trials": 3, "startup_trials": 2}
-MODELS = ("logistic_regression", "svm", "knn", "decision_tree")
+MODELS = ("logistic_regression", "filters", "svm", "knn", "decision_tree")
 
 
 def _edit(project: Project, **entries: Mapping[str, object] | None) -> None:
@@ -38,6 +38,8 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Project:
     (project.folder / "comparison" / "dvc.lock").unlink(missing_ok=True)
     _edit(project, **{name: dict(PLANS) for name in MODELS})
     _edit(project, decision_tree={"register": True, "outer": True})
+    # The shipped ones are for larger and brighter images.
+    _edit(project, filters={"filters": {"size": 3, "grid": 2, "threshold": 0.01}})
     for command in (("repro", "prepare"), REPRO):
         done = project.dvc(*command)
         assert done.status == 0, done.errors
@@ -71,7 +73,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def test_each_model_has_its_run_tree_report_and_row(compared: Project) -> None:
-    """Four runs with three trials each, four reports, and a table of six pairs."""
+    """Five runs with three trials each, five reports, and a table of ten pairs."""
     runs = _runs(compared)
     assert {status for *_, status in runs} == {"FINISHED"}
     for name in MODELS:
@@ -81,10 +83,10 @@ def test_each_model_has_its_run_tree_report_and_row(compared: Project) -> None:
         assert 0.5 < _report(compared, name)["accuracy"] <= 1
     folder = compared.folder / "comparison" / "reports"
     assert [row["model"] for row in _rows(folder / "models.csv")] == list(MODELS)
-    assert len(_rows(folder / "pairs.csv")) == 6
+    assert len(_rows(folder / "pairs.csv")) == 10
     assert (compared.folder / "comparison/reports/figures/accuracy_time.png").stat().st_size > 9000
     artifacts = compared.folder / "mlruns" / "artifacts" / "digits-comparison"
-    for told, count in (("trials.csv", 4), ("curve.csv", 4), ("outer_folds.svg", 1)):
+    for told, count in (("trials.csv", 5), ("curve.csv", 5), ("outer_folds.svg", 1)):
         assert len([*artifacts.rglob(told)]) == count, told
 
 
@@ -127,7 +129,7 @@ def test_one_entry_changed_or_added_makes_one_model_anew(compared: Project) -> N
     _edit(compared, forest=forest, knn={"fixed": {"leaf_size": 20}})
     done = compared.dvc(*REPRO)
     assert done.status == 0, done.errors
-    for name in ("logistic_regression", "svm", "decision_tree"):
+    for name in ("logistic_regression", "filters", "svm", "decision_tree"):
         assert f"compare@{name}' didn't change, skipping" in done.output
         assert _report(compared, name) == before[name]
     assert _report(compared, "forest")["accuracy"] > 0.5

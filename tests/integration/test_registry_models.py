@@ -17,6 +17,7 @@ from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from foldwise.data.dataset import DataInfo
+from foldwise.data.features import FilterBank
 from foldwise.errors import StoreError
 from foldwise.registry.champion import promote
 from foldwise.registry.evidence import Evidence, labels_digest
@@ -54,6 +55,14 @@ def linear(C: float = 5e-4) -> LinearClassifier:
     """A model that is held back so much that a forest can do better."""
     pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=C))
     return LinearClassifier(from_pipeline(pipeline.fit(IMAGES[:ROWS], LABELS[:ROWS])))
+
+
+def filtering(threshold: float = 0.01) -> LinearClassifier:
+    """A model that looks through filters; digits are darker than their threshold is meant for."""
+    bank = FilterBank((8, 8), size=3, grid=2, threshold=threshold).fit(IMAGES)
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=0.05, max_iter=300))
+    trained = pipeline.fit(bank.transform(IMAGES[:ROWS]), LABELS[:ROWS])
+    return LinearClassifier(from_pipeline(trained), bank)
 
 
 def evidence_of(model: Model) -> Evidence:
@@ -132,6 +141,41 @@ def test_what_is_read_back_is_the_model_that_was_written(classifier: Any, tmp_pa
     for kind in (np.uint8, np.float64):
         found = stored.pipeline.predict_proba(HOLDOUT.images[:99].astype(kind))
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+
+
+def test_filters_are_stored_as_scikit_learn_s_own_steps(tmp_path: Path) -> None:
+    """No class of ours, no code beside the model; the same answers to the last digit but one."""
+    model = filtering()
+    folder = tmp_path / "model"
+    write_model(folder, model, evidence_of(model), card="", example=IMAGES[:2], ids=("r", "m"))
+    stored = read_model(folder)
+    assert stored.is_exact
+    assert stored.model.digest(CLASSES) == model.digest(CLASSES)
+    expected = model.predict(HOLDOUT.images).values
+    np.testing.assert_allclose(stored.model.predict(HOLDOUT.images).values, expected, atol=1e-12)
+    for kind in (np.uint8, np.float32, np.float64):
+        found = stored.pipeline.predict_proba(HOLDOUT.images.astype(kind))
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    assert not (folder / "code").exists()
+    modules = {type(step).__module__.split(".")[0] for _, step in stored.pipeline.steps}
+    assert modules == {"sklearn"}
+
+
+def test_other_filters_are_another_model() -> None:
+    """The digest is of all that is computed, not of the coefficients alone."""
+    model = filtering()
+    others = (model.features, filtering(threshold=0.02).features, None)
+    digests = {LinearClassifier(model.numbers, each).digest(CLASSES) for each in others}
+    assert len(digests) == 3
+
+
+def test_a_filter_model_is_judged_against_one_of_pixels(store: Store) -> None:
+    """On the same raw holdout, in the same registered model."""
+    for model in (linear(), filtering()):
+        version = register(store, submission(store, model))
+        verification = verify(store, version, HOLDOUT, SETTINGS)
+        assert verification.holds, verification.checks
+    assert [decide(store, number) for number in (1, 2)] == ["promoted", "promoted"]
 
 
 def test_a_model_without_probabilities_is_refused_before_anything_is_written(store: Store) -> None:

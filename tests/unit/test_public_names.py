@@ -18,6 +18,7 @@ NAMES = {
     "DataError",
     "Engine",
     "EstimatorEngine",
+    "FilterBank",
     "FoldwiseError",
     "MemoryBook",
     "Model",

@@ -13,7 +13,7 @@ from foldwise.app.drawing import Verdict, holdout_metrics
 from foldwise.app.entries import build, check_buildable, sampled, servable
 from foldwise.app.evaluate import count_look, submit
 from foldwise.app.exits import run
-from foldwise.app.workspace import Workspace, save, save_result, threads
+from foldwise.app.workspace import Workspace, fitting_bank, save, save_result, threads
 from foldwise.errors import SettingsError
 from foldwise.registry.registration import require_same_kind
 from foldwise.registry.snapshot import Snapshot
@@ -44,7 +44,7 @@ from foldwise.search.summary import outer_estimates
 from foldwise.search.trials import Progress, SearchResult
 from foldwise.settings import ENTRIES, Entry, load_entries
 
-_BLOCK_ROWS = 1000
+_BLOCK_ROWS = 250
 _STARTS_OF_TPE = 6
 _SHARED = ("seed", "prepare.", "evaluate.", "data.", "tune.folds")
 
@@ -57,6 +57,9 @@ def main() -> None:
     """
     work, entry = Workspace(), _entry(sys.argv[1:])
     check_buildable(entry)
+    if entry.pixels == "filters":
+        place, remedy = f"models.{entry.name}.filters", f"edit {ENTRIES}"
+        fitting_bank(entry.filters, work.info.image_shape, key=place, remedy=remedy)
     space = entry_space(entry, work.settings.seed)
     same = replace(entry, trials=1, startup_trials=space.startup).digest
     key = work.key({"entry": same, "folds": work.settings.tune.folds})
@@ -111,7 +114,7 @@ def entry_search(work: Workspace, entry: Entry, space: Space, book: Book) -> Nes
         labels=development.labels,
         classes=work.info.classes,
         plan=plan,
-        build=lambda values: build(entry, values, seed=seed),
+        build=lambda values: build(entry, values, seed=seed, shape=work.info.image_shape),
         threads=threads(),
     )
     return NestedSearch(development.labels, plan, space, entry.trials, engine, book)

@@ -7,7 +7,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from typing import TYPE_CHECKING, Self, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from foldwise.app.exits import say
 from foldwise.app.workspace import (
@@ -39,7 +42,12 @@ from foldwise.search.trials import OuterFold, SearchResult
 from foldwise.settings import flattened
 from foldwise.store.address import project_root
 
+if TYPE_CHECKING:
+    from foldwise.data.features import FilterBank
+
 OF_SEARCH, OF_MODEL = REPORTS / "figures" / "tune", REPORTS / "figures" / "evaluate"
+_SEEN = 200
+"""Images of a class that its mean image of evidence is made of."""
 _REMEDY = "run `dvc repro` or `dvc pull`"
 
 
@@ -99,6 +107,11 @@ class Tuned:
         assert isinstance(self.result.final.model, LinearClassifier)  # noqa: S101
         return self.result.final.model
 
+    @property
+    def bank(self) -> "FilterBank | None":
+        """The filters that the final model looks through, if it does."""
+        return cast("FilterBank | None", self.model.features)
+
     def tables(self) -> dict[str, bytes]:
         """The search's files in reports/, by name."""
         return search_files(self.result, self.outer)
@@ -123,6 +136,7 @@ class Tuned:
             commands=_commands(verdict.tags),
             parameters=flattened(self.work.settings),
             multiclass=self.work.settings.tune.multiclass,
+            features="pixels" if self.bank is None else self.bank.words(),
             data_change=verdict.data_change,
             reference=self.reference,
         )
@@ -132,8 +146,22 @@ class Tuned:
         images, labels = self.development.images, self.development.labels
         return (
             *data_pictures(images, labels, judged.classes, judged.shape),
-            *holdout_pictures(findings.holdout, judged, self.model.numbers),
+            *holdout_pictures(
+                findings.holdout,
+                judged,
+                self.model.numbers,
+                evidence=None if self.bank is None else self._evidence(self.bank),
+            ),
         )
+
+    def _evidence(self, bank: "FilterBank") -> NDArray[np.float64]:
+        """What the pixels of a class's images add to its score, on average (classes, pixels)."""
+        images, labels = self.development.images, self.development.labels
+        weights = self.model.numbers.coefficients / self.model.numbers.scale
+        codes = [1] if len(weights) == 1 else range(len(weights))
+        own = [images[np.flatnonzero(labels == code)[:_SEEN]] for code in codes]
+        pairs = zip(own, weights, strict=True)
+        return np.stack([bank.evidence(X, row).mean(axis=0) for X, row in pairs])
 
 
 def _commands(tags: Mapping[str, str]) -> tuple[str, ...]:

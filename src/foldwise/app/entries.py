@@ -1,6 +1,7 @@
 """From an entry of the comparison to what is searched: its rows, and classifiers made of values."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from importlib import import_module
 from inspect import isclass
 from typing import Any, Self
@@ -9,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import MaxAbsScaler, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, StandardScaler
 
 from foldwise.data.dataset import Split
+from foldwise.data.features import FilterBank
 from foldwise.data.labels import stratified_rows
 from foldwise.errors import DataError, SettingsError
 from foldwise.search.plan import RESERVE, Plan
@@ -61,26 +63,37 @@ class FlooredScaler(StandardScaler):  # type: ignore[misc]  # scikit-learn has n
         return scaler
 
 
-def build(entry: Entry, values: Values, *, seed: int) -> Pipeline:
+def build(entry: Entry, values: Values, *, seed: int, shape: Sequence[int] = ()) -> Pipeline:
     """The entry's pipeline for pixels 0-255: what it is given, then the estimator.
 
-    ``seed`` is the estimator's ``random_state``, if it has one and the entry says nothing else.
+    ``seed`` is the estimator's ``random_state``, if it has one and the entry says nothing else;
+    ``shape`` that of the images, which only filters need.
     """
     kind = _class(entry)
     random = {"random_state": seed} if "random_state" in kind().get_params() else {}
     standard = FlooredScaler(entry.scale_floor) if entry.scale_floor else StandardScaler()
-    scaler = {"standard": standard, "unit": UnitScaler(), "raw": "passthrough"}
-    return make_pipeline(scaler[entry.pixels], kind(**{**random, **entry.fixed, **values}))
+    seen = {
+        "standard": [standard],
+        "unit": [UnitScaler()],
+        "raw": ["passthrough"],
+        "filters": [FilterBank(shape, **asdict(entry.filters)), standard],
+    }
+    return make_pipeline(*seen[entry.pixels], kind(**{**random, **entry.fixed, **values}))
 
 
 def servable(fitted: Pipeline) -> Pipeline:
     """The same pipeline, of scikit-learn's own steps alone: serving it needs none of ours."""
-    return Pipeline(
-        [
-            (name, step.stock() if isinstance(step, UnitScaler | FlooredScaler) else step)
-            for name, step in fitted.steps
+    return Pipeline([stock for name, step in fitted.steps for stock in _stock(name, step)])
+
+
+def _stock(name: str, step: Any) -> list[tuple[str, Any]]:
+    if isinstance(step, FilterBank):
+        # In front of it pixels come as float32, in which not every sum is exact.
+        return [
+            ("float64", FunctionTransformer(np.positive, kw_args={"dtype": "float64"})),
+            *step.stock(),
         ]
-    )
+    return [(name, step.stock() if isinstance(step, UnitScaler | FlooredScaler) else step)]
 
 
 def check_buildable(entry: Entry) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict
 
 from foldwise.app.display import Display
 from foldwise.app.drawing import OF_SEARCH, Tuned, tell_fold
@@ -20,6 +19,7 @@ from foldwise.app.workspace import (
     save_pictures,
     search_space,
     threads,
+    transformed,
 )
 from foldwise.ownership import check_output
 from foldwise.report.findings import edge_caution
@@ -27,6 +27,7 @@ from foldwise.search.archive import archive
 from foldwise.search.engines.batched import Backend, BatchedEngine, LocalBackend, PathShelf
 from foldwise.search.nested import Book, NestedSearch
 from foldwise.search.trials import Event, OuterFold
+from foldwise.settings import of_search
 from foldwise.solver.fits import SolverOptions
 from foldwise.solver.layout import Layout
 
@@ -37,9 +38,10 @@ def main() -> None:
         check_output(place)
     import_slim_mlflow()
     work = Workspace()
-    tune, space = asdict(work.settings.tune), search_space(work.settings)
-    trials = tune.pop("trials")
-    key = work.key({**tune, "startup_trials": space.startup})
+    _ = work.bank  # filters that do not fit begin no search
+    told, space = of_search(work.settings), search_space(work.settings)
+    trials = told.pop("trials")
+    key = work.key({**told, "startup_trials": space.startup})
     shelf = work.shelf(key)
     with work.held(key) as lease:
         book = work.book(key, space, trials=trials)
@@ -80,14 +82,17 @@ def nested_search(work: Workspace, book: Book, shelf: PathShelf) -> Iterator[Nes
     tune, development = work.settings.tune, work.data("development")
     plan, space = work.plan(development), search_space(work.settings)
     parts = [plan.rows(part) for part in plan.parts]
-    images, labels = development.images, development.labels
+    images, labels, bank = development.images, development.labels, work.bank
+    if bank is not None:
+        raw = images
+        images = shelf.features(lambda: transformed(bank, raw))
     layout = Layout.build(images, labels, parts, classes=len(work.info.classes))
     options = SolverOptions(
         tune.multiclass, tune.tol, tune.max_iter, threads(), scale_floor=tune.scale_floor
     )
     with _backend(layout, options, dask_scheduler()) as backend:
         engine = BatchedEngine(
-            images, labels, plan, backend, tune.c_low, tune.c_high, shelf, threads()
+            images, labels, plan, backend, tune.c_low, tune.c_high, shelf, threads(), bank
         )
         yield NestedSearch(labels, plan, space, tune.trials, engine, book)
 

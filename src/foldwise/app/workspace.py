@@ -4,21 +4,32 @@ The environment says where and how to run, never what the result is.
 """
 
 import io
+import math
 import os
 import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foldwise.app.exits import is_on
 from foldwise.app.views import refresh_page
-from foldwise.data.dataset import PREPARED, DataInfo, Split, SplitName, load, load_info
+from foldwise.data.dataset import (
+    PREPARED,
+    DataInfo,
+    Split,
+    SplitName,
+    load,
+    load_info,
+    picture_axes,
+)
 from foldwise.errors import SearchError, SettingsError
 from foldwise.files import DocumentError, decode, encode, write_bytes
 from foldwise.ownership import check_output
@@ -34,10 +45,13 @@ from foldwise.search.jobs import Predictions
 from foldwise.search.plan import Plan
 from foldwise.search.space import Space
 from foldwise.search.version import search_key
-from foldwise.settings import Between, Settings, load_settings
+from foldwise.settings import Between, FilterSettings, Settings, load_settings
 from foldwise.store.address import project_root
 from foldwise.store.mutex import Lease, held
 from foldwise.store.open import Store, open_store
+
+if TYPE_CHECKING:
+    from foldwise.data.features import FilterBank
 
 MODELS, REPORTS = Path("models"), Path("reports")
 TUNED, EVALUATED, RUN = MODELS / "tuned", MODELS / "evaluated", MODELS / "run.json"
@@ -47,6 +61,7 @@ _T = TypeVar("_T")
 _STARTS_OF_TPE = 5
 _SQLITE = "sqlite:///"
 _HEX = re.compile(r"[0-9a-f]{1,64}")
+_BLOCK_ROWS = 2000
 _ADDRESS = re.compile(r"[a-z]+://[^\s/]+:\d+")
 
 
@@ -122,6 +137,20 @@ class Workspace:
             is_scored=development.is_original,
             classes=self.info.classes,
         )
+
+    @cached_property
+    def bank(self) -> "FilterBank | None":
+        """The filters that the settings ask for; None for pixels.
+
+        Raises
+        ------
+        SettingsError
+            The images are too small for them.
+        """
+        if self.settings.tune.features == "pixels":
+            return None
+        shape, remedy = self.info.image_shape, "edit params.yaml, or set tune.features to pixels"
+        return fitting_bank(self.settings.filters, shape, key="filters", remedy=remedy)
 
     def shelf(self, key: str) -> PathShelf:
         """Where a search keeps its paths."""
@@ -294,6 +323,37 @@ def threads() -> int:
             f"FOLDWISE_THREADS must be a positive whole number, got {told!r}: correct or unset it"
         )
     return int(told)
+
+
+def fitting_bank(
+    numbers: FilterSettings, shape: Sequence[int], *, key: str, remedy: str
+) -> "FilterBank":
+    """The bank that a section of settings describes, for images of this shape.
+
+    Raises
+    ------
+    SettingsError
+        It doesn't fit them; ``key`` is the section's full key.
+    """
+    from foldwise.data.features import FilterBank  # scikit-learn: two seconds
+
+    bank, given = FilterBank(shape, **asdict(numbers)), " x ".join(map(str, shape))
+    if picture_axes(tuple(shape)) != (0, 1):
+        raise SettingsError(
+            f"{key} need images of rows, columns and, last, channels, got {given}; {remedy}"
+        )
+    try:
+        return bank.fit(np.zeros((1, math.prod(shape)), np.uint8))
+    except ValueError as error:
+        raise SettingsError(f"{key} must fit images of {given}: {error}; {remedy}") from error
+
+
+def transformed(bank: "FilterBank", images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Features of all images, as many blocks at a time as there are threads."""
+    starts = range(0, len(images), _BLOCK_ROWS)
+    with ThreadPoolExecutor(threads()) as pool:
+        blocks = pool.map(lambda at: bank.transform(images[at : at + _BLOCK_ROWS]), starts)
+        return np.concatenate([*blocks])
 
 
 def dask_scheduler() -> str | None:

@@ -40,7 +40,7 @@ from foldwise.registry.stored_files import (
 )
 from foldwise.search.engines.batched import LinearClassifier
 from foldwise.search.engines.estimator import FittedEstimator
-from foldwise.search.engines.pipeline import from_pipeline
+from foldwise.search.engines.pipeline import StockFeatures, from_pipeline
 from foldwise.search.jobs import Classes, Model
 from foldwise.store.faults import StoreRefused, store_faults
 from foldwise.store.open import Store
@@ -81,13 +81,15 @@ _ALLOWED: dict[str, Any] = {
 
 _TRUSTED = frozenset(
     {
+        "numpy.clip",
+        "scipy.sparse._csr.csr_array",
         "sklearn.calibration._CalibratedClassifier",
         "sklearn.calibration._SigmoidCalibration",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
         "sklearn.tree._tree.Tree",
     }
 )
-"""Parts of scikit-learn's classifiers that skops doesn't trust by itself: numbers alone."""
+"""Parts of models that skops doesn't trust by itself: numbers alone, and a function of numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,8 @@ def _model_of(served: Pipeline) -> Model:
     if step.get_params() != _to(name).get_params():
         raise ValueError(f"a first step that only makes {name} is expected, got {step!r}")
     if name == "float64":
-        return LinearClassifier(from_pipeline(rest))
+        front, linear = rest[:-2], rest[-2:]
+        return LinearClassifier(from_pipeline(linear), StockFeatures(front) if front else None)
     ((_, fitted),) = rest.steps
     if not (hasattr(fitted, "classes_") and hasattr(fitted, "predict_proba")):
         raise ValueError(
@@ -159,7 +162,7 @@ def _unlisted_types(model: Model, served: Pipeline) -> list[str]:
     """The types in it that skops doesn't trust by itself."""
     import skops.io
 
-    if isinstance(model, LinearClassifier):
+    if isinstance(model, LinearClassifier) and model.features is None:
         return []
     return list(skops.io.get_untrusted_types(data=skops.io.dumps(served)))
 

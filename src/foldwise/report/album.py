@@ -61,13 +61,24 @@ def fold_pictures(fold: OuterFold, classes: Sequence[str]) -> tuple[Picture, ...
 
 
 def holdout_pictures(
-    holdout: HoldoutSummary, judged: Judged, model: LinearModel
+    holdout: HoldoutSummary,
+    judged: Judged,
+    model: LinearModel,
+    *,
+    evidence: NDArray[np.float64] | None = None,
 ) -> tuple[Picture, ...]:
-    """Draw the final model on the holdout."""
+    """Draw the final model on the holdout.
+
+    ``evidence`` (classes, pixels) is shown where the model's own coefficients are not of pixels:
+    what each pixel adds to the score of its class.
+    """
     classes, bins = holdout.classes, holdout.bins
     areas = [each.roc_auc for each in holdout.by_class]
     f1 = [each.f1 for each in holdout.by_class]
-    seen = of_images.coefficient_images(model, classes, judged.shape)
+    weights, meaning = model.coefficients, "Coefficient (per standard deviation)"
+    if evidence is not None:
+        weights, meaning = evidence, "Evidence (added to the score)"
+    seen = of_images.coefficient_images(weights, classes, judged.shape, meaning=meaning)
     return (
         *confusion_and_roc(holdout.confusion, holdout.curves, areas, classes),
         drawn("class_f1", of_holdout.class_f1(f1, holdout.f1_intervals, classes)),

@@ -225,6 +225,8 @@ class Findings:
     ----------
     origin : mapping
         What `origin` chose; ``commands`` is what to type to make the version again.
+    features : str
+        What the model is given, in words.
     parameters : mapping
         All that params.yaml says, by full key.
     data_change : str
@@ -238,6 +240,7 @@ class Findings:
     origin: Mapping[str, str]
     commands: tuple[str, ...]
     multiclass: str
+    features: str = "pixels"
     parameters: Mapping[str, Value] = field(default_factory=dict)
     data_change: str = ""
     reference: Reference | None = None
@@ -262,7 +265,7 @@ class Findings:
             f"{name} over [{each.low:g}, {each.high:g}]" for name, each in space.ranges.items()
         )
         return (
-            f"{_MODELS[self.multiclass]} on standardised pixels. Nested cross-validation: "
+            f"{_MODELS[self.multiclass]} on standardised {self.features}. Nested cross-validation: "
             f"{folds} outer folds estimate; within each, {folds - 1} inner folds select "
             f"{' and '.join(space.dimensions)} by mean {metric_label(space.metric)}, {ranges}, "
             f"{_sampler(space)}. A final study over all {folds} "

@@ -17,7 +17,7 @@ from foldwise.data.dataset import DataInfo
 from foldwise.errors import StoreError
 from foldwise.runs.tree import pipeline_begun_note
 from foldwise.search.space import Space
-from foldwise.settings import Settings, Value, changed_from, flattened, parameters_digest
+from foldwise.settings import Settings, Value, changed_from, in_use, parameters_digest
 
 CHANGED = "parameters.changed"
 """Tag: which parameters weren't committed, as one would give them to `dvc exp run`."""
@@ -59,7 +59,7 @@ class Lineage:
     search_key, attempt
         Which search this is, and the how-manieth time it was begun anew.
     params : mapping
-        Every setting by its full key, and the data's shape.
+        Every setting in use by its full key, and the data's shape.
     tags : mapping
         Commit, digests, DVC experiment, library versions.
     splits : tuple of SplitFacts
@@ -195,7 +195,7 @@ def library_versions() -> dict[str, str]:
 
 
 def _params(settings: Settings, data: DataInfo) -> dict[str, str]:
-    return {key: str(value) for key, value in flattened(settings).items()} | {
+    return {key: str(value) for key, value in in_use(settings).items()} | {
         "data.classes": str(len(data.classes)),
         "data.image_shape": "x".join(str(side) for side in data.image_shape),
         "data.development_rows": str(data.development_rows),

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from foldwise.errors import SearchError
 from foldwise.files import DocumentError, decode, plain
-from foldwise.search.engines.batched import LinearClassifier, restored
-from foldwise.search.jobs import Predictions
+from foldwise.search.engines.batched import Features, LinearClassifier, restored
+from foldwise.search.jobs import Model, Predictions
 from foldwise.search.plan import RESERVE, Plan
 from foldwise.search.space import Space
 from foldwise.search.trials import (
@@ -55,6 +55,7 @@ class _Story:
 
     ``sampler`` is the one used, whether it ``smoothed`` the curve, and the start-up values that a
     study ``skipped``: told to readers, they follow from the rest.
+    ``filters`` are the parameters of the bank that the models look through, if they do.
     """
 
     space: Space
@@ -66,6 +67,7 @@ class _Story:
     sampler: str = ""
     smoothed: bool = False
     skipped: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    filters: dict[str, Any] | None = None
     schema: Literal[2] = 2
 
 
@@ -101,8 +103,12 @@ def archive(result: SearchResult) -> dict[str, bytes]:
             for each in plan.studies
             if (skipped := space.skipped(result.study_trials(each.study)))
         },
+        filters=_parameters(result.final.model),
     )
-    text = json.dumps(plain(story), indent=1)  # scores and parameters in their own order
+    told = plain(story)
+    if story.filters is None:
+        del told["filters"]  # a search of pixels is told as ever: its bytes are DVC's to compare
+    text = json.dumps(told, indent=1)  # scores and parameters in their own order
     return {"arrays.npz": buffer.getvalue(), "search.json": text.encode()}
 
 
@@ -138,7 +144,8 @@ def restore(folder: Path) -> SearchResult:
 def _result(story: _Story, arrays: Arrays) -> SearchResult:
     trials = tuple(trial_from_json(trial) for trial in story.trials)
     by_number = {(str(t.study), t.number): t for t in trials}
-    ended = [_ended(each, by_number[each.study, each.best], arrays) for each in story.models]
+    bank = _bank(story.filters)
+    ended = [_ended(each, by_number[each.study, each.best], arrays, bank) for each in story.models]
     (final,) = (each for each in ended if isinstance(each, FinalModel))
     return SearchResult(
         plan=Plan(
@@ -163,12 +170,28 @@ def _told(ended: OuterFold | FinalModel) -> _Ended:
     return told
 
 
-def _ended(told: _Ended, best: Trial, arrays: Arrays) -> OuterFold | FinalModel:
+def _parameters(model: Model) -> dict[str, Any] | None:
+    """Of the model's bank of filters, if it has one."""
+    bank: Any = model.features if isinstance(model, LinearClassifier) else None
+    return None if bank is None else bank.get_params()
+
+
+def _bank(parameters: dict[str, Any] | None) -> Features | None:
+    if parameters is None:
+        return None
+    from foldwise.data.features import FilterBank  # scikit-learn: two seconds
+
+    return FilterBank(**parameters)
+
+
+def _ended(
+    told: _Ended, best: Trial, arrays: Arrays, bank: Features | None
+) -> OuterFold | FinalModel:
     prefix = f"{told.study}/"
     own = {name.removeprefix(prefix): of for name, of in arrays.items() if name.startswith(prefix)}
     if told.C is None:
         raise ValueError("a model other than the batched solver's can't be read back yet")
-    model = restored(own, told.C, told.multiclass)
+    model = restored(own, told.C, told.multiclass, bank)
     if told.scores is None:
         return FinalModel(best, model, told.facts)
     return OuterFold(

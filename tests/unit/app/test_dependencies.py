@@ -19,16 +19,16 @@ STAGES = {
 # The one list: which code makes which stage's numbers.
 CODE = {
     "prepare": {"data"},
-    "tune": {"search", "solver", "stats"},
-    "evaluate": {"registry/evidence.py", "solver/linear.py", "stats"},
-    "compare": {"app/entries.py", "data/labels.py", "search", "stats"},
+    "tune": {"data/features.py", "search", "solver", "stats"},
+    "evaluate": {"data/features.py", "registry/evidence.py", "solver/linear.py", "stats"},
+    "compare": {"app/entries.py", "data/features.py", "data/labels.py", "search", "stats"},
     "summary": {"stats"},
 }
 PARAMETERS = {
     "prepare": {"prepare", "seed"},
     # The confidence is that of the intervals in tuning.json.
-    "tune": {"evaluate.confidence", "seed", "tune"},
-    "evaluate": {"evaluate", "seed", "tune"},
+    "tune": {"evaluate.confidence", "filters", "seed", "tune"},
+    "evaluate": {"evaluate", "filters", "seed", "tune"},
     "compare": {"evaluate", "seed", "tune.folds", "models.${key}"},
     "summary": {"evaluate", "seed", "models"},
 }

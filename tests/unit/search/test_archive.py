@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from foldwise.data.features import FilterBank
 from foldwise.errors import SearchError
 from foldwise.search.archive import archive, restore
 from foldwise.search.engines.batched import LinearClassifier
@@ -41,6 +42,18 @@ def test_a_result_comes_back_to_the_bit(tmp_path: Path) -> None:
             np.testing.assert_array_equal(getattr(fold, name), getattr(known, name))
         np.testing.assert_array_equal(fold.predictions.values, known.predictions.values)
     _assert_same(found.final, result.final)
+
+
+def test_the_bank_that_models_look_through_comes_back_too(tmp_path: Path) -> None:
+    """And without one, nothing is told of any: such a search's bytes are those of before."""
+    result = make_result()
+    assert b"filters" not in archive(result)["search.json"]
+    bank = FilterBank((4, 3), size=2, grid=2, frequencies=(0.1,))
+    model = replace(result.final.model, features=bank)  # type: ignore[type-var]
+    filtered = replace(result, final=replace(result.final, model=model))
+    found = restore(_written(tmp_path, archive(filtered))).final.model
+    assert isinstance(found, LinearClassifier)
+    assert found.digest((0, 1, 2)) == model.digest((0, 1, 2))
 
 
 def test_other_plans_and_spaces_come_back_too(tmp_path: Path) -> None:

@@ -18,7 +18,13 @@ def _load(tmp_path: Path, text: str) -> None:
 
 def test_the_reports_four_models_are_entries() -> None:
     """In the order in which tables list them."""
-    assert list(shipped_entries()) == ["logistic_regression", "svm", "knn", "decision_tree"]
+    assert list(shipped_entries()) == [
+        "logistic_regression",
+        "filters",
+        "svm",
+        "knn",
+        "decision_tree",
+    ]
 
 
 def test_an_entry_is_an_estimator_and_a_space(tmp_path: Path) -> None:

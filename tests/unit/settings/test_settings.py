@@ -9,12 +9,14 @@ from pydantic import TypeAdapter
 
 from foldwise.errors import SettingsError
 from foldwise.settings import (
+    FilterSettings,
     Metric,
     PrepareSettings,
     Settings,
     TuneSettings,
     flattened,
     load_settings,
+    of_search,
     parameter_digests,
     parameters_digest,
     reference_tables,
@@ -90,6 +92,12 @@ def test_numbers_with_an_exponent_are_numbers(tmp_path: Path, form: str) -> None
         ("prepare: {path: ../raw}", "make a symbolic link inside the project), got '../raw'"),
         ("prepare: {augment: 25}", "prepare.augment must be an integer from 0 to 24, got 25"),
         ("prepare: {limit: 11}", "prepare.limit must be at least 12, two classes in each of 6"),
+        ("tune: {features: waves}", "tune.features must be pixels or filters, got 'waves': edit"),
+        ("filters: {size: 1}", "filters.size must be an integer from 2 to 31, got 1: edit"),
+        ("filters: {power: 0.3}", "filters.power must be 0.25, 0.5 or 1, got 0.3: edit"),
+        ("filters: {frequencies: []}", "filters.frequencies must be a list of 1 to 8 numbers"),
+        ("filters: {frequencies: [0.1, 0.6]}", "above 0 and up to 0.5, got 0.6: edit"),
+        ("filters: {grid: 16}", "filters must make at most 4,096 features, got 16,384: lower"),
         ("tune: {fold: 5}", "got tune.fold (did you mean tune.folds?): remove or rename it in"),
         ("sede: 5", "got sede (did you mean seed?): remove or rename it in"),
         ("tune: {? [folds] : 5}", "got a tuple: remove or rename it in"),
@@ -151,12 +159,16 @@ OTHERS = {
     "limit": 99,
     "holdout": 99,
     "startup_trials": 99,
+    "features": "pixels",
+    "frequencies": (0.1,),
+    "power": 0.5,
 }
+FILTERS = replace(Settings(), tune=TuneSettings(features="filters"))
 
 
 def test_every_parameter_enters_the_digest() -> None:
     """A changed parameter is another digest, section by section."""
-    base = Settings()
+    base = FILTERS
     digests = {parameters_digest(base), parameters_digest(replace(base, seed=2))}
     count = 2
     for section in (field for field in fields(base) if field.name != "seed"):
@@ -189,6 +201,23 @@ def test_the_digest_of_before_a_parameter_was_added_is_known(floor: float) -> No
     assert now == parameters_digest(settings)
     assert before[-1] == BEFORE_THE_FLOOR
     assert BEFORE_THE_FLOOR not in parameter_digests(replace(settings, seed=2))
+
+
+def test_without_filters_their_parameters_are_nobody_s_business() -> None:
+    """A digest or key of pixels is the one from before there were filters."""
+    other = replace(Settings(), filters=FilterSettings(size=5))
+    assert parameters_digest(other) == parameters_digest(Settings())
+    assert of_search(other) == of_search(Settings())
+    told = asdict(TuneSettings())
+    del told["features"]
+    assert of_search(Settings()) == told
+
+
+def test_with_filters_each_of_their_numbers_is_another_search() -> None:
+    """What makes the features makes the search."""
+    other = replace(FILTERS, filters=FilterSettings(size=5))
+    assert len({str(of_search(each)) for each in (Settings(), FILTERS, other)}) == 3
+    assert parameters_digest(other) != parameters_digest(FILTERS)
 
 
 def test_a_digest_of_some_parameters_ignores_the_others() -> None:

@@ -26,7 +26,6 @@ from foldwise.report.figures.style import (
 )
 from foldwise.report.findings import Judged
 from foldwise.report.wording import brief, counted, percent
-from foldwise.solver.linear import LinearModel
 
 Shape = tuple[int, ...]
 
@@ -147,25 +146,26 @@ _COLUMNS = 5
 
 
 @styled
-def coefficient_images(model: LinearModel, classes: Sequence[str], shape: Shape) -> Figure:
-    """One image of the coefficients for each class, all on one scale.
+def coefficient_images(
+    weights: NDArray[np.float64], classes: Sequence[str], shape: Shape, *, meaning: str
+) -> Figure:
+    """One image of ``weights`` (classes, pixels) for each class, all on one scale.
 
-    The coefficients are for standardised pixels: the change in the class's score when a pixel
-    grows by one standard deviation. The scale ends at the 99.5th percentile of the magnitudes.
-    Two classes have one image, of the second against the first.
+    The scale ends at the 99.5th percentile of the magnitudes; ``meaning`` is what it measures. Two
+    classes have one image, of the second against the first.
     """
     classes = shown(classes)
     titles = list(classes) if len(classes) > 2 else [f"{classes[1]} against {classes[0]}"]
     columns = min(_COLUMNS, len(titles))
-    limit = float(np.quantile(np.abs(model.coefficients), 0.995)) or 1.0
+    limit = float(np.quantile(np.abs(weights), 0.995)) or 1.0
     figure = canvas(
         "What the model looks for: light pixels for the class, dark against",
         "The coefficients of each class as an image: light pixels speak for the class.",
         max(2.8, 0.6 + (0.3 + 1.2 * tallness(shape)) * ceil(len(titles) / columns)),
     )
     grid = panels(figure, len(titles), columns)
-    for axes, title, weights in zip(grid, titles, model.coefficients, strict=True):
-        draw_signed(axes, weights, shape, limit)
+    for axes, title, own in zip(grid, titles, weights, strict=True):
+        draw_signed(axes, own, shape, limit)
         axes.set_title(title, loc="center")
     scale = ScalarMappable(Normalize(-limit, limit), SIGNED)
     figure.colorbar(
@@ -176,7 +176,7 @@ def coefficient_images(model: LinearModel, classes: Sequence[str], shape: Shape)
         aspect=30,
         panchor=False,
         extend="both",
-        label="Coefficient (per standard deviation)",
+        label=meaning,
     )
     return figure
 

@@ -10,10 +10,10 @@ import io
 import shutil
 import zipfile
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,21 +36,35 @@ Folds = frozenset[int]
 MODEL_ARRAYS = ("mean", "scale", "coefficients", "intercepts")
 
 
+class Features(Protocol):
+    """What is made of raw images before a linear model sees them, image by image."""
+
+    def transform(self, X: NDArray[Any]) -> NDArray[Any]:
+        """Features (rows, features) of raw images (rows, pixels)."""
+        ...
+
+    def stock(self) -> list[tuple[str, Any]]:
+        """Fitted steps of scikit-learn's own that make the same of rows of float64."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LinearClassifier:
-    """A model of the batched solver."""
+    """A model of the batched solver: its numbers, for pixels unless there are ``features``."""
 
     numbers: LinearModel
+    features: Features | None = None
 
     def predict(self, X: NDArray[Any]) -> Predictions:
-        """Class probabilities of raw images (rows, features)."""
-        return Predictions(probabilities(self.numbers, X))
+        """Class probabilities of raw images (rows, pixels)."""
+        seen = X if self.features is None else self.features.transform(X)
+        return Predictions(probabilities(self.numbers, seen))
 
     def estimator(self, classes: Classes) -> Any:
-        """A stock scikit-learn pipeline that computes the same."""
+        """A stock scikit-learn pipeline that computes the same of rows of float64."""
         from foldwise.search.engines.pipeline import to_pipeline  # scikit-learn: two seconds
 
-        return to_pipeline(self.numbers, classes)
+        return to_pipeline(self.numbers, classes, before=self._stock())
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
         """Standardisation and coefficients."""
@@ -60,13 +74,18 @@ class LinearClassifier:
         """SHA-256 (hexadecimal) of the function that it computes."""
         from foldwise.search.engines.pipeline import content_digest
 
-        return content_digest(self.numbers, classes)
+        return content_digest(self.numbers, classes, before=self._stock())
+
+    def _stock(self) -> list[tuple[str, Any]]:
+        return [] if self.features is None else self.features.stock()
 
 
-def restored(numbers: Mapping[str, NDArray[Any]], C: float, multiclass: Any) -> LinearClassifier:
+def restored(
+    numbers: Mapping[str, NDArray[Any]], C: float, multiclass: Any, features: Features | None
+) -> LinearClassifier:
     """The model of arrays that :meth:`LinearClassifier.arrays` gave."""
     return LinearClassifier(
-        LinearModel(C, multiclass, **{name: numbers[name] for name in MODEL_ARRAYS})
+        LinearModel(C, multiclass, **{name: numbers[name] for name in MODEL_ARRAYS}), features
     )
 
 
@@ -102,40 +121,52 @@ class LocalBackend:
 
 @dataclass(frozen=True, slots=True)
 class PathShelf:
-    """One search's paths, a file each, in a folder of their own; without a folder, none."""
+    """One search's paths, a file each, and features, in a folder of their own, if there is one."""
 
     folder: Path | None = None
 
     def find(self, left_out: Folds) -> RegularisationPath | None:
         """The path of the training set without these parts; None if there is no whole file."""
-        if self.folder is None:
+        stored = self._read(_name(left_out), "anchors", "solutions", "evaluations")
+        if stored is None:
             return None
-        try:
-            content = _file(self.folder, left_out).read_bytes()
-            with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-                return RegularisationPath(
-                    left_out,
-                    stored["anchors"],
-                    tuple(stored["solutions"]),
-                    int(stored["evaluations"]),
-                )
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            return None
+        anchors, solutions, evaluations = stored
+        return RegularisationPath(left_out, anchors, tuple(solutions), int(evaluations))
 
     def keep(self, path: RegularisationPath) -> None:
         """Write a path whole, or not at all if the disk has no room for it."""
+        self._write(
+            _name(path.left_out),
+            anchors=path.anchors,
+            solutions=np.stack(path.solutions),
+            evaluations=np.array(path.evaluations),
+        )
+
+    def features(self, make: Callable[[], NDArray[np.uint8]]) -> NDArray[np.uint8]:
+        """The features kept here; where there are none, they are made and kept."""
+        kept = self._read("features.npz", "features")
+        features = make() if kept is None else kept[0]
+        if kept is None:
+            self._write("features.npz", features=features)
+        return features
+
+    def _read(self, name: str, *arrays: str) -> list[NDArray[Any]] | None:
+        if self.folder is None:
+            return None
+        try:
+            content = io.BytesIO((self.folder / name).read_bytes())
+            with np.load(content, allow_pickle=False) as stored:
+                return [stored[array] for array in arrays]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+
+    def _write(self, name: str, **arrays: NDArray[Any]) -> None:
         if self.folder is None:
             return
         buffer = io.BytesIO()
-        np.savez(
-            buffer,
-            allow_pickle=False,
-            anchors=path.anchors,
-            solutions=np.stack(path.solutions),
-            evaluations=path.evaluations,
-        )
+        np.savez(buffer, allow_pickle=False, **arrays)
         with suppress(OSError, OutputError):
-            write_bytes(_file(self.folder, path.left_out), buffer.getvalue())
+            write_bytes(self.folder / name, buffer.getvalue())
 
     def clear(self) -> None:
         """Forget all paths: the search is over."""
@@ -150,6 +181,7 @@ class BatchedEngine:
     Attributes
     ----------
     images : uint8 array (rows, features)
+        Pixels, or the ``features`` of them.
     labels : int array (rows,)
         Class codes.
     plan : Plan
@@ -161,6 +193,8 @@ class BatchedEngine:
         Paths on it aren't traced again.
     threads : int
         Fits scored at a time.
+    features : Features or None
+        What ``images`` are of raw ones, for the models that are kept.
     """
 
     images: NDArray[np.uint8]
@@ -171,6 +205,7 @@ class BatchedEngine:
     high: float
     shelf: PathShelf = field(default_factory=PathShelf)
     threads: int = 1
+    features: Features | None = None
     _paths: dict[Folds, RegularisationPath] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -239,7 +274,8 @@ class BatchedEngine:
         rows = {part: self.plan.scored_rows(part) for part in task.score_on}
         predictions = {part: model.predict(self.images[of]) for part, of in rows.items()}
         scores = {part: predictions[part].scores(self.labels[of]) for part, of in rows.items()}
-        return Done(task, scores, _facts(fit), predictions, model).kept()
+        whole = replace(model, features=self.features)
+        return Done(task, scores, _facts(fit), predictions, whole).kept()
 
 
 def _facts(fit: Fit) -> Facts:
@@ -264,6 +300,5 @@ def _answered(fit: Fit) -> FitRequest:
     return FitRequest(fit.left_out, fit.model.C)
 
 
-def _file(folder: Path, left_out: Folds) -> Path:
-    name = "-".join(map(str, sorted(left_out))) or "none"
-    return folder / f"without-{name}.npz"
+def _name(left_out: Folds) -> str:
+    return f"without-{'-'.join(map(str, sorted(left_out))) or 'none'}.npz"

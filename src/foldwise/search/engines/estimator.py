@@ -1,7 +1,7 @@
 """The engine of any scikit-learn classifier: fits side by side, one core each."""
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from time import perf_counter
@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import issparse
 from threadpoolctl import threadpool_limits
 
 from foldwise.search.engines.batched import LinearClassifier
-from foldwise.search.engines.pipeline import content_digest, linear_model
+from foldwise.search.engines.pipeline import content_digest, linear_model, pieces
 from foldwise.search.jobs import Classes, Done, LeftOut, Model, Predictions, Task
 from foldwise.search.plan import Plan
 from foldwise.search.trials import Progress, Values
@@ -54,7 +53,7 @@ class FittedEstimator:
         if numbers is not None:
             return content_digest(numbers, classes)
         digest = hashlib.sha256(repr(list(classes)).encode())
-        for piece in _pieces(self.fitted):
+        for piece in pieces(self.fitted):
             digest.update(piece)
         return digest.hexdigest()
 
@@ -130,54 +129,3 @@ def one_core_threads(count: int) -> ThreadPoolExecutor:
 def _take_one_core() -> None:
     # OpenMP keeps its limit per thread, and these threads need it to their end.
     threadpool_limits(limits=1, user_api="openmp")
-
-
-def _pieces(value: Any) -> Iterator[bytes]:
-    """What makes a fitted estimator what it is, the same however it was stored."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, str | bytes | bool | int | float | None):
-        yield repr(value).encode()
-    elif isinstance(value, np.ndarray) and value.dtype != object:
-        yield from _of_array(value)
-    elif isinstance(value, Mapping | set | frozenset | Sequence | np.ndarray):
-        yield from _all(_members(value))
-    else:
-        yield from _of_object(value)
-
-
-def _of_array(array: NDArray[Any]) -> Iterator[bytes]:
-    if array.dtype.names:
-        for name in array.dtype.names:  # field by field: the bytes between them are anybody's
-            yield from _of_array(array[name])
-    else:
-        yield f"{array.dtype.str}{array.shape}".encode()
-        yield np.ascontiguousarray(array).tobytes()
-
-
-def _members(values: Any) -> Iterable[Any]:
-    if isinstance(values, Mapping):
-        return (item for key in sorted(values, key=repr) for item in (key, values[key]))
-    return sorted(values, key=repr) if isinstance(values, set | frozenset) else values
-
-
-def _of_object(value: Any) -> Iterator[bytes]:
-    if isinstance(value, type) or (callable(value) and hasattr(value, "__qualname__")):
-        yield f"{value.__module__}.{value.__qualname__}".encode()
-        return
-    yield type(value).__qualname__.encode()
-    if hasattr(value, "get_arrays"):  # a tree of neighbours, whose state counts its queries
-        state = value.get_arrays()
-    else:
-        state = value.tocsr().__dict__ if issparse(value) else value.__getstate__()
-    if isinstance(state, dict):
-        state = {name: of for name, of in state.items() if name != "_sklearn_version"}
-    yield from _pieces(state)
-
-
-def _all(values: Iterable[Any]) -> Iterator[bytes]:
-    yield b"("
-    for value in values:
-        yield from _pieces(value)
-        yield b","
-    yield b")"

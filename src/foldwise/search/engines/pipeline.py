@@ -2,11 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline
@@ -15,8 +17,10 @@ from sklearn.preprocessing import LabelBinarizer, StandardScaler
 from foldwise.search.jobs import Classes
 from foldwise.solver.linear import LinearModel, Multiclass
 
+Steps = Sequence[tuple[str, Any]]
 
-def to_pipeline(model: LinearModel, classes: Classes) -> Pipeline:
+
+def to_pipeline(model: LinearModel, classes: Classes, *, before: Steps = ()) -> Pipeline:
     """Make the fitted ``Pipeline(StandardScaler, classifier)`` that computes what ``model`` does.
 
     The classifier is a LogisticRegression, or for one-vs-rest with three classes and more a
@@ -28,13 +32,15 @@ def to_pipeline(model: LinearModel, classes: Classes) -> Pipeline:
     model : LinearModel
     classes : ints or strings (classes,)
         What ``predict`` answers, in the order of the class codes.
+    before : sequence of (name, fitted step)
+        What the model's features come from.
     """
     labels = np.asarray(classes)
     if len(model.coefficients) == 1 or model.multiclass == "multinomial":
         classifier = _logistic(model, labels, slice(None))
     else:
         classifier = _one_vs_rest(model, labels)
-    return Pipeline([("scaler", _scaler(model)), ("classifier", classifier)])
+    return Pipeline([*before, ("scaler", _scaler(model)), ("classifier", classifier)])
 
 
 def from_pipeline(pipeline: Pipeline) -> LinearModel:
@@ -85,12 +91,12 @@ def _check_function(scaler: StandardScaler, members: Sequence[Any]) -> None:
         raise ValueError(f"logistic regressions are expected, got {names}")
 
 
-def content_digest(model: LinearModel, classes: Classes) -> str:
+def content_digest(model: LinearModel, classes: Classes, *, before: Steps = ()) -> str:
     """SHA-256 (hexadecimal) of the function that a model computes.
 
     Over the link, the classes, and the means, scales, coefficients and intercepts as
     little-endian float64. Two fits that compute the same have the same digest, however they
-    were stored; C, which only led there, isn't in it.
+    were stored; C, which only led there, isn't in it. The steps ``before`` are, if there are any.
     """
     link = "sigmoid" if len(model.coefficients) == 1 else model.multiclass
     head = {"link": link, "classes": list(classes), "features": len(model.mean)}
@@ -98,7 +104,24 @@ def content_digest(model: LinearModel, classes: Classes) -> str:
     for numbers in (model.mean, model.scale, model.coefficients, model.intercepts):
         # Adding zero turns -0.0, which computes the same, into 0.0.
         digest.update(np.ascontiguousarray(numbers + 0.0, dtype="<f8").tobytes())
+    for piece in pieces(before) if before else ():
+        digest.update(piece)
     return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StockFeatures:
+    """Features that scikit-learn's own steps make, as they are read back from a stored model."""
+
+    pipeline: Pipeline
+
+    def transform(self, X: NDArray[Any]) -> NDArray[Any]:
+        """Features (rows, features) of raw images (rows, pixels)."""
+        return np.asarray(self.pipeline.transform(X.astype(np.float64)))
+
+    def stock(self) -> list[tuple[str, Any]]:
+        """The steps."""
+        return list(self.pipeline.steps)
 
 
 def _scaler(model: LinearModel) -> StandardScaler:
@@ -127,3 +150,55 @@ def _one_vs_rest(model: LinearModel, labels: NDArray[np.generic]) -> OneVsRestCl
     ]
     classifier.n_features_in_ = len(model.mean)
     return classifier
+
+
+def pieces(value: Any) -> Iterator[bytes]:
+    """What makes a fitted estimator what it is, the same however it was stored."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, str | bytes | bool | int | float | None):
+        yield repr(value).encode()
+    elif isinstance(value, np.ndarray) and value.dtype != object:
+        yield from _of_array(value)
+    elif isinstance(value, Mapping | set | frozenset | Sequence | np.ndarray):
+        yield from _all(_members(value))
+    else:
+        yield from _of_object(value)
+
+
+def _of_array(array: NDArray[Any]) -> Iterator[bytes]:
+    if array.dtype.names:
+        for name in array.dtype.names:  # field by field: the bytes between them are anybody's
+            yield from _of_array(array[name])
+    else:
+        yield f"{array.dtype.str}{array.shape}".encode()
+        yield np.ascontiguousarray(array).tobytes()
+
+
+def _members(values: Any) -> Iterable[Any]:
+    if isinstance(values, Mapping):
+        return (item for key in sorted(values, key=repr) for item in (key, values[key]))
+    return sorted(values, key=repr) if isinstance(values, set | frozenset) else values
+
+
+def _of_object(value: Any) -> Iterator[bytes]:
+    if isinstance(value, type) or (callable(value) and hasattr(value, "__qualname__")):
+        yield f"{value.__module__}.{value.__qualname__}".encode()
+        return
+    yield type(value).__qualname__.encode()
+    if hasattr(value, "get_arrays"):  # a tree of neighbours, whose state counts its queries
+        state = value.get_arrays()
+    else:
+        state = value.tocsr().__dict__ if issparse(value) else value.__getstate__()
+    if isinstance(state, dict):
+        passing = ("_sklearn_version", "_has_")  # the latter: what a sparse matrix knows of itself
+        state = {name: of for name, of in state.items() if not name.startswith(passing)}
+    yield from pieces(state)
+
+
+def _all(values: Iterable[Any]) -> Iterator[bytes]:
+    yield b"("
+    for value in values:
+        yield from pieces(value)
+        yield b","
+    yield b")"
