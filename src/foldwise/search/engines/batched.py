@@ -23,7 +23,16 @@ from threadpoolctl import threadpool_limits
 
 from foldwise.errors import OutputError, SearchError
 from foldwise.files import write_bytes
-from foldwise.search.jobs import Classes, Done, Job, LeftOut, Predictions, Task
+from foldwise.search.jobs import (
+    Classes,
+    Done,
+    Engine,
+    Job,
+    Judge,
+    LeftOut,
+    Predictions,
+    Task,
+)
 from foldwise.search.plan import Plan
 from foldwise.search.trials import Facts, Progress
 from foldwise.solver.fits import FitRequest, SolverOptions, solve
@@ -43,7 +52,7 @@ class LinearClassifier:
     numbers: LinearModel
 
     def predict(self, X: NDArray[Any]) -> Predictions:
-        """Class probabilities of raw images (rows, features)."""
+        """Class probabilities of raw rows (rows, features)."""
         return Predictions(probabilities(self.numbers, X))
 
     def estimator(self, classes: Classes) -> Any:
@@ -149,7 +158,7 @@ class BatchedEngine:
 
     Attributes
     ----------
-    images : uint8 array (rows, features)
+    images : uint8 array, or floats (rows, features)
     labels : int array (rows,)
         Class codes.
     plan : Plan
@@ -161,9 +170,14 @@ class BatchedEngine:
         Paths on it aren't traced again.
     threads : int
         Fits scored at a time.
+    repeat : int
+        Of several partitions the one that the backend's layout is of; see :class:`Repeats`.
+    is_table : bool
+        Whether the layout is of floats, as the images then are.
+    judge : Judge, optional
     """
 
-    images: NDArray[np.uint8]
+    images: NDArray[Any]
     labels: NDArray[np.int64]
     plan: Plan
     backend: Backend
@@ -171,15 +185,19 @@ class BatchedEngine:
     high: float
     shelf: PathShelf = field(default_factory=PathShelf)
     threads: int = 1
+    repeat: int | None = None
+    is_table: bool = False
+    judge: Judge | None = None
     _paths: dict[Folds, RegularisationPath] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # The layout holds bytes: fits on those, scored on anything else, would be worth nothing.
-        require_bytes(self.images)
-        if (count := len(self.plan.part_of)) != 1:
+        if not self.is_table:
+            require_bytes(self.images)
+        if (count := len(self.plan.part_of)) != 1 and self.repeat is None:
             raise SearchError(
-                f"the batched engine's plan must have one partition, got {count}: "
-                "drop the others, or use an EstimatorEngine"
+                f"the batched engine's plan must have one partition, got {count}: say which by "
+                "repeat, and put an engine for each into Repeats"
             )
 
     def run(
@@ -225,6 +243,10 @@ class BatchedEngine:
         # Two BLAS threads sum a prediction in another order than one: its bits must not depend on
         # whether fits are still being made beside it.
         limit = threadpool_limits(limits=1, user_api="blas")
+        if self.threads == 1:
+            with limit:
+                yield from (self._done(task, fit) for task, fit in fits)
+            return
         with limit, ThreadPoolExecutor(self.threads) as pool:
             scoring: deque[Future[Done]] = deque()
             for task, fit in fits:
@@ -238,8 +260,33 @@ class BatchedEngine:
         model = LinearClassifier(fit.model)
         rows = {part: self.plan.scored_rows(part) for part in task.score_on}
         predictions = {part: model.predict(self.images[of]) for part, of in rows.items()}
-        scores = {part: predictions[part].scores(self.labels[of]) for part, of in rows.items()}
+        if self.judge is None:
+            scores = {part: predictions[part].scores(self.labels[of]) for part, of in rows.items()}
+        else:
+            scores = {part: self.judge(model, predictions[part], of) for part, of in rows.items()}
         return Done(task, scores, _facts(fit), predictions, model).kept()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Repeats:
+    """An engine for each partition of a plan; a model of all rows comes from the first.
+
+    Each holds the rows arranged by its own partition.
+    """
+
+    engines: Sequence[Engine]
+
+    def run(
+        self, tasks: Sequence[Task], *, later: Collection[LeftOut] = ()
+    ) -> Iterator[Progress | Done]:
+        """Let each engine do the tasks of its partition, one engine after another."""
+        for repeat, engine in enumerate(self.engines):
+            own = [task for task in tasks if _repeat(task.job.left_out) == repeat]
+            yield from engine.run(own, later=[of for of in later if _repeat(of) == repeat])
+
+
+def _repeat(left_out: LeftOut) -> int:
+    return max((part.repeat for part in left_out), default=0)
 
 
 def _facts(fit: Fit) -> Facts:
