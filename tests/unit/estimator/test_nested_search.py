@@ -281,7 +281,7 @@ def test_a_fit_that_fails_is_never_chosen() -> None:
         ({"param_distributions": {"c": [1.0]}}, "of StandardLogistic, got 'c': name some"),
         ({"param_distributions": {"C": 1.0}}, "C must be given a range: .*, got 1.0"),
         ({"cv": 2}, "cv must make at least 3 parts, .*, got 2: raise it"),
-        ({"cv": 51}, "every class needs at least cv = 51 rows, class number 0 has 50: lower cv"),
+        ({"cv": 51}, "every class needs at least cv = 51 rows, class 0 has 50: lower cv"),
         ({"cv": 151}, "no larger than the number of rows, got 151 and n_samples=150: lower it"),
         ({"cv": ShuffleSplit(3)}, "cv's splits must partition the rows"),
         ({"cv": np.arange(149) % 3}, r"a value for each of the 150 rows, got \(149,\)"),
