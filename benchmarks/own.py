@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.work import ROOT, Model, Parts, Size, Task, Wanted, Work, seconds_of
 from foldwise.data.idx import read_idx_folder
+from foldwise.estimator import NestedSearchCV
 from foldwise.search.curve import walk
 from foldwise.search.engines.batched import Backend, BatchedEngine, LocalBackend
 from foldwise.search.engines.dask import DaskBackend, connected
@@ -297,3 +298,22 @@ def evaluation(work: Work, fits: int) -> tuple[Callable[[int], float], NDArray[n
 
 
 __all__ = ["Backend", "Fit", "RegularisationPath"]
+
+
+@dataclass(frozen=True)
+class TableFound:
+    """What a search of a table came upon.
+
+    ``strengths`` are the values of C by outer fold, -1 for the final study; ``part_of`` (rows,).
+    """
+
+    strengths: Mapping[int, list[float]]
+    part_of: NDArray[np.int64]
+
+
+def table_search(X: Any, y: Any, *, groups: Any = None, **options: Any) -> TableFound:
+    """The search of a notebook."""
+    search = NestedSearchCV(random_state=1, **options).fit(X, y, groups=groups)
+    trials = search.inner_results_.fillna({"fold": -1}).drop_duplicates(["fold", "trial"])
+    strengths = {int(fold): [*of["C"]] for fold, of in trials.groupby("fold")}
+    return TableFound(strengths, search.result_.plan.part_of[0])

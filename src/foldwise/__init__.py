@@ -8,7 +8,16 @@ __version__ = "0.1.0"
 # Resolved when asked for: `import foldwise` is instant, and a command imports what it needs alone.
 _PUBLIC = {
     "foldwise.data.features": ("FilterBank",),
-    "foldwise.errors": ("DataError", "FoldwiseError", "SearchError", "SettingsError", "StoreError"),
+    "foldwise.errors": (
+        "DataError",
+        "FoldwiseError",
+        "InputError",
+        "SearchError",
+        "SettingsError",
+        "StoreError",
+    ),
+    "foldwise.estimator": ("NestedSearchCV",),
+    "foldwise.logistic": ("StandardLogistic",),
     "foldwise.search.archive": ("archive", "restore"),
     "foldwise.search.engines.batched": ("BatchedEngine",),
     "foldwise.search.engines.estimator": ("EstimatorEngine",),

@@ -17,6 +17,10 @@ class DataError(FoldwiseError):
     """A data file or answer breaks the format, or the data can't be learned from."""
 
 
+class InputError(DataError, ValueError):
+    """What an estimator was given can't be used; a ValueError, as scikit-learn wants it."""
+
+
 class SearchError(FoldwiseError):
     """The search can't run or go on: it is taken, or its storage is damaged."""
 

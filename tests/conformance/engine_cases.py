@@ -42,9 +42,10 @@ class Given:
 
     @property
     def sets(self) -> tuple[LeftOut, ...]:
-        """All that a nested search leaves out: nothing, a part, two parts."""
+        """All that a nested search leaves out: nothing, a part, two parts of one partition."""
         parts = self.plan.parts
-        return tuple(frozenset(left) for count in range(3) for left in combinations(parts, count))
+        some = (frozenset(left) for count in range(3) for left in combinations(parts, count))
+        return tuple(left for left in some if len({part.repeat for part in left}) <= 1)
 
     @property
     def tasks(self) -> tuple[Task, ...]:

@@ -11,10 +11,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from foldwise.search.engines.batched import BatchedEngine, LocalBackend
+from foldwise.search.engines.batched import BatchedEngine, LocalBackend, Repeats
 from foldwise.search.engines.estimator import EstimatorEngine
+from foldwise.search.jobs import Engine
 from foldwise.search.plan import Plan
-from foldwise.search.trials import Values
+from foldwise.search.trials import Part, Values
 from foldwise.solver.fits import SolverOptions
 from foldwise.solver.layout import Layout
 from tests.conformance.engine_cases import EngineCases, Given
@@ -47,6 +48,34 @@ class TestBatched(EngineCases):
         return Given(
             lambda X: batched(X, options), CASE.images, CASE.labels, range(10), PLAN, STRENGTHS
         )
+
+
+class TestTable(EngineCases):
+    """A table of floats, whose columns have any mean and scale; alone, and of two partitions."""
+
+    @pytest.fixture(params=[1, 2])
+    def given(self, request: pytest.FixtureRequest) -> Given:
+        X = np.random.default_rng(2).normal(size=(240, 64)) + 0.3 * CASE.images.astype(np.float64)
+        X = X * np.geomspace(0.01, 10, 64)
+        plans = [Plan.stratified(CASE.labels, folds=3, seed=3 + each) for each in range(2)]
+        part_of = np.concatenate([plan.part_of for plan in plans[: request.param]])
+        plan = Plan(part_of, np.ones(240, dtype=bool))
+        return Given(lambda X: of_table(X, plan), X, CASE.labels, range(10), plan, STRENGTHS)
+
+
+def of_table(X: NDArray[np.float64], plan: Plan) -> Engine:
+    """The batched engine for floats, one a partition."""
+    options = SolverOptions(double=True, threads=2)
+    engines = []
+    for repeat in range(len(plan.part_of)):
+        parts = [plan.rows(Part(repeat, fold)) for fold in range(plan.folds)]
+        backend = LocalBackend(Layout.of_table(X, CASE.labels, parts, classes=10), options)
+        engines.append(
+            BatchedEngine(
+                X, CASE.labels, plan, backend, 1e-3, 1.0, threads=2, repeat=repeat, is_table=True
+            )
+        )
+    return Repeats(engines)
 
 
 class EstimatorCases(EngineCases):

@@ -8,8 +8,9 @@ needs of options, and knows no study, trial, book or store. What it must hold to
   whatever comes ``later``. What an engine prepares, keeps or warm-starts from (paths, arranged
   rows, a device's memory) must follow from the data, its options and the training set alone: no
   fit may know rows that it leaves out.
-- It scores where it fits: each part of ``score_on`` on ``plan.scored_rows(part)``, by
-  :meth:`Predictions.scores`; and gives back :meth:`Done.kept`, so that only what is kept travels.
+- It scores where it fits: each part of ``score_on`` on ``plan.scored_rows(part)``, by its judge,
+  which unless another was given is :meth:`Predictions.scores`; and gives back :meth:`Done.kept`,
+  so that only what is kept travels.
 - Each task is done once, as soon as it can be: the search keeps complete trials while the rest
   runs, and a kill loses what is under way. A consumer may close the generator: nothing may then
   run on.
@@ -19,7 +20,7 @@ needs of options, and knows no study, trial, book or store. What it must hold to
 ``tests/conformance/engine_cases.py`` asks all of it of any engine.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, Self
 
@@ -101,6 +102,10 @@ class Model(Protocol):
     def digest(self, classes: Classes) -> str:
         """SHA-256 (hexadecimal) of the function that it computes, however it is stored."""
         ...
+
+
+Judge = Callable[[Model, Predictions, NDArray[np.int64]], Scores]
+"""Scores a model by what it predicted of the rows with these numbers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -147,7 +147,7 @@ class NestedSearch:
                 job = Job.of(inner.left_out, proposal.values)
                 wanted.setdefault(job, {}).setdefault(inner.scored, []).append(proposal)
         tasks = [Task(job, tuple(parts)) for job, parts in wanted.items()]
-        partial = 0
+        partial, folds = 0, {plan.study: len(plan.inner) for plan in self.plan.studies}
         for event in self.engine.run(tasks, later=later):
             if isinstance(event, Progress):
                 yield event
@@ -159,10 +159,9 @@ class NestedSearch:
                     if proposal.is_complete:
                         partial -= len(proposal.inner)
                         yield proposal.trial()
-            yield self._progress(done, partial)
+            yield self._progress(done, folds, partial)
 
-    def _progress(self, done: Completed, partial: int) -> Progress:
-        folds = {plan.study: len(plan.inner) for plan in self.plan.studies}
+    def _progress(self, done: Completed, folds: Mapping[Study, int], partial: int) -> Progress:
         complete = sum(len(trials) * folds[study] for study, trials in done.items())
         return Progress(complete + partial, sum(folds.values()) * self.trials + len(folds))
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import optuna
 from optuna.distributions import (
     BaseDistribution,
@@ -22,9 +23,10 @@ from optuna.distributions import (
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from foldwise.errors import InputError
 from foldwise.search.curve import Point, next_place, walk, walked
 from foldwise.search.trials import Study, Trial, Values
-from foldwise.settings import Between, Dimension, OneOf
+from foldwise.settings import Between, Dimension, OneOf, Value
 from foldwise.stats.scores import is_loss
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -209,3 +211,34 @@ def _distribution(dimension: Dimension) -> BaseDistribution:
     if isinstance(low, int) and isinstance(high, int):
         return IntDistribution(low, high, log=is_log)
     return FloatDistribution(low, high, log=is_log)
+
+
+def dimension(name: str, given: Any) -> Dimension:
+    """The range that a notebook says: ours, Optuna's or scipy's distribution, or a list.
+
+    Raises
+    ------
+    InputError
+        It is none of them.
+    """
+    if isinstance(given, Between | OneOf):
+        return given
+    if isinstance(given, CategoricalDistribution | Sequence | np.ndarray):
+        options = given.choices if isinstance(given, CategoricalDistribution) else given
+        values = tuple(each.item() if isinstance(each, np.generic) else each for each in options)
+        if values and not isinstance(given, str) and all(isinstance(of, Value) for of in values):
+            return OneOf(values)
+    if isinstance(given, FloatDistribution | IntDistribution) and given.step in (None, 1):
+        return Between(given.low, given.high, is_log=given.log)
+    kind = getattr(getattr(given, "dist", None), "name", None)  # scipy's
+    if kind in ("loguniform", "reciprocal", "uniform"):
+        low, high = map(float, given.support())
+        return Between(low, high, is_log=kind != "uniform")
+    if kind == "randint":
+        first, last = map(int, given.support())
+        return Between(first, last, is_log=False)
+    raise InputError(
+        f"{name} must be given a range: Between, OneOf, a distribution of Optuna's without steps,"
+        " scipy's loguniform, uniform or randint, or a list of numbers, words, booleans or None,"
+        f" got {given!r:.60}: give it one"
+    )

@@ -37,21 +37,30 @@ Estimates = Mapping[str, OuterEstimate]
 """The outer estimate of each metric, by name."""
 
 
-def outer_estimates(result: SearchResult, *, confidence: float) -> Estimates:
-    """Each metric's mean over the outer folds; all intervals with ``confidence``, in (0, 1)."""
-    intervals = outer_intervals([_evidence(fold) for fold in result.outer], confidence)
+def outer_estimates(
+    result: SearchResult, *, confidence: float, groups: NDArray[np.int64] | None = None
+) -> Estimates:
+    """Each metric's mean over the outer folds; all intervals with ``confidence``, in (0, 1).
+
+    Variances are clustered by ``groups`` (rows,), if rows are drawn in groups.
+    """
+    intervals = outer_intervals([_evidence(fold) for fold in result.outer], confidence, groups)
     return {
-        metric: _estimate(metric, [fold.scores[metric] for fold in result.outer], interval)
+        metric: _estimate(
+            metric, [fold.scores[metric] for fold in result.outer], interval, result.plan.folds
+        )
         for metric, interval in intervals.items()
     }
 
 
-def _estimate(metric: str, values: Sequence[float], interval: Interval) -> OuterEstimate:
+def _estimate(
+    metric: str, values: Sequence[float], interval: Interval, folds: int
+) -> OuterEstimate:
     return OuterEstimate(
         mean=float(np.mean(values)),
         spread=float(np.std(values, ddof=1)),
         interval=interval,
-        corrected=possible(metric, corrected_interval(values, interval.confidence)),
+        corrected=possible(metric, corrected_interval(values, interval.confidence, folds=folds)),
     )
 
 

@@ -11,11 +11,11 @@ zero, or on the path of its own training set (:mod:`foldwise.solver.paths`): nev
 solution that has seen other rows. The hot loop is in :mod:`foldwise.solver.objective`.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from foldwise.solver.layout import Layout
 from foldwise.solver.linear import Fit, FitOutcome, LinearModel, Multiclass, Real, Status
 from foldwise.solver.objective import Batch, evaluate, sigmoid_link, softmax_link
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -66,6 +67,14 @@ class TrainingSet:
         number. It is 1 where that is 0.
     inverse : float64 array (features,)
         1 / scale, but 0 for a constant pixel, whose coefficient so stays 0.
+    weight : float
+        Of all rows, by which the mean loss is taken; their number if all count alike.
+    class_weight : float64 array (classes,), optional
+        How much losses of each class count.
+    gaps : int array (gaps,)
+        Features with gap columns. What is missing stands for the mean, so that its standardised
+        value is 0: a gap column's weight is ``u mean``, and its gradient counts ``mean`` times
+        towards ``dL/du``.
     """
 
     left_out: frozenset[int]
@@ -73,6 +82,9 @@ class TrainingSet:
     mean: NDArray[np.float64]
     scale: NDArray[np.float64]
     inverse: NDArray[np.float64]
+    weight: float
+    class_weight: NDArray[np.float64] | None
+    gaps: NDArray[np.int64]
 
     @classmethod
     def of(cls, layout: Layout, left_out: frozenset[int], floor: float) -> Self:
@@ -80,30 +92,60 @@ class TrainingSet:
         mean, spread, rows = layout.standardisation(left_out)
         scale = np.maximum(spread, floor * layout.pixel_range(left_out))
         scale = np.where(scale > 0, scale, 1.0)
-        return cls(left_out, rows, mean, scale, np.where(spread > 0, 1 / scale, 0.0))
+        inverse = np.where(spread > 0, 1 / scale, 0.0)
+        weight, class_weight = _weighing(layout, left_out, rows)
+        gaps = np.arange(0) if layout.table is None else layout.table.gaps
+        return cls(left_out, rows, mean, scale, inverse, weight, class_weight, gaps)
 
     def weights(self, coefficients: Real) -> Real:
-        """The weights that compute what the coefficients do (outputs, width)."""
+        """The weights that compute what the coefficients do (outputs, width and gaps)."""
         weights = coefficients.copy()
         weights[:, 1:] *= self.inverse
         weights[:, 0] -= weights[:, 1:] @ self.mean
+        if len(self.gaps):
+            of_gaps = weights[:, 1 + self.gaps] * self.mean[self.gaps]
+            return np.concatenate([weights, of_gaps], axis=1)
         return weights
 
     def slopes(self, gradient: Real) -> Real:
         """Slopes of the mean loss in the coefficients, from those of the sum in the weights."""
-        slopes = np.asarray(gradient / gradient.dtype.type(self.rows))
+        slopes = np.asarray(gradient / gradient.dtype.type(self.weight))
+        if count := len(self.gaps):
+            slopes, of_gaps = slopes[:, :-count].copy(), slopes[:, -count:]
+            slopes[:, 1 + self.gaps] += of_gaps * self.mean[self.gaps]
         slopes[:, 1:] -= np.outer(slopes[:, 0], self.mean)
         slopes[:, 1:] *= self.inverse
         return slopes
 
     def penalty(self, C: float) -> float:
-        """Factor of half the squared coefficients in the mean loss: 1 / (C rows)."""
-        return 1 / (C * self.rows)
+        """Factor of half the squared coefficients in the mean loss: 1 / (C n)."""
+        return 1 / (C * self.weight)
 
     def model(self, coefficients: Real, C: float, multiclass: Multiclass) -> LinearModel:
         """The coefficients in scikit-learn's terms."""
         exact = coefficients.astype(np.float64)
         return LinearModel(C, multiclass, self.mean, self.scale, exact[:, 1:], exact[:, 0])
+
+
+def _weighing(
+    layout: Layout, left_out: frozenset[int], rows: int
+) -> tuple[float, NDArray[np.float64] | None]:
+    """The weight of all rows not left out, and that of each class (classes,) if there is one.
+
+    "balanced" is scikit-learn's: all weight over the classes' number times the class's weight.
+    """
+    table = layout.table
+    if table is None or not (table.is_weighted or table.class_weight is not None):
+        return rows, None
+    by_class = np.sum([moments.by_class for moments in layout.used(left_out)], axis=0)
+    if table.class_weight is None:
+        return float(by_class.sum()), None
+    if isinstance(table.class_weight, str):
+        even = by_class.sum() / layout.classes
+        of_class = np.divide(even, by_class, out=np.zeros_like(by_class), where=by_class > 0)
+    else:
+        of_class = table.class_weight
+    return float(by_class @ of_class), of_class
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,16 +201,16 @@ class Running:
         return self.training.weights(self.coefficients)
 
     def receive(self, losses: NDArray[np.float64], gradient: Real) -> None:
-        """Take summed losses (descents,) and their gradient (outputs, width) in the weights."""
-        rows, penalty = self.training.rows, self.training.penalty(self.C)
+        """Take summed losses (descents,) and their gradient in the weights."""
+        weight, penalty = self.training.weight, self.training.penalty(self.C)
         slopes = self.training.slopes(gradient)
-        by_descent = slopes.reshape(len(self.descents), -1, gradient.shape[1])
+        by_descent = slopes.reshape(len(self.descents), -1, slopes.shape[1])
         for descent, loss, slope in zip(self.descents, losses.tolist(), by_descent, strict=True):
             if descent.status is None:
                 penalised = descent.point.reshape(slope.shape)[:, 1:]
                 slope[:, 1:] += penalised.dtype.type(penalty) * penalised
                 squares = np.einsum("ij,ij->", penalised, penalised, dtype=np.float64)
-                descent.receive(loss / rows + 0.5 * penalty * float(squares), slope.ravel())
+                descent.receive(loss / weight + 0.5 * penalty * float(squares), slope.ravel())
 
 
 _WORST: tuple[Status, ...] = ("exhausted", "stalled", "converged")
@@ -203,13 +245,21 @@ def side_by_side(
     waiting = iter(courses)
     active: list[_Under[T]] = []
     most = max(1, most_columns // layout.outputs)
-    with ThreadPoolExecutor(max(1, options.threads)) as pool:
+    with ThreadPoolExecutor(options.threads) if options.threads > 1 else _Here() as pool:
         while active := [*active, *map(_Under, islice(waiting, most - len(active)))]:
             _advance(layout, [each.running for each in active], options, pool)
             ended = [each for each in active if each.running.ended]
             list(pool.map(_Under.go_on, ended))
             yield from (each.result for each in ended)
             active = [each for each in active if each.result is None]
+
+
+class _Here(Executor):
+    """A pool of no threads: small tables are done sooner than they are handed over."""
+
+    def map(self, fn: Callable[..., S], *iterables: Iterable[Any], **_: Any) -> Iterator[S]:
+        """Do it when it is asked for."""
+        return map(fn, *iterables)
 
 
 class _Under(Generic[T]):
@@ -241,7 +291,10 @@ def _advance(
     )
     joint = weights.shape[1] > 1 and options.multiclass == "multinomial"
     link = softmax_link if joint else sigmoid_link
-    losses, gradients = evaluate(layout, Batch(weights, trains_on), link, pool)
+    balance = [each.training.class_weight for each in active]
+    class_weight = None if balance[0] is None else np.stack(balance).astype(weights.dtype)  # type: ignore[arg-type]  # all or none
+    batch = Batch(weights, trains_on, class_weight)
+    losses, gradients = evaluate(layout, batch, link, pool)
     list(pool.map(Running.receive, active, losses, gradients))
 
 

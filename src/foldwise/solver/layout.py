@@ -1,4 +1,4 @@
-"""Pixels arranged so that a product touches only what is lit.
+"""Rows arranged for products: of images, so that a product touches only the pixels that are lit.
 
 Most images leave most border pixels dark, and a dark pixel adds nothing to a product (it is
 standardised algebraically, not in the data). So a part's columns are ranked from the commonest to
@@ -8,10 +8,14 @@ Column 0 holds ones, for the intercept.
 
 Each part has an order of its own, of its own rows. One of all rows would let the rows that a fit
 leaves out decide in which order it sums those that it trains on, and so its last digits.
+
+A table of floats keeps all its columns. A missing value is a zero in its place and a one in a
+column of its own, the *gap* column, which takes what the fit's mean is worth there.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,21 +29,56 @@ LANES = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """Rows of one part: ``pixels`` uint8 (rows, prefix), ones in column 0; ``labels`` (rows,)."""
+    """Rows of one part: ``pixels`` (rows, prefix), ones in column 0; ``labels`` (rows,).
 
-    pixels: NDArray[np.uint8]
+    ``weights`` (rows,) says how much each row's loss counts; without them all count alike.
+    """
+
+    pixels: NDArray[Any]
     labels: NDArray[np.int64]
+    weights: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PartMoments:
-    """Of one part: rows, sums of pixels and of squares (features,), least and largest pixel."""
+    """Of one part: rows, sums of pixels and of squares (features,), least and largest pixel.
+
+    A table's sums are weighted, and the squares about the part's own mean; ``present`` (features,)
+    is the weight of the values that aren't missing, ``by_class`` (classes,) that of the rows.
+    """
 
     rows: int
     total: NDArray[np.float64]
     squares: NDArray[np.float64]
-    low: int
-    high: int
+    low: int = 0
+    high: int = 0
+    present: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    by_class: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+
+
+ClassWeight = Literal["balanced"] | NDArray[np.float64] | None
+"""How much each class's losses count: inversely to its weight in the fit's rows, or so much."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """What a layout of floats knows that one of pixels needs not.
+
+    Attributes
+    ----------
+    is_scaled : bool array (features,)
+        Standardised, as numbers are; the others, 0 or 1 for a category, are taken as they are.
+    gaps : int array (gaps,)
+        Features with missing values: each has a weight behind all others, for its gap columns.
+    is_weighted : bool
+        Whether rows have weights.
+    class_weight : "balanced", float array (classes,) or None
+    """
+
+    is_scaled: NDArray[np.bool_]
+    gaps: NDArray[np.int64]
+    is_weighted: bool = False
+    class_weight: ClassWeight = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +94,8 @@ class Layout:
         for the others. Pixels dark in the whole part have no column.
     features, classes : int
         Sizes of the original problem.
+    table : Table or None
+        What a table of floats has besides.
     """
 
     lanes: tuple[tuple[tuple[Block, ...], ...], ...]
@@ -62,6 +103,7 @@ class Layout:
     columns: tuple[NDArray[np.int64], ...]
     features: int
     classes: int
+    table: "Table | None" = None
 
     @property
     def parts(self) -> int:
@@ -70,7 +112,7 @@ class Layout:
 
     @property
     def width(self) -> int:
-        """Weights of an output: the intercept's and one for each pixel."""
+        """Coefficients of an output: the intercept's and one for each pixel."""
         return self.features + 1
 
     @property
@@ -106,28 +148,128 @@ class Layout:
         columns = tuple(np.concatenate([[0], 1 + pixels]) for pixels in ranked)
         return cls(lanes, moments, columns, images.shape[1], classes)
 
+    @classmethod
+    def of_table(
+        cls,
+        X: NDArray[np.floating],
+        labels: NDArray[np.int64],
+        parts: Sequence[NDArray[np.int64]],
+        *,
+        classes: int,
+        is_scaled: NDArray[np.bool_] | None = None,
+        weights: NDArray[np.float64] | None = None,
+        class_weight: ClassWeight = None,
+    ) -> "Layout":
+        """Arrange floats ``X`` (rows, features), NaN where a value is missing, by ``parts``.
+
+        A row counts as often as its ``weights`` (rows,) say: in means, deviations and losses.
+        """
+        features = X.shape[1]
+        scaled = np.ones(features, dtype=bool) if is_scaled is None else is_scaled
+        gaps = np.flatnonzero([np.isnan(column).any() for column in X.T])
+        table = Table(scaled, gaps, weights is not None, class_weight)
+        counted = np.ones(len(X)) if weights is None else weights
+        moments = tuple(
+            _table_moments(X, labels, rows, weights=counted, classes=classes) for rows in parts
+        )
+        gaps_of = [np.flatnonzero(np.isnan(X[rows][:, gaps]).any(axis=0)) for rows in parts]
+        lanes = tuple(
+            _table_lanes(X, labels, rows, gaps=gaps[own], weights=weights)
+            for rows, own in zip(parts, gaps_of, strict=True)
+        )
+        every = np.arange(1 + features)
+        columns = tuple(np.concatenate([every, 1 + features + own]) for own in gaps_of)
+        return cls(lanes, moments, columns, features, classes, table)
+
     def standardisation(
         self, left_out: frozenset[int]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
         """Mean (features,), standard deviation (features,) and count of the rows not left out.
 
         Constant pixels have standard deviation 0. From exact integer sums, so that the order
-        of the rows doesn't matter.
+        of the rows doesn't matter. In a table a missing value is taken for the mean; columns that
+        aren't scaled have mean 0 and deviation 1.
         """
-        used = self._used(left_out)
+        used = self.used(left_out)
         rows = sum(moments.rows for moments in used)
+        if self.table is not None:
+            mean, variance = _pooled(used)
+            # As scikit-learn's StandardScaler tells a constant column from rounding.
+            rounding = np.finfo(np.float64).eps * rows
+            constant = variance <= rounding * variance + (rounding * mean) ** 2
+            scaled = self.table.is_scaled
+            spread = np.where(scaled, np.sqrt(np.where(constant, 0.0, variance)), 1.0)
+            return np.where(scaled, mean, 0.0), spread, rows
         mean = np.sum([moments.total for moments in used], axis=0) / rows
         variance = np.sum([moments.squares for moments in used], axis=0) / rows - mean**2
         constant = variance <= 1e-9 * np.maximum(mean, 1.0) ** 2
         return mean, np.sqrt(np.where(constant, 0.0, variance)), rows
 
     def pixel_range(self, left_out: frozenset[int]) -> int:
-        """The largest pixel of the rows not left out less the smallest."""
-        used = self._used(left_out)
+        """The largest pixel of the rows not left out less the smallest; 0 for a table."""
+        used = self.used(left_out)
         return max(each.high for each in used) - min(each.low for each in used)
 
-    def _used(self, left_out: frozenset[int]) -> list[PartMoments]:
+    def used(self, left_out: frozenset[int]) -> list[PartMoments]:
+        """The moments of the parts not left out."""
         return [self.moments[part] for part in range(self.parts) if part not in left_out]
+
+
+def _pooled(used: Sequence[PartMoments]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean of the values present, and variance of all with the mean in each gap.
+
+    Squares are pooled about the parts' own means (Chan, Golub and LeVeque, 1979), so that a large
+    mean takes no digits from the variance.
+    """
+    present = np.array([each.present for each in used])
+    totals = np.array([each.total for each in used])
+    mean = _over(totals.sum(axis=0), present.sum(axis=0))
+    between = (present * (_over(totals, present) - mean) ** 2).sum(axis=0)
+    squares = np.sum([each.squares for each in used], axis=0) + between
+    return mean, squares / sum(float(each.by_class.sum()) for each in used)
+
+
+def _table_moments(
+    X: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    *,
+    weights: NDArray[np.float64],
+    classes: int,
+) -> PartMoments:
+    values = X[rows].astype(np.float64, copy=False)
+    own = weights[rows, np.newaxis] * ~np.isnan(values)
+    values = np.where(np.isnan(values), 0.0, values)
+    present, total = own.sum(axis=0), (own * values).sum(axis=0)
+    values -= _over(total, present)
+    squares = (own * values**2).sum(axis=0)
+    by_class = np.bincount(labels[rows], weights[rows], classes).astype(np.float64)
+    return PartMoments(len(rows), total, squares, present=present, by_class=by_class)
+
+
+def _over(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``part / whole``, 0 where there is nothing."""
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+
+
+def _table_lanes(
+    X: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    *,
+    gaps: NDArray[np.int64],
+    weights: NDArray[np.float64] | None,
+) -> tuple[tuple[Block, ...], ...]:
+    lanes: list[list[Block]] = [[] for _ in range(LANES)]
+    for index, chosen in enumerate(np.array_split(rows, -(-len(rows) // BLOCK_ROWS))):
+        values = X[chosen]
+        missing = np.isnan(values)
+        columns = np.ones((len(chosen), 1 + X.shape[1] + len(gaps)), dtype=X.dtype)
+        columns[:, 1 : 1 + X.shape[1]] = np.where(missing, 0, values)
+        columns[:, 1 + X.shape[1] :] = missing[:, gaps]
+        own = None if weights is None else weights[chosen]
+        lanes[index % LANES].append(Block(columns, labels[chosen], own))
+    return tuple(tuple(lane) for lane in lanes)
 
 
 def require_bytes(images: NDArray[np.generic]) -> None:

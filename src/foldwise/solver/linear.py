@@ -1,7 +1,7 @@
 """A fitted linear classifier as plain numbers: what the solver gives and everything else uses."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,21 +69,24 @@ class Fit:
     outcome: FitOutcome
 
 
-def decision_scores(model: LinearModel, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+def decision_scores(model: LinearModel, images: NDArray[Any]) -> NDArray[np.float64]:
     """Linear scores (rows, classes or 1) of raw images (rows, features), in float64.
 
-    Images are converted a block at a time, so that memory-mapped ones need not fit in memory.
+    Images are converted a block at a time, so that memory-mapped ones need not fit in memory. What
+    is missing (NaN) stands for the mean of the fit's training rows.
     """
     weights = model.coefficients / model.scale
     offset = model.intercepts - weights @ model.mean
     scores = np.empty((len(images), len(weights)))
     for start in range(0, len(images), _BLOCK_ROWS):
         block = images[start : start + _BLOCK_ROWS].astype(np.float64)
+        if images.dtype.kind == "f":
+            block = np.where(np.isnan(block), model.mean, block)
         scores[start : start + _BLOCK_ROWS] = block @ weights.T + offset
     return scores
 
 
-def probabilities(model: LinearModel, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+def probabilities(model: LinearModel, images: NDArray[Any]) -> NDArray[np.float64]:
     """Class probabilities (rows, classes) of raw images (rows, features), in float64.
 
     As scikit-learn's ``predict_proba``: softmax, or for one-vs-rest sigmoids divided by their

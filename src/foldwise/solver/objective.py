@@ -73,7 +73,10 @@ def _distinct(tiles: NDArray[np.floating]) -> set[bytes]:
     }
 
 
-Link = Callable[[Real, NDArray[np.int64]], NDArray[np.float64]]
+Weights = NDArray[np.floating] | None
+"""How much each row's loss counts: (fits or 1, rows); None if all count alike."""
+
+Link = Callable[[Real, NDArray[np.int64], Weights], NDArray[np.float64]]
 """Turns scores (fits, outputs, rows) into residuals in place; returns summed losses (fits, n)."""
 
 _LOG_CHUNK = 64
@@ -88,10 +91,13 @@ class Batch:
     weights : (fits, outputs, width)
         ``u`` of all fits, with ``c`` in column 0.
     trains_on : bool array (parts, fits)
+    class_weight : (fits, classes), optional
+        How much losses of each class count, if not all alike.
     """
 
     weights: Real
     trains_on: NDArray[np.bool_]
+    class_weight: Real | None = None
 
 
 def evaluate(
@@ -118,7 +124,14 @@ def evaluate(
 
     def task(item: tuple[int, tuple[Block, ...]]) -> tuple[NDArray[np.float64], Real]:
         part, blocks = item
-        return _sum_blocks(blocks, weights[part], (len(chosen[part]), outputs), link)
+        fits = chosen[part]
+        of_class = None if batch.class_weight is None else batch.class_weight[fits]
+        return _sum_blocks(
+            blocks,
+            weights[part],
+            (len(fits), outputs),
+            lambda scores, block: link(scores, block.labels, _row_weights(block, of_class)),
+        )
 
     losses: NDArray[np.float64] | float = 0.0
     by_part: dict[int, Real] = {}
@@ -149,8 +162,18 @@ def _padded(outputs: int, dtype: np.dtype[np.floating]) -> int:
     return -(-outputs // tile) * tile
 
 
+def _row_weights(block: Block, class_weight: Real | None) -> Weights:
+    if class_weight is None:
+        return None if block.weights is None else block.weights[np.newaxis]
+    of_rows = class_weight[:, block.labels]
+    return of_rows if block.weights is None else of_rows * block.weights
+
+
 def _sum_blocks(
-    blocks: tuple[Block, ...], weights: Real, shape: tuple[int, int], link: Link
+    blocks: tuple[Block, ...],
+    weights: Real,
+    shape: tuple[int, int],
+    link: Callable[[Real, Block], NDArray[np.float64]],
 ) -> tuple[NDArray[np.float64], Real]:
     """Losses (fits, n) and gradient (fits, outputs, width) of one lane, shape = (fits, outputs)."""
     fits, outputs = shape
@@ -158,42 +181,61 @@ def _sum_blocks(
     losses: NDArray[np.float64] | float = 0.0
     gradient = np.zeros_like(weights)
     for block in blocks:
-        pixels = block.pixels.astype(weights.dtype)
+        pixels = block.pixels.astype(weights.dtype, copy=False)
         prefix = pixels.shape[1]
         scores = weights[:, :prefix] @ pixels.T
         by_fit = scores[: fits * padded].reshape(fits, padded, len(pixels))
-        losses = losses + link(by_fit[:, :outputs], block.labels)
+        losses = losses + link(by_fit[:, :outputs], block)
         gradient[:, :prefix] += scores @ pixels
     slopes = gradient[: fits * padded].reshape(fits, padded, -1)
     return np.asarray(losses), slopes[:, :outputs]
 
 
-def softmax_link(scores: Real, labels: NDArray[np.int64]) -> NDArray[np.float64]:
+def softmax_link(
+    scores: Real, labels: NDArray[np.int64], weights: Weights = None
+) -> NDArray[np.float64]:
     """Cross-entropy: loss ``logsumexp(z) - z_label``, residual ``softmax(z) - [label]``."""
     rows = np.arange(len(labels))
     scores -= scores.max(axis=1, keepdims=True)
-    of_label = scores[:, labels, rows].sum(axis=1, dtype=np.float64)
+    of_label = scores[:, labels, rows]
     np.exp(scores, out=scores)
     total = scores.sum(axis=1)
-    losses = np.log(total).sum(axis=1, dtype=np.float64) - of_label
+    if weights is None:
+        losses = np.log(total).sum(axis=1, dtype=np.float64) - of_label.sum(
+            axis=1, dtype=np.float64
+        )
+    else:
+        losses = ((np.log(total) - of_label) * weights).sum(axis=1, dtype=np.float64)
     scores /= total[:, np.newaxis]
     scores[:, labels, rows] -= 1
+    if weights is not None:
+        scores *= weights[:, np.newaxis]
     return np.asarray(losses[:, np.newaxis])
 
 
-def sigmoid_link(scores: Real, labels: NDArray[np.int64]) -> NDArray[np.float64]:
+def sigmoid_link(
+    scores: Real, labels: NDArray[np.int64], weights: Weights = None
+) -> NDArray[np.float64]:
     """Each output against the rest: loss ``log(1 + e^z) - t z``, residual ``sigmoid(z) - t``.
 
     Output ``k`` has ``t = 1`` for label ``k``; a single output (two classes) for label 1.
     ``log(1 + e^-|z|)`` is summed as the logarithm of products of 64 factors in (1, 2]: one
-    logarithm where there would be 64, and no overflow.
+    logarithm where there would be 64, and no overflow. Rows with weights have one each.
     """
     targets = np.array([1]) if scores.shape[1] == 1 else np.arange(scores.shape[1])
     indicator = (labels == targets[:, np.newaxis]).astype(scores.dtype)
-    linear = (np.maximum(scores, 0) - scores * indicator).sum(axis=2, dtype=np.float64)
+    linear = np.maximum(scores, 0) - scores * indicator
     tail = np.exp(-np.abs(scores))
     factors = 1 + tail
-    products = np.multiply.reduceat(factors, np.arange(0, len(labels), _LOG_CHUNK), axis=2)
+    if weights is None:
+        products = np.multiply.reduceat(factors, np.arange(0, len(labels), _LOG_CHUNK), axis=2)
+        losses = linear.sum(axis=2, dtype=np.float64)
+        losses = losses + np.log(products).sum(axis=2, dtype=np.float64)
+    else:
+        each = (linear + np.log1p(tail)) * weights[:, np.newaxis]
+        losses = each.sum(axis=2, dtype=np.float64)
     np.divide(np.where(scores >= 0, 1, tail), factors, out=scores)
     scores -= indicator
-    return np.asarray(linear + np.log(products).sum(axis=2, dtype=np.float64))
+    if weights is not None:
+        scores *= weights[:, np.newaxis]
+    return np.asarray(losses)

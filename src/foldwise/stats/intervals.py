@@ -124,16 +124,25 @@ def f1_intervals(
     return tuple(_given("f1", terms, confidence, None) for terms in of_class)
 
 
-def corrected_interval(values: Sequence[float], confidence: float) -> Interval:
-    """Nadeau and Bengio's corrected interval of the mean of K fold scores.
+def corrected_interval(
+    values: Sequence[float], confidence: float, *, folds: int | None = None
+) -> Interval:
+    """Nadeau and Bengio's corrected interval of the mean of fold scores.
 
-    mean +- t(K-1) s sqrt(1/K + 1/(K-1)): the second term is the rows scored over the rows trained
-    on, and stands for what the folds have in common. Conservative when the score depends little on
-    which rows were drawn for training (Nadeau and Bengio, 2003, "Inference for the generalization
-    error").
+    mean +- t(J-1) s sqrt(1/J + 1/(K-1)): of J scores, all of one partition or of several, in K
+    folds each. The second term is the rows scored over the rows trained on, and stands for what the
+    folds have in common. Conservative when the score depends little on which rows were drawn for
+    training (Nadeau and Bengio, 2003, "Inference for the generalization error").
+
+    Parameters
+    ----------
+    values : sequence of float
+    confidence : float
+    folds : int, optional
+        K, unless there is one partition.
     """
-    folds = len(values)
-    return _student(values, confidence, 1 / folds + 1 / (folds - 1), "corrected (Nadeau-Bengio)")
+    factor = 1 / len(values) + 1 / ((folds or len(values)) - 1)
+    return _student(values, confidence, factor, "corrected (Nadeau-Bengio)")
 
 
 def prediction_interval(values: Sequence[float], confidence: float, parts: float) -> Interval:

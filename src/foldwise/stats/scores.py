@@ -216,11 +216,13 @@ _TABLE = (
 )
 METRIC: Mapping[str, Metric] = {metric.name: metric for metric in _TABLE}
 METRICS = tuple(METRIC)
+SCORE = "score"
+"""What somebody's own scorer gave, beside the metrics: larger is better."""
 
 
 def is_loss(metric: str) -> bool:
-    """Whether smaller is better."""
-    return METRIC[metric].is_loss
+    """Whether smaller is better; of a score that the table doesn't know, larger is."""
+    return metric in METRIC and METRIC[metric].is_loss
 
 
 def metric_label(metric: str) -> str:
@@ -262,7 +264,7 @@ def published(figures: Mapping[str, float]) -> dict[str, float]:
 
 def completed(scores: Scores) -> Scores:
     """Scores told before a metric was known, with NaN for it: there is no figure, and no fault."""
-    return {metric: scores.get(metric, math.nan) for metric in METRICS}
+    return {**dict.fromkeys(METRICS, math.nan), **scores}
 
 
 def score(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> Scores:

@@ -146,4 +146,4 @@ def test_images_of_another_type_than_the_layouts_are_refused() -> None:
     engine = nested_search(Memory()).engine
     assert isinstance(engine, BatchedEngine)
     with pytest.raises(DataError, match=r"must be uint8, .* got float64"):
-        replace(engine, images=engine.images / 16)  # type: ignore[arg-type]
+        replace(engine, images=engine.images / 16)

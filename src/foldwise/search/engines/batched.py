@@ -23,7 +23,16 @@ from threadpoolctl import threadpool_limits
 
 from foldwise.errors import OutputError, SearchError
 from foldwise.files import write_bytes
-from foldwise.search.jobs import Classes, Done, Job, LeftOut, Predictions, Task
+from foldwise.search.jobs import (
+    Classes,
+    Done,
+    Engine,
+    Job,
+    Judge,
+    LeftOut,
+    Predictions,
+    Task,
+)
 from foldwise.search.plan import Plan
 from foldwise.search.trials import Facts, Progress
 from foldwise.solver.fits import FitRequest, SolverOptions, solve
@@ -56,7 +65,7 @@ class LinearClassifier:
     features: Features | None = None
 
     def predict(self, X: NDArray[Any]) -> Predictions:
-        """Class probabilities of raw images (rows, pixels)."""
+        """Class probabilities of raw rows, images' or a table's (rows, columns)."""
         seen = X if self.features is None else self.features.transform(X)
         return Predictions(probabilities(self.numbers, seen))
 
@@ -180,8 +189,7 @@ class BatchedEngine:
 
     Attributes
     ----------
-    images : uint8 array (rows, features)
-        Pixels, or the ``features`` of them.
+    images : uint8 array, or floats (rows, features); or the ``features`` of pixels
     labels : int array (rows,)
         Class codes.
     plan : Plan
@@ -195,9 +203,14 @@ class BatchedEngine:
         Fits scored at a time.
     features : Features or None
         What ``images`` are of raw ones, for the models that are kept.
+    repeat : int
+        Of several partitions the one that the backend's layout is of; see :class:`Repeats`.
+    is_table : bool
+        Whether the layout is of floats, as the images then are.
+    judge : Judge, optional
     """
 
-    images: NDArray[np.uint8]
+    images: NDArray[Any]
     labels: NDArray[np.int64]
     plan: Plan
     backend: Backend
@@ -206,15 +219,19 @@ class BatchedEngine:
     shelf: PathShelf = field(default_factory=PathShelf)
     threads: int = 1
     features: Features | None = None
+    repeat: int | None = None
+    is_table: bool = False
+    judge: Judge | None = None
     _paths: dict[Folds, RegularisationPath] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # The layout holds bytes: fits on those, scored on anything else, would be worth nothing.
-        require_bytes(self.images)
-        if (count := len(self.plan.part_of)) != 1:
+        if not self.is_table:
+            require_bytes(self.images)
+        if (count := len(self.plan.part_of)) != 1 and self.repeat is None:
             raise SearchError(
-                f"the batched engine's plan must have one partition, got {count}: "
-                "drop the others, or use an EstimatorEngine"
+                f"the batched engine's plan must have one partition, got {count}: say which by "
+                "repeat, and put an engine for each into Repeats"
             )
 
     def run(
@@ -260,6 +277,10 @@ class BatchedEngine:
         # Two BLAS threads sum a prediction in another order than one: its bits must not depend on
         # whether fits are still being made beside it.
         limit = threadpool_limits(limits=1, user_api="blas")
+        if self.threads == 1:
+            with limit:
+                yield from (self._done(task, fit) for task, fit in fits)
+            return
         with limit, ThreadPoolExecutor(self.threads) as pool:
             scoring: deque[Future[Done]] = deque()
             for task, fit in fits:
@@ -273,9 +294,34 @@ class BatchedEngine:
         model = LinearClassifier(fit.model)
         rows = {part: self.plan.scored_rows(part) for part in task.score_on}
         predictions = {part: model.predict(self.images[of]) for part, of in rows.items()}
-        scores = {part: predictions[part].scores(self.labels[of]) for part, of in rows.items()}
+        if self.judge is None:
+            scores = {part: predictions[part].scores(self.labels[of]) for part, of in rows.items()}
+        else:
+            scores = {part: self.judge(model, predictions[part], of) for part, of in rows.items()}
         whole = replace(model, features=self.features)
         return Done(task, scores, _facts(fit), predictions, whole).kept()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Repeats:
+    """An engine for each partition of a plan; a model of all rows comes from the first.
+
+    Each holds the rows arranged by its own partition.
+    """
+
+    engines: Sequence[Engine]
+
+    def run(
+        self, tasks: Sequence[Task], *, later: Collection[LeftOut] = ()
+    ) -> Iterator[Progress | Done]:
+        """Let each engine do the tasks of its partition, one engine after another."""
+        for repeat, engine in enumerate(self.engines):
+            own = [task for task in tasks if _repeat(task.job.left_out) == repeat]
+            yield from engine.run(own, later=[of for of in later if _repeat(of) == repeat])
+
+
+def _repeat(left_out: LeftOut) -> int:
+    return max((part.repeat for part in left_out), default=0)
 
 
 def _facts(fit: Fit) -> Facts:

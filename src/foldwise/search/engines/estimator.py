@@ -1,34 +1,51 @@
 """The engine of any scikit-learn classifier: fits side by side, one core each."""
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.exceptions import FitFailedWarning
+from sklearn.utils import _safe_indexing
+from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from foldwise.search.engines.batched import LinearClassifier
 from foldwise.search.engines.pipeline import content_digest, linear_model, pieces
-from foldwise.search.jobs import Classes, Done, LeftOut, Model, Predictions, Task
+from foldwise.search.jobs import Classes, Done, Judge, LeftOut, Model, Predictions, Task
 from foldwise.search.plan import Plan
 from foldwise.search.trials import Progress, Values
+from foldwise.stats.scores import METRICS, SCORE, Scores
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedEstimator:
-    """A model that is a fitted scikit-learn classifier of the plan's classes."""
+    """A model that is a fitted scikit-learn estimator, a classifier of the plan's classes.
+
+    It is given rows as float32, as images want it, or ``as_given``.
+    """
 
     fitted: Any
+    as_given: bool = False
 
-    def predict(self, X: NDArray[Any]) -> Predictions:
-        """Probabilities, or decision scores where it has none, of raw rows (rows, features)."""
-        rows = X.astype(np.float32)
+    def predict(self, X: Any) -> Predictions:
+        """Probabilities of raw rows (rows, features), or whatever it has instead.
+
+        Decision scores; 1 for the class that it answers; or a regressor's one value.
+        """
+        rows = X if self.as_given else X.astype(np.float32, copy=False)
         if hasattr(self.fitted, "predict_proba"):
             return Predictions(np.asarray(self.fitted.predict_proba(rows), np.float64))
+        if not hasattr(self.fitted, "decision_function"):
+            answers = np.asarray(self.fitted.predict(rows))[:, np.newaxis]
+            is_classifier = hasattr(self.fitted, "classes_")
+            values = answers == self.fitted.classes_ if is_classifier else answers
+            return Predictions(values.astype(np.float64), are_probabilities=False)
         scores = np.asarray(self.fitted.decision_function(rows), np.float64)
         if scores.ndim == 1:  # two classes: one score, of the second against the first
             scores = np.column_stack([-scores, scores])
@@ -52,10 +69,7 @@ class FittedEstimator:
         numbers = linear_model(self.fitted)
         if numbers is not None:
             return content_digest(numbers, classes)
-        digest = hashlib.sha256(repr(list(classes)).encode())
-        for piece in pieces(self.fitted):
-            digest.update(piece)
-        return digest.hexdigest()
+        return content_of(self.fitted, hashlib.sha256(repr(list(classes)).encode()))
 
 
 def model_of(estimator: Any) -> Model:
@@ -65,41 +79,66 @@ def model_of(estimator: Any) -> Model:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class EstimatorEngine:
-    """Fits of a classifier that ``build`` makes of values.
+class Given:
+    """How somebody's own estimator is fitted.
 
     Attributes
     ----------
-    X : array (rows, features)
+    parameters : mapping
+        What else ``fit`` gets, by name: arrays with an entry a row, such as weights.
+    error_score : float or "raise"
+        What a fit that fails scores on its inner folds.
+    """
+
+    parameters: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    error_score: float | Literal["raise"] = "raise"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EstimatorEngine:
+    """Fits of an estimator that ``build`` makes of values.
+
+    Attributes
+    ----------
+    X : array (rows, features), or whatever the estimator takes
     labels : int array (rows,)
-        Class codes.
+        Class codes; without classes, the targets of a regressor.
     classes : ints or strings, ascending
         What the classifier is fitted to answer, in the order of the codes.
     plan : Plan
     build : callable
-        From values to a classifier, not yet fitted.
+        From values to an estimator, not yet fitted.
     threads : int
         Fits made at a time; a single one gets all of them. No score depends on it.
+    judge : Judge, optional
+    given : Given, optional
+        The estimator gets X as it is and fits are joblib's; without, X as float32 in threads.
     """
 
-    X: NDArray[Any]
-    labels: NDArray[np.int64]
-    classes: Classes
+    X: Any
+    labels: NDArray[Any]
+    classes: Classes | None
     plan: Plan
     build: Callable[[Values], Any]
-    threads: int = 1
+    threads: int | None = 1
+    judge: Judge | None = None
+    given: Given | None = None
 
     def run(
         self, tasks: Sequence[Task], *, later: Collection[LeftOut] = ()
     ) -> Iterator[Progress | Done]:
         """Make the fits as threads are free; nothing is prepared for later ones."""
         del later
+        if self.given is not None:
+            fits = (delayed(self._given)(task, self.given) for task in tasks)
+            yield from Parallel(self.threads, return_as="generator_unordered")(fits)
+            return
         if len(tasks) == 1:
             with threadpool_limits(limits=self.threads):
                 yield self._do(tasks[0])
             return
         # All cores are taken by fits: BLAS must not take them a second time.
-        with threadpool_limits(limits=1, user_api="blas"), one_core_threads(self.threads) as pool:
+        with threadpool_limits(1, user_api="blas"), one_core_threads(self.threads or 1) as pool:
             waiting = [pool.submit(self._do, task) for task in tasks]
             try:
                 for done in as_completed(waiting):
@@ -108,17 +147,45 @@ class EstimatorEngine:
                 for future in waiting:
                     future.cancel()
 
+    def _given(self, task: Task, given: Given) -> Done:
+        """One core a fit, so that its bits don't depend on how many are made."""
+        with threadpool_limits(limits=1):
+            try:
+                return self._do(task)
+            # Whatever somebody's estimator raises: they asked to go on.
+            except Exception as error:
+                if given.error_score == "raise" or task.keep == "model":
+                    raise
+                words = f"a fit with {dict(task.job.values)} failed: {error!r}"
+                warnings.warn(words, FitFailedWarning, stacklevel=2)
+                failed = dict.fromkeys([*METRICS, SCORE], float(given.error_score))
+                return Done(task, dict.fromkeys(task.score_on, failed), {"status": "failed"})
+
     def _do(self, task: Task) -> Done:
         rows = self.plan.training_rows(task.job.left_out)
         fitted = self.build(dict(task.job.values))
+        targets = self.labels if self.classes is None else np.asarray(self.classes)[self.labels]
+        parameters = {} if self.given is None else self.given.parameters
         began = perf_counter()
-        fitted.fit(self.X[rows].astype(np.float32), np.asarray(self.classes)[self.labels[rows]])
+        fitted.fit(
+            self._rows(rows), targets[rows], **{name: of[rows] for name, of in parameters.items()}
+        )
         seconds = perf_counter() - began
-        model = FittedEstimator(fitted)
+        model = FittedEstimator(fitted, as_given=self.given is not None)
         parts = {part: self.plan.scored_rows(part) for part in task.score_on}
-        predictions = {part: model.predict(self.X[of]) for part, of in parts.items()}
-        scores = {part: predictions[part].scores(self.labels[of]) for part, of in parts.items()}
+        predictions = {part: model.predict(self._rows(of)) for part, of in parts.items()}
+        judge = self.judge or self._scores
+        scores = {part: judge(model, predictions[part], of) for part, of in parts.items()}
         return Done(task, scores, {"seconds": seconds}, predictions, model).kept()
+
+    def _scores(self, _: Model, predictions: Predictions, rows: NDArray[np.int64]) -> Scores:
+        return predictions.scores(self.labels[rows])
+
+    def _rows(self, rows: NDArray[np.int64]) -> Any:
+        """These rows of X as the estimator gets them."""
+        return (
+            self.X[rows].astype(np.float32) if self.given is None else _safe_indexing(self.X, rows)
+        )
 
 
 def one_core_threads(count: int) -> ThreadPoolExecutor:
@@ -129,3 +196,14 @@ def one_core_threads(count: int) -> ThreadPoolExecutor:
 def _take_one_core() -> None:
     # OpenMP keeps its limit per thread, and these threads need it to their end.
     threadpool_limits(limits=1, user_api="openmp")
+
+
+def content_of(value: Any, digest: Any = None) -> str:
+    """SHA-256 (hexadecimal) of a value: arrays, numbers, words, estimators, lists of them.
+
+    ``digest`` is one that has seen something before.
+    """
+    digest = digest or hashlib.sha256()
+    for piece in pieces(value):
+        digest.update(piece)
+    return str(digest.hexdigest())

@@ -37,10 +37,18 @@ def to_pipeline(model: LinearModel, classes: Classes, *, before: Steps = ()) -> 
     """
     labels = np.asarray(classes)
     if len(model.coefficients) == 1 or model.multiclass == "multinomial":
-        classifier = _logistic(model, labels, slice(None))
+        classifier = _logistic(model, labels)
     else:
         classifier = _one_vs_rest(model, labels)
-    return Pipeline([*before, ("scaler", _scaler(model)), ("classifier", classifier)])
+    scaler = _scaler(StandardScaler(), model)
+    return Pipeline([*before, ("scaler", scaler), ("classifier", classifier)])
+
+
+def as_fitted(pipeline: Pipeline, model: LinearModel, classes: Classes) -> Pipeline:
+    """The pipeline of a StandardScaler and a LogisticRegression, as if it had been fitted."""
+    _scaler(pipeline[0], model)
+    _learned(pipeline[1], model, np.asarray(classes))
+    return pipeline
 
 
 def from_pipeline(pipeline: Pipeline) -> LinearModel:
@@ -124,16 +132,25 @@ class StockFeatures:
         return list(self.pipeline.steps)
 
 
-def _scaler(model: LinearModel) -> StandardScaler:
-    scaler = StandardScaler()
+def _scaler(scaler: StandardScaler, model: LinearModel) -> StandardScaler:
     scaler.mean_ = np.array(model.mean)
     scaler.scale_ = np.array(model.scale)
     scaler.n_features_in_ = len(model.mean)
     return scaler
 
 
-def _logistic(model: LinearModel, labels: NDArray[np.generic], rows: slice) -> LogisticRegression:
-    classifier = LogisticRegression(C=model.C)
+def _logistic(
+    model: LinearModel, labels: NDArray[np.generic], rows: slice = slice(None)
+) -> LogisticRegression:
+    return _learned(LogisticRegression(C=model.C), model, labels, rows)
+
+
+def _learned(
+    classifier: LogisticRegression,
+    model: LinearModel,
+    labels: NDArray[np.generic],
+    rows: slice = slice(None),
+) -> LogisticRegression:
     classifier.classes_ = labels
     classifier.coef_ = np.array(model.coefficients[rows])
     classifier.intercept_ = np.array(model.intercepts[rows])

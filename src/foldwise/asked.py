@@ -1,0 +1,396 @@
+"""A search as it was asked for: checked before anything is fitted, with who makes its fits."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.util import hash_pandas_object
+from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import check_scoring, get_scorer_names
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import (
+    _safe_indexing,
+    check_random_state,
+    column_or_1d,
+    indexable,
+)
+from sklearn.utils.validation import (
+    _num_samples,
+    check_consistent_length,
+    validate_data,
+)
+
+from foldwise.errors import InputError
+from foldwise.frames import NAMES
+from foldwise.logistic import Rows, StandardLogistic, checked_weights, class_codes, options
+from foldwise.partition import group_codes, plan_of, require_classes
+from foldwise.search.curve import starts
+from foldwise.search.engines.batched import (
+    BatchedEngine,
+    LinearClassifier,
+    LocalBackend,
+    Repeats,
+)
+from foldwise.search.engines.estimator import (
+    EstimatorEngine,
+    FittedEstimator,
+    Given,
+    content_of,
+)
+from foldwise.search.engines.pipeline import as_fitted
+from foldwise.search.jobs import Engine, Judge, Model, Predictions
+from foldwise.search.plan import Plan
+from foldwise.search.space import Space, curve_range, dimension
+from foldwise.search.trials import Part, Values
+from foldwise.search.version import search_key
+from foldwise.settings import Between, Dimension, OneOf, Value
+from foldwise.stats.scores import SCORE, Scores
+
+_STARTUP = 5
+_SMALL = 500_000
+"""Values of a table below which threads cost more than they save."""
+_DEFAULT = {"C": Between(1e-4, 10.0, is_log=True)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """Scores what a model predicted: by the metrics, and by the search's scorer if it is another.
+
+    ``scorer`` is None if the metrics have it.
+    """
+
+    X: Any
+    y: NDArray[Any]
+    labels: NDArray[Any]
+    classes: NDArray[Any] | None
+    scorer: Any
+
+    def __call__(self, model: Model, predictions: Predictions, rows: NDArray[np.int64]) -> Scores:
+        """The scores of the rows with these numbers."""
+        scores = {} if self.classes is None else dict(predictions.scores(self.labels[rows]))
+        if self.scorer is not None:
+            answers = (
+                model.fitted
+                if isinstance(model, FittedEstimator)
+                else _Answered(predictions.values, self.classes)
+            )
+            scores[SCORE] = float(self.scorer(answers, _safe_indexing(self.X, rows), self.y[rows]))
+        return scores
+
+
+class _Answered(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # has no types
+    """A classifier that has answered already: to a scorer it says what was predicted."""
+
+    def __init__(self, values: Any, classes: Any) -> None:
+        self.values, self.classes_ = values, classes
+
+    def predict_proba(self, _: Any) -> NDArray[np.float64]:
+        return self.values  # type: ignore[no-any-return]
+
+    def predict(self, _: Any) -> NDArray[Any]:
+        return self.classes_[self.values.argmax(axis=1)]  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """A search as it was asked for, checked.
+
+    Attributes
+    ----------
+    own : NestedSearchCV
+    estimator : what is searched
+    X, y : what an estimator is fitted to, and a scorer compares with
+    labels : array (rows,)
+        Class codes, or a regressor's targets.
+    classes : array (classes,) or None
+    weights : float array (rows,) or None
+    groups : int array (rows,) or None
+        Codes of the groups.
+    rows : Rows or None
+        Encoded, if the batched engine makes the fits.
+    plan : Plan
+    space : Space
+    scorer : callable
+    """
+
+    own: Any
+    estimator: Any
+    X: Any
+    y: NDArray[Any]
+    labels: NDArray[Any]
+    classes: NDArray[Any] | None
+    weights: NDArray[np.float64] | None
+    groups: NDArray[np.int64] | None
+    rows: Rows | None
+    plan: Plan
+    space: Space
+    scorer: Any
+
+    @classmethod
+    def of(cls, own: Any, data: tuple[Any, Any], groups: Any, sample_weight: Any) -> Self:
+        """Check all that was given, before anything is fitted."""
+        X, y = data
+        estimator = searched(own)
+        dimensions = _dimensions(own)
+        strength = _strength(estimator, dimensions)
+        rows = None
+        if strength is not None and (sample_weight is None or strength == "C"):
+            indicators = getattr(estimator, "indicators", False)
+            rows = Rows.of(own, X, y, sample_weight, indicators=indicators)
+            if strength != "C" and not rows.are_whole_numbers:
+                rows = None  # a scaler without an imputer or encoder: it says itself what it wants
+        if rows is not None:
+            labels, classes, weights = rows.labels, rows.classes, rows.weights
+            dimensions = {"C": dimensions[strength or "C"]}
+        else:
+            validate_data(own, X, skip_check_array=True)
+            (X,) = indexable(X)
+            weights, classes = checked_weights(sample_weight, X), None
+            if is_classifier(estimator):
+                labels, classes = class_codes(own, y, rows=_num_samples(X))
+            else:
+                labels = column_or_1d(y, warn=True)
+                check_consistent_length(X, labels)
+        targets = labels if classes is None else classes[labels]
+        codes = np.zeros(len(labels), dtype=np.int64) if classes is None else labels
+        of_groups = None if groups is None else group_codes(groups, len(labels), "groups")
+        seed = _seed(own.random_state)
+        plan = plan_of(own, (X, targets), codes, of_groups, seed=seed)
+        require_classes(plan, codes, classes)
+        scorer = _scorer(estimator, own.scoring)
+        _require_served(estimator, scorer, own.scoring, classes)
+        native = _native(own.scoring) if rows is not None or _is_of_shares(own.scoring) else SCORE
+        metric = SCORE if classes is None else native
+        startup = _STARTUP if curve_range(dimensions) is None else starts(int(own.n_trials))
+        space = Space(dimensions, "curve", startup, seed, metric)
+        return cls(
+            own, estimator, X, targets, labels, classes, weights, of_groups, rows, plan, space,
+            scorer,
+        )  # fmt: skip
+
+    @property
+    def scoring_name(self) -> str:
+        """What the scorer is called."""
+        return self.own.scoring if isinstance(self.own.scoring, str) else SCORE
+
+    @property
+    def index(self) -> Any:
+        """What the rows are called."""
+        return self.X.index if hasattr(self.X, "iloc") else pd.RangeIndex(_num_samples(self.X))
+
+    @property
+    def key(self) -> str:
+        """What makes the search the same, but for its number of trials."""
+        own, X = self.own, self.X
+        if hasattr(X, "to_pandas"):
+            X = X.to_pandas()
+        if hasattr(X, "iloc"):
+            X = [*map(str, X.columns), *map(str, X.dtypes), hash_pandas_object(X).to_numpy()]
+        data = content_of([X, self.y, self.weights, self.groups])
+        asked = {
+            "estimator": content_of(self.estimator),
+            "space": repr(self.space),
+            "parts": content_of(self.plan.part_of),
+            "scoring": content_of(own.scoring),
+            "error_score": repr(own.error_score),
+        }
+        return search_key(data, asked, self.space.seed)
+
+    @property
+    def engine(self) -> Engine:
+        """Who makes the fits."""
+        scorer = self.scorer if self.space.metric == SCORE else None
+        judge = Judged(self.X, self.y, self.labels, self.classes, scorer)
+        if self.rows is None:
+            parameters = {} if self.weights is None else {self._weights_name: self.weights}
+            return EstimatorEngine(
+                self.X,
+                self.labels,
+                None if self.classes is None else self.classes,  # type: ignore[arg-type]
+                self.plan,
+                self.build,
+                self.own.n_jobs,
+                judge,
+                Given(parameters, self.own.error_score),
+            )
+        engines = [self._batched(repeat, judge) for repeat in range(len(self.plan.part_of))]
+        return engines[0] if len(engines) == 1 else Repeats(engines)
+
+    def _batched(self, repeat: int, judge: Judge) -> BatchedEngine:
+        if self.rows is None:
+            raise TypeError("only encoded rows can be arranged")
+        threads = 1 if self.rows.encoded.size < _SMALL else _cores(self.own.n_jobs)
+        logistic = self.estimator[-1] if isinstance(self.estimator, Pipeline) else self.estimator
+        parts = [self.plan.rows(Part(repeat, fold)) for fold in range(self.plan.folds)]
+        limits = {
+            name: getattr(logistic, name) for name in ("tol", "max_iter") if hasattr(logistic, name)
+        }
+        backend = LocalBackend(
+            self.rows.layout(logistic, parts), options(threads=threads, **limits)
+        )
+        searched = self.space.dimensions["C"]
+        ends = (
+            [float(C) for C in searched.options]  # type: ignore[arg-type]  # checked as numbers
+            if isinstance(searched, OneOf)
+            else [searched.low, searched.high]
+        )
+        # A path needs some length.
+        low, high = (min(ends), max(ends)) if min(ends) < max(ends) else (ends[0] / 2, ends[0] * 2)
+        return BatchedEngine(
+            self.rows.encoded, self.labels, self.plan, backend, low, high,
+            threads=threads, repeat=repeat, is_table=True, judge=judge,
+        )  # fmt: skip
+
+    @property
+    def _weights_name(self) -> str:
+        """What ``fit`` calls the rows' weights: a pipeline's go to its last step."""
+        of = self.estimator
+        return f"{of.steps[-1][0]}__sample_weight" if isinstance(of, Pipeline) else "sample_weight"
+
+    def build(self, values: Values) -> Any:
+        """The estimator with these values, not yet fitted."""
+        return clone(self.estimator).set_params(**self.named(values))
+
+    def named(self, values: Values) -> dict[str, Value]:
+        """The values by the estimator's names."""
+        if self.rows is not None and isinstance(self.estimator, Pipeline):
+            return {f"{self.estimator.steps[-1][0]}__C": values["C"]}
+        return dict(values)
+
+    def fitted(self, model: Model, values: Values) -> Any:
+        """The fitted estimator that computes what the model does."""
+        if isinstance(model, FittedEstimator):
+            return model.fitted
+        if self.rows is None or not isinstance(model, LinearClassifier):
+            raise TypeError(f"a linear model is expected, got {type(model).__name__}")
+        estimator = self.build(values)
+        first = estimator[0] if isinstance(estimator, Pipeline) else estimator
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self.own, name):
+                setattr(first, name, getattr(self.own, name))
+        if isinstance(estimator, Pipeline):
+            return as_fitted(estimator, model.numbers, self.rows.classes.tolist())
+        return estimator.take(self.rows, model.numbers)
+
+
+def searched(own: Any) -> Any:
+    """What a NestedSearchCV searches."""
+    return StandardLogistic() if own.estimator is None else own.estimator
+
+
+def _dimensions(own: Any) -> dict[str, Dimension]:
+    """What is searched, by the estimator's names."""
+    given = own.param_distributions
+    for name in ("n_trials", "n_repeats"):
+        value = getattr(own, name)
+        if not isinstance(value, int | np.integer) or value < 1:
+            raise InputError(
+                f"{name} must be a whole number of at least 1, got {value!r}: raise it"
+            )
+    if given is None and isinstance(searched(own), StandardLogistic):
+        return dict(_DEFAULT)
+    known = searched(own).get_params()
+    if not given:
+        raise InputError(
+            f"param_distributions must name parameters to search, got {given!r}: name some of"
+            f" {', '.join(sorted(known))}"
+        )
+    for name in given:
+        if name not in known:
+            raise InputError(
+                f"param_distributions must name parameters of {type(searched(own)).__name__},"
+                f" got {name!r}: name some of {', '.join(sorted(known))}"
+            )
+    return {name: dimension(name, of) for name, of in given.items()}
+
+
+def _strength(estimator: Any, dimensions: Mapping[str, Dimension]) -> str | None:
+    """The name of C if the batched solver's fits are this estimator's, and C alone is searched."""
+    (name, *more) = dimensions
+    if more or not _is_positive(dimensions[name]):
+        return None
+    if type(estimator) is StandardLogistic:
+        return name if name == "C" else None
+    kinds = [type(step) for _, step in getattr(estimator, "steps", [])]
+    if type(estimator) is not Pipeline or kinds != [StandardScaler, LogisticRegression]:
+        return None
+    scaler, logistic = estimator[0].get_params(), estimator[1].get_params()
+    plain = LogisticRegression().get_params() | {
+        each: logistic[each]
+        for each in ("C", "tol", "max_iter", "class_weight", "random_state", "n_jobs", "verbose")
+    }
+    is_plain = logistic == plain and scaler["with_mean"] and scaler["with_std"]
+    return name if is_plain and name == f"{estimator.steps[1][0]}__C" else None
+
+
+def _is_positive(searched: Dimension) -> bool:
+    ends = searched.options if isinstance(searched, OneOf) else (searched.low, searched.high)
+    return all(isinstance(end, int | float) and end > 0 for end in ends)
+
+
+def _cores(n_jobs: int | None) -> int:
+    """How many fits are made at a time: None means all cores, -1 too, -2 all but one."""
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    if n_jobs is None:
+        return cores
+    return max(1, n_jobs if n_jobs > 0 else cores + 1 + n_jobs)
+
+
+def _seed(random_state: Any) -> int:
+    if random_state is None:
+        return 0
+    if isinstance(random_state, int | np.integer):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31))
+
+
+def _scorer(estimator: Any, scoring: Any) -> Any:
+    names = get_scorer_names()
+    if isinstance(scoring, str) and scoring not in names:
+        near = "".join(
+            f" (did you mean {each!r}?)" for each in get_close_matches(scoring, names, 1)
+        )
+        raise InputError(
+            f"scoring must be the name of one of scikit-learn's scorers, got {scoring!r}{near}:"
+            " sklearn.metrics.get_scorer_names() lists them"
+        )
+    return check_scoring(estimator, scoring=scoring)
+
+
+def _require_served(
+    estimator: Any, scorer: Any, scoring: Any, classes: NDArray[Any] | None
+) -> None:
+    """A scorer may ask only for what the estimator has."""
+    wanted = getattr(scorer, "_response_method", "predict")
+    wanted = (wanted,) if isinstance(wanted, str) else wanted
+    name = type(estimator[-1] if isinstance(estimator, Pipeline) else estimator).__name__
+    if not any(hasattr(estimator, each) for each in wanted):
+        raise InputError(
+            f"scoring={scoring!r} asks for {' or '.join(wanted)}, which {name} doesn't have:"
+            " choose a scorer that it can serve"
+        )
+    if scoring == "roc_auc" and classes is not None and len(classes) > 2:
+        raise InputError(
+            f"scoring='roc_auc' is of two classes, y has {len(classes)}: choose 'roc_auc_ovr'"
+        )
+
+
+def _native(scoring: Any) -> str:
+    """The metric that is a scorer's, or SCORE."""
+    if scoring == "roc_auc":
+        return "roc_auc"
+    return next((metric for metric, name in NAMES.items() if name == scoring), SCORE)
+
+
+def _is_of_shares(scoring: Any) -> bool:
+    """Whether it judges probabilities: answers may be another matter than the largest of them."""
+    return scoring in ("neg_log_loss", "roc_auc", "roc_auc_ovr")

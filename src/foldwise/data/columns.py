@@ -1,0 +1,177 @@
+"""A table as numbers: which columns are numbers, which categories, and what a row becomes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foldwise.errors import InputError
+
+Cells = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """What the columns of a table are, learned from some rows and applied to any.
+
+    A number stays one, NaN where it is missing; with ``indicators`` a column that has gaps gets
+    another one, which says where. A category becomes a column for each of its values that occur,
+    missing among them if it does; a value that has none is 0 in all of them.
+
+    Attributes
+    ----------
+    names : strings
+        Of the table's columns, their numbers where they have no names.
+    levels : per column, the values of a category; None for a number
+    gaps : ints
+        Columns that get an indicator.
+    """
+
+    names: tuple[str, ...]
+    levels: tuple[tuple[Any, ...] | None, ...]
+    gaps: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, X: Any, *, indicators: bool = False) -> Self:
+        """Learn what the columns of a table are.
+
+        Parameters
+        ----------
+        X : array (rows, columns) or data frame
+            Numbers, and in a frame categories: columns of the type "category".
+        indicators : bool
+            Whether a number's gaps are told by a column of their own.
+
+        Raises
+        ------
+        InputError
+            A cell is text, a date or infinite: it is named by column and row.
+        """
+        names, cells = _cells(X)
+        levels = tuple(_levels(each) for each in cells)
+        columns = cls(names, levels)
+        if not indicators:
+            return columns
+        numbers = (place for place, of in enumerate(levels) if of is None)
+        gaps = (place for place in numbers if np.isnan(columns.numbers(cells[place], place)).any())
+        return cls(names, levels, tuple(gaps))
+
+    @property
+    def is_scaled(self) -> NDArray[np.bool_]:
+        """Of the encoded columns: those that are standardised, all but the categories'."""
+        scaled = [
+            is_number
+            for of in self.levels
+            for is_number in ([True] if of is None else [False] * len(of))
+        ]
+        return np.array([*scaled, *(True for _ in self.gaps)], dtype=np.bool_)
+
+    @property
+    def encoded_names(self) -> tuple[str, ...]:
+        """Names of the encoded columns, as scikit-learn's encoders would give them."""
+        named = [
+            name if of is None else [f"{name}_{level}" for level in of]
+            for name, of in zip(self.names, self.levels, strict=True)
+        ]
+        flat = [part for each in named for part in ([each] if isinstance(each, str) else each)]
+        return (*flat, *(f"missingindicator_{self.names[place]}" for place in self.gaps))
+
+    def encoded(self, X: Any) -> NDArray[np.floating]:
+        """Rows as numbers (rows, encoded columns): float32 if all of them are, else float64.
+
+        Raises
+        ------
+        InputError
+            A cell is text, a date or infinite.
+        """
+        is_floats = isinstance(X, np.ndarray) and X.dtype.kind == "f"
+        if is_floats and not self.gaps and not np.isinf(X).any():
+            return np.asarray(X, dtype=np.float32 if X.dtype.itemsize <= 4 else np.float64)
+        _, cells = _cells(X)
+        columns: list[NDArray[Any]] = []
+        for place, (levels, own) in enumerate(zip(self.levels, cells, strict=True)):
+            if levels is None:
+                columns.append(self.numbers(own, place))
+            else:
+                columns += [_is_level(own, level) for level in levels]
+        columns += [np.isnan(self.numbers(cells[place], place)) for place in self.gaps]
+        encoded = np.empty((len(columns[0]), len(columns)))
+        for place, column in enumerate(columns):
+            encoded[:, place] = column
+        return encoded
+
+    def numbers(self, cells: Any, place: int) -> NDArray[np.float64]:
+        """A column's cells as numbers (rows,), NaN where one is missing.
+
+        Raises
+        ------
+        InputError
+            A cell is text, a date or infinite.
+        """
+        dtype = getattr(cells, "dtype", None)
+        if str(dtype).startswith(("datetime", "timedelta", "period")):
+            raise _refused(self.names[place], 0, _first(cells), "a date")
+        try:
+            values = (
+                cells.to_numpy(dtype=np.float64, na_value=np.nan)
+                if hasattr(cells, "to_numpy")
+                else np.asarray(cells, dtype=np.float64)
+            )
+        except ValueError as error:
+            row, cell = _text(cells) or (0, _first(cells))
+            raise _refused(self.names[place], row, cell, "text") from error
+        if np.isinf(values).any():
+            row = int(np.flatnonzero(np.isinf(values))[0])
+            raise _refused(self.names[place], row, values[row], "an infinite number")
+        # Numbers written as text are text: only whoever made them knows what their signs mean.
+        if isinstance(dtype, np.dtype) and dtype.kind in "OSU" and (found := _text(cells)):
+            raise _refused(self.names[place], *found, "text")
+        return values
+
+
+def _cells(X: Any) -> tuple[tuple[str, ...], Sequence[Any]]:
+    """Names and columns of a frame, of an array, or of what can be turned into one of them."""
+    if hasattr(X, "to_pandas"):  # polars, pyarrow
+        X = X.to_pandas()
+    if hasattr(X, "iloc"):
+        return tuple(map(str, X.columns)), [X.iloc[:, place] for place in range(X.shape[1])]
+    array = np.asarray(X)
+    return tuple(map(str, range(array.shape[1]))), [*array.T]
+
+
+def _levels(cells: Any) -> tuple[Any, ...] | None:
+    """The values that occur in a category, in their order, NaN last; None of another column."""
+    if not hasattr(getattr(cells, "dtype", None), "categories"):
+        return None
+    codes = cells.cat.codes.to_numpy()
+    occurring = [cells.cat.categories[code] for code in np.unique(codes[codes >= 0])]
+    return (*occurring, np.nan) if (codes < 0).any() else tuple(occurring)
+
+
+def _is_level(cells: Any, level: Any) -> NDArray[np.bool_]:
+    is_missing = isinstance(level, float) and np.isnan(level)
+    found = cells.isna() if is_missing else cells.astype(object) == level
+    return np.asarray(found, dtype=np.bool_)
+
+
+def _first(cells: Any) -> Any:
+    return cells.iloc[0] if hasattr(cells, "iloc") else cells[0]
+
+
+def _text(cells: Any) -> tuple[int, Any] | None:
+    """Row and content of the first cell that is text."""
+    return next(((r, cell) for r, cell in enumerate(cells) if isinstance(cell, str | bytes)), None)
+
+
+def _refused(column: str, row: int, cell: Any, what: str) -> InputError:
+    remedies = {
+        "text": "convert it to a number, or the column to the type category",
+        "a date": "convert it to a number, such as the days since one",
+        "an infinite number": "put a number or NaN, for missing, in its place",
+    }
+    return InputError(
+        f"column {column!r} must hold finite numbers or a category, row {row} has {what},"
+        f" {str(cell)[:40]!r}: {remedies[what]}"
+    )

@@ -1,0 +1,265 @@
+"""Nested cross-validation as a scikit-learn estimator: the rooms connected for a notebook."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from rich.progress import Progress as Bar
+from sklearn.base import BaseEstimator, MetaEstimatorMixin
+from sklearn.utils import (
+    Tags,
+    get_tags,
+)
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import (
+    check_is_fitted,
+)
+
+from foldwise.asked import Asked, searched
+from foldwise.errors import InputError, SearchError
+from foldwise.frames import Frames, signed
+from foldwise.search.book import open_book, search_lock
+from foldwise.search.nested import Book, MemoryBook, NestedSearch
+from foldwise.search.trials import Progress, SearchResult
+
+
+def _has(method: str) -> Callable[[Any], bool]:
+    """Whether the estimator that the search is of has a method: then the search has it, too."""
+
+    def has(self: "NestedSearchCV") -> bool:
+        getattr(getattr(self, "best_estimator_", None) or searched(self), method)
+        return True
+
+    return has
+
+
+class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  # has no types
+    """Nested cross-validation: parameters chosen in inner folds, the choice judged in outer ones.
+
+    The rows are dealt to K parts. For each outer fold, a study chooses parameters by the other K-1
+    parts, each scored by a fit on the remaining K-2; its model, fitted on those K-1, is judged on
+    the part that the study never touched. A last study, over all K parts, chooses the parameters of
+    the model for use, which is fitted on all rows.
+
+    Parameters
+    ----------
+    estimator : scikit-learn estimator, optional
+        Without one it is :class:`~foldwise.StandardLogistic`. It is given X unchanged.
+    param_distributions : mapping, optional
+        From parameters to their ranges: :class:`~foldwise.Between`, :class:`~foldwise.OneOf`,
+        Optuna's distributions, scipy's ``loguniform``, ``uniform`` and ``randint``, or lists.
+        Without one it is C, log-uniform from 1e-4 to 10.
+    cv : int, array (rows,), splits or splitter
+        Number of parts, at least 3; or each row's part; or pairs of training and test rows, whose
+        test rows partition all rows; or what makes them. Inner folds are the other parts.
+    n_repeats : int
+        How many partitions are searched; a row's predictions of all are averaged in variances.
+    n_trials : int
+        Values tried in each study.
+    scoring : str or callable
+        One of scikit-learn's scorers, by name or itself.
+    refit : bool
+        Whether the search predicts by ``best_estimator_``.
+    error_score : float or "raise"
+        What a fit that fails scores.
+    n_jobs : int, optional
+        Fits made at a time. None means all cores for the batched engine, and for others what joblib
+        is set to, which is one. No figure depends on it.
+    random_state : int, RandomState or None
+        From it come parts and draws. None is 0: the same data give the same search.
+    verbose : int
+        Above 0 a bar shows the progress.
+    storage : path or address, optional
+        A file, or Optuna's address of one or of a PostgreSQL database, that keeps finished trials:
+        ``fit`` with the same data and parameters goes on from there, in another process, too.
+        Within one process it does so after Ctrl-C without.
+
+    Attributes
+    ----------
+    best_estimator_, best_params_, best_index_
+        The final model, fitted on all rows, and its parameters.
+    best_score_ : float
+        Its mean inner score: optimistic, because it was chosen by it.
+    outer_summary_ : data frame
+        A row for each metric: mean over the outer folds, 95 % interval, and the interval's method.
+        This estimates how well the whole procedure does. With groups variances are clustered.
+    outer_scores_ : data frame, a row for each repeat and outer fold
+    outer_params_ : list of dicts, and outer_estimators_ : list, in the order of outer_scores_
+    outer_predictions_ : data frame, by X's index
+        Repeat, fold and what the row's outer model said: a column a class, or ``prediction``.
+    cv_results_ : dict of arrays
+        The final study's trials, as scikit-learn's searches have it.
+    inner_results_ : data frame
+        Every trial of every study, a row for each inner fold; a final study's fold is missing.
+    engine_ : str
+        "batched" if all fits ran side by side, or "estimator".
+    result_ : SearchResult
+    scorer_, classes_, n_features_in_, feature_names_in_
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from foldwise import NestedSearchCV
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> search = NestedSearchCV(cv=5, n_trials=8, random_state=1).fit(X, y)
+    >>> search.engine_
+    'batched'
+    >>> bool(search.outer_summary_.loc["accuracy", "mean"] > 0.9)
+    True
+    """
+
+    def __init__(  # noqa: PLR0913 # scikit-learn's convention: a parameter each
+        self,
+        estimator: Any = None,
+        param_distributions: Mapping[str, Any] | None = None,
+        *,
+        cv: Any = 6,
+        n_repeats: int = 1,
+        n_trials: int = 12,
+        scoring: Any = "neg_log_loss",
+        refit: bool = True,
+        error_score: float | Literal["raise"] = np.nan,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+        storage: str | PathLike[str] | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.param_distributions = param_distributions
+        self.cv = cv
+        self.n_repeats = n_repeats
+        self.n_trials = n_trials
+        self.scoring = scoring
+        self.refit = refit
+        self.error_score = error_score
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+        self.storage = storage
+
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        groups: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Search, or go on with the same search.
+
+        Parameters
+        ----------
+        X : array or data frame (rows, columns)
+        y : array (rows,)
+        groups : array (rows,), optional
+            Rows of one group never part.
+        sample_weight : array (rows,), optional
+            How often each row counts in fits; scores count every row once.
+
+        Raises
+        ------
+        ValueError
+            Data or parameters can't be used; it says which and what to do.
+        KeyboardInterrupt
+            On Ctrl-C; ``fit`` again goes on.
+        """
+        asked = Asked.of(self, (X, y), groups, sample_weight)
+        with self._book(asked) as book:
+            search = NestedSearch(
+                asked.labels, asked.plan, asked.space, self.n_trials, asked.engine, book
+            )
+            result = _followed(search, shown=self.verbose > 0)
+        self.__dict__.pop("_open", None)
+        _tell(self, asked, result)
+        return self
+
+    @contextmanager
+    def _book(self, asked: Asked) -> Iterator[Book]:
+        """Where finished trials are kept: what was begun and not finished is gone on with."""
+        key = asked.key
+        if self.storage is None:
+            begun, book = self.__dict__.get("_open", ("", MemoryBook()))
+            self._open = (key, book if begun == key else MemoryBook())
+            yield self._open[1]
+            return
+        address = str(self.storage)
+        if "://" not in address:
+            address = f"sqlite:///{Path(address).absolute()}"
+        try:
+            with search_lock(address, key):
+                yield open_book(address, key, asked.space)
+        except SearchError as error:
+            words = str(error).replace("FOLDWISE_STUDY_STORAGE", "storage")
+            raise SearchError(words) from error
+
+    def score(self, X: Any, y: ArrayLike) -> float:
+        """Score the final model on rows by the search's scorer."""
+        check_is_fitted(self)
+        return float(self.scorer_(self.best_estimator_, X, y))
+
+    @available_if(_has("predict"))  # type: ignore[untyped-decorator]
+    def predict(self, X: Any) -> NDArray[Any]:
+        """What the final model answers of each row."""
+        return self._best().predict(X)  # type: ignore[no-any-return]
+
+    @available_if(_has("predict_proba"))  # type: ignore[untyped-decorator]
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Class probabilities (rows, classes) by the final model."""
+        return self._best().predict_proba(X)  # type: ignore[no-any-return]
+
+    @available_if(_has("decision_function"))  # type: ignore[untyped-decorator]
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """Decision scores by the final model."""
+        return self._best().decision_function(X)  # type: ignore[no-any-return]
+
+    def _best(self) -> Any:
+        check_is_fitted(self)
+        if not self.refit:
+            raise InputError("predicting needs the final model, got refit=False: set refit=True")
+        return self.best_estimator_
+
+    def __sklearn_tags__(self) -> Tags:
+        tags, own = super().__sklearn_tags__(), get_tags(searched(self))
+        for name in ("estimator_type", "classifier_tags", "regressor_tags", "input_tags"):
+            setattr(tags, name, getattr(own, name))
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "result_")
+
+
+def _followed(search: NestedSearch, *, shown: bool) -> SearchResult:
+    """Run the search to its end, with a bar if it is to be shown."""
+    last = None
+    with Bar(disable=not shown) as bar:
+        line = bar.add_task("fits")
+        for last in search.run():
+            if isinstance(last, Progress):
+                bar.update(line, description=last.what, completed=last.done, total=last.total)
+    if not isinstance(last, SearchResult):
+        raise TypeError("a search ends with its result")
+    return last
+
+
+def _tell(own: NestedSearchCV, asked: Asked, result: SearchResult) -> None:
+    """Set what the search has found."""
+    metric, final = asked.space.metric, result.final
+    frames = Frames(result, asked.scoring_name, asked.named, asked.classes, asked.groups)
+    own.result_, own.scorer_ = result, asked.scorer
+    own.engine_ = "estimator" if asked.rows is None else "batched"
+    own.best_index_ = final.best.number
+    own.best_params_ = asked.named(final.best.values)
+    own.best_score_ = signed(metric, final.best.mean(metric))
+    own.best_estimator_ = asked.fitted(final.model, final.best.values)
+    if asked.classes is not None:
+        own.classes_ = asked.classes
+    own.cv_results_ = frames.cv_results()
+    own.inner_results_ = frames.inner_results()
+    own.outer_params_ = [asked.named(fold.best.values) for fold in result.outer]
+    own.outer_estimators_ = [asked.fitted(of.model, of.best.values) for of in result.outer]
+    own.outer_scores_ = frames.outer_scores()
+    own.outer_summary_ = frames.outer_summary()
+    own.outer_predictions_ = frames.outer_predictions(asked.index)

@@ -1,0 +1,144 @@
+"""What a nested search found, as the tables of a notebook, by scikit-learn's names."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from foldwise.search.summary import outer_estimates
+from foldwise.search.trials import FINAL, SearchResult, Trial, Values
+from foldwise.settings import Value
+from foldwise.stats.intervals import corrected_interval
+from foldwise.stats.scores import SCORE, Scores, is_loss
+
+CONFIDENCE = 0.95
+NAMES = {
+    "accuracy": "accuracy",
+    "precision": "precision_macro",
+    "recall": "recall_macro",
+    "f1": "f1_macro",
+    "roc_auc": "roc_auc_ovr",
+    "log_loss": "neg_log_loss",
+}
+"""The metrics by scikit-learn's names; of a loss it has the negative."""
+
+
+def signed(metric: str, value: float) -> float:
+    """The value as scikit-learn's scorer has it: larger is better."""
+    return -value if is_loss(metric) else value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frames:
+    """The tables of one search.
+
+    Attributes
+    ----------
+    result : SearchResult
+    scoring : str
+        What the search calls the scorer that it selected by.
+    named : callable
+        From values to the estimator's parameters.
+    classes : array (classes,) or None
+        None for a regressor.
+    groups : int array (rows,) or None
+    """
+
+    result: SearchResult
+    scoring: str
+    named: Callable[[Values], dict[str, Value]]
+    classes: NDArray[Any] | None
+    groups: NDArray[np.int64] | None
+
+    def cv_results(self) -> dict[str, Any]:
+        """The final study's trials, as the searches of scikit-learn tell theirs."""
+        metric, trials = self.result.metric, self.result.study_trials(FINAL)
+        values = [self.named(trial.values) for trial in trials]
+        scores = np.array([[signed(metric, f.scores[metric]) for f in t.inner] for t in trials])
+        means = scores.mean(axis=1)
+        ranks = rankdata(np.where(np.isnan(means), np.inf, -means), method="min")
+        return {
+            "params": values,
+            **{f"param_{name}": np.array([of[name] for of in values]) for name in values[0]},
+            **{f"split{fold}_test_score": column for fold, column in enumerate(scores.T)},
+            "mean_test_score": means,
+            "std_test_score": scores.std(axis=1),
+            "rank_test_score": ranks.astype(np.int32),
+        }
+
+    def inner_results(self) -> pd.DataFrame:
+        """Every trial of every study, a row for each inner fold."""
+        names = self._names
+        return pd.DataFrame(row for trial in self.result.trials for row in self._rows(trial, names))
+
+    def outer_scores(self) -> pd.DataFrame:
+        """The metrics, a row for each repeat and outer fold."""
+        names = self._names
+        return pd.DataFrame(
+            {"repeat": each.part.repeat, "fold": each.fold, **_named(each.scores, names)}
+            for each in self.result.outer
+        )
+
+    def outer_summary(self) -> pd.DataFrame:
+        """Each metric's mean over the outer folds, its interval, and the interval's method."""
+        known = {}
+        if self.classes is not None:
+            known = dict(outer_estimates(self.result, confidence=CONFIDENCE, groups=self.groups))
+        rows = {}
+        for metric, name in self._names.items():
+            values = [fold.scores[metric] for fold in self.result.outer]
+            if metric in known:
+                interval = known[metric].interval
+            else:
+                interval = corrected_interval(values, CONFIDENCE, folds=self.result.plan.folds)
+            low, high = sorted(signed(metric, end) for end in (interval.low, interval.high))
+            mean = signed(metric, float(np.mean(values)))
+            rows[name] = {"mean": mean, "low": low, "high": high, "method": interval.method}
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric")
+
+    def outer_predictions(self, index: Any) -> pd.DataFrame:
+        """What the outer models said of each row, in the rows' order, repeat by repeat."""
+        columns = ["prediction"] if self.classes is None else self.classes.tolist()
+        tables = [
+            pd.DataFrame(fold.predictions.values, columns=columns).assign(
+                repeat=fold.part.repeat, fold=fold.fold, row=fold.rows
+            )
+            for fold in self.result.outer
+        ]
+        table = pd.concat(tables).sort_values(["repeat", "row"])
+        table.index = index[table.pop("row")]
+        return table[["repeat", "fold", *columns]]
+
+    def _rows(self, trial: Trial, names: dict[str, str]) -> Iterator[dict[str, Any]]:
+        outer = trial.study.part
+        for inner in trial.inner:
+            yield {
+                "repeat": inner.part.repeat,
+                "fold": None if outer is None else outer.fold,
+                "trial": trial.number,
+                **self.named(trial.values),
+                "inner_fold": inner.part.fold,
+                **_named(inner.scores, names),
+            }
+
+    @property
+    def _names(self) -> dict[str, str]:
+        """The metrics that there are, what was selected by first, by scikit-learn's names."""
+        names = {} if self.classes is None else dict(NAMES)
+        if self.classes is not None and len(self.classes) == 2:
+            names["roc_auc"] = "roc_auc"
+        if names and not self.result.outer[0].predictions.are_probabilities:
+            del names["log_loss"]
+        first = self.result.metric
+        if first == SCORE:
+            others = {metric: name for metric, name in names.items() if name != self.scoring}
+            return {SCORE: self.scoring, **others}
+        return {first: names[first], **names}
+
+
+def _named(scores: Scores, names: dict[str, str]) -> dict[str, float]:
+    return {name: signed(metric, scores[metric]) for metric, name in names.items()}

@@ -1,0 +1,112 @@
+"""The parts that a notebook's ``cv`` says: a number, labels, splits; whole groups; repeats."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from foldwise.errors import DataError, InputError
+from foldwise.search.plan import Plan
+
+
+def group_codes(values: Any, rows: int, name: str) -> NDArray[np.int64]:
+    """A column of any values as whole numbers from 0."""
+    array = np.asarray(values)
+    if array.shape != (rows,):
+        raise InputError(
+            f"{name} must have a value for each of the {rows} rows, got {array.shape}: pass one"
+        )
+    return np.asarray(pd.factorize(array, use_na_sentinel=False)[0], dtype=np.int64)
+
+
+def plan_of(
+    own: Any,
+    data: tuple[Any, NDArray[Any]],
+    codes: NDArray[np.int64],
+    groups: NDArray[np.int64] | None,
+    *,
+    seed: int,
+) -> Plan:
+    """The parts that ``cv`` says, in ``n_repeats`` partitions."""
+    if not isinstance(own.cv, int | np.integer):
+        if own.n_repeats != 1:
+            raise InputError(
+                f"n_repeats must be 1 where cv says which parts there are, got {own.n_repeats}:"
+                " give cv as a number of parts"
+            )
+        part_of = _given_parts(own.cv, data, groups)
+        plan = Plan(part_of[np.newaxis], np.ones(len(codes), dtype=np.bool_))
+    else:
+        plan = _dealt(own, codes, groups, seed=seed)
+    if plan.folds < 3:
+        raise InputError(
+            f"cv must make at least 3 parts, one to estimate by, one to choose by and one to train"
+            f" on, got {plan.folds}: raise it"
+        )
+    return plan
+
+
+def _dealt(
+    own: Any, codes: NDArray[np.int64], groups: NDArray[np.int64] | None, *, seed: int
+) -> Plan:
+    folds = int(own.cv)
+    if folds > len(codes):
+        raise InputError(
+            f"cv must be no larger than the number of rows, got {folds} and"
+            f" n_samples={len(codes)}: lower it"
+        )
+    try:
+        plans = [
+            Plan.stratified(codes, folds=folds, seed=seed + repeat, groups=groups)
+            for repeat in range(own.n_repeats)
+        ]
+    except DataError as error:
+        words = str(error).replace("tune.folds", "cv").replace("images", "rows")
+        raise InputError(words) from error
+    return replace(plans[0], part_of=np.concatenate([plan.part_of for plan in plans]))
+
+
+def _given_parts(
+    cv: Any, data: tuple[Any, NDArray[Any]], groups: NDArray[np.int64] | None
+) -> NDArray[np.int64]:
+    """Each row's part, by labels, splits or what makes them."""
+    rows = len(data[1])
+    splits = list(cv.split(*data, groups)) if hasattr(cv, "split") else list(cv)
+    if splits and np.isscalar(splits[0]):
+        part_of = group_codes(splits, rows, "cv")
+    else:
+        part_of = np.full(rows, -1)
+        for part, (_, tested) in enumerate(splits):
+            part_of[tested] = part
+        sizes = [(len(trained), len(tested)) for trained, tested in splits]
+        if (
+            (part_of < 0).any()
+            or any(sum(size) != rows for size in sizes)
+            or (sum(tested for _, tested in sizes) != rows)
+        ):
+            raise InputError(
+                "cv's splits must partition the rows: each row tested once, and trained on in all"
+                " others; these don't: pass a number of parts, or each row's part"
+            )
+    if groups is not None:
+        pairs = len(np.unique(np.column_stack([groups, part_of]), axis=0))
+        if pairs > groups.max() + 1:
+            raise InputError(
+                "cv must keep rows of one group in one part, it parts some: pass a number of parts"
+            )
+    return part_of
+
+
+def require_classes(plan: Plan, codes: NDArray[np.int64], classes: NDArray[Any] | None) -> None:
+    """No fit may lack a class: it leaves out two parts at most."""
+    if classes is None:
+        return
+    for part_of in plan.part_of:
+        for code, name in enumerate(classes.tolist()):
+            if (parts := len(np.unique(part_of[codes == code]))) < 3:
+                raise InputError(
+                    f"each class must have rows in at least 3 parts, so that no fit lacks it,"
+                    f" class {name!r} has some in {parts}: lower cv, or leave the class out"
+                )

@@ -1,0 +1,46 @@
+"""scikit-learn's conventions, as scikit-learn checks them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.linear_model import Ridge
+from sklearn.svm import SVC
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from foldwise import Between, NestedSearchCV, StandardLogistic
+
+
+@parametrize_with_checks(  # type: ignore[untyped-decorator]
+    [StandardLogistic(), NestedSearchCV(cv=3, n_trials=1)]
+)
+def test_scikit_learn_finds_its_conventions_kept(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+def test_a_search_is_what_it_searches() -> None:
+    """A classifier or a regressor, with the methods that the estimator has."""
+    of_ridge = NestedSearchCV(Ridge(), {"alpha": Between(0.1, 1.0, is_log=True)})
+    assert is_classifier(NestedSearchCV())
+    assert is_regressor(of_ridge)
+    assert hasattr(NestedSearchCV(), "predict_proba")
+    assert hasattr(of_ridge, "predict")
+    assert not hasattr(of_ridge, "predict_proba")
+    assert not hasattr(NestedSearchCV(SVC(), {}), "predict_proba")
+
+
+def test_a_fitted_search_clones_to_the_unfitted_one() -> None:
+    X = np.arange(24.0).reshape(12, 2)
+    search = NestedSearchCV(cv=3, n_trials=1).fit(X, [0, 1] * 6)
+    again = clone(search)
+    assert not hasattr(again, "best_estimator_")
+    assert again.get_params() == clone(NestedSearchCV(cv=3, n_trials=1)).get_params()
+
+
+@pytest.mark.parametrize("name", ["predict", "predict_proba", "decision_function"])
+def test_without_a_refit_nothing_is_predicted(name: str) -> None:
+    X = np.arange(24.0).reshape(12, 2)
+    search = NestedSearchCV(cv=3, n_trials=1, refit=False).fit(X, [0, 1] * 6)
+    with pytest.raises(ValueError, match="needs the final model, got refit=False: set refit=True"):
+        getattr(search, name)(X)

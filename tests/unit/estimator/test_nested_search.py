@@ -1,0 +1,398 @@
+"""NestedSearchCV against a nested loop by hand, and what it makes of what it is given."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.stats import loguniform, randint, uniform
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import get_scorer, log_loss, r2_score
+from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
+
+from foldwise import Between, NestedSearchCV, OneOf
+from foldwise.errors import DataError, InputError, SearchError
+from foldwise.search.nested import MemoryBook
+from foldwise.search.plan import Plan
+from foldwise.search.summary import outer_estimates
+from tests.unit.estimator.table_cases import Table, by_scikit_learn, seeded, slope
+
+IRIS = load_iris(return_X_y=True)
+PIPELINE = make_pipeline(StandardScaler(), LogisticRegression(tol=1e-6, max_iter=5000))
+STRENGTH = {"logisticregression__C": loguniform(1e-3, 10)}
+TREE = DecisionTreeClassifier(random_state=0)
+DEPTHS = {"max_depth": [1, 2, 4, None]}
+
+
+def parts(search: NestedSearchCV) -> NDArray[np.int64]:
+    return np.asarray(search.result_.plan.part_of)
+
+
+def assert_same_bits(one: NestedSearchCV, other: NestedSearchCV) -> None:
+    for name in ("inner_results_", "outer_predictions_"):
+        pd.testing.assert_frame_equal(getattr(one, name), getattr(other, name), check_exact=True)
+
+
+def frame(load: Any) -> Table:
+    X, y = load(return_X_y=True, as_frame=True)
+    return Table(X, y.to_numpy(), np.arange(len(y)))
+
+
+@pytest.mark.parametrize(
+    "table",
+    [frame(load_iris), frame(load_wine), frame(load_breast_cancer), seeded(), seeded(classes=3)],
+    ids=["iris", "wine", "breast cancer", "gaps and categories", "three classes"],
+)
+def test_each_fold_is_scored_as_scikit_learns_own_parts_score_it(table: Table) -> None:
+    """Inner folds and outer ones, at the values that were chosen there."""
+    search = NestedSearchCV(cv=3, n_trials=3, random_state=2).fit(table.X, table.y)
+    assert search.engine_ == "batched"
+    (part_of,) = parts(search)
+    for _, row in search.inner_results_.iterrows():
+        outer = -1 if pd.isna(row["fold"]) else int(row["fold"])
+        trained = ~np.isin(part_of, [outer, row["inner_fold"]])
+        scored = part_of == row["inner_fold"]
+        model = by_scikit_learn(C=row["C"], tol=1e-6).fit(table.X[trained], table.y[trained])
+        expected = -log_loss(table.y[scored], model.predict_proba(table.X[scored]))
+        assert row["neg_log_loss"] == pytest.approx(expected, abs=2e-3)
+    for fold, model in enumerate(search.outer_estimators_):
+        trained, scored = part_of != fold, part_of == fold
+        told = search.outer_predictions_[search.outer_predictions_["fold"] == fold]
+        expected = model.predict_proba(table.X[scored])
+        np.testing.assert_array_equal(told[search.classes_.tolist()], expected)
+        assert slope(model, table.X[trained], table.y[trained]) < 1e-4
+
+
+def test_a_pipeline_of_scaler_and_logistic_regression_is_batched_by_itself() -> None:
+    """And ends as that pipeline, which says what the estimator engine's would."""
+    X, y = IRIS
+    batched = NestedSearchCV(PIPELINE, STRENGTH, cv=3, n_trials=3).fit(X, y)
+    unlike = LogisticRegression(tol=1e-6, max_iter=5000, warm_start=True)
+    pipeline = make_pipeline(StandardScaler(), unlike)
+    one_by_one = NestedSearchCV(pipeline, STRENGTH, cv=3, n_trials=3).fit(X, y)
+    assert (batched.engine_, one_by_one.engine_) == ("batched", "estimator")
+    assert [type(step) for _, step in batched.best_estimator_.steps] == [
+        StandardScaler, LogisticRegression,
+    ]  # fmt: skip
+    assert batched.best_params_ == pytest.approx(one_by_one.best_params_)
+    np.testing.assert_allclose(batched.predict_proba(X), one_by_one.predict_proba(X), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "scoring", ["balanced_accuracy", "f1_macro", "roc_auc_ovr", "neg_log_loss"]
+)
+@pytest.mark.parametrize("estimator", [None, TREE], ids=["batched", "estimator"])
+def test_a_scorer_is_scikit_learns(scoring: str, estimator: Any) -> None:
+    """Best score, outer scores and ``score`` are what it gives."""
+    X, y = IRIS
+    searched = None if estimator is None else DEPTHS
+    search = NestedSearchCV(estimator, searched, cv=3, n_trials=3, scoring=scoring).fit(X, y)
+    (part_of,) = parts(search)
+    scorer = get_scorer(scoring)
+    for fold, model in enumerate(search.outer_estimators_):
+        rows = part_of == fold
+        told = search.outer_scores_.loc[fold, scoring]
+        assert told == pytest.approx(scorer(model, X[rows], y[rows]))
+    assert search.score(X, y) == pytest.approx(scorer(search.best_estimator_, X, y))
+    assert search.best_score_ == search.cv_results_["mean_test_score"].max()
+    assert search.outer_summary_.index[0] == scoring
+    assert (search.outer_summary_["low"] < search.outer_summary_["mean"]).all()
+
+
+def test_a_regressor_is_searched() -> None:
+    X, y = load_diabetes(return_X_y=True)
+    search = NestedSearchCV(
+        Ridge(), {"alpha": loguniform(1e-3, 10)}, cv=4, n_trials=3, scoring="r2"
+    ).fit(X, y)
+    (part_of,) = parts(search)
+    rows = part_of == 0
+    model = Ridge(**search.outer_params_[0]).fit(X[~rows], y[~rows])
+    assert search.outer_scores_.loc[0, "r2"] == pytest.approx(
+        r2_score(y[rows], model.predict(X[rows]))
+    )
+    assert [*search.outer_predictions_] == ["repeat", "fold", "prediction"]
+    assert search.outer_summary_.loc["r2", "method"] == "corrected (Nadeau-Bengio)"
+
+
+def test_decision_scores_have_no_log_loss() -> None:
+    search = NestedSearchCV(
+        SVC(), {"C": loguniform(0.1, 10)}, cv=3, n_trials=2, scoring="accuracy"
+    ).fit(*IRIS)
+    assert "neg_log_loss" not in search.outer_summary_.index
+    assert not hasattr(search, "predict_proba")
+
+
+def test_predictions_keep_the_index_and_each_row_has_one() -> None:
+    table = seeded()
+    X = table.X.set_index(pd.Index([f"patient {row}" for row in range(len(table.y))]))
+    search = NestedSearchCV(cv=3, n_trials=2).fit(X, table.y)
+    assert [*search.outer_predictions_.index] == [*X.index]
+    assert [*search.feature_names_in_] == [*X.columns]
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "ends"),
+    [
+        (loguniform(0.01, 1), float, (0.01, 1)),
+        (uniform(0.5, 2), float, (0.5, 2.5)),
+        (Between(0.1, 0.2, is_log=True), float, (0.1, 0.2)),
+        ([0.5, 1.0], float, (0.5, 1.0)),
+        (OneOf((0.25,)), float, (0.25, 0.25)),
+    ],
+)
+def test_ranges_of_many_makers_are_taken(given: Any, kind: type, ends: tuple[float, float]) -> None:
+    search = NestedSearchCV(param_distributions={"C": given}, cv=3, n_trials=4).fit(*IRIS)
+    tried = search.cv_results_["param_C"]
+    assert all(type(each) is kind for each in tried.tolist())
+    assert ends[0] <= tried.min() <= tried.max() <= ends[1]
+
+
+@pytest.mark.parametrize(("given", "least"), [(randint(2, 5), 2), ([1, 2, None], 1)])
+def test_whole_numbers_and_lists_reach_the_estimator_as_they_are(given: Any, least: int) -> None:
+    search = NestedSearchCV(TREE, {"max_depth": given}, cv=3, n_trials=4).fit(*IRIS)
+    depths = {each["max_depth"] for each in search.cv_results_["params"]}
+    assert all(depth is None or (type(depth) is int and least <= depth < 5) for depth in depths)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(3, 6))
+@settings(max_examples=40)
+def test_no_group_is_ever_in_two_parts(seed: int, folds: int) -> None:
+    """Whatever the groups, and no part is empty."""
+    draws = np.random.default_rng(seed)
+    groups = draws.integers(0, draws.integers(5 * folds, 100), 200)
+    labels = draws.integers(0, 3, 200)
+    try:
+        plan = Plan.stratified(labels, folds=folds, seed=seed % 1000, groups=groups)
+    except DataError:  # so few groups have a class that some part is left without
+        reject()
+    (part_of,) = plan.part_of
+    assert all(len(set(part_of[groups == group])) == 1 for group in np.unique(groups))
+    assert set(part_of) == set(range(folds))
+
+
+def test_groups_stay_together_and_count_in_the_intervals() -> None:
+    """Rows told six times over: clustered, they tell no more than once."""
+    X, y = IRIS
+    six = np.tile(np.arange(len(y)), 6)
+    search = NestedSearchCV(cv=3, n_trials=2)
+    clustered = search.fit(X[six], y[six], groups=six).outer_summary_
+    assert all(
+        len(np.unique(part_of[six == group])) == 1
+        for part_of in parts(search)
+        for group in range(len(y))
+    )
+    by_rows, by_groups = (
+        outer_estimates(search.result_, confidence=0.95, groups=groups)["accuracy"].interval
+        for groups in (None, six)
+    )
+    assert [*clustered.loc["accuracy", ["low", "high"]]] == [by_groups.low, by_groups.high]
+    assert by_groups.low < by_rows.low < by_rows.high < by_groups.high
+
+
+@pytest.mark.parametrize(
+    "cv",
+    [
+        np.arange(150) % 4,
+        np.array(["a", "b", "c"])[np.arange(150) % 3],
+        KFold(3, shuffle=True, random_state=1),
+        [*GroupKFold(3).split(*IRIS, np.arange(150) // 2)],
+    ],
+    ids=["numbers", "names", "splitter", "splits"],
+)
+def test_parts_may_be_given(cv: Any) -> None:
+    search = NestedSearchCV(cv=cv, n_trials=1).fit(*IRIS)
+    (part_of,) = parts(search)
+    if hasattr(cv, "split"):
+        cv = [*cv.split(*IRIS)]
+    if isinstance(cv, list):
+        tested = [set(rows) for _, rows in cv]
+    else:
+        tested = [set(np.flatnonzero(cv == each)) for each in np.unique(cv)]
+    found = [set(np.flatnonzero(part_of == part)) for part in range(max(part_of) + 1)]
+    assert sorted(map(sorted, found)) == sorted(map(sorted, tested))
+
+
+@pytest.mark.parametrize("estimator", [None, TREE], ids=["batched", "estimator"])
+def test_repeats_are_partitions_of_their_own(estimator: Any) -> None:
+    """Each row is predicted in each; the first is the one that a single repeat has."""
+    search = NestedSearchCV(
+        estimator, None if estimator is None else DEPTHS, cv=3, n_repeats=2, n_trials=2
+    ).fit(*IRIS)
+    alone = NestedSearchCV(estimator, None if estimator is None else DEPTHS, cv=3, n_trials=2).fit(
+        *IRIS
+    )
+    assert len(search.outer_predictions_) == 300
+    assert [*search.outer_scores_["repeat"]] == [0, 0, 0, 1, 1, 1]
+    assert (parts(search)[0] != parts(search)[1]).any()
+    np.testing.assert_array_equal(parts(search)[0], parts(alone)[0])
+    first = search.outer_predictions_[search.outer_predictions_["repeat"] == 0]
+    pd.testing.assert_frame_equal(first, alone.outer_predictions_)
+
+
+def test_weights_reach_the_last_step_of_a_pipeline() -> None:
+    """A class that weighs next to nothing is hardly ever answered."""
+    X, y = IRIS
+    weights = np.where(y == 1, 1e-9, 1.0)
+    for estimator, searched in ((None, None), (PIPELINE, STRENGTH)):
+        search = NestedSearchCV(estimator, searched, cv=3, n_trials=2, scoring="accuracy")
+        assert 1 not in search.fit(X, y, sample_weight=weights).predict(X)
+
+
+class Fails(DecisionTreeClassifier):  # type: ignore[misc]  # has no types
+    """A tree that can't have two levels."""
+
+    def fit(self, X: Any, y: Any, **more: Any) -> "Fails":
+        if self.max_depth == 2:
+            raise RuntimeError("two levels are too many")
+        return super().fit(X, y, **more)  # type: ignore[no-any-return]
+
+
+@pytest.mark.filterwarnings("ignore:a fit with")
+def test_a_fit_that_fails_is_never_chosen() -> None:
+    search = NestedSearchCV(
+        Fails(random_state=0), {"max_depth": [1, 2, 3]}, cv=3, n_trials=6, scoring="accuracy"
+    ).fit(*IRIS)
+    failed = search.cv_results_["param_max_depth"] == 2
+    assert failed.any()
+    assert np.isnan(search.cv_results_["mean_test_score"][failed]).all()
+    assert search.best_params_["max_depth"] != 2
+    with pytest.raises(RuntimeError, match="two levels are too many"):
+        search.set_params(error_score="raise").fit(*IRIS)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        ({"scoring": "neg_logloss"}, r"got 'neg_logloss' \(did you mean 'neg_log_loss'\?\)"),
+        ({"scoring": "roc_auc"}, r"is of two classes, y has 3: choose 'roc_auc_ovr'"),
+        ({"estimator": SVC(), "param_distributions": {"C": [1.0]}}, "asks for predict_proba"),
+        ({"estimator": TREE}, "param_distributions must name parameters to search, got None"),
+        ({"param_distributions": {"c": [1.0]}}, "of StandardLogistic, got 'c': name some"),
+        ({"param_distributions": {"C": 1.0}}, "C must be given a range: .*, got 1.0"),
+        ({"cv": 2}, "cv must make at least 3 parts, .*, got 2: raise it"),
+        ({"cv": 51}, "every class needs at least cv = 51 rows, class 0 has 50: lower cv"),
+        ({"cv": 151}, "no larger than the number of rows, got 151 and n_samples=150: lower it"),
+        ({"cv": ShuffleSplit(3)}, "cv's splits must partition the rows"),
+        ({"cv": np.arange(149) % 3}, r"a value for each of the 150 rows, got \(149,\)"),
+        ({"cv": np.arange(150) // 50}, "rows in at least 3 parts, .* class 0 has some in 1"),
+        ({"cv": np.arange(150) % 3, "n_repeats": 2}, "n_repeats must be 1 where cv says"),
+        ({"n_trials": 0}, "n_trials must be a whole number of at least 1, got 0"),
+    ],
+)  # fmt: skip
+def test_what_can_not_be_searched_is_one_line(parameters: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError, match=told) as caught:
+        NestedSearchCV(**parameters).fit(*IRIS)
+    assert "\n" not in str(caught.value)
+
+
+def test_groups_that_cv_parts_are_refused() -> None:
+    with pytest.raises(InputError, match="cv must keep rows of one group in one part"):
+        NestedSearchCV(cv=np.arange(150) % 3).fit(*IRIS, groups=np.arange(150) // 2)
+
+
+def test_the_same_seed_gives_the_same_bits_whatever_the_jobs() -> None:
+    table = seeded()
+    one, other = (
+        NestedSearchCV(TREE, DEPTHS, cv=3, n_trials=3, n_jobs=jobs).fit(
+            table.X[["whole", "constant"]], table.y
+        )
+        for jobs in (1, 2)
+    )
+    pd.testing.assert_frame_equal(one.inner_results_, other.inner_results_, check_exact=True)
+    pd.testing.assert_frame_equal(
+        one.outer_predictions_, other.outer_predictions_, check_exact=True
+    )
+
+
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """What runs in the background of a shell ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+class StoppedAt:
+    """Presses Ctrl-C when so many trials have been kept."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, trials: int) -> None:
+        self.left, self.kept = trials, 0
+        add = MemoryBook.add
+
+        def stop(book: MemoryBook, trial: Any) -> None:
+            add(book, trial)
+            self.kept += 1
+            self.left -= 1
+            if self.left == 0:
+                signal.raise_signal(signal.SIGINT)
+
+        monkeypatch.setattr(MemoryBook, "add", stop)
+
+
+@pytest.mark.usefixtures("_interruptible")
+@pytest.mark.parametrize("estimator", [None, TREE], ids=["batched", "estimator"])
+def test_after_ctrl_c_fit_goes_on_to_the_same_bits(
+    estimator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No trial is made twice."""
+    searched = None if estimator is None else DEPTHS
+    whole = NestedSearchCV(estimator, searched, cv=3, n_trials=7).fit(*IRIS)
+    search = NestedSearchCV(estimator, searched, cv=3, n_trials=7)
+    stopped = StoppedAt(monkeypatch, 9)
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(*IRIS)
+    assert stopped.kept == 9
+    search.fit(*IRIS)
+    assert stopped.kept == 4 * 7
+    pd.testing.assert_frame_equal(search.inner_results_, whole.inner_results_, check_exact=True)
+    pd.testing.assert_frame_equal(
+        search.outer_predictions_, whole.outer_predictions_, check_exact=True
+    )
+
+
+@pytest.mark.usefixtures("_interruptible")
+def test_other_data_begin_anew_after_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = IRIS
+    search = NestedSearchCV(cv=3, n_trials=2)
+    stopped = StoppedAt(monkeypatch, 3)
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(X, y)
+    search.fit(X[::-1], y[::-1])
+    assert stopped.kept == 3 + 4 * 2
+
+
+def test_storage_keeps_trials_for_another_search(tmp_path: Path) -> None:
+    """More trials are added to those that are there."""
+    file = tmp_path / "trials.db"
+    few = NestedSearchCV(cv=3, n_trials=12, storage=file).fit(*IRIS)
+    more = NestedSearchCV(cv=3, n_trials=14, storage=f"sqlite:///{file}").fit(*IRIS)
+    fresh = NestedSearchCV(cv=3, n_trials=14).fit(*IRIS)
+    kept = more.inner_results_[more.inner_results_["trial"] < 12].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, few.inner_results_, check_exact=True)
+    pd.testing.assert_frame_equal(more.inner_results_, fresh.inner_results_, check_exact=True)
+
+
+def test_a_storage_that_is_no_database_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("mine")
+    with pytest.raises(SearchError, match=r"must be Optuna's database .* point storage elsewhere"):
+        NestedSearchCV(cv=3, n_trials=2, storage=file).fit(*IRIS)
+
+
+def test_a_column_of_chance_scores_at_chance() -> None:
+    """What is said of the procedure isn't what was chosen by."""
+    draws = np.random.default_rng(0)
+    X, y = draws.normal(size=(200, 20)), draws.integers(0, 2, 200)
+    summary = NestedSearchCV(cv=4, n_trials=4, scoring="accuracy").fit(X, y).outer_summary_
+    assert summary.loc["accuracy", "low"] < 0.5 < summary.loc["accuracy", "high"]

@@ -1,0 +1,122 @@
+"""The default estimator against scikit-learn's imputer, encoder, scaler and logistic regression."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+
+from foldwise import StandardLogistic
+from foldwise.errors import InputError
+from tests.unit.estimator.table_cases import by_scikit_learn, seeded, slope
+
+# The largest entry of a gradient is below 1e-4, and the penalty's curvature is 1 / (C n).
+CLOSE = 5e-3
+
+
+@pytest.mark.parametrize("load", [load_breast_cancer, load_digits, load_iris, load_wine])
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+def test_on_scikit_learns_data_it_says_what_scikit_learn_does(load: Any, class_weight: Any) -> None:
+    """To the tolerance that its own fits stop by."""
+    X, y = load(return_X_y=True, as_frame=True)
+    model = StandardLogistic(C=0.5, class_weight=class_weight).fit(X, y)
+    assert slope(model, X, y.to_numpy()) < 1e-4
+
+
+@pytest.mark.parametrize("indicators", [False, True])
+@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("class_weight", [None, "balanced", {"no": 3.0}])
+def test_gaps_and_categories_are_what_scikit_learn_makes_of_them(
+    indicators: Any, classes: int, class_weight: Any
+) -> None:
+    """Also of rows that it hasn't seen, with a category that no training row has."""
+    table = seeded(classes=classes)
+    seen = (table.X["kind"] != "rare") & (np.arange(len(table.y)) % 3 > 0)
+    ours = StandardLogistic(C=0.3, indicators=indicators, class_weight=class_weight)
+    theirs = by_scikit_learn(C=0.3, indicators=indicators, class_weight=class_weight, tol=1e-8)
+    for each in (ours, theirs):
+        each.fit(table.X[seen], table.y[seen])
+    assert (table.X["kind"] == "rare").any()
+    expected = theirs.predict_proba(table.X)
+    np.testing.assert_allclose(ours.predict_proba(table.X), expected, atol=CLOSE)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_weight_counts_a_row_so_often(seed: int) -> None:
+    """In means, deviations and losses: 0 leaves it out, 2 is the row twice."""
+    table = seeded(seed, rows=60)
+    weights = np.random.default_rng(seed).integers(0, 3, 60)
+    weights[np.unique(table.y, return_index=True)[1]] = 1
+    weighted = StandardLogistic().fit(table.X, table.y, sample_weight=weights)
+    often = np.repeat(np.arange(60), weights)
+    repeated = StandardLogistic().fit(table.X.iloc[often], table.y[often])
+    np.testing.assert_allclose(
+        weighted.predict_proba(table.X), repeated.predict_proba(table.X), atol=CLOSE
+    )
+
+
+def test_a_large_mean_takes_no_digits() -> None:
+    """Seconds since 1970, of a few minutes, are told apart as well as minutes are."""
+    draws = np.random.default_rng(0)
+    minutes = draws.normal(size=(200, 1))
+    y = minutes[:, 0] + draws.normal(size=200) > 0
+    told = [StandardLogistic().fit(X, y).predict_proba(X) for X in (minutes, minutes * 60 + 1.7e9)]
+    np.testing.assert_allclose(told[0], told[1], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda X: X.convert_dtypes(),
+        lambda X: X.astype({"whole": "float32"}),
+        lambda X: X.astype({"whole": bool}).astype({"whole": "Int8"}),
+    ],
+)
+def test_numbers_of_any_type_are_taken(convert: Any) -> None:
+    """Nullable ones too, whose gaps are NA."""
+    table = seeded()
+    X = table.X.drop(columns=["colour", "kind"])
+    converted = convert(X)
+    expected = StandardLogistic().fit(converted.astype(np.float64), table.y)
+    found = StandardLogistic().fit(converted, table.y)
+    np.testing.assert_array_equal(found.coef_, expected.coef_)
+
+
+def test_arrow_tables_are_taken() -> None:
+    """Dictionaries are categories."""
+    pyarrow = pytest.importorskip("pyarrow")
+    table = seeded()
+    arrow = pyarrow.Table.from_pandas(table.X, preserve_index=False)
+    expected = StandardLogistic().fit(table.X, table.y).predict_proba(table.X)
+    np.testing.assert_array_equal(
+        StandardLogistic().fit(arrow, table.y).predict_proba(arrow), expected
+    )
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        (["1", "2", "three", "4"], r"row 0 has text, '1': convert it to a number, or the column"),
+        (np.array([1.0, 2.0, np.inf, 4.0]), r"row 2 has an infinite number, 'inf': put a number"),
+        (pd.to_datetime(["2026-01-01"] * 4), r"row 0 has a date, '2026-01-01 00:00:00': convert"),
+        ([1.0, None, "x", 2.0], r"row 2 has text, 'x'"),
+    ],
+)
+def test_what_is_no_number_is_refused_by_column_and_row(cells: Any, told: str) -> None:
+    X = pd.DataFrame({"good": [1.0, 2.0, 3.0, 4.0], "bad": cells})
+    with pytest.raises(InputError, match=f"column 'bad' must hold finite numbers .*{told}"):
+        StandardLogistic().fit(X, [0, 1, 0, 1])
+
+
+def test_the_remedies_for_text_and_infinities_help() -> None:
+    X = pd.DataFrame({"word": ["a", "b", "a", "b"], "number": [1.0, np.inf, 3.0, 4.0]})
+    mended = X.astype({"word": "category"}).replace(np.inf, np.nan)
+    assert StandardLogistic().fit(mended, [0, 1, 0, 1]).predict(mended).tolist() == [0, 1, 0, 1]
+
+
+def test_a_class_weight_of_no_class_is_refused() -> None:
+    with pytest.raises(InputError, match=r"must name classes of y, got maybe: name some of 0, 1"):
+        StandardLogistic(class_weight={"maybe": 2}).fit([[1.0], [2.0]], [0, 1])
