@@ -65,7 +65,7 @@ def test_each_fold_is_scored_as_scikit_learns_own_parts_score_it(table: Table) -
         scored = part_of == row["inner_fold"]
         model = by_scikit_learn(C=row["C"], tol=1e-6).fit(table.X[trained], table.y[trained])
         expected = -log_loss(table.y[scored], model.predict_proba(table.X[scored]))
-        assert row["neg_log_loss"] == pytest.approx(expected, abs=2e-3)
+        assert row["neg_log_loss"] == pytest.approx(expected, abs=3e-3)
     for fold, model in enumerate(search.outer_estimators_):
         trained, scored = part_of != fold, part_of == fold
         told = search.outer_predictions_[search.outer_predictions_["fold"] == fold]
