@@ -18,7 +18,13 @@ def group_codes(values: Any, rows: int, name: str) -> NDArray[np.int64]:
         raise InputError(
             f"{name} must have a value for each of the {rows} rows, got {array.shape}: pass one"
         )
-    return np.asarray(pd.factorize(array, use_na_sentinel=False)[0], dtype=np.int64)
+    codes = np.asarray(pd.factorize(array)[0], dtype=np.int64)
+    if (codes < 0).any():
+        row = int((codes < 0).argmax())
+        raise InputError(
+            f"{name} must have a value for each row, row {row} has none: fill it, or drop the row"
+        )
+    return codes
 
 
 def plan_of(

@@ -181,6 +181,16 @@ def test_no_group_is_ever_in_two_parts(seed: int, folds: int) -> None:
     assert set(part_of) == set(range(folds))
 
 
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_a_row_without_a_group_is_refused(missing: object) -> None:
+    """All those without one would else be one group, and stand or fall together."""
+    X, y = IRIS
+    groups = np.arange(len(y)).astype(object)
+    groups[[7, 9]] = missing
+    with pytest.raises(InputError, match="groups must have a value for each row, row 7 has none"):
+        NestedSearchCV(cv=3, n_trials=2).fit(X, y, groups=groups)
+
+
 def test_groups_stay_together_and_count_in_the_intervals() -> None:
     """Rows told six times over: clustered, they tell no more than once."""
     X, y = IRIS
