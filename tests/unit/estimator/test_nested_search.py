@@ -447,3 +447,15 @@ def test_weights_that_leave_a_fit_without_rows_are_refused(estimator: Any) -> No
     with pytest.raises(InputError, match=r"sample_weight must be above 0 .*, it is in 2: give"):
         search.fit(X, y, sample_weight=(part_of < 2) * 1.0)
     assert search.fit(X, y, sample_weight=(part_of < 3) * 1.0).best_score_ < 0
+
+
+@pytest.mark.filterwarnings("ignore:a fit with")
+def test_what_a_failed_fit_scores_has_scikit_learns_sign() -> None:
+    """A bad score is bad where the metric is a loss, too."""
+    search = NestedSearchCV(
+        Fails(random_state=0), {"max_depth": [1, 2, 3]}, cv=3, n_trials=6, error_score=-99.0
+    ).fit(*IRIS)
+    failed = search.cv_results_["param_max_depth"] == 2
+    assert (search.cv_results_["mean_test_score"][failed] == -99).all()
+    assert failed.any()
+    assert search.best_params_["max_depth"] != 2
