@@ -30,7 +30,7 @@ from sklearn.utils.validation import (
 from foldwise.errors import InputError
 from foldwise.frames import NAMES
 from foldwise.logistic import Rows, StandardLogistic, checked_weights, class_codes, options
-from foldwise.partition import group_codes, plan_of, require_classes
+from foldwise.partition import group_codes, plan_of, require_classes, require_weight
 from foldwise.search.curve import starts
 from foldwise.search.engines.batched import (
     BatchedEngine,
@@ -51,6 +51,7 @@ from foldwise.search.space import Space, curve_range, dimension
 from foldwise.search.trials import Part, Values
 from foldwise.search.version import search_key
 from foldwise.settings import Between, Dimension, OneOf, Value
+from foldwise.solver.linear import decision_scores
 from foldwise.stats.scores import SCORE, Scores
 
 _STARTUP = 5
@@ -63,7 +64,7 @@ _DEFAULT = {"C": Between(1e-4, 10.0, is_log=True)}
 class Judged:
     """Scores what a model predicted: by the metrics, and by the search's scorer if it is another.
 
-    ``scorer`` is None if the metrics have it.
+    ``scorer`` is None if the metrics have it; ``encoded`` are the rows that a linear model takes.
     """
 
     X: Any
@@ -71,6 +72,7 @@ class Judged:
     labels: NDArray[Any]
     classes: NDArray[Any] | None
     scorer: Any
+    encoded: Any = None
 
     def __call__(self, model: Model, predictions: Predictions, rows: NDArray[np.int64]) -> Scores:
         """The scores of the rows with these numbers."""
@@ -79,7 +81,7 @@ class Judged:
             answers = (
                 model.fitted
                 if isinstance(model, FittedEstimator)
-                else _Answered(predictions.values, self.classes)
+                else _Answered(predictions.values, self.classes, model, self.encoded[rows])
             )
             scores[SCORE] = float(self.scorer(answers, _safe_indexing(self.X, rows), self.y[rows]))
         return scores
@@ -88,8 +90,13 @@ class Judged:
 class _Answered(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # has no types
     """A classifier that has answered already: to a scorer it says what was predicted."""
 
-    def __init__(self, values: Any, classes: Any) -> None:
+    def __init__(self, values: Any, classes: Any, model: Any, encoded: Any) -> None:
         self.values, self.classes_ = values, classes
+        self.model, self.encoded = model, encoded
+
+    def decision_function(self, _: Any) -> NDArray[np.float64]:
+        scores = decision_scores(self.model.numbers, self.encoded)
+        return scores[:, 0] if scores.shape[1] == 1 else scores
 
     def predict_proba(self, _: Any) -> NDArray[np.float64]:
         return self.values  # type: ignore[no-any-return]
@@ -164,6 +171,7 @@ class Asked:
         seed = _seed(own.random_state)
         plan = plan_of(own, (X, targets), codes, of_groups, seed=seed)
         require_classes(plan, codes, classes)
+        require_weight(plan, weights)
         scorer = _scorer(estimator, own.scoring)
         _require_served(estimator, scorer, own.scoring, classes)
         native = _native(own.scoring) if rows is not None or _is_of_shares(own.scoring) else SCORE
@@ -207,7 +215,8 @@ class Asked:
     def engine(self) -> Engine:
         """Who makes the fits."""
         scorer = self.scorer if self.space.metric == SCORE else None
-        judge = Judged(self.X, self.y, self.labels, self.classes, scorer)
+        encoded = None if self.rows is None else self.rows.encoded
+        judge = Judged(self.X, self.y, self.labels, self.classes, scorer, encoded)
         if self.rows is None:
             parameters = {} if self.weights is None else {self._weights_name: self.weights}
             return EstimatorEngine(
@@ -241,8 +250,9 @@ class Asked:
             if isinstance(searched, OneOf)
             else [searched.low, searched.high]
         )
-        # A path needs some length.
-        low, high = (min(ends), max(ends)) if min(ends) < max(ends) else (ends[0] / 2, ends[0] * 2)
+        low, high = min(ends), max(ends)
+        if high < 1.01 * low:  # a path needs some length
+            low, high = low / 2, high * 2
         return BatchedEngine(
             self.rows.encoded, self.labels, self.plan, backend, low, high,
             threads=threads, repeat=repeat, is_table=True, judge=judge,
@@ -362,6 +372,11 @@ def _scorer(estimator: Any, scoring: Any) -> Any:
         raise InputError(
             f"scoring must be the name of one of scikit-learn's scorers, got {scoring!r}{near}:"
             " sklearn.metrics.get_scorer_names() lists them"
+        )
+    if not (scoring is None or isinstance(scoring, str) or callable(scoring)):
+        raise InputError(
+            "scoring must be one scorer, which the studies select by,"
+            f" got {scoring!r:.60}: give its name or the scorer itself"
         )
     return check_scoring(estimator, scoring=scoring)
 

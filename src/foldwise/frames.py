@@ -103,15 +103,15 @@ class Frames:
     def outer_predictions(self, index: Any) -> pd.DataFrame:
         """What the outer models said of each row, in the rows' order, repeat by repeat."""
         columns = ["prediction"] if self.classes is None else self.classes.tolist()
-        tables = [
-            pd.DataFrame(fold.predictions.values, columns=columns).assign(
-                repeat=fold.part.repeat, fold=fold.fold, row=fold.rows
-            )
-            for fold in self.result.outer
-        ]
-        table = pd.concat(tables).sort_values(["repeat", "row"])
-        table.index = index[table.pop("row")]
-        return table[["repeat", "fold", *columns]]
+        outer = self.result.outer
+        values = np.concatenate([fold.predictions.values for fold in outer])
+        parts = np.repeat([fold.part for fold in outer], [len(fold.rows) for fold in outer], axis=0)
+        rows = np.concatenate([fold.rows for fold in outer])
+        order = np.lexsort((rows, parts[:, 0]))
+        table = pd.DataFrame(values[order], index=index[rows[order]], columns=columns)
+        for name, column in (("fold", 1), ("repeat", 0)):  # classes may be called so, too
+            table.insert(0, name, parts[order, column], allow_duplicates=True)
+        return table
 
     def _rows(self, trial: Trial, names: dict[str, str]) -> Iterator[dict[str, Any]]:
         outer = trial.study.part
@@ -137,7 +137,7 @@ class Frames:
         if first == SCORE:
             others = {metric: name for metric, name in names.items() if name != self.scoring}
             return {SCORE: self.scoring, **others}
-        return {first: names[first], **names}
+        return {first: self.scoring, **{of: name for of, name in names.items() if of != first}}
 
 
 def _named(scores: Scores, names: dict[str, str]) -> dict[str, float]:

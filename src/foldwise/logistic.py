@@ -248,8 +248,8 @@ def class_codes(
     classes, labels = np.unique(given, return_inverse=True)
     if len(classes) < 2:
         raise InputError(
-            f"y must have at least two classes, got one class, {classes[0]!r}: there is nothing"
-            " to tell apart"
+            f"y must have at least two classes, got one class, {classes.tolist()[0]!r}: there is"
+            " nothing to tell apart"
         )
     return labels.astype(np.int64), classes
 

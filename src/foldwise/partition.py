@@ -116,3 +116,15 @@ def require_classes(plan: Plan, codes: NDArray[np.int64], classes: NDArray[Any] 
                     f"each class must have rows in at least 3 parts, so that no fit lacks it,"
                     f" class {name!r} has some in {parts}: lower cv, or leave the class out"
                 )
+
+
+def require_weight(plan: Plan, weights: NDArray[np.float64] | None) -> None:
+    """No fit may be left without weight."""
+    if weights is None:
+        return
+    parts = min(len(np.unique(part_of[weights > 0])) for part_of in plan.part_of)
+    if parts < 3:
+        raise InputError(
+            "sample_weight must be above 0 in at least 3 parts, so that each fit has rows to train"
+            f" on, it is in {parts}: give more rows a weight"
+        )

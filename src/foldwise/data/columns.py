@@ -152,7 +152,12 @@ def _levels(cells: Any) -> tuple[Any, ...] | None:
 
 def _is_level(cells: Any, level: Any) -> NDArray[np.bool_]:
     is_missing = isinstance(level, float) and np.isnan(level)
-    found = cells.isna() if is_missing else cells.astype(object) == level
+    if not is_missing:
+        found = cells.astype(object) == level
+    elif hasattr(cells, "isna"):
+        found = cells.isna()
+    else:  # an array given to what was fitted to a frame
+        found = [of is None or (isinstance(of, float) and np.isnan(of)) for of in cells.tolist()]
     return np.asarray(found, dtype=np.bool_)
 
 

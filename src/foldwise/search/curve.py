@@ -104,6 +104,9 @@ def minimum(points: Sequence[Point], *, is_stepped: bool) -> float:
     if len(known) < 2:
         return _halved(places)
     lowest = _lowest(known, is_stepped=is_stepped)
+    # Beyond the outermost points known trials have failed: more of them would teach nothing.
+    lowest = lowest if places[0] in known else max(lowest, min(known))
+    lowest = lowest if places[-1] in known else min(lowest, max(known))
     nearest = min(places, key=lambda place: abs(place - lowest))
     if abs(nearest - lowest) > NEAR:
         return lowest

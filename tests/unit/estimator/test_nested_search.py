@@ -286,6 +286,7 @@ def test_a_fit_that_fails_is_never_chosen() -> None:
     [
         ({"scoring": "neg_logloss"}, r"got 'neg_logloss' \(did you mean 'neg_log_loss'\?\)"),
         ({"scoring": "roc_auc"}, r"is of two classes, y has 3: choose 'roc_auc_ovr'"),
+        ({"scoring": ["accuracy"]}, r"must be one scorer, .*, got \['accuracy'\]: give its name"),
         ({"estimator": SVC(), "param_distributions": {"C": [1.0]}}, "asks for predict_proba"),
         ({"estimator": TREE}, "param_distributions must name parameters to search, got None"),
         ({"param_distributions": {"c": [1.0]}}, "of StandardLogistic, got 'c': name some"),
@@ -406,3 +407,65 @@ def test_a_column_of_chance_scores_at_chance() -> None:
     X, y = draws.normal(size=(200, 20)), draws.integers(0, 2, 200)
     summary = NestedSearchCV(cv=4, n_trials=4, scoring="accuracy").fit(X, y).outer_summary_
     assert summary.loc["accuracy", "low"] < 0.5 < summary.loc["accuracy", "high"]
+
+
+def test_a_scorer_of_decision_scores_gets_them_from_the_batched_engine() -> None:
+    """Over three classes they rank rows in another way than probabilities do."""
+    X, y = IRIS
+    search = NestedSearchCV(cv=3, n_trials=2, scoring="average_precision").fit(X[:, :2], y)
+    assert search.engine_ == "batched"
+    (part_of,) = parts(search)
+    for fold, model in enumerate(search.outer_estimators_):
+        rows = part_of == fold
+        expected = get_scorer("average_precision")(model, X[rows, :2], y[rows])
+        assert search.outer_scores_.loc[fold, "average_precision"] == pytest.approx(expected)
+
+
+def test_a_metric_is_called_as_it_was_asked_for() -> None:
+    """Of two classes `roc_auc_ovr` is `roc_auc`."""
+    X, y = load_breast_cancer(return_X_y=True)
+    search = NestedSearchCV(cv=3, n_trials=2, scoring="roc_auc_ovr").fit(X, y)
+    assert search.outer_summary_.index[0] == "roc_auc_ovr"
+    assert search.outer_scores_["roc_auc_ovr"].mean() > 0.98
+
+
+@pytest.mark.parametrize("names", [("row", "other"), ("fold", "repeat")])
+def test_classes_may_have_any_name(names: tuple[str, str]) -> None:
+    """Also those of columns that stand beside them."""
+    X, y = load_breast_cancer(return_X_y=True)
+    plain = NestedSearchCV(cv=3, n_trials=2).fit(X, y).outer_predictions_
+    named = NestedSearchCV(cv=3, n_trials=2).fit(X, np.array(sorted(names))[y]).outer_predictions_
+    assert [*named] == ["repeat", "fold", *sorted(names)]
+    np.testing.assert_array_equal(named.to_numpy(), plain.to_numpy())
+
+
+def test_a_range_between_two_neighbours_is_searched() -> None:
+    C = Between(1.0, float(np.nextafter(1.0, 2.0)), is_log=True)
+    search = NestedSearchCV(param_distributions={"C": C}, cv=3, n_trials=3).fit(*IRIS)
+    alone = NestedSearchCV(param_distributions={"C": [1.0]}, cv=3, n_trials=1).fit(*IRIS)
+    assert search.best_score_ == pytest.approx(alone.best_score_, abs=1e-3)
+
+
+@pytest.mark.parametrize("estimator", [None, TREE], ids=["batched", "estimator"])
+def test_weights_that_leave_a_fit_without_rows_are_refused(estimator: Any) -> None:
+    """The remedy, weights in a third part, helps."""
+    X, y = IRIS
+    part_of = np.arange(150) % 4
+    search = NestedSearchCV(
+        estimator, None if estimator is None else DEPTHS, cv=part_of, n_trials=2
+    )
+    with pytest.raises(InputError, match=r"sample_weight must be above 0 .*, it is in 2: give"):
+        search.fit(X, y, sample_weight=(part_of < 2) * 1.0)
+    assert search.fit(X, y, sample_weight=(part_of < 3) * 1.0).best_score_ < 0
+
+
+@pytest.mark.filterwarnings("ignore:a fit with")
+def test_what_a_failed_fit_scores_has_scikit_learns_sign() -> None:
+    """A bad score is bad where the metric is a loss, too."""
+    search = NestedSearchCV(
+        Fails(random_state=0), {"max_depth": [1, 2, 3]}, cv=3, n_trials=6, error_score=-99.0
+    ).fit(*IRIS)
+    failed = search.cv_results_["param_max_depth"] == 2
+    assert (search.cv_results_["mean_test_score"][failed] == -99).all()
+    assert failed.any()
+    assert search.best_params_["max_depth"] != 2

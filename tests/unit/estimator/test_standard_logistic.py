@@ -120,3 +120,17 @@ def test_the_remedies_for_text_and_infinities_help() -> None:
 def test_a_class_weight_of_no_class_is_refused() -> None:
     with pytest.raises(InputError, match=r"must name classes of y, got maybe: name some of 0, 1"):
         StandardLogistic(class_weight={"maybe": 2}).fit([[1.0], [2.0]], [0, 1])
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+def test_an_array_is_what_the_frame_that_it_comes_from_is() -> None:
+    """Also where a category has values that are missing."""
+    sites = pd.Categorical(["a", None, "a", "b"])
+    X = pd.DataFrame({"number": [1.0, 2.0, 3.0, 4.0], "site": sites})
+    model = StandardLogistic().fit(X, [0, 1, 0, 1])
+    np.testing.assert_array_equal(model.predict_proba(X.to_numpy()), model.predict_proba(X))
+
+
+def test_a_single_class_is_named_as_it_was_given() -> None:
+    with pytest.raises(InputError, match="got one class, 7: there"):
+        StandardLogistic().fit([[1.0], [2.0]], [7, 7])

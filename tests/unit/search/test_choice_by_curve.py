@@ -320,3 +320,13 @@ def test_a_cut_search_asks_the_same_and_ends_with_the_same_bits(
     result = finished(nested_search(book, trials=8, space=DEAR, case=overfitted, folds=5))
     assert result.trials == whole[1].trials
     assert [f.scores for f in result.outer] == [f.scores for f in whole[1].outer]
+
+
+def test_beyond_trials_that_failed_nothing_more_is_asked() -> None:
+    """The curve falls up to where fits fail: the minimum lies at its last point, or beside it."""
+    known = [Point(place, (1 - place,)) for place in (0.11111, 0.33333, 0.55555)]
+    failed = [Point(place, (math.nan,)) for place in (0.7, 0.9)]
+    assert 0.3 < minimum([*known, *failed], is_stepped=False) < 0.7
+    mirrored = [Point(1 - place, losses) for place, losses in (*known, *failed)]
+    assert 0.3 < minimum(mirrored, is_stepped=False) < 0.7
+    assert minimum(known, is_stepped=False) == 1

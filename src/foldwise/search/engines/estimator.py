@@ -20,7 +20,7 @@ from foldwise.search.engines.pipeline import content_digest, linear_model, piece
 from foldwise.search.jobs import Classes, Done, Judge, LeftOut, Model, Predictions, Task
 from foldwise.search.plan import Plan
 from foldwise.search.trials import Progress, Values
-from foldwise.stats.scores import METRICS, SCORE, Scores
+from foldwise.stats.scores import METRICS, SCORE, Scores, is_loss
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,7 +158,8 @@ class EstimatorEngine:
                     raise
                 words = f"a fit with {dict(task.job.values)} failed: {error!r}"
                 warnings.warn(words, FitFailedWarning, stacklevel=2)
-                failed = dict.fromkeys([*METRICS, SCORE], float(given.error_score))
+                told = float(given.error_score)  # larger is better, as scorers have it
+                failed = {name: -told if is_loss(name) else told for name in [*METRICS, SCORE]}
                 return Done(task, dict.fromkeys(task.score_on, failed), {"status": "failed"})
 
     def _do(self, task: Task) -> Done:
