@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 # DVC's stages say `python`: they must find this environment's first.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Says in one line what DVC, which reads the data's folder before any stage, would tell as its own fault.
+LOOK = @$(RUN) python -m foldwise.app.prepare --look
 # By uv, checked against the lock's hashes, else by pip; it says which.
 INSTALL := $(BIN)/python tools/install.py
 SOURCES := $(wildcard src tests benchmarks validation docs tools)
@@ -32,9 +34,11 @@ install: $(RUNTIME) $(PACKAGE) ## the environment in .venv, as locked: what a ru
 dev: $(DEV) $(PACKAGE) ## the same, and what development needs
 
 repro: install ## reproduce the pipeline: prepare, tune, evaluate
+	$(LOOK)
 	$(RUN) dvc repro
 
 classifiers: install ## reproduce the comparison with other classifiers
+	$(LOOK)
 	$(RUN) dvc repro prepare
 	$(RUN) dvc --cd comparison repro
 

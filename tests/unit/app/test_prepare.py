@@ -1,13 +1,15 @@
 """The stage's command: one line for its result or its error."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-SRC = Path(__file__).parents[3] / "src"
+REPOSITORY = Path(__file__).parents[3]
+SRC = REPOSITORY / "src"
 DIGITS = "prepare: {source: digits, name: digits}\n"
 
 
@@ -63,3 +65,40 @@ def test_a_folder_that_can_not_be_written_is_one_line(tmp_path: Path) -> None:
     assert status == 1
     assert err.startswith("foldwise: the system refused: [Errno 17] File exists: 'data'")
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make isn't installed")
+@pytest.mark.parametrize("target", ["repro", "classifiers"])
+@pytest.mark.parametrize(
+    ("params", "path"),
+    [("prepare: {name: toys, path: data/toys}\n", "data/toys"), (DIGITS, "data/raw")],
+)
+def test_make_tells_a_missing_data_folder_before_dvc(
+    tmp_path: Path, target: str, params: str, path: str
+) -> None:
+    """In one line, whatever the source; once it is made, as the line says, DVC's turn comes."""
+    (tmp_path / "params.yaml").write_text(params)
+    bin_folder = tmp_path / ".venv" / "bin"
+    bin_folder.mkdir(parents=True)
+    (bin_folder / "dvc").write_text("#!/bin/sh\necho dvc $*\n")
+    (bin_folder / "dvc").chmod(0o755)
+    (bin_folder / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (bin_folder / "python").chmod(0o755)
+
+    def make() -> subprocess.CompletedProcess[str]:
+        command = ["make", "-s", "-f", str(REPOSITORY / "Makefile"), "-o", "install", target]
+        environment = {**os.environ, "PYTHONPATH": str(SRC)}
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+
+    told = make()
+    line = f"foldwise: prepare.path must be a folder of the project, got {path}: make it"
+    assert (told.returncode, told.stdout) == (2, "")
+    ours, makes = told.stderr.splitlines()
+    assert ours.startswith(line)
+    assert makes.startswith("make: ***")
+    (tmp_path / path).mkdir(parents=True)
+    told = make()
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout.startswith("dvc repro" if target == "repro" else "dvc repro prepare")
