@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from benchmarks.work import ROOT, Model, Parts, Size, Task, Wanted, Work, seconds_of
+from foldwise.app.workspace import transformed
+from foldwise.data.features import FilterBank
 from foldwise.data.idx import read_idx_folder
 from foldwise.estimator import NestedSearchCV
 from foldwise.search.curve import walk
@@ -34,6 +36,7 @@ from foldwise.stats.scores import score
 LOW, HIGH = 1e-4, 10.0
 RANGE = Between(LOW, HIGH, is_log=True)
 CLASSES = 10
+SHAPE = (28, 28)
 MOST_FITS = MOST_COLUMNS // CLASSES
 TIGHT = 1e-6
 """The objective's excess falls with the gradient's square: at 1e-4 it is 10,000 times as large."""
@@ -46,6 +49,13 @@ def load(size: Size) -> Work:
     development = read_idx_folder(ROOT / "data" / "raw", name="mnist").development
     images = np.ascontiguousarray(development.images[: size.rows])
     return dealt(size, images, np.asarray(development.labels[: size.rows], dtype=np.int64))
+
+
+def filtered(size: Size) -> tuple[Work, float]:
+    """The same rows as filter features, and the seconds that all of these take."""
+    raw, began = load(size), perf_counter()
+    features = transformed(FilterBank(SHAPE), raw.images)
+    return dealt(size, features, raw.labels), perf_counter() - began
 
 
 def dealt(size: Size, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Work:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import cluster, comparison, larger, limit, markdown, memory, nested, own
+from benchmarks import cluster, comparison, filters, larger, limit, markdown, memory, nested, own
 from benchmarks.contenders import Made, Sample, Stock, contenders
 from benchmarks.work import Size, Wanted, Work
 from validation import calibrate
@@ -71,7 +71,8 @@ def test_the_page_gets_the_tables_it_has() -> None:
     """As many sections, and in each the same columns; the picture is one."""
     sections, picture = nested.measure(TINY, lambda _: None, gemm_edge=256)
     page = (markdown.DOCS / "benchmarks.md").read_text(encoding="utf-8")
-    assert set(sections) == set(re.findall(r"<!-- ([a-z-]+) -->", page))
+    others = {"filters", "tables"}  # by programs of their own
+    assert set(sections) == set(re.findall(r"<!-- ([a-z-]+) -->", page)) - others
     for name, content in sections.items():
         assert headers(content) == headers(section("benchmarks.md", name)), name
     assert picture.startswith(b"<?xml")
@@ -196,6 +197,16 @@ def test_larger_gives_the_page_its_tables(drafts: Path, monkeypatch: pytest.Monk
     assert headers(draft) == headers((markdown.DOCS / "scaling.md").read_text(encoding="utf-8"))
     assert "| prepare | 600 |" in draft
     assert "1 copies: log-loss is lower in" in draft
+
+
+def test_filters_give_the_page_their_table(drafts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search on 1,024 features, and what scikit-learn's is extrapolated from."""
+    monkeypatch.setattr(Size, "from_environment", lambda: TINY)
+    filters.main()
+    draft = (drafts / "benchmarks.md").read_text(encoding="utf-8").split("<!-- filters -->")[1]
+    assert headers(draft)[0] == "|  | features | search | ratio | fits | timed |"
+    assert f"1,024 features of {TINY.rows} images, {FOLDS} outer folds" in draft
+    assert f" for {LOGICAL} | whole |" in draft
 
 
 FEW: dict[str, Any] = {

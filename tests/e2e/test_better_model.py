@@ -137,6 +137,18 @@ def test_a_server_refuses_images_of_another_size(told: Project) -> None:
         thread.join()
 
 
+def test_tune_says_when_images_are_too_dark_for_the_threshold(tmp_path: Path) -> None:
+    """With the remedy, after which all images are seen: digits have pixels of 0 to 16."""
+    project = commit(make_project(tmp_path / "project"))
+    project.change("tune", features="filters")
+    for threshold, is_cautioned in ((0.3, True), (0.01, False)):
+        project.change("filters", size=3, grid=3, threshold=threshold)
+        done = project.run("dvc", "repro", "tune")
+        assert done.status == 0, done.errors
+        caution = "897 of 897 images have no feature but 0, because filters.threshold is meant for"
+        assert (caution in done.output) is is_cautioned, done.output
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_on_mnist_the_how_to_s_model_is_as_good_as_it_says(tmp_path: Path) -> None:

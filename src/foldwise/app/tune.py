@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from foldwise.app.display import Display
 from foldwise.app.drawing import OF_SEARCH, Tuned, tell_fold
-from foldwise.app.exits import import_slim_mlflow, run
+from foldwise.app.exits import import_slim_mlflow, run, say
 from foldwise.app.workspace import (
     REPORTS,
     RUN,
@@ -22,7 +22,7 @@ from foldwise.app.workspace import (
     transformed,
 )
 from foldwise.ownership import check_output
-from foldwise.report.findings import edge_caution
+from foldwise.report.findings import edge_caution, unseen_caution
 from foldwise.search.archive import archive
 from foldwise.search.engines.batched import Backend, BatchedEngine, LocalBackend, PathShelf
 from foldwise.search.nested import Book, NestedSearch
@@ -86,6 +86,7 @@ def nested_search(work: Workspace, book: Book, shelf: PathShelf) -> Iterator[Nes
     if bank is not None:
         raw = images
         images = shelf.features(lambda: transformed(bank, raw))
+        say(unseen_caution(raw, images))
     layout = Layout.build(images, labels, parts, classes=len(work.info.classes))
     options = SolverOptions(
         tune.multiclass, tune.tol, tune.max_iter, threads(), scale_floor=tune.scale_floor

@@ -217,6 +217,16 @@ def edge_caution(search: SearchResult) -> str:
     )
 
 
+def unseen_caution(images: NDArray[np.uint8], features: NDArray[np.uint8]) -> str:
+    """That the filters find nothing in images (rows, pixels) which are not all of one grey."""
+    empty = np.flatnonzero(~features.any(axis=1))
+    unseen = int((np.ptp(images[empty], axis=1) > 0).sum())
+    return (
+        f"{unseen:,} of {len(images):,} images have no feature but 0, because filters.threshold is "
+        "meant for pixels that reach 255: lower it in params.yaml."
+    ) * bool(unseen)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Findings:
     """One version's data, search, holdout scores and origin; published numbers, if there are.

@@ -6,6 +6,9 @@ import re
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
+
+from foldwise.report.findings import unseen_caution
 from foldwise.report.page import render_card
 from foldwise.report.wording import limits
 from tests.unit.report.findings_cases import PUBLISHED, TAGS, make_findings, make_judged
@@ -151,3 +154,11 @@ def test_other_data_than_the_version_befores_are_the_first_caution() -> None:
     assert "not those of" not in render_card(findings)
     blocks = render_card(replace(findings, data_change=said)).split("\n\n")
     assert blocks[1] == f"> **Caution.** {said}"
+
+
+def test_images_in_which_filters_find_nothing_are_counted_and_plain_ones_are_not() -> None:
+    """A sheet of one grey has nothing to be found, at any threshold."""
+    images = np.array([[0, 0], [9, 9], [0, 16], [0, 16], [0, 255]], np.uint8)
+    features = np.array([[0], [0], [0], [1], [7]], np.uint8)
+    assert unseen_caution(images, features).startswith("1 of 5 images ")
+    assert not unseen_caution(images[[0, 1, 3, 4]], features[[0, 1, 3, 4]])
