@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e.project import Ended, Project
+from tests.e2e.project import Ended, Project, ended
 
 # Called as python, dvc or foldwise. What isn't `python -m ...` is for the real one.
 _CLIENT = """#!{python} -IS
@@ -38,11 +38,12 @@ class Warm:
         """Where it lies."""
         return self.project.folder
 
-    def shell(self, script: str, **given: str) -> Ended:
+    def shell(self, script: str, *, timeout: float = 240, **given: str) -> Ended:
         """Run a script to its end, as far as its commands end well."""
         path = f"{self.commands}{os.pathsep}{self.project.environment({})['PATH']}"
         environment = {"PATH": path, "FOLDWISE_THREADS": "1", **given}
-        return self.project.run("bash", "-ec", script, **environment)
+        with self.project.start("bash", "-ec", script, **environment) as process:
+            return ended(process, timeout)
 
 
 @contextmanager
