@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from foldwise.data.dataset import load
-from foldwise.stats.scores import METRICS, score
+from foldwise.stats.scores import METRICS, published, score
 from tests.e2e.outcome import result_files
 from tests.e2e.project import DIGITS, commit, make_project
 from tests.e2e.reproduced import Reproduced, all_runs, client_of
@@ -89,7 +89,7 @@ def test_there_is_one_version_and_it_predicts_what_was_logged(reproduced: Reprod
     predicted = predict_elsewhere(
         reproduced.project.folder, f"models:/{NAME}@challenger", np.asarray(holdout.images)
     )
-    again = score(predicted, holdout.labels)
+    again = published(score(predicted, holdout.labels))
     logged = client.get_run(challenger.run_id or "").data.metrics
     for metric in METRICS:
         # MLflow is shown six decimals.

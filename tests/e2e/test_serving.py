@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -103,7 +104,7 @@ def as_here(lines: str, port: int = 0) -> str:
         "mnist-classifier": NAME,
         "8000": str(port),
         "784": "16",
-        ". .venv/bin/activate": f". {Path(sys.executable).with_name('activate')}",
+        ". .venv/bin/activate": f". {shlex.quote(str(Path(sys.executable).with_name('activate')))}",
     }
     for theirs, here in ours.items():
         lines = lines.replace(theirs, here)

@@ -49,8 +49,8 @@ def test_different_searches_run_side_by_side_on_stores_they_create_at_once(world
     """As queue workers do, in folders of their own with the main checkout's stores."""
     world.clear()
     world.go_on("prepare")
-    other = world.folder.with_name("queue-worker")
-    shutil.copytree(world.folder, other, ignore=shutil.ignore_patterns("src"))
+    other = world.folder / ".dvc" / "tmp" / "exps" / "queue-worker"
+    shutil.copytree(world.folder, other, ignore=shutil.ignore_patterns("src", "tmp"))
     Project(other).change("tune", trials=3)
     for stage in ("tune", "evaluate"):
         both = [
@@ -67,3 +67,4 @@ def test_different_searches_run_side_by_side_on_stores_they_create_at_once(world
         assert tree[key].rows == run.rows
     assert set(world.undisturbed.trials) <= set(stored_trials(world.folder))
     assert sorted(len(version.aliases) for version in outcome(world.folder).versions) == [0, 1]
+    shutil.rmtree(other)

@@ -211,7 +211,7 @@ def test_scores_may_differ_by_a_millionth_with_another_library(
 def score_verdict(shared_store: Store, shift: float, libraries: dict[str, str]) -> str:
     handed_in = submission(model_of(0.0), SPLIT, start_run(shared_store))
     holdout = handed_in.evidence.holdout
-    shifted = {**holdout, "log_loss": holdout["log_loss"] + shift}
+    shifted = {**holdout, "accuracy": holdout["accuracy"] + shift}  # told with all its digits
     evidence = replace(handed_in.evidence, holdout=shifted)
     tags = {**handed_in.tags, **libraries}
     version = register(shared_store, replace(handed_in, evidence=evidence, tags=tags))

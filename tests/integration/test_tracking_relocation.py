@@ -59,7 +59,7 @@ def test_the_sources_of_another_folder_are_said_to_run(
     (store.root / "dvc.yaml").touch()
     monkeypatch.chdir(store.root)
     commands.relocate()
-    assert "sources" not in capsys.readouterr().out
+    assert "the sources that run" not in capsys.readouterr().out
     (store.root / "src" / "foldwise").mkdir(parents=True)
     commands.relocate()
     said = capsys.readouterr().out

@@ -35,6 +35,7 @@ from tests.run_tree import FIGURE, make_lineage, record_search
 from tests.tracking_server import TrackingServer, free_port
 
 RESULT = make_result(trials=1)
+NO_SUCH_EXPERIMENT = '{"error_code": "RESOURCE_DOES_NOT_EXIST"}'
 
 
 @contextmanager
@@ -178,7 +179,7 @@ def no_proxy_exceptions(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_proxy_exceptions")
 def test_a_dead_proxy_is_told_from_a_dead_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """The server runs; to start it would help nobody, to go past the proxy does."""
-    with _answering(200, '{"experiments": []}') as url:
+    with _answering(404, NO_SUCH_EXPERIMENT) as url:
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
         with pytest.raises(StoreError, match=r"the proxy .* name the server's host in NO_PROXY"):
             check_server(url)
@@ -188,7 +189,7 @@ def test_a_dead_proxy_is_told_from_a_dead_server(monkeypatch: pytest.MonkeyPatch
 
 def test_https_to_a_server_that_speaks_http_is_told_so() -> None:
     """With http, as the line says, it answers."""
-    with _answering(200, '{"experiments": []}') as url:
+    with _answering(404, NO_SUCH_EXPERIMENT) as url:
         told = r"\(it speaks http, not https\): correct MLFLOW_TRACKING_URI to http://"
         with pytest.raises(StoreError, match=told):
             check_server(url.replace("http:", "https:"))
