@@ -51,7 +51,7 @@ def test_different_searches_run_side_by_side_on_stores_they_create_at_once(world
     world.go_on("prepare")
     other = world.folder / ".dvc" / "tmp" / "exps" / "queue-worker"
     shutil.copytree(world.folder, other, ignore=shutil.ignore_patterns("src", "tmp"))
-    Project(other).change("tune", trials=3)
+    Project(other).change("tune", trials=3, scale_floor=0.1)
     for stage in ("tune", "evaluate"):
         both = [
             world.server.start(stage, folder, DVC_ROOT=str(world.folder))
