@@ -1,6 +1,5 @@
 """What `foldwise ui` starts and prints, and the page it leads to."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -119,10 +118,11 @@ def test_the_ui_serves_pages_and_figures_and_ends_whole(
 ) -> None:
     """Links are printed once they work, for this machine alone; nothing is left when it ends."""
     record_search(store, LINEAGE, RESULT)
+    (store.root / "dvc.yaml").touch()
     port = _free_port()
     with subprocess.Popen(
         [sys.executable, "-c", _SERVE, "ui", "--port", str(port)],
-        env={**os.environ, "DVC_ROOT": str(store.root)},
+        cwd=store.root,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
