@@ -33,7 +33,12 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def links(reproduced: Reproduced) -> Iterator[dict[str, str]]:
-    """What `foldwise ui` prints for a store that a real run has filled."""
+    """What `foldwise ui` prints for a store that a real run has filled.
+
+    The newest: experiments of other tests have no report.
+    """
+    ended = reproduced.project.dvc("repro", "--force")
+    assert ended.status == 0, ended.errors
     with ui_links(reproduced.project.folder, "digits") as printed:
         yield printed
 
