@@ -135,7 +135,7 @@ def test_an_entry_with_one_real_number_is_searched_by_its_curve_and_others_by_tp
     """With as many start-up trials as each wants."""
     spaces = {name: entry_space(entry, 1) for name, entry in shipped_entries().items()}
     curve = {name for name, space in spaces.items() if space.method == "curve"}
-    assert curve == {"logistic_regression"}
+    assert curve == {"logistic_regression", "filters"}
     assert spaces["logistic_regression"].startup == 8
     told = shipped_entries()["knn"]
     assert entry_space(replace(told, startup_trials=None), 1).startup == 6
