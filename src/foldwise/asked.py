@@ -222,7 +222,7 @@ class Asked:
             return EstimatorEngine(
                 self.X,
                 self.labels,
-                None if self.classes is None else self.classes,  # type: ignore[arg-type]
+                self.classes,  # type: ignore[arg-type]
                 self.plan,
                 self.build,
                 self.own.n_jobs,

@@ -187,6 +187,12 @@ def test_a_dead_proxy_is_told_from_a_dead_server(monkeypatch: pytest.MonkeyPatch
         check_server(url)
 
 
+def test_how_a_server_spaces_its_json_is_its_own_affair() -> None:
+    """One behind a gateway may write none between name and value."""
+    with _answering(404, NO_SUCH_EXPERIMENT.replace(" ", "")) as url:
+        check_server(url)
+
+
 def test_https_to_a_server_that_speaks_http_is_told_so() -> None:
     """With http, as the line says, it answers."""
     with _answering(404, NO_SUCH_EXPERIMENT) as url:

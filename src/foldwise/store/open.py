@@ -1,6 +1,7 @@
 """Which MLflow: the store opened, checked and ready, or one line on what is wrong with it."""
 
 import os
+import re
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -119,7 +120,7 @@ def check_server(uri: str, *, seconds: float = 10.0) -> None:
             f"the tracking server {uri} refuses the login (HTTP {status}): "
             "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
         )
-    if status != 404 or f'"error_code": "{_UNKNOWN}"' not in text:
+    if status != 404 or not re.search(rf'"error_code":\s*"{_UNKNOWN}"', text):
         raise StoreError(
             f"{uri} doesn't answer as an MLflow server (HTTP {status}): correct MLFLOW_TRACKING_URI"
         )
