@@ -180,7 +180,9 @@ def _take_sources() -> None:
         check=True,
     )
     with tarfile.open(fileobj=io.BytesIO(tree.stdout)) as archive:
-        archive.extractall(PLACE / "sources", filter="data")
+        if hasattr(tarfile, "data_filter"):  # not in Python 3.11's first releases
+            archive.extraction_filter = tarfile.data_filter
+        archive.extractall(PLACE / "sources")  # noqa: S202 - of our own commit
     shutil.copy(PLACE / "sources" / "dvc.yaml", PROJECT)
     (PLACE / "neutral").mkdir()
     (PLACE / "neutral" / "sitecustomize.py").write_text(_NEUTRAL)

@@ -93,7 +93,10 @@ class Past:
 def unpack(folder: Path) -> Past:
     """Unpack the archive below a folder, as someone who has pulled today's dvc.yaml since."""
     with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(folder, filter="data")
+        # Python 3.11's first releases, Debian 12's among them, have no filters.
+        if hasattr(tarfile, "data_filter"):
+            archive.extraction_filter = tarfile.data_filter
+        archive.extractall(folder)  # noqa: S202 - the archive is our own
     past = Past(folder / "project")
     shutil.copy(REPOSITORY / "dvc.yaml", past.folder)
     return past

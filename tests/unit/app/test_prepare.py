@@ -1,6 +1,7 @@
 """The stage's command: one line for its result or its error."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -82,12 +83,16 @@ def test_make_tells_a_missing_data_folder_before_dvc(
     bin_folder.mkdir(parents=True)
     (bin_folder / "dvc").write_text("#!/bin/sh\necho dvc $*\n")
     (bin_folder / "dvc").chmod(0o755)
-    (bin_folder / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (bin_folder / "python").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
     (bin_folder / "python").chmod(0o755)
 
     def make() -> subprocess.CompletedProcess[str]:
         command = ["make", "-s", "-f", str(REPOSITORY / "Makefile"), "-o", "install", target]
-        environment = {**os.environ, "PYTHONPATH": str(SRC)}
+        # Below `make test`, another make would say its level.
+        own = {
+            name: of for name, of in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))
+        }
+        environment = {**own, "PYTHONPATH": str(SRC)}
         return subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
