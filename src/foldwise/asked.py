@@ -1,16 +1,18 @@
 """A search as it was asked for: checked before anything is fitted, with who makes its fits."""
 
 import os
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pandas.util import hash_pandas_object
 from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.pipeline import Pipeline
@@ -29,7 +31,15 @@ from sklearn.utils.validation import (
 
 from foldwise.errors import InputError
 from foldwise.frames import NAMES
-from foldwise.logistic import Rows, StandardLogistic, checked_weights, class_codes, options
+from foldwise.logistic import (
+    Rows,
+    StandardLogistic,
+    checked_weights,
+    class_codes,
+    options,
+    require_one_name_each,
+    require_target,
+)
 from foldwise.partition import group_codes, plan_of, require_classes, require_weight
 from foldwise.search.curve import starts
 from foldwise.search.engines.batched import (
@@ -64,7 +74,8 @@ _DEFAULT = {"C": Between(1e-4, 10.0, is_log=True)}
 class Judged:
     """Scores what a model predicted: by the metrics, and by the search's scorer if it is another.
 
-    ``scorer`` is None if the metrics have it; ``encoded`` are the rows that a linear model takes.
+    ``scorer`` is None if the metrics have it; ``encoded`` are the rows that a linear model takes,
+    and ``fitted`` makes an estimator of one: a scorer that isn't scikit-learn's may ask anything.
     """
 
     X: Any
@@ -72,19 +83,31 @@ class Judged:
     labels: NDArray[Any]
     classes: NDArray[Any] | None
     scorer: Any
+    fitted: Callable[[Model], Any]
+    error_score: float | Literal["raise"]
     encoded: Any = None
 
     def __call__(self, model: Model, predictions: Predictions, rows: NDArray[np.int64]) -> Scores:
         """The scores of the rows with these numbers."""
         scores = {} if self.classes is None else dict(predictions.scores(self.labels[rows]))
         if self.scorer is not None:
-            answers = (
-                model.fitted
-                if isinstance(model, FittedEstimator)
-                else _Answered(predictions.values, self.classes, model, self.encoded[rows])
-            )
-            scores[SCORE] = float(self.scorer(answers, _safe_indexing(self.X, rows), self.y[rows]))
+            scores[SCORE] = self._scored(model, predictions, rows)
         return scores
+
+    def _scored(self, model: Model, predictions: Predictions, rows: NDArray[np.int64]) -> float:
+        answers = (
+            self.fitted(model)
+            if self.encoded is None or not hasattr(self.scorer, "_response_method")
+            else _Answered(predictions.values, self.classes, model, self.encoded[rows])
+        )
+        try:
+            return float(self.scorer(answers, _safe_indexing(self.X, rows), self.y[rows]))
+        # Whatever somebody's scorer raises: they asked to go on.
+        except Exception as error:
+            if self.error_score == "raise":
+                raise
+            warnings.warn(f"the scorer failed: {error!r}", UserWarning, stacklevel=2)
+            return float(self.error_score)
 
 
 class _Answered(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # has no types
@@ -157,18 +180,20 @@ class Asked:
             labels, classes, weights = rows.labels, rows.classes, rows.weights
             dimensions = {"C": dimensions[strength or "C"]}
         else:
+            require_one_name_each(X)
             validate_data(own, X, skip_check_array=True)
             (X,) = indexable(X)
             weights, classes = checked_weights(sample_weight, X), None
             if is_classifier(estimator):
                 labels, classes = class_codes(own, y, rows=_num_samples(X))
             else:
+                require_target(y)
                 labels = column_or_1d(y, warn=True)
                 check_consistent_length(X, labels)
         targets = labels if classes is None else classes[labels]
         codes = np.zeros(len(labels), dtype=np.int64) if classes is None else labels
         of_groups = None if groups is None else group_codes(groups, len(labels), "groups")
-        seed = _seed(own.random_state)
+        seed = _seed(own)
         plan = plan_of(own, (X, targets), codes, of_groups, seed=seed)
         require_classes(plan, codes, classes)
         require_weight(plan, weights)
@@ -176,6 +201,8 @@ class Asked:
         _require_served(estimator, scorer, own.scoring, classes)
         native = _native(own.scoring) if rows is not None or _is_of_shares(own.scoring) else SCORE
         metric = SCORE if classes is None else native
+        if metric == SCORE:
+            _require_judging(scorer, own.scoring, targets, classes)
         startup = _STARTUP if curve_range(dimensions) is None else starts(int(own.n_trials))
         space = Space(dimensions, "curve", startup, seed, metric)
         return cls(
@@ -216,7 +243,10 @@ class Asked:
         """Who makes the fits."""
         scorer = self.scorer if self.space.metric == SCORE else None
         encoded = None if self.rows is None else self.rows.encoded
-        judge = Judged(self.X, self.y, self.labels, self.classes, scorer, encoded)
+        judge = Judged(
+            self.X, self.y, self.labels, self.classes, scorer, self.fitted,
+            self.own.error_score, encoded,
+        )  # fmt: skip
         if self.rows is None:
             parameters = {} if self.weights is None else {self._weights_name: self.weights}
             return EstimatorEngine(
@@ -274,13 +304,13 @@ class Asked:
             return {f"{self.estimator.steps[-1][0]}__C": values["C"]}
         return dict(values)
 
-    def fitted(self, model: Model, values: Values) -> Any:
+    def fitted(self, model: Model) -> Any:
         """The fitted estimator that computes what the model does."""
         if isinstance(model, FittedEstimator):
             return model.fitted
         if self.rows is None or not isinstance(model, LinearClassifier):
             raise TypeError(f"a linear model is expected, got {type(model).__name__}")
-        estimator = self.build(values)
+        estimator = self.build({"C": model.numbers.C})
         first = estimator[0] if isinstance(estimator, Pipeline) else estimator
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self.own, name):
@@ -355,12 +385,20 @@ def _cores(n_jobs: int | None) -> int:
     return max(1, n_jobs if n_jobs > 0 else cores + 1 + n_jobs)
 
 
-def _seed(random_state: Any) -> int:
-    if random_state is None:
+def _seed(own: Any) -> int:
+    given = own.random_state
+    if given is None:
         return 0
-    if isinstance(random_state, int | np.integer):
-        return int(random_state)
-    return int(check_random_state(random_state).randint(2**31))
+    if isinstance(given, int | np.integer):
+        return int(given)
+    # Asked again it says something else, and a search that was begun would not be found.
+    drawn_of: Any
+    seed: int
+    drawn_of, seed = own.__dict__.get("_drawn", (None, 0))
+    if drawn_of is not given:
+        seed = int(check_random_state(given).randint(2**31))
+        own.__dict__["_drawn"] = (given, seed)
+    return seed
 
 
 def _scorer(estimator: Any, scoring: Any) -> Any:
@@ -397,6 +435,33 @@ def _require_served(
         raise InputError(
             f"scoring='roc_auc' is of two classes, y has {len(classes)}: choose 'roc_auc_ovr'"
         )
+
+
+def _require_judging(
+    scorer: Any, scoring: Any, targets: NDArray[Any], classes: NDArray[Any] | None
+) -> None:
+    """scikit-learn's scorers must take such targets, whoever answers: here it is guessing."""
+    guess = (
+        DummyRegressor()
+        if classes is None
+        else DummyClassifier(strategy="stratified", random_state=0)
+    )
+    wanted = getattr(scorer, "_response_method", "")
+    if not any(hasattr(guess, each) for each in ([wanted] if isinstance(wanted, str) else wanted)):
+        return
+    rows = np.zeros((len(targets), 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            scorer(guess.fit(rows, targets), rows, targets)
+        except (ValueError, TypeError) as error:
+            kind = "numbers" if classes is None else f"the {len(classes)} classes"
+            remedy = "r2" if classes is None else "balanced_accuracy"
+            told = " ".join(str(error).split())[:200].rstrip(".")
+            raise InputError(
+                f"scoring must be a scorer of {kind} of y, {scoring!r:.60} says {told}: choose"
+                f" another, such as {remedy!r}"
+            ) from error
 
 
 def _native(scoring: Any) -> str:

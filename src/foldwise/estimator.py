@@ -22,6 +22,7 @@ from sklearn.utils.validation import (
 from foldwise.asked import Asked, searched
 from foldwise.errors import InputError, SearchError
 from foldwise.frames import Frames, signed
+from foldwise.partition import FOLDS
 from foldwise.search.book import open_book, search_lock
 from foldwise.search.nested import Book, MemoryBook, NestedSearch
 from foldwise.search.trials import Progress, SearchResult
@@ -55,7 +56,8 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         Without one it is C, log-uniform from 1e-4 to 10.
     cv : int, array (rows,), splits or splitter
         Number of parts, at least 3; or each row's part; or pairs of training and test rows, whose
-        test rows partition all rows; or what makes them. Inner folds are the other parts.
+        test rows partition all rows; or what makes them. None is 6. Inner folds are the other
+        parts.
     n_repeats : int
         How many partitions are searched; a row's predictions of all are averaged in variances.
     n_trials : int
@@ -65,12 +67,14 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
     refit : bool
         Whether the search predicts by ``best_estimator_``.
     error_score : float or "raise"
-        What a fit that fails scores.
+        What a fit or a scorer that fails gives. A study in which nothing else is left ends in an
+        error.
     n_jobs : int, optional
         Fits made at a time. None means all cores for the batched engine, and for others what joblib
         is set to, which is one. No figure depends on it.
     random_state : int, RandomState or None
-        From it come parts and draws. None is 0: the same data give the same search.
+        From it come parts and draws. None is 0: the same data give the same search. A RandomState
+        gives each search another seed, but the one that was begun goes on with its own.
     verbose : int
         Above 0 a bar shows the progress.
     storage : path or address, optional
@@ -117,7 +121,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         estimator: Any = None,
         param_distributions: Mapping[str, Any] | None = None,
         *,
-        cv: Any = 6,
+        cv: Any = FOLDS,
         n_repeats: int = 1,
         n_trials: int = 12,
         scoring: Any = "neg_log_loss",
@@ -163,6 +167,8 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         ------
         ValueError
             Data or parameters can't be used; it says which and what to do.
+        SearchError
+            All trials of a study failed, or the storage can't be used.
         KeyboardInterrupt
             On Ctrl-C; ``fit`` again goes on.
         """
@@ -172,7 +178,8 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
                 asked.labels, asked.plan, asked.space, self.n_trials, asked.engine, book
             )
             result = _followed(search, shown=self.verbose > 0)
-        self.__dict__.pop("_open", None)
+        for begun in ("_open", "_drawn"):
+            self.__dict__.pop(begun, None)
         _tell(self, asked, result)
         return self
 
@@ -253,13 +260,13 @@ def _tell(own: NestedSearchCV, asked: Asked, result: SearchResult) -> None:
     own.best_index_ = final.best.number
     own.best_params_ = asked.named(final.best.values)
     own.best_score_ = signed(metric, final.best.mean(metric))
-    own.best_estimator_ = asked.fitted(final.model, final.best.values)
+    own.best_estimator_ = asked.fitted(final.model)
     if asked.classes is not None:
         own.classes_ = asked.classes
     own.cv_results_ = frames.cv_results()
     own.inner_results_ = frames.inner_results()
     own.outer_params_ = [asked.named(fold.best.values) for fold in result.outer]
-    own.outer_estimators_ = [asked.fitted(of.model, of.best.values) for of in result.outer]
+    own.outer_estimators_ = [asked.fitted(of.model) for of in result.outer]
     own.outer_scores_ = frames.outer_scores()
     own.outer_summary_ = frames.outer_summary()
     own.outer_predictions_ = frames.outer_predictions(asked.index)

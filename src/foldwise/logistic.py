@@ -5,10 +5,12 @@ and OneHotEncoder for categories before a LogisticRegression, without a copy of 
 missing stands for zero after centring, which is algebra on the coefficients.
 """
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags, check_array, column_or_1d
@@ -174,7 +176,11 @@ class Rows:
         labels, classes = class_codes(estimator, y, rows=_num_samples(X))
         weights = checked_weights(sample_weight, X)
         columns = Columns.of(X, indicators=indicators)
-        return cls(columns, columns.encoded(X), labels, classes, weights)
+        encoded = columns.encoded(X)
+        for name in columns.empty(encoded):
+            words = f"column {name!r} has no value in any row, it tells nothing: leave it out"
+            warnings.warn(words, UserWarning, stacklevel=2)
+        return cls(columns, encoded, labels, classes, weights)
 
     @property
     def are_whole_numbers(self) -> bool:
@@ -217,10 +223,32 @@ def checked_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     """
     if hasattr(X, "to_pandas"):  # polars, pyarrow
         X = X.to_pandas()
+    require_one_name_each(X)
     if not hasattr(X, "iloc") or X.ndim != 2 or 0 in X.shape:
         X = check_array(X, dtype=None, ensure_all_finite=False, estimator=estimator, input_name="X")
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     return X
+
+
+def require_one_name_each(X: Any) -> None:
+    """A data frame's columns are known by their names."""
+    names = [*map(str, getattr(X, "columns", ()))]
+    for place, name in enumerate(names):
+        if (first := names.index(name)) < place:
+            raise InputError(
+                f"X must have another name for each column, got {name!r} for columns {first} and"
+                f" {place}: rename one, or leave it out"
+            )
+
+
+def require_target(y: ArrayLike) -> None:
+    """Each row must say what is to be learned."""
+    missing = np.atleast_1d(pd.isna(np.asarray(y)))
+    if missing.any():
+        raise InputError(
+            f"y must have a value for each row, row {np.argwhere(missing)[0][0]} has none: fill it,"
+            " or leave the row out"
+        )
 
 
 def class_codes(
@@ -238,6 +266,7 @@ def class_codes(
             f"{type(estimator).__name__} requires y to be passed, but the target y is None:"
             " hand in a class for each row"
         )
+    require_target(y)
     given = column_or_1d(y, warn=True)
     check_array(given, ensure_2d=False, dtype=None, input_name="y", estimator=estimator)
     check_classification_targets(given)

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from foldwise.errors import DataError, InputError
 from foldwise.search.plan import Plan
 
+FOLDS = 6
+"""Parts by default."""
+
 
 def group_codes(values: Any, rows: int, name: str) -> NDArray[np.int64]:
     """A column of any values as whole numbers from 0."""
@@ -36,7 +39,12 @@ def plan_of(
     seed: int,
 ) -> Plan:
     """The parts that ``cv`` says, in ``n_repeats`` partitions."""
-    if not isinstance(own.cv, int | np.integer):
+    if isinstance(own.cv, float | str):
+        raise InputError(
+            "cv must be a number of parts, each row's part, or splits that partition the rows,"
+            f" got {own.cv!r:.60}: give one of them"
+        )
+    if not isinstance(own.cv, int | np.integer | None):
         if own.n_repeats != 1:
             raise InputError(
                 f"n_repeats must be 1 where cv says which parts there are, got {own.n_repeats}:"
@@ -57,7 +65,7 @@ def plan_of(
 def _dealt(
     own: Any, codes: NDArray[np.int64], groups: NDArray[np.int64] | None, *, seed: int
 ) -> Plan:
-    folds = int(own.cv)
+    folds = FOLDS if own.cv is None else int(own.cv)
     if folds > len(codes):
         raise InputError(
             f"cv must be no larger than the number of rows, got {folds} and"

@@ -102,6 +102,15 @@ class Columns:
             encoded[:, place] = column
         return encoded
 
+    def empty(self, encoded: NDArray[np.floating]) -> list[str]:
+        """Names of the columns that have no value in any of the encoded rows."""
+        numbers = [place for place, is_scaled in enumerate(self.is_scaled) if is_scaled]
+        gaps = [place for place in numbers if np.isnan(encoded[0, place])]
+        names = [self.encoded_names[place] for place in gaps if np.isnan(encoded[:, place]).all()]
+        # In a category missing is a value, which may be the only one.
+        levels = zip(self.names, self.levels, strict=True)
+        return names + [name for name, of in levels if of is not None and of[0] != of[0]]
+
     def numbers(self, cells: Any, place: int) -> NDArray[np.float64]:
         """A column's cells as numbers (rows,), NaN where one is missing.
 

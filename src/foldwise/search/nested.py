@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isnan
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from foldwise.errors import SearchError
 from foldwise.search.jobs import Done, Engine, Job, LeftOut, Model, Task
 from foldwise.search.plan import Plan, StudyPlan
 from foldwise.search.space import Space
@@ -168,6 +170,13 @@ class NestedSearch:
     def _conclude(self, done: Completed) -> Iterator[Event]:
         """Fit every study's model at its best values; estimate the outer ones."""
         best = {study: best_trial(trials, self.space.metric) for study, trials in done.items()}
+        for study, trial in best.items():
+            if isnan(trial.mean(self.space.metric)):
+                raise SearchError(
+                    f"a study must have a trial with a score, none of the {len(done[study])} of"
+                    f" {study} has one: their fits fail, or the scorer gives no number; warnings"
+                    " say which, correct it"
+                )
         tasks = {plan.study: _refit(plan, best[plan.study]) for plan in self.plan.studies}
         made: dict[Job, Done] = {}
         for event in self.engine.run(tuple(tasks.values())):

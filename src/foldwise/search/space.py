@@ -35,6 +35,7 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 Sampler = Literal["curve", "tpe", "random_uniform"]
 
 _SMOOTH = ("log_loss", "roc_auc")
+_WIDEST = 1e300
 _LOSSES = "losses"
 
 
@@ -155,7 +156,9 @@ class CurveSampler(BaseSampler):
 
     def at(self, place: float) -> float:
         """The value at a place."""
-        return min(max(self._range.at(place), self._range.low), self._range.high)
+        low, high = self._range.low, self._range.high
+        value = self._range.at(place) if self._range.is_log else low + place * (high - low)
+        return min(max(value, low), high)
 
     def walked(self, trials: Sequence[FrozenTrial]) -> int:
         """How many of a study's trials belong to the walk."""
@@ -182,7 +185,10 @@ class CurveSampler(BaseSampler):
 
     def _point(self, trial: FrozenTrial) -> Point:
         (value,) = trial.params.values()
-        return Point(self._range.place(value), tuple(trial.user_attrs[_LOSSES]))
+        low, high, is_log = self._range.low, self._range.high, self._range.is_log
+        # What a range is read by is logarithmic above zero, whatever it is drawn by.
+        place = self._range.place(value) if is_log else (value - low) / (high - low)
+        return Point(place, tuple(trial.user_attrs[_LOSSES]))
 
 
 def curve_range(dimensions: Mapping[str, Dimension]) -> Between | None:
@@ -221,7 +227,9 @@ def dimension(name: str, given: Any) -> Dimension:
     InputError
         It is none of them.
     """
-    if isinstance(given, Between | OneOf):
+    if isinstance(given, Between):
+        return _checked(name, given)
+    if isinstance(given, OneOf) and given.options:
         return given
     if isinstance(given, CategoricalDistribution | Sequence | np.ndarray):
         options = given.choices if isinstance(given, CategoricalDistribution) else given
@@ -229,16 +237,31 @@ def dimension(name: str, given: Any) -> Dimension:
         if values and not isinstance(given, str) and all(isinstance(of, Value) for of in values):
             return OneOf(values)
     if isinstance(given, FloatDistribution | IntDistribution) and given.step in (None, 1):
-        return Between(given.low, given.high, is_log=given.log)
+        return _checked(name, Between(given.low, given.high, is_log=given.log))
     kind = getattr(getattr(given, "dist", None), "name", None)  # scipy's
     if kind in ("loguniform", "reciprocal", "uniform"):
         low, high = map(float, given.support())
-        return Between(low, high, is_log=kind != "uniform")
+        return _checked(name, Between(low, high, is_log=kind != "uniform"))
     if kind == "randint":
         first, last = map(int, given.support())
-        return Between(first, last, is_log=False)
+        return _checked(name, Between(first, last, is_log=False))
     raise InputError(
         f"{name} must be given a range: Between, OneOf, a distribution of Optuna's without steps,"
         " scipy's loguniform, uniform or randint, or a list of numbers, words, booleans or None,"
         f" got {given!r:.60}: give it one"
     )
+
+
+def _checked(name: str, given: Between) -> Dimension:
+    """A range that has an inside whose places can be told as numbers; one of a single value."""
+    low, high = given.low, given.high
+    if low == high and math.isfinite(low):
+        return OneOf((low,))
+    widest = math.log10(_WIDEST)
+    if not -_WIDEST < low < high < _WIDEST or (given.is_log and low <= 0):
+        rule = f"between two numbers, low < high{', above 0' * given.is_log}"
+    elif low > 0 and math.log10(high) - math.log10(low) > widest:
+        rule = f"of at most {widest:.0f} powers of ten"
+    else:
+        return given
+    raise InputError(f"{name} must be given a range {rule}, got {low:g} to {high:g}: correct it")

@@ -26,6 +26,7 @@ from foldwise.errors import DataError, InputError, SearchError
 from foldwise.search.nested import MemoryBook
 from foldwise.search.plan import Plan
 from foldwise.search.summary import outer_estimates
+from foldwise.search.trials import FINAL
 from tests.unit.estimator.table_cases import Table, by_scikit_learn, seeded, slope
 
 IRIS = load_iris(return_X_y=True)
@@ -299,6 +300,13 @@ def test_a_fit_that_fails_is_never_chosen() -> None:
         ({"cv": np.arange(150) // 50}, "rows in at least 3 parts, .* class 0 has some in 1"),
         ({"cv": np.arange(150) % 3, "n_repeats": 2}, "n_repeats must be 1 where cv says"),
         ({"n_trials": 0}, "n_trials must be a whole number of at least 1, got 0"),
+        ({"cv": 5.0}, r"cv must be a number of parts, .*, got 5.0: give one of them"),
+        ({"scoring": "precision"}, "a scorer of the 3 classes of y, .*: choose another, such as"),
+        ({"scoring": "r2", "estimator": TREE, "param_distributions": DEPTHS}, "'r2' says"),
+        ({"param_distributions": {"C": Between(1e-200, 1e200, is_log=True)}}, "300 powers of ten"),
+        ({"param_distributions": {"C": Between(2.0, 1.0, is_log=True)}}, "low < high, above 0"),
+        ({"param_distributions": {"C": Between(1.0, np.inf, is_log=False)}}, "low < high, got 1"),
+        ({"param_distributions": {"C": OneOf(())}}, "C must be given a range: "),
     ],
 )  # fmt: skip
 def test_what_can_not_be_searched_is_one_line(parameters: dict[str, Any], told: str) -> None:
@@ -469,3 +477,120 @@ def test_what_a_failed_fit_scores_has_scikit_learns_sign() -> None:
     assert (search.cv_results_["mean_test_score"][failed] == -99).all()
     assert failed.any()
     assert search.best_params_["max_depth"] != 2
+
+
+def test_a_linear_range_is_walked_in_equal_steps() -> None:
+    """By logarithms, half of eight values would lie below 1."""
+    search = NestedSearchCV(
+        Ridge(), {"alpha": uniform(0.01, 100)}, cv=3, n_trials=12, scoring="r2"
+    ).fit(*load_diabetes(return_X_y=True))
+    places = search.result_.space.startup_trials(search.result_.study_trials(FINAL))
+    steps = np.diff(search.cv_results_["param_alpha"][:places])
+    assert places >= 3
+    np.testing.assert_allclose(steps, 100 / 8)
+
+
+def test_a_range_of_one_value_is_that_value() -> None:
+    one = NestedSearchCV(param_distributions={"C": Between(0.5, 0.5, is_log=True)}, cv=3)
+    assert one.set_params(n_trials=1).fit(*IRIS).best_params_ == {"C": 0.5}
+
+
+def test_cv_none_is_the_default() -> None:
+    assert NestedSearchCV(cv=None, n_trials=1).fit(*IRIS).result_.plan.folds == 6
+
+
+@pytest.mark.usefixtures("_interruptible")
+def test_a_random_state_goes_on_after_ctrl_c_and_then_draws_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As scikit-learn has it: what was finished isn't found again."""
+    draws = np.random.RandomState(3)
+    search = NestedSearchCV(cv=3, n_trials=2, random_state=draws)
+    stopped = StoppedAt(monkeypatch, 3)
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(*IRIS)
+    search.fit(*IRIS)
+    assert stopped.kept == 4 * 2
+    again = NestedSearchCV(cv=3, n_trials=2, random_state=np.random.RandomState(3)).fit(*IRIS)
+    assert_same_bits(search, again)
+    assert (parts(search.fit(*IRIS)) != parts(again)).any()
+
+
+def test_a_scorer_of_ones_own_gets_a_whole_estimator() -> None:
+    """Also where all fits run side by side."""
+    search = NestedSearchCV(PIPELINE, STRENGTH, cv=3, n_trials=2, scoring=coefficients)
+    assert search.fit(*IRIS).engine_ == "batched"
+    model, (part_of,) = search.outer_estimators_[0], parts(search)
+    told = search.outer_scores_.loc[0, "score"]
+    assert told == coefficients(model, IRIS[0][part_of == 0], None) > 2
+
+
+def coefficients(model: Any, X: Any, _: Any) -> float:
+    return float(abs(model[-1].coef_).sum() + len(model.predict(X[:2])))
+
+
+@pytest.mark.filterwarnings("ignore:the scorer failed")
+@pytest.mark.parametrize("estimator", [None, TREE], ids=["batched", "estimator"])
+def test_a_scorer_that_fails_gives_the_error_score(estimator: Any) -> None:
+    calls = 0
+
+    def now_and_then(model: Any, X: Any, y: Any) -> float:
+        nonlocal calls
+        calls += 1
+        if calls % 3 == 0:
+            raise RuntimeError("not now")
+        return float(model.score(X, y))
+
+    searched = None if estimator is None else DEPTHS
+    search = NestedSearchCV(
+        estimator, searched, cv=3, n_trials=3, scoring=now_and_then, error_score=-7.0, n_jobs=1
+    ).fit(*IRIS)
+    assert (search.inner_results_["score"] == -7).any()
+    with pytest.raises(RuntimeError, match="not now"):
+        search.set_params(error_score="raise").fit(*IRIS)
+
+
+@pytest.mark.parametrize("estimator", [None, TREE], ids=["batched", "estimator"])
+def test_where_nothing_has_a_score_no_model_is_given(estimator: Any) -> None:
+    searched = None if estimator is None else DEPTHS
+    search = NestedSearchCV(estimator, searched, cv=3, n_trials=2, scoring=lambda *_: float("nan"))
+    with pytest.raises(SearchError, match=r"none of the 2 of outer-0 has one: .*, correct it"):
+        search.fit(*IRIS)
+
+
+@pytest.mark.parametrize("estimator", [None, TREE], ids=["batched", "estimator"])
+def test_columns_of_one_name_are_refused(estimator: Any) -> None:
+    X = pd.DataFrame(IRIS[0], columns=["a", "b", "c", "b"])
+    search = NestedSearchCV(estimator, None if estimator is None else DEPTHS, cv=3, n_trials=1)
+    with pytest.raises(InputError, match="got 'b' for columns 1 and 3: rename one"):
+        search.fit(X, IRIS[1])
+    assert search.fit(X.set_axis([*"abcd"], axis=1), IRIS[1]).best_score_ < 0
+
+
+@pytest.mark.parametrize("estimator", [None, TREE, Ridge()], ids=["batched", "estimator", "other"])
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_a_row_without_a_target_is_refused(estimator: Any, missing: Any) -> None:
+    y = pd.Series(IRIS[1].astype(object))
+    y[[7, 9]] = missing
+    searched: Any = {None: None, TREE: DEPTHS}.get(estimator, {"alpha": [1.0]})
+    with pytest.raises(InputError, match="y must have a value for each row, row 7 has none: fill"):
+        NestedSearchCV(estimator, searched, cv=3, n_trials=1).fit(IRIS[0], y)
+
+
+def test_a_column_without_values_is_named_and_tells_nothing() -> None:
+    """Nor does one whose values are all in the rows that a fold leaves out."""
+    X, y = pd.DataFrame(IRIS[0], columns=[*"abcd"]), IRIS[1]
+    part_of = np.arange(150) % 3
+    seldom = X.assign(seldom=np.where(part_of == 1, 1.0, np.nan))
+    empty = seldom.assign(number=np.nan, kind=pd.Categorical([None] * 150))
+    search = NestedSearchCV(cv=part_of, n_trials=2)
+    with pytest.warns(UserWarning, match="has no value in any row") as told:
+        search.fit(empty, y)
+    assert [str(each.message)[:30] for each in told] == [
+        "column 'number' has no value i", "column 'kind' has no value in ",
+    ]  # fmt: skip
+    plain = NestedSearchCV(cv=part_of, n_trials=2).fit(seldom, y)
+    assert plain.outer_estimators_[1].coef_[:, -1].tolist() == [0, 0, 0]
+    np.testing.assert_allclose(
+        search.outer_scores_["neg_log_loss"], plain.outer_scores_["neg_log_loss"], atol=1e-3
+    )
