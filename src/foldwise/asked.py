@@ -3,9 +3,10 @@
 import os
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import pandas as pd
@@ -52,12 +53,13 @@ from foldwise.search.engines.estimator import (
     EstimatorEngine,
     FittedEstimator,
     Given,
+    Kinds,
     content_of,
 )
 from foldwise.search.engines.pipeline import as_fitted
 from foldwise.search.jobs import Engine, Judge, Model, Predictions
 from foldwise.search.plan import Plan
-from foldwise.search.space import Space, curve_range, dimension
+from foldwise.search.space import KIND, Select, Space, curve_range, dimension, own_values
 from foldwise.search.trials import Part, Values
 from foldwise.search.version import search_key
 from foldwise.settings import Between, Dimension, OneOf, Value
@@ -148,6 +150,8 @@ class Asked:
     plan : Plan
     space : Space
     scorer : callable
+    candidates : mapping of Asked, by name
+        What is chosen from, each asked for alone; empty where one estimator is searched.
     """
 
     own: Any
@@ -162,10 +166,13 @@ class Asked:
     plan: Plan
     space: Space
     scorer: Any
+    candidates: Mapping[str, Self] = field(default_factory=dict)
 
     @classmethod
     def of(cls, own: Any, data: tuple[Any, Any], groups: Any, sample_weight: Any) -> Self:
         """Check all that was given, before anything is fitted."""
+        if isinstance(own.estimator, Mapping):
+            return cls._of_candidates(own, data, groups, sample_weight)
         X, y = data
         estimator = searched(own)
         dimensions = _dimensions(own)
@@ -201,6 +208,8 @@ class Asked:
         _require_served(estimator, scorer, own.scoring, classes)
         native = _native(own.scoring) if rows is not None or _is_of_shares(own.scoring) else SCORE
         metric = SCORE if classes is None else native
+        if own.select not in get_args(Select):
+            raise InputError(f"select must be 'best' or 'one_se', got {own.select!r}: choose one")
         if metric == SCORE:
             _require_judging(scorer, own.scoring, targets, classes)
         startup = _STARTUP if curve_range(dimensions) is None else starts(int(own.n_trials))
@@ -209,6 +218,54 @@ class Asked:
             own, estimator, X, targets, labels, classes, weights, of_groups, rows, plan, space,
             scorer,
         )  # fmt: skip
+
+    @classmethod
+    def _of_candidates(cls, own: Any, data: tuple[Any, Any], groups: Any, weights: Any) -> Self:
+        """Each as if it were alone; of one kind, with one plan and one metric."""
+        _require_candidates(own)
+        _seed(own)  # a RandomState is asked once for all
+        asked: dict[str, Self] = {}
+        for name, (estimator, searched_in) in own.estimator.items():
+            alone = copy(own)
+            alone.estimator, alone.param_distributions = estimator, searched_in
+            try:
+                asked[name] = cls.of(alone, data, groups, weights)
+            except InputError as error:
+                raise InputError(f"candidate {name!r}: {error}") from error
+        first = next(iter(asked.values()))
+        if len({each.classes is None for each in asked.values()}) > 1:
+            raise InputError(
+                f"candidates must all be classifiers, or all regressors, {' and '.join(asked)}"
+                " are some of each: search them apart"
+            )
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(first.own, name):
+                setattr(own, name, getattr(first.own, name))
+        metrics = {each.space.metric for each in asked.values()}
+        metric = metrics.pop() if len(metrics) == 1 else SCORE
+        space = Space.of_kinds(
+            {name: each.space.dimensions for name, each in asked.items()},
+            sampler="curve", startup=starts(int(own.n_trials)), seed=first.space.seed,
+            metric=metric,
+        )  # fmt: skip
+        return replace(
+            first, own=own, estimator=own.estimator, rows=None, space=space,
+            candidates={
+                name: replace(each, space=replace(each.space, metric=metric))
+                for name, each in asked.items()
+            },
+        )  # fmt: skip
+
+    def chosen(self, values: Values) -> "Asked":
+        """The candidate that a trial's values are of."""
+        return self.candidates[str(values[KIND])] if self.candidates else self
+
+    @property
+    def engines(self) -> str | dict[str, str]:
+        """Which engine makes the fits, of each candidate."""
+        if self.candidates:
+            return {name: str(each.engines) for name, each in self.candidates.items()}
+        return "estimator" if self.rows is None else "batched"
 
     @property
     def scoring_name(self) -> str:
@@ -241,6 +298,8 @@ class Asked:
     @property
     def engine(self) -> Engine:
         """Who makes the fits."""
+        if self.candidates:
+            return Kinds({name: each.engine for name, each in self.candidates.items()})
         scorer = self.scorer if self.space.metric == SCORE else None
         encoded = None if self.rows is None else self.rows.encoded
         judge = Judged(
@@ -299,10 +358,17 @@ class Asked:
         return clone(self.estimator).set_params(**self.named(values))
 
     def named(self, values: Values) -> dict[str, Value]:
-        """The values by the estimator's names."""
+        """The values by the estimator's names; a candidate's stand behind its own."""
+        if self.candidates:
+            kind, own = values[KIND], self.params(values)
+            return {KIND: kind, **{f"{kind}.{name}": value for name, value in own.items()}}
         if self.rows is not None and isinstance(self.estimator, Pipeline):
             return {f"{self.estimator.steps[-1][0]}__C": values["C"]}
         return dict(values)
+
+    def params(self, values: Values) -> dict[str, Value]:
+        """The values by the names of the estimator that they are of."""
+        return self.chosen(values).named(own_values(values) if self.candidates else values)
 
     def fitted(self, model: Model) -> Any:
         """The fitted estimator that computes what the model does."""
@@ -321,8 +387,32 @@ class Asked:
 
 
 def searched(own: Any) -> Any:
-    """What a NestedSearchCV searches."""
-    return StandardLogistic() if own.estimator is None else own.estimator
+    """What a NestedSearchCV searches; of candidates the first."""
+    estimator = own.estimator
+    if isinstance(estimator, Mapping):
+        (estimator, _), *_ = estimator.values()
+    return StandardLogistic() if estimator is None else estimator
+
+
+def _require_candidates(own: Any) -> None:
+    """They are told apart by their names, and bring their own ranges."""
+    if own.param_distributions is not None:
+        raise InputError(
+            "param_distributions must be None where estimator names candidates, each with its own,"
+            f" got {own.param_distributions!r:.60}: put it beside its estimator"
+        )
+    for name, given in own.estimator.items():
+        if not isinstance(name, str) or not name or "." in name:
+            raise InputError(
+                f"a candidate's name must be text without dots, got {name!r}: rename it"
+            )
+        if not isinstance(given, tuple) or len(given) != 2:
+            raise InputError(
+                "a candidate must be an estimator and its param_distributions,"
+                f" got {given!r:.60} for {name!r}: write (estimator, {{...}})"
+            )
+    if not own.estimator:
+        raise InputError("estimator must name a candidate at least, got {}: name one")
 
 
 def _dimensions(own: Any) -> dict[str, Dimension]:
@@ -337,7 +427,7 @@ def _dimensions(own: Any) -> dict[str, Dimension]:
     if given is None and isinstance(searched(own), StandardLogistic):
         return dict(_DEFAULT)
     known = searched(own).get_params()
-    if not given:
+    if given is None:
         raise InputError(
             f"param_distributions must name parameters to search, got {given!r}: name some of"
             f" {', '.join(sorted(known))}"
@@ -353,8 +443,10 @@ def _dimensions(own: Any) -> dict[str, Dimension]:
 
 def _strength(estimator: Any, dimensions: Mapping[str, Dimension]) -> str | None:
     """The name of C if the batched solver's fits are this estimator's, and C alone is searched."""
-    (name, *more) = dimensions
-    if more or not _is_positive(dimensions[name]):
+    if len(dimensions) != 1:
+        return None
+    (name,) = dimensions
+    if not _is_positive(dimensions[name]):
         return None
     if type(estimator) is StandardLogistic:
         return name if name == "C" else None

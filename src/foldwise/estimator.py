@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from rich.progress import Progress as Bar
 from sklearn.base import BaseEstimator, MetaEstimatorMixin
@@ -25,7 +26,9 @@ from foldwise.frames import Frames, signed
 from foldwise.partition import FOLDS
 from foldwise.search.book import open_book, search_lock
 from foldwise.search.nested import Book, MemoryBook, NestedSearch
-from foldwise.search.trials import Progress, SearchResult
+from foldwise.search.space import KIND
+from foldwise.search.summary import best_trials
+from foldwise.search.trials import FINAL, Progress, SearchResult
 
 
 def _has(method: str) -> Callable[[Any], bool]:
@@ -48,12 +51,14 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
 
     Parameters
     ----------
-    estimator : scikit-learn estimator, optional
-        Without one it is :class:`~foldwise.StandardLogistic`. It is given X unchanged.
+    estimator : scikit-learn estimator or dict of candidates, optional
+        Without one it is :class:`~foldwise.StandardLogistic`. It is given X unchanged. Of
+        candidates, ``{"name": (estimator, param_distributions), ...}``, the simplest first, each
+        study chooses one, with its parameters.
     param_distributions : mapping, optional
         From parameters to their ranges: :class:`~foldwise.Between`, :class:`~foldwise.OneOf`,
         Optuna's distributions, scipy's ``loguniform``, ``uniform`` and ``randint``, or lists.
-        Without one it is C, log-uniform from 1e-4 to 10.
+        Without one it is C, log-uniform from 1e-4 to 10; an empty one leaves all as it is.
     cv : int, array (rows,), splits or splitter
         Number of parts, at least 3; or each row's part; or pairs of training and test rows, whose
         test rows partition all rows; or what makes them. None is 6. Inner folds are the other
@@ -61,9 +66,13 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
     n_repeats : int
         How many partitions are searched; a row's predictions of all are averaged in variances.
     n_trials : int
-        Values tried in each study.
+        Values tried in each study, of each candidate.
     scoring : str or callable
         One of scikit-learn's scorers, by name or itself.
+    select : "best" or "one_se"
+        Whether a study takes its best trial or, within one standard error of that one's score over
+        the inner folds, the simplest: of the first candidate, with the smallest C if it searches C
+        alone, and else with the best score.
     refit : bool
         Whether the search predicts by ``best_estimator_``.
     error_score : float or "raise"
@@ -99,8 +108,14 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         The final study's trials, as scikit-learn's searches have it.
     inner_results_ : data frame
         Every trial of every study, a row for each inner fold; a final study's fold is missing.
-    engine_ : str
+    engine_ : str, or dict by candidate
         "batched" if all fits ran side by side, or "estimator".
+    selected_ : series, with candidates
+        Who won in each study: "outer-0", ..., "final".
+    candidates_ : data frame, with candidates
+        A row for each study and candidate: what its choice scored on the inner folds, its fits and
+        their seconds (a fit that two studies share counts in both), and whether it won. A final
+        study's fold is missing.
     result_ : SearchResult
     scorer_, classes_, n_features_in_, feature_names_in_
 
@@ -125,6 +140,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         n_repeats: int = 1,
         n_trials: int = 12,
         scoring: Any = "neg_log_loss",
+        select: Literal["best", "one_se"] = "best",
         refit: bool = True,
         error_score: float | Literal["raise"] = np.nan,
         n_jobs: int | None = None,
@@ -138,6 +154,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         self.n_repeats = n_repeats
         self.n_trials = n_trials
         self.scoring = scoring
+        self.select = select
         self.refit = refit
         self.error_score = error_score
         self.n_jobs = n_jobs
@@ -175,8 +192,9 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         asked = Asked.of(self, (X, y), groups, sample_weight)
         with self._book(asked) as book:
             search = NestedSearch(
-                asked.labels, asked.plan, asked.space, self.n_trials, asked.engine, book
-            )
+                asked.labels, asked.plan, asked.space, self.n_trials, asked.engine, book,
+                self.select,
+            )  # fmt: skip
             result = _followed(search, shown=self.verbose > 0)
         for begun in ("_open", "_drawn"):
             self.__dict__.pop(begun, None)
@@ -254,19 +272,25 @@ def _followed(search: NestedSearch, *, shown: bool) -> SearchResult:
 def _tell(own: NestedSearchCV, asked: Asked, result: SearchResult) -> None:
     """Set what the search has found."""
     metric, final = asked.space.metric, result.final
-    frames = Frames(result, asked.scoring_name, asked.named, asked.classes, asked.groups)
+    frames = Frames(
+        result, asked.scoring_name, asked.named, asked.classes, asked.groups, own.select
+    )
     own.result_, own.scorer_ = result, asked.scorer
-    own.engine_ = "estimator" if asked.rows is None else "batched"
-    own.best_index_ = final.best.number
-    own.best_params_ = asked.named(final.best.values)
+    own.engine_ = asked.engines
+    own.best_index_ = result.study_trials(FINAL).index(final.best)
+    own.best_params_ = asked.params(final.best.values)
     own.best_score_ = signed(metric, final.best.mean(metric))
-    own.best_estimator_ = asked.fitted(final.model)
+    own.best_estimator_ = asked.chosen(final.best.values).fitted(final.model)
     if asked.classes is not None:
         own.classes_ = asked.classes
     own.cv_results_ = frames.cv_results()
     own.inner_results_ = frames.inner_results()
-    own.outer_params_ = [asked.named(fold.best.values) for fold in result.outer]
-    own.outer_estimators_ = [asked.fitted(of.model) for of in result.outer]
+    own.outer_params_ = [asked.params(fold.best.values) for fold in result.outer]
+    own.outer_estimators_ = [asked.chosen(of.best.values).fitted(of.model) for of in result.outer]
+    if asked.candidates:
+        own.candidates_ = frames.candidates()
+        winners = {str(each.study): each.values[KIND] for each in best_trials(result)}
+        own.selected_ = pd.Series(winners, name=KIND)
     own.outer_scores_ = frames.outer_scores()
     own.outer_summary_ = frames.outer_summary()
     own.outer_predictions_ = frames.outer_predictions(asked.index)

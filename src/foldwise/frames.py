@@ -1,6 +1,6 @@
 """What a nested search found, as the tables of a notebook, by scikit-learn's names."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from foldwise.search.summary import outer_estimates
+from foldwise.search.space import KIND, Select
+from foldwise.search.summary import best_trials, outer_estimates
 from foldwise.search.trials import FINAL, SearchResult, Trial, Values
 from foldwise.settings import Value
 from foldwise.stats.intervals import corrected_interval
@@ -46,6 +47,8 @@ class Frames:
     classes : array (classes,) or None
         None for a regressor.
     groups : int array (rows,) or None
+    select : str
+        How a study chose.
     """
 
     result: SearchResult
@@ -53,6 +56,7 @@ class Frames:
     named: Callable[[Values], dict[str, Value]]
     classes: NDArray[Any] | None
     groups: NDArray[np.int64] | None
+    select: Select = "best"
 
     def cv_results(self) -> dict[str, Any]:
         """The final study's trials, as the searches of scikit-learn tell theirs."""
@@ -63,7 +67,7 @@ class Frames:
         ranks = rankdata(np.where(np.isnan(means), np.inf, -means), method="min")
         return {
             "params": values,
-            **{f"param_{name}": np.array([of[name] for of in values]) for name in values[0]},
+            **{f"param_{name}": _column(values, name) for of in values for name in of},
             **{f"split{fold}_test_score": column for fold, column in enumerate(scores.T)},
             "mean_test_score": means,
             "std_test_score": scores.std(axis=1),
@@ -74,6 +78,31 @@ class Frames:
         """Every trial of every study, a row for each inner fold."""
         names = self._names
         return pd.DataFrame(row for trial in self.result.trials for row in self._rows(trial, names))
+
+    def candidates(self) -> pd.DataFrame:
+        """How each candidate did in each study, what it cost, and whether it won."""
+        return pd.DataFrame(
+            self._candidate(best, kind)
+            for best in best_trials(self.result)
+            for kind in self.result.space.kinds
+        )
+
+    def _candidate(self, best: Trial, kind: str) -> dict[str, Any]:
+        space, metric = self.result.space, self.result.metric
+        told = self.result.study_trials(best.study)
+        own = [trial for trial in told if trial.values[KIND] == kind]
+        won = best.values[KIND] == kind
+        part, choice = best.study.part, best if won else space.chosen(own, self.select)
+        facts = [fold.facts for trial in own for fold in trial.inner]
+        return {
+            "repeat": 0 if part is None else part.repeat,
+            "fold": None if part is None else part.fold,
+            **self.named(choice.values),
+            self.scoring: signed(metric, choice.mean(metric)),
+            "fits": len(facts),
+            "seconds": sum(float(each["seconds"]) for each in facts),
+            "won": won,
+        }
 
     def outer_scores(self) -> pd.DataFrame:
         """The metrics, a row for each repeat and outer fold."""
@@ -131,13 +160,19 @@ class Frames:
         names = {} if self.classes is None else dict(NAMES)
         if self.classes is not None and len(self.classes) == 2:
             names["roc_auc"] = "roc_auc"
-        if names and not self.result.outer[0].predictions.are_probabilities:
+        if names and not all(each.predictions.are_probabilities for each in self.result.outer):
             del names["log_loss"]
         first = self.result.metric
         if first == SCORE:
             others = {metric: name for metric, name in names.items() if name != self.scoring}
             return {SCORE: self.scoring, **others}
         return {first: self.scoring, **{of: name for of, name in names.items() if of != first}}
+
+
+def _column(values: Sequence[Mapping[str, Value]], name: str) -> NDArray[Any]:
+    """A parameter of each trial, masked where the trial's estimator has none of that name."""
+    column = np.ma.masked_array([of.get(name) for of in values], [name not in of for of in values])
+    return column if column.mask.any() else column.data
 
 
 def _named(scores: Scores, names: dict[str, str]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from foldwise.errors import SearchError
 from foldwise.search.jobs import Done, Engine, Job, LeftOut, Model, Task
 from foldwise.search.plan import Plan, StudyPlan
-from foldwise.search.space import Space
+from foldwise.search.space import Select, Space
 from foldwise.search.trials import (
     Event,
     Facts,
@@ -26,7 +26,6 @@ from foldwise.search.trials import (
     Study,
     Trial,
     Values,
-    best_trial,
 )
 
 Completed = dict[Study, list[Trial]]
@@ -91,11 +90,13 @@ class NestedSearch:
     labels : int array (rows,)
         Class codes.
     plan, space, trials
-        The folds, how values are drawn, and how many trials a study gets.
+        The folds, how values are drawn, and how many trials a study gets, of each kind.
     engine : Engine
         Makes and scores the fits.
     book : Book
         Completed trials in it are replayed; new ones go in before they are told.
+    select : "best" or "one_se"
+        Which of a study's trials its values are, see :meth:`Space.chosen`.
     """
 
     labels: NDArray[np.int64]
@@ -104,6 +105,7 @@ class NestedSearch:
     trials: int
     engine: Engine
     book: Book = field(default_factory=MemoryBook)
+    select: Select = "best"
 
     def run(self) -> Iterator[Event]:
         """Replay what is complete, do the rest, and tell all of it.
@@ -126,14 +128,15 @@ class NestedSearch:
 
     def _completed(self, study: Study) -> list[Trial]:
         """The kept trials that are asked for: the book may have more, of a longer search."""
-        return [trial for trial in self.book.completed(study) if trial.number < self.trials]
+        numbers = {*self.space.numbers(self.trials)}
+        return [trial for trial in self.book.completed(study) if trial.number in numbers]
 
     def _next(self, plan: StudyPlan, done: Completed) -> list[_Proposal]:
         """The study's trials that can be made now."""
         completed = sorted(done[plan.study], key=_number)
         numbers = {trial.number for trial in completed}
-        missing = [number for number in range(self.trials) if number not in numbers]
-        ready = [number for number in missing if self.space.is_drawn(number)] or missing[:1]
+        missing = [each for each in self.space.numbers(self.trials) if each not in numbers]
+        ready = self.space.ready(missing)
         return [
             _Proposal(plan, number, self.space.propose(plan.study, number, completed))
             for number in ready
@@ -165,11 +168,12 @@ class NestedSearch:
 
     def _progress(self, done: Completed, folds: Mapping[Study, int], partial: int) -> Progress:
         complete = sum(len(trials) * folds[study] for study, trials in done.items())
-        return Progress(complete + partial, sum(folds.values()) * self.trials + len(folds))
+        trials = len(self.space.numbers(self.trials))
+        return Progress(complete + partial, sum(folds.values()) * trials + len(folds))
 
     def _conclude(self, done: Completed) -> Iterator[Event]:
         """Fit every study's model at its best values; estimate the outer ones."""
-        best = {study: best_trial(trials, self.space.metric) for study, trials in done.items()}
+        best = {study: self.space.chosen(told, self.select) for study, told in done.items()}
         for study, trial in best.items():
             if isnan(trial.mean(self.space.metric)):
                 raise SearchError(

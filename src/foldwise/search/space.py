@@ -9,8 +9,8 @@ import hashlib
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self
 
 import numpy as np
 import optuna
@@ -25,7 +25,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from foldwise.errors import InputError
 from foldwise.search.curve import Point, next_place, walk, walked
-from foldwise.search.trials import Study, Trial, Values
+from foldwise.search.trials import Study, Trial, Values, best_trial
 from foldwise.settings import Between, Dimension, OneOf, Value
 from foldwise.stats.scores import is_loss
 
@@ -33,9 +33,13 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 Sampler = Literal["curve", "tpe", "random_uniform"]
+Select = Literal["best", "one_se"]
 
 _SMOOTH = ("log_loss", "roc_auc")
 _WIDEST = 1e300
+_STARTS_OF_TPE = 5
+KIND = "candidate"
+"""The value that says which kind of model a trial is of, where a space has kinds."""
 _LOSSES = "losses"
 
 
@@ -54,6 +58,10 @@ class Space:
     sampler, startup, seed
     metric : str
         What a study optimises: the mean over its inner folds.
+    kinds : tuple of str
+        Of models, the simplest first, if the space is conditional: the kind is a value like any
+        other, and ``svm.C`` is a dimension of the kind ``svm`` alone. Trials take turns, and each
+        kind's are those that it would have without the others.
     """
 
     dimensions: Mapping[str, Dimension]
@@ -61,6 +69,42 @@ class Space:
     startup: int
     seed: int
     metric: str
+    kinds: tuple[str, ...] = ()
+
+    @classmethod
+    def of_kinds(cls, kinds: Mapping[str, Mapping[str, Dimension]], **rest: Any) -> Self:
+        """The conditional space of several, by kind; none has a dot in its name."""
+        own = {f"{kind}.{name}": of for kind, each in kinds.items() for name, of in each.items()}
+        return cls({KIND: OneOf(tuple(kinds)), **own}, kinds=tuple(kinds), **rest)
+
+    def of(self, kind: str) -> "Space":
+        """The space of one kind, by its own names."""
+        own = own_values({**self.dimensions, KIND: kind})
+        startup = _STARTS_OF_TPE if curve_range(own) is None else self.startup
+        return replace(self, dimensions=own, startup=startup, kinds=())
+
+    def own_trials(self, kind: str, trials: Sequence[Trial]) -> list[Trial]:
+        """A kind's trials as it would have them alone."""
+        return [
+            replace(trial, number=trial.number // len(self.kinds), values=own_values(trial.values))
+            for trial in trials
+            if trial.values[KIND] == kind
+        ]
+
+    def numbers(self, trials: int) -> list[int]:
+        """The numbers of a study's trials, so many of each kind; one where nothing is searched."""
+        turns = len(self.kinds) or 1
+        searched = [self.of(kind).dimensions for kind in self.kinds] or [self.dimensions]
+        counts = [trials if of else 1 for of in searched]
+        return sorted(
+            number * turns + turn for turn, count in enumerate(counts) for number in range(count)
+        )
+
+    def ready(self, missing: Sequence[int]) -> list[int]:
+        """Of the trials that a study lacks those that can be made now: no kind waits for others."""
+        turns = len(self.kinds) or 1
+        each = [[number for number in missing if number % turns == turn] for turn in range(turns)]
+        return [n for own in each for n in [n for n in own if self.is_drawn(n)] or own[:1]]
 
     @property
     def method(self) -> Sampler:
@@ -74,10 +118,15 @@ class Space:
 
     def is_drawn(self, number: int) -> bool:
         """Whether the trial with this number is drawn whatever the others gave."""
+        if turns := len(self.kinds):
+            return self.of(self.kinds[number % turns]).is_drawn(number // turns)
         return self.method == "random_uniform" or (self.method == "tpe" and number < self.startup)
 
     def startup_trials(self, trials: Sequence[Trial]) -> int:
-        """How many of a study's trials, the first ones, are start-up trials."""
+        """How many of a study's trials, the first ones of each kind, are start-up trials."""
+        if self.kinds:
+            own = ((self.of(kind), self.own_trials(kind, trials)) for kind in self.kinds)
+            return sum(space.startup_trials(told) for space, told in own)
         if curve := self._curve:
             return curve.walked([self._shown(trial) for trial in trials])
         return sum(self.is_drawn(trial.number) for trial in trials)
@@ -91,6 +140,11 @@ class Space:
 
     def propose(self, study: Study, number: int, completed: Sequence[Trial]) -> Values:
         """Values for the study's trial ``number``, after the completed ones (all lower numbers)."""
+        if turns := len(self.kinds):
+            kind = self.kinds[number % turns]
+            told = self.own_trials(kind, completed)
+            values = self.of(kind).propose(study, number // turns, told)
+            return {KIND: kind, **{f"{kind}.{name}": value for name, value in values.items()}}
         drawn = self.is_drawn(number)
         seed = _seed(self.seed, "startup" if drawn else study, number)
         memory = optuna.create_study(
@@ -108,7 +162,7 @@ class Space:
             ended = {"state": TrialState.FAIL}
         return create_trial(
             params=dict(trial.values),
-            distributions=self._distributions,
+            distributions={name: self._distributions[name] for name in trial.values},
             user_attrs=dict(user_attrs or {}),
             **ended,
         )
@@ -125,6 +179,31 @@ class Space:
     @property
     def _distributions(self) -> dict[str, BaseDistribution]:
         return {name: _distribution(dimension) for name, dimension in self.dimensions.items()}
+
+    def chosen(self, trials: Sequence[Trial], select: Select = "best") -> Trial:
+        """The trial that a study's values are: the best, or the simplest within one standard error.
+
+        With ``one_se`` it is, of those whose mean loss is no larger than the best one's and the
+        standard error of that, s / sqrt(folds) with s the deviation (ddof 1) over inner folds, one
+        of the first kind; of these the smallest C, if C is all that the kind searches, and else the
+        best (Breiman et al., 1984).
+        """
+        best, sign = best_trial(trials, self.metric), 1 if is_loss(self.metric) else -1
+        losses = [sign * fold.scores[self.metric] for fold in best.inner]
+        if select == "best" or len(losses) < 2:
+            return best
+        limit = sign * best.mean(self.metric) + np.std(losses, ddof=1) / math.sqrt(len(losses))
+
+        def rank(trial: Trial) -> tuple[int, float]:
+            own = own_values(trial.values) if self.kinds else trial.values
+            [(name, value), *more] = own.items() or [("", None)]
+            is_strength = not more and name.rpartition("__")[2] == "C"
+            loss = sign * trial.mean(self.metric)
+            simple = value if is_strength and isinstance(value, int | float) else loss
+            return self.kinds.index(str(trial.values[KIND])) if self.kinds else 0, simple
+
+        within = [t for t in trials if sign * t.mean(self.metric) <= limit]
+        return min(within, key=rank, default=best)
 
     def _shown(self, trial: Trial) -> FrozenTrial:
         """The trial as samplers see it, with its inner folds' losses."""
@@ -189,6 +268,14 @@ class CurveSampler(BaseSampler):
         # What a range is read by is logarithmic above zero, whatever it is drawn by.
         place = self._range.place(value) if is_log else (value - low) / (high - low)
         return Point(place, tuple(trial.user_attrs[_LOSSES]))
+
+
+def own_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A trial's values by the names that its kind has for them; as they are without kinds."""
+    if KIND not in values:
+        return dict(values)
+    own = f"{values[KIND]}."
+    return {name.removeprefix(own): of for name, of in values.items() if name.startswith(own)}
 
 
 def curve_range(dimensions: Mapping[str, Dimension]) -> Between | None:

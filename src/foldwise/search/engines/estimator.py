@@ -4,7 +4,7 @@ import hashlib
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, Literal
 
@@ -17,8 +17,19 @@ from threadpoolctl import threadpool_limits
 
 from foldwise.search.engines.batched import LinearClassifier
 from foldwise.search.engines.pipeline import content_digest, linear_model, pieces
-from foldwise.search.jobs import Classes, Done, Judge, LeftOut, Model, Predictions, Task
+from foldwise.search.jobs import (
+    Classes,
+    Done,
+    Engine,
+    Job,
+    Judge,
+    LeftOut,
+    Model,
+    Predictions,
+    Task,
+)
 from foldwise.search.plan import Plan
+from foldwise.search.space import KIND, own_values
 from foldwise.search.trials import Progress, Values
 from foldwise.stats.scores import METRICS, SCORE, Scores, is_loss
 
@@ -187,6 +198,35 @@ class EstimatorEngine:
         return (
             self.X[rows].astype(np.float32) if self.given is None else _safe_indexing(self.X, rows)
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kinds:
+    """An engine for each kind of model of a conditional space, which knows its own values alone.
+
+    A fit whose engine doesn't say what it took gets the time since the one before as ``seconds``.
+    """
+
+    engines: Mapping[str, Engine]
+
+    def run(
+        self, tasks: Sequence[Task], *, later: Collection[LeftOut] = ()
+    ) -> Iterator[Progress | Done]:
+        """Let each engine do the tasks of its kind, one engine after another."""
+        for kind, engine in self.engines.items():
+            own = {_own(task): task for task in tasks if dict(task.job.values)[KIND] == kind}
+            began = perf_counter()
+            for event in engine.run(tuple(own), later=later if own else ()):
+                if isinstance(event, Done):
+                    facts = {"seconds": perf_counter() - began, **event.facts}
+                    yield replace(event, task=own[event.task], facts=facts)
+                    began = perf_counter()
+                else:
+                    yield event
+
+
+def _own(task: Task) -> Task:
+    return replace(task, job=Job.of(task.job.left_out, own_values(dict(task.job.values))))
 
 
 def one_core_threads(count: int) -> ThreadPoolExecutor:

@@ -1,0 +1,220 @@
+"""Which kind of model is taken is chosen inside the folds, with its parameters."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import loguniform, randint
+from sklearn.datasets import load_iris
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
+
+from foldwise import NestedSearchCV
+from foldwise.errors import InputError
+from foldwise.search.nested import MemoryBook
+from foldwise.search.space import Space
+from foldwise.search.trials import FINAL, InnerFold, Part, Trial
+from foldwise.settings import Between, Value
+from tests.factories import make_scores
+
+X, Y = load_iris(return_X_y=True)
+X = X[:, :2]  # so that it isn't clear who is best
+TREE, DEPTHS = DecisionTreeClassifier(random_state=0), {"max_depth": randint(1, 5)}
+PIPELINE = make_pipeline(StandardScaler(), LogisticRegression())
+STRENGTHS = {"logisticregression__C": loguniform(1e-3, 10)}
+CANDIDATES = {
+    "logistic": (PIPELINE, STRENGTHS),
+    "tree": (TREE, DEPTHS),
+    "chance": (DummyClassifier(), {}),
+}
+ASKED: dict[str, Any] = {"cv": 4, "n_trials": 7, "scoring": "accuracy", "random_state": 3}
+
+
+@pytest.fixture(scope="module")
+def search() -> NestedSearchCV:
+    return NestedSearchCV(CANDIDATES, **ASKED).fit(X, Y)
+
+
+@pytest.fixture(scope="module")
+def alone() -> dict[str, NestedSearchCV]:
+    return {name: NestedSearchCV(*CANDIDATES[name], **ASKED).fit(X, Y) for name in CANDIDATES}
+
+
+def test_each_candidate_is_searched_as_if_it_were_alone(
+    search: NestedSearchCV, alone: dict[str, NestedSearchCV]
+) -> None:
+    """With its own trials and its own engine, to the bit."""
+    assert search.engine_ == {"logistic": "batched", "tree": "estimator", "chance": "estimator"}
+    told = search.inner_results_
+    for name, one in alone.items():
+        own = told[told["candidate"] == name].reset_index(drop=True)
+        np.testing.assert_array_equal(own["accuracy"], one.inner_results_["accuracy"])
+        for parameter in one.best_params_:
+            column = own[f"{name}.{parameter}"]
+            np.testing.assert_array_equal(column, one.inner_results_[parameter])
+
+
+def test_each_fold_is_estimated_by_the_winner_of_its_own_study(
+    search: NestedSearchCV, alone: dict[str, NestedSearchCV]
+) -> None:
+    """Whoever is best on the inner folds, whatever the outer part says of it."""
+    inner = {
+        name: one.inner_results_.groupby(["fold", "trial"])["accuracy"].mean().groupby("fold").max()
+        for name, one in alone.items()
+    }
+    winners = pd.DataFrame(inner).idxmax(axis=1).tolist()
+    assert search.selected_.tolist()[:-1] == winners
+    assert len({*winners}) > 1
+    for fold, name in enumerate(winners):
+        expected = alone[name].outer_scores_.loc[fold, "accuracy"]
+        assert search.outer_scores_.loc[fold, "accuracy"] == expected
+        assert search.outer_params_[fold] == alone[name].outer_params_[fold]
+        assert type(search.outer_estimators_[fold]) is type(CANDIDATES[name][0])
+    final = search.selected_["final"]
+    assert type(search.best_estimator_) is type(CANDIDATES[final][0])
+    np.testing.assert_array_equal(search.predict(X), alone[final].predict(X))
+
+
+def test_the_table_says_how_each_did_and_what_it_cost(search: NestedSearchCV) -> None:
+    """Inner scores alone, a row for each study and candidate; nothing to search is tried once."""
+    table = search.candidates_
+    assert len(table) == 5 * 3
+    assert table.groupby(table["fold"].fillna(-1))["won"].sum().tolist() == [1] * 5
+    assert table[table["won"]]["candidate"].tolist() == search.selected_.tolist()
+    best = table.groupby(table["fold"].fillna(-1))["accuracy"].transform("max")
+    assert (table[table["won"]]["accuracy"] == best[table["won"]]).all()
+    outer = table[table["fold"].notna()]
+    fits = {name: {*own["fits"]} for name, own in outer.groupby("candidate")}
+    assert fits == {"logistic": {21}, "tree": {21}, "chance": {3}}
+    assert (table["seconds"] > 0).all()
+    assert search.best_score_ == search.cv_results_["mean_test_score"].max()
+    best_of_all = search.cv_results_["params"][search.best_index_]
+    assert best_of_all["candidate"] == search.selected_["final"]
+    assert search.cv_results_["param_tree.max_depth"].mask.sum() == 7 + 1
+
+
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
+def test_after_ctrl_c_all_candidates_go_on(
+    search: NestedSearchCV, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, kept = MemoryBook.add, []
+
+    def stop(book: MemoryBook, trial: Trial) -> None:
+        add(book, trial)
+        kept.append(trial)
+        if len(kept) == 40:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(MemoryBook, "add", stop)
+    again = NestedSearchCV(CANDIDATES, **ASKED)
+    with pytest.raises(KeyboardInterrupt):
+        again.fit(X, Y)
+    again.fit(X, Y)
+    assert len(kept) == 5 * (7 + 7 + 1)
+    pd.testing.assert_frame_equal(again.inner_results_, search.inner_results_, check_exact=True)
+    assert again.selected_.equals(search.selected_)
+
+
+def test_storage_groups_repeats_and_weights_hold_for_candidates(tmp_path: Path) -> None:
+    """A longer search goes on from the shorter one's trials."""
+    groups, weights = np.arange(150) // 2, np.where(Y == 1, 2.0, 1.0)
+    asked = ASKED | {"cv": 3, "n_repeats": 2, "storage": tmp_path / "trials.db"}
+    few = NestedSearchCV(CANDIDATES, **asked | {"n_trials": 12})
+    few.fit(X, Y, groups=groups, sample_weight=weights)
+    more = NestedSearchCV(CANDIDATES, **asked | {"n_trials": 13})
+    more.fit(X, Y, groups=groups, sample_weight=weights)
+    told, before = more.inner_results_, few.inner_results_
+    both = told.merge(before, on=[*before.columns])
+    assert (len(both), len(told)) == (len(before), 6 * (13 + 13 + 1) * 2 + (13 + 13 + 1) * 6)
+    assert [*more.outer_scores_["repeat"]] == [0, 0, 0, 1, 1, 1]
+    for part_of in more.result_.plan.part_of:
+        assert all(len({*part_of[groups == group]}) == 1 for group in range(75))
+
+
+def test_one_without_probabilities_may_win() -> None:
+    """There is no log-loss then, for any."""
+    candidates = {"chance": (DummyClassifier(), {}), "svm": (SVC(), {"C": loguniform(0.1, 10)})}
+    search = NestedSearchCV(candidates, cv=3, n_trials=2, scoring="accuracy").fit(X, Y)
+    assert {*search.selected_} == {"svm"}
+    assert "neg_log_loss" not in search.outer_summary_.index
+
+
+def test_one_standard_error_prefers_the_first_candidate(search: NestedSearchCV) -> None:
+    """Of the same trials, where the best one's lead is no larger than its score's error."""
+    few = NestedSearchCV(
+        {name: CANDIDATES[name] for name in ("tree", "logistic")}, **ASKED, select="one_se"
+    ).fit(X, Y)
+    for study, best in few.selected_.items():
+        fold = np.nan if study == "final" else float(study.removeprefix("outer-"))
+        own = few.inner_results_
+        own = own[own["fold"].isna() if study == "final" else own["fold"] == fold]
+        scores = own.groupby("trial")["accuracy"].agg(["mean", "sem"])
+        trees = own[own["candidate"] == "tree"].groupby("trial")["accuracy"].mean()
+        leader = scores.loc[scores["mean"].idxmax()]
+        is_near = trees.max() >= leader["mean"] - leader["sem"]
+        assert best == ("tree" if is_near else "logistic")
+    assert {*few.selected_} >= {"tree"}
+    assert few.selected_.ne(search.selected_).any()
+
+
+def trial(number: int, losses: tuple[float, ...], **values: Value) -> Trial:
+    inner = (InnerFold(Part(0, at), make_scores(loss)) for at, loss in enumerate(losses))
+    return Trial(FINAL, number, values, tuple(inner))
+
+
+STRENGTH = Space({"C": Between(1e-4, 10.0, is_log=True)}, "curve", 3, seed=1, metric="log_loss")
+NEAR, BEST, FAR = (0.31, 0.41, 0.51), (0.3, 0.4, 0.5), (0.4, 0.5, 0.6)
+
+
+def test_one_standard_error_prefers_the_smallest_c() -> None:
+    """The error of (0.3, 0.4, 0.5) is 0.1 / sqrt(3): 0.058."""
+    trials = [trial(0, FAR, C=0.01), trial(1, NEAR, C=0.1), trial(2, BEST, C=1.0)]
+    assert STRENGTH.chosen(trials, "best").number == 2
+    assert STRENGTH.chosen(trials, "one_se").number == 1
+    unclear = [trial(0, (0.357, 0.457, 0.557), C=0.01), *trials[1:]]
+    assert STRENGTH.chosen(unclear, "one_se").number == 0
+
+
+def test_one_standard_error_keeps_the_best_where_nothing_is_simpler() -> None:
+    space = Space({"depth": Between(1, 9, is_log=False)}, "tpe", 3, seed=1, metric="log_loss")
+    assert space.chosen([trial(0, NEAR, depth=1), trial(1, BEST, depth=9)], "one_se").number == 1
+
+
+@pytest.mark.parametrize(
+    ("estimator", "more", "told"),
+    [
+        ({"a.b": (TREE, DEPTHS)}, {}, "name must be text without dots, got 'a.b': rename"),
+        ({"tree": TREE}, {}, r"an estimator and its param_distributions, .* for 'tree': write"),
+        ({}, {}, "estimator must name a candidate at least, got {}"),
+        (CANDIDATES, {"param_distributions": DEPTHS}, "must be None where estimator names"),
+        ({"tree": (TREE, {"depth": [1]})}, {}, "candidate 'tree': .* got 'depth': name some"),
+        ({"svm": (SVC(), {"C": [1.0]})}, {"scoring": "neg_log_loss"}, "'svm': .* predict_proba"),
+        (
+            {"tree": (TREE, DEPTHS), "ridge": (Ridge(), {})},
+            {"scoring": lambda *_: 1.0},
+            "must all be classifiers, or all regressors, tree and ridge are some of each",
+        ),
+        (CANDIDATES, {"select": "first"}, "select must be 'best' or 'one_se', got 'first'"),
+    ],
+)
+def test_candidates_that_can_not_be_searched_are_one_line(
+    estimator: Any, more: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(InputError, match=told) as caught:
+        NestedSearchCV(estimator, **ASKED | more).fit(X, Y)
+    assert "\n" not in str(caught.value)
