@@ -29,12 +29,16 @@ ENTRIES = Path("comparison/params.yaml")
 MOST_FEATURES = 4096
 """Of a channel: a search's time grows with them."""
 Value = bool | int | float | str | None
-Source = Literal["idx", "openml", "digits"]
+Source = Literal["idx", "openml", "digits", "table"]
+Kind = Literal["number", "category", "drop"]
 Metric = Literal["accuracy", "precision", "recall", "f1", "roc_auc", "log_loss"]
 Search = Literal["curve", "tpe", "random_uniform"]
 Multiclass = Literal["multinomial", "ovr"]
 Features = Literal["pixels", "filters"]
 Pixels = Literal["unit", "standard", "raw", "filters"]
+
+OF_TABLES = ("target", "group", "drop", "columns")
+"""Parameters of `prepare` that say nothing of images."""
 
 _T = TypeVar("_T")
 _LARGEST_FILE = 1_000_000
@@ -81,13 +85,37 @@ def _inside(path: str) -> str:
     return path
 
 
+Holdout = int | float | str | Mapping[str, str] | None
+_SPLITS = ({"column"}, {"date", "from"}, {"file"})
+
+
+def _holdout(given: Any) -> Holdout:
+    if given is None or given == "none":
+        return "none" if given else None
+    if type(given) is int and 1 <= given <= 1_000_000_000:
+        return given
+    if isinstance(given, float) and 0 < given < 1:
+        return given
+    if not isinstance(given, dict) or {*given} not in _SPLITS:
+        raise ValueError
+    # YAML reads 2024-01-01 as a date.
+    words = {key: str(of) if isinstance(of, date) else of for key, of in given.items()}
+    if not all(isinstance(of, str) and of for of in words.values()):
+        raise ValueError
+    if "from" in words:
+        date.fromisoformat(words["from"])
+    if "file" in words:
+        _inside(words["file"])
+    return words
+
+
 @dataclass(frozen=True, slots=True, config=_CONFIG)
 class PrepareSettings:
     """What the data is and where it comes from."""
 
     source: Source = _choice("idx", Source)
-    """Where the images come from: a folder of four IDX files, OpenML, or scikit-learn's 8x8
-    digits."""
+    """Where the data come from: a folder of four IDX files, OpenML, scikit-learn's 8x8 digits, or
+    a table, CSV or Parquet."""
     name: str = _text(
         "mnist",
         "[A-Za-z0-9][A-Za-z0-9._-]{0,99}",
@@ -100,12 +128,32 @@ class PrepareSettings:
         "a path inside the project, relative and without '..'"
         " (for data that lies elsewhere, make a symbolic link inside the project)",
     )
-    """Folder of the four IDX files; only `idx` reads it, others ask for the default."""
+    """Folder of the four IDX files, or the table's file; only `idx` and `table` read it, others ask
+    for the default."""
     version: int = _integer(1, 1, 1_000_000)
     """Version of the OpenML data; only `openml` reads it, others ask for 1."""
-    holdout: int | None = _integer(None, 1, 1_000_000_000, null=True)
-    """How many of the last rows are the holdout; null means 10,000 for `openml` and 297 for
-    `digits`. Must be null for `idx`, whose t10k files are the holdout."""
+    holdout: Annotated[Holdout, BeforeValidator(_holdout)] = _parameter(
+        None,
+        "an integer from 1 to 1,000,000,000, a number between 0 and 1, {column: NAME},"
+        " {date: NAME, from: 2024-01-31}, {file: PATH}, none, or null",
+    )
+    """For images, how many of the last rows are the holdout; null means 10,000 for `openml` and 297
+    for `digits`, and is a must for `idx`, whose t10k files are the holdout. For a table, the share
+    of its rows, whole groups and each class alike, 0.2 if null; the column that marks the holdout's
+    rows by 1, true, yes, holdout or test, and the others by 0, false, no, development or train; the
+    column of dates and the holdout's first; a second file of the same columns, inside the project,
+    which the stage `prepare` in dvc.yaml must have among its dependencies; or none."""
+    target: str | None = _parameter(None, "a column's name, as text, or null", strict=True)
+    """The table's column of classes; only `table` reads this and the next three."""
+    group: str | None = _parameter(None, "a column's name, as text, or null", strict=True)
+    """The table's column that tells which rows belong together, such as a patient's; they are never
+    parted, and it is no feature."""
+    drop: tuple[str, ...] = _parameter((), "a list of columns' names, as text")
+    """Columns of the table that are no features."""
+    columns: Mapping[str, Kind] = _parameter(
+        {}, "a mapping of columns' names to number, category or drop"
+    )
+    """What columns are, where that can't be seen or is seen wrongly."""
     limit: int | None = _integer(None, 2, 1_000_000_000, null=True)
     """Take a stratified part of so many development images, for quick runs; null takes all. The
     holdout stays whole."""
@@ -425,9 +473,12 @@ def flattened(settings: Settings) -> dict[str, Any]:
 
 
 def in_use(settings: Settings) -> dict[str, Any]:
-    """Every parameter that says anything: without filters, none of theirs."""
-    idle = "filters." if settings.tune.features == "pixels" else " "
-    return {key: value for key, value in flattened(settings).items() if not key.startswith(idle)}
+    """Every parameter that says anything: without filters, none of theirs; so with a table's."""
+    idle = ["filters."] if settings.tune.features == "pixels" else []
+    if settings.prepare.source != "table":
+        idle += [f"prepare.{name}" for name in OF_TABLES]
+    told = flattened(settings).items()
+    return {key: value for key, value in told if not key.startswith((*idle, " "))}
 
 
 def of_search(settings: Settings) -> dict[str, Any]:
@@ -503,6 +554,7 @@ def reference_rows(kind: Any, *, prefix: str = "") -> Iterator[tuple[str, str, s
             default = "" if field.is_required() else field.default
             words = default if isinstance(default, str) else shown(default)
             words = str([*default]) if isinstance(default, tuple) else words
+            words = "{}" if default == {} else words
             yield f"{prefix}{name}", _rule(field), words, " ".join(field.description.split())
 
 

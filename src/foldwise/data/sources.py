@@ -18,9 +18,10 @@ from foldwise.data.idx import KNOWN, read_idx_folder
 from foldwise.data.labels import make_dataset
 from foldwise.errors import DataError, SettingsError
 from foldwise.ownership import check_output
-from foldwise.settings import PrepareSettings
+from foldwise.settings import OF_TABLES, PrepareSettings, shown
 
 OPENML = "https://www.openml.org"
+_OF_IMAGES = ("idx", "openml", "digits")
 _TIMEOUT = 20.0
 _LONGEST_LABEL = 100
 _BLOCK = 4096
@@ -45,12 +46,13 @@ def read_source(settings: PrepareSettings, *, root: Path) -> Dataset:
     DataError
         The data can't be had, or breaks its format.
     """
-    _check_read(settings)
+    check_read(settings)
+    holdout = settings.holdout if isinstance(settings.holdout, int) else None
     if settings.source == "idx":
-        if settings.holdout is not None:
+        if holdout is not None:
             raise SettingsError(
                 "prepare.holdout must be null when prepare.source is idx, because the t10k files"
-                f" are the holdout, got {settings.holdout}: edit params.yaml"
+                f" are the holdout, got {holdout}: edit params.yaml"
             )
         return read_idx_folder(root / settings.path, name=settings.name)
     if settings.name in KNOWN:
@@ -60,26 +62,37 @@ def read_source(settings: PrepareSettings, *, root: Path) -> Dataset:
             f" {'digits' if settings.source == 'digits' else 'mnist_784'}, in params.yaml"
         )
     if settings.source == "digits":
-        return read_digits(holdout=settings.holdout)
+        return read_digits(holdout=holdout)
     return read_openml(
         settings.name,
         settings.version,
-        holdout=settings.holdout,
+        holdout=holdout,
         cache=Path(os.environ.get("DVC_ROOT") or root) / "data" / "openml",
         server=os.environ.get("FOLDWISE_OPENML_SERVER") or OPENML,
     )
 
 
-def _check_read(settings: PrepareSettings) -> None:
+def check_read(settings: PrepareSettings) -> None:
     """Refuse a parameter that the source doesn't read: whoever set it means other data."""
-    for name, source in (("path", "idx"), ("version", "openml")):
+    read_by = {"path": ("idx", "table"), "version": ("openml",), "augment": _OF_IMAGES}
+    for name, sources in (read_by | dict.fromkeys(OF_TABLES, ("table",))).items():
         default, value = getattr(PrepareSettings(), name), getattr(settings, name)
-        if settings.source != source and value != default:
+        if settings.source not in sources and value != default:
+            without = "null" if default is None else default or "empty"
             raise SettingsError(
-                f"prepare.{name} must be {default} when prepare.source is {settings.source}, which"
-                f" doesn't read it, got {value!r}: set prepare.source to {source}, or"
-                f" prepare.{name} to {default}, in params.yaml"
+                f"prepare.{name} must be {without} when prepare.source is {settings.source}, which"
+                f" doesn't read it, got {value!r}: set prepare.source to {sources[0]}, or"
+                f" prepare.{name} to {without}, in params.yaml"
             )
+    form = (
+        "a share such as 0.2, a mapping, none" if settings.source == "table" else "a whole number"
+    )
+    is_whole = isinstance(settings.holdout, int)
+    if settings.holdout is not None and is_whole == (settings.source == "table"):
+        raise SettingsError(
+            f"prepare.holdout must be {form} or null when prepare.source is {settings.source},"
+            f" got {shown(settings.holdout)}: edit params.yaml"
+        )
 
 
 def read_digits(*, holdout: int | None) -> Dataset:

@@ -1,0 +1,242 @@
+"""What the cells of a column are: numbers, words, or what has to be mended before it is either."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from foldwise.data.table_file import MISSING
+
+MOST_CATEGORIES = 1000
+_MOST_UNASKED = 100
+"""Categories of a column that nobody called one."""
+_FEW = 10
+_LONGEST = 100
+_EXACT = 2**53
+_CANONICAL = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d+)?")
+_POINT = "write its numbers with digits and a point alone"
+_DROP = "add it to prepare.drop"
+# By what a cell looks like: its name, and what is done about a column of such.
+_LOOKS = {
+    "a date": (
+        r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}([T ,].*)?",
+        f"{_DROP}, or write the days since one",
+    ),
+    "a time": (r"\d{1,2}:\d\d(:\d\d.*)?", f"{_DROP}, or write the hours as a number"),
+    "thousands separators": (r"[-+]?\d{1,3}([,.' \u00a0]\d{3})+([.,]\d+)?", _POINT),
+    "a decimal comma": (r"[-+]?\d*,\d+([eE][-+]?\d+)?", _POINT),
+    "a sign beside a number": (
+        r"[$€£<>~]\s?[-+]?\d[\d.,]*|[-+]?\d[\d.,]*\s?[%$€£]",
+        _POINT,
+    ),
+}
+Kind = Literal["number", "category", "word"]
+
+
+class Fault(NamedTuple):
+    """What is wrong with a column, what mends it, and in which cell, its row from 0, it is seen."""
+
+    got: str
+    remedy: str
+    row: int | None = None
+    cell: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Words:
+    """Cells that are no numbers: the place of each one's level, -1 where it is missing."""
+
+    codes: NDArray[np.int64]
+    levels: list[Any]
+
+    def fault(self, is_it: Callable[[str], bool], remedy: str, where: str = "") -> Fault | None:
+        """The first cell that is so."""
+        found = np.array([is_it(str(level)) for level in self.levels] + [False])[self.codes]
+        if not found.any():
+            return None
+        row = int(found.argmax())
+        cell = str(self.levels[self.codes[row]])
+        return Fault(f"{_look(cell)}, {cell[:30]!r}{where}", remedy, row, cell)
+
+    def categories(self) -> pd.Categorical:
+        """As pandas has them, ascending."""
+        order = sorted(range(len(self.levels)), key=self.levels.__getitem__)
+        places = np.empty(len(order) + 1, dtype=np.int64)
+        places[[*order, -1]] = [*range(len(order)), -1]
+        levels = [self.levels[place] for place in order]
+        return pd.Categorical.from_codes(places[self.codes], categories=levels)
+
+    def missing(self, remedy: str) -> Fault | None:
+        """The first cell that is missing."""
+        is_missing = self.codes < 0
+        return Fault("no value", remedy, int(is_missing.argmax())) if is_missing.any() else None
+
+
+@dataclass(slots=True)
+class Column:
+    """Cells as they come, block by block: floats where all of a block are numbers, or words.
+
+    Attributes
+    ----------
+    kind : number, category, word or None
+        What it is said to be; a word is no feature. None: to be seen.
+    is_text : bool
+        Whether its file says nothing of types, as CSV.
+    """
+
+    kind: Kind | None
+    is_text: bool
+    blocks: list[Any] = field(default_factory=list)
+
+    def add(self, cells: pa.Array) -> None:
+        """Take the next rows."""
+        if pa.types.is_dictionary(cells.type):
+            self.kind = self.kind or "category"
+            cells = cells.dictionary_decode()
+        if self.kind == "word" or not _is_number(cells.type):
+            cells = cells.cast(pa.string())
+        is_word = self.kind in ("category", "word") or (
+            self.kind is None and not self.is_text and cells.type == pa.string()
+        )
+        numbers = None if is_word else _floats(cells)
+        if numbers is None:
+            cells = _trimmed(cells) if self.is_text else cells
+        self.blocks.append(cells.dictionary_encode() if numbers is None else numbers)
+
+    def read(self) -> NDArray[np.float64] | Words:
+        """All its cells."""
+        if all(isinstance(block, np.ndarray) for block in self.blocks):
+            return np.asarray(np.concatenate(self.blocks))
+        words = self.words()
+        if self.kind in (None, "number") and {*map(str.lower, words.levels)} in _BOOLEANS:
+            values = [float(level.lower() == "true") for level in words.levels]
+            return np.array([*values, np.nan])[words.codes]
+        return words
+
+    def words(self) -> Words:
+        """All its cells, numbers among them as words."""
+        blocks = [
+            pa.array(block, from_pandas=True).cast(pa.string()).dictionary_encode()
+            if isinstance(block, np.ndarray)
+            else block
+            for block in self.blocks
+        ]
+        whole = pa.chunked_array(blocks).unify_dictionaries().combine_chunks()
+        codes = whole.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        return Words(codes, whole.dictionary.to_pylist())
+
+    def fault(self, cells: NDArray[np.float64] | Words) -> Fault | None:
+        """What is wrong with them as a feature; a kind that was named explains the most."""
+        if isinstance(cells, Words):
+            is_all, is_one = not len(cells.levels), len(cells.levels) == 1 and not cells.codes.any()
+        else:
+            is_all, is_one = bool(np.isnan(cells).all()), bool((cells == cells[0]).all())
+        if is_all:
+            return Fault("no value in any row", _DROP)
+        if is_one and self.kind is None:
+            return Fault("one value in all rows", f"{_DROP}, or name its kind in prepare.columns")
+        return self._of_words(cells) if isinstance(cells, Words) else self._of_numbers(cells)
+
+    def _of_numbers(self, values: NDArray[np.float64]) -> Fault | None:
+        if np.isinf(values).any():
+            row = int(np.isinf(values).argmax())
+            return Fault("an infinite number", "put a number there, or nothing", row)
+        remedy = f"{_DROP}, or call it a number or a category in prepare.columns"
+        if self.kind is None and (np.abs(values) >= _EXACT).any():
+            row = int((np.abs(values) >= _EXACT).argmax())
+            return Fault("a number of 16 digits or more, as keys are", remedy, row)
+        if self.kind is None and len(values) > _FEW and (np.diff(values) == 1).all():
+            return Fault("the row's own number in each row, as keys are", remedy)
+        return None
+
+    def _of_words(self, words: Words) -> Fault | None:
+        if self.kind == "category":
+            if len(words.levels) <= MOST_CATEGORIES:
+                return None
+            got = f"{len(words.levels):,} categories, more than {MOST_CATEGORIES:,}"
+            return Fault(got, f"{_DROP}, or put categories together")
+        are_numbers = [is_number(level) for level in words.levels]
+        if all(are_numbers):
+            return Fault("numbers as text", "call it a number or a category in prepare.columns", 0)
+        if self.kind == "number" or (self.is_text and any(are_numbers)):
+            remedy = "mend the cell, or call the column a category in prepare.columns"
+            return words.fault(lambda word: not is_number(word), remedy, " where numbers belong")
+        return _unlike_categories(words)
+
+
+def _unlike_categories(words: Words) -> Fault | None:
+    """What a column holds that nobody called a category and that doesn't look like one."""
+    looks = [_look(level) for level in words.levels]
+    look = max(set(looks), key=looks.count)
+    if look in _LOOKS and 2 * looks.count(look) > len(looks):
+        remedy = f"{_LOOKS[look][1]}, or call it a category in prepare.columns"
+        return words.fault(lambda word: _look(word) == look, remedy)
+    longest = max(map(len, words.levels))
+    many = min(_MOST_UNASKED, max(_FEW, len(words.codes) // 2))
+    if len(words.levels) <= many and longest <= _LONGEST:
+        return None
+    remedy = f"{_DROP}, or call it a category in prepare.columns"
+    others = f", and {len(words.levels):,} different ones"
+    return words.fault(lambda word: len(word) == longest, remedy, others)
+
+
+_BOOLEANS = ({"true"}, {"false"}, {"true", "false"})
+
+
+def is_number(word: str) -> bool:
+    """Whether it reads as one."""
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return "_" not in word
+
+
+def as_numbers(levels: Sequence[Any]) -> list[int] | list[float] | None:
+    """Words as numbers, whole ones if all are; None if one isn't written as a number is: 007."""
+    words = [str(level) for level in levels]
+    if not all(_CANONICAL.fullmatch(word) for word in words):
+        return None
+    numbers = [float(word) for word in words]
+    are_whole = all(number.is_integer() for number in numbers)
+    return [int(number) for number in numbers] if are_whole else numbers
+
+
+def _look(word: str) -> str:
+    found = (look for look, (form, _) in _LOOKS.items() if re.fullmatch(form, word))
+    return "a number" if is_number(word) else next(found, "text")
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    types = pa.types
+    tests = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean, types.is_null)
+    return any(test(kind) for test in tests)
+
+
+def _floats(cells: pa.Array) -> NDArray[np.float64] | None:
+    """Numbers, NaN where one is missing; None where a cell is none."""
+    try:
+        return _cast(cells)
+    except pa.ArrowInvalid:
+        pass
+    try:
+        return _cast(_trimmed(cells))
+    except pa.ArrowInvalid:
+        return None
+
+
+def _cast(cells: pa.Array) -> NDArray[np.float64]:
+    numbers = cells.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    return np.asarray(numbers, dtype=np.float64)
+
+
+def _trimmed(cells: pa.Array) -> pa.Array:
+    words = pc.utf8_trim_whitespace(cells)
+    is_missing = pc.is_in(words, value_set=pa.array(MISSING))
+    return pc.if_else(is_missing, pa.scalar(None, pa.string()), words)

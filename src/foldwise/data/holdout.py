@@ -1,0 +1,137 @@
+"""Which rows of a table are the holdout: whole groups, each class alike; and which rows repeat."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from foldwise.data.dataset import joined
+from foldwise.data.table import Table
+from foldwise.errors import DataError
+from foldwise.settings import Holdout
+
+_SHARE = 0.2
+Rows = NDArray[np.int64]
+
+
+def split_table(table: Table, holdout: Holdout, *, seed: int) -> tuple[Rows, Rows]:
+    """Row numbers of the development set and of the holdout, ascending.
+
+    Of a share, the larger groups are taken first, by chance, if the classes' shares come nearer to
+    the one asked for; single rows make up for the rest, class by class. Equal rows that can't be
+    equal by chance, see `kept_together`, are one group.
+
+    Parameters
+    ----------
+    table : Table
+        Where it has marks, they decide.
+    holdout : as `prepare.holdout`
+        ``none`` gives none of its rows, null a fifth of the rows.
+    seed : int
+
+    Raises
+    ------
+    DataError
+        Marks part a group.
+    """
+    everything = np.arange(len(table.target), dtype=np.int64)
+    if table.marks is not None:
+        _require_whole(table.groups, table.marks)
+        return everything[~table.marks], everything[table.marks]
+    if holdout == "none":
+        return everything, everything[:0]
+    share = holdout if isinstance(holdout, float) else _SHARE
+    groups, _ = kept_together(table)
+    groups = everything if groups is None else groups
+    is_held = _dealt(table.target, groups, share, np.random.default_rng((seed, 2)))
+    return everything[~is_held], everything[is_held]
+
+
+def kept_together(table: Table) -> tuple[Rows | None, int]:
+    """Groups of rows that must stay in one part, and how many rows equal an earlier one.
+
+    Rows are equal if all features are. In a table of few values many are by chance, and that is no
+    fault: they are a group only where columns that knew nothing of each other would give less than
+    one such pair.
+
+    Returns
+    -------
+    groups : int64 array (rows,) or None
+        The first row of each row's group; None where each row is its own.
+    repeated : int
+    """
+    equal = _first_equal(table.frame)
+    own = np.arange(len(equal))
+    partitions = [equal] if _chance_pairs(table.frame) < 1 else [own]
+    if table.groups is not None:
+        partitions.append(table.groups)
+    groups = joined(*partitions)
+    return (None if np.array_equal(groups, own) else groups), int((equal != own).sum())
+
+
+def shared_rows(table: Table, development: Rows, holdout: Rows) -> int:
+    """How many rows of the holdout equal one of the development set in all features."""
+    equal = _first_equal(table.frame)
+    return int(np.isin(equal[holdout], equal[development]).sum())
+
+
+def _first_equal(frame: pd.DataFrame) -> Rows:
+    """For each row the first that equals it, a missing cell a missing one."""
+    numbers = np.zeros(len(frame), dtype=np.int64)
+    for cells in (frame.iloc[:, place] for place in range(frame.shape[1])):
+        codes, levels = pd.factorize(cells, use_na_sentinel=False)
+        numbers = pd.factorize(numbers * len(levels) + codes)[0]
+    first = np.full(numbers.max() + 1, len(numbers), dtype=np.int64)
+    np.minimum.at(first, numbers, np.arange(len(numbers)))
+    return np.asarray(first[numbers])
+
+
+def _chance_pairs(frame: pd.DataFrame) -> float:
+    """How many pairs of rows would be equal if columns knew nothing of each other."""
+    rows = len(frame)
+    pairs = rows * (rows - 1) / 2
+    for cells in (frame.iloc[:, place] for place in range(frame.shape[1])):
+        counts = cells.value_counts(dropna=False).to_numpy(dtype=np.float64)
+        pairs *= float((counts * (counts - 1)).sum()) / max(1, rows * (rows - 1))
+    return pairs
+
+
+def _require_whole(groups: Rows | None, marks: NDArray[np.bool_]) -> None:
+    if groups is None:
+        return
+    both = np.intersect1d(groups[marks], groups[~marks])
+    if len(both):
+        row = int(np.flatnonzero(marks & np.isin(groups, both))[0])
+        raise DataError(
+            f"rows of one group must be in one split, {len(both):,} groups are in both, the first"
+            f" with the table's row {row:,} (from 0) in the holdout: mark whole groups, or give"
+            " prepare.holdout as a share, which keeps them whole"
+        )
+
+
+def _dealt(
+    target: NDArray[np.generic], groups: Rows, share: float, generator: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Which rows are held out."""
+    _, classes = np.unique(target, return_inverse=True)
+    _, places, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    totals = np.bincount(classes)
+    held = np.zeros(len(totals))
+    is_held = np.zeros(len(target), dtype=np.bool_)
+    by_group = np.split(np.argsort(places, kind="stable"), np.cumsum(sizes)[:-1])
+    for group in sorted(generator.permutation(len(sizes)), key=lambda each: -sizes[each]):
+        if sizes[group] == 1:
+            break
+        rows = by_group[group]
+        more = held + np.bincount(classes[rows], minlength=len(totals))
+        if _far(more / totals, share) < _far(held / totals, share):
+            held, is_held[rows] = more, True
+    is_single = sizes[places] == 1
+    for code, total in enumerate(totals):
+        rows = generator.permutation(np.flatnonzero(is_single & (classes == code)))
+        wanted = max(round(share * total) - int(held[code]), int(held[code] == 0))
+        is_held[rows[:wanted]] = True
+    return is_held
+
+
+def _far(shares: NDArray[np.float64], share: float) -> float:
+    return float(((shares - share) ** 2).sum())

@@ -1,0 +1,276 @@
+"""A table: which columns are numbers, which categories, and each row's class and group."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from foldwise.data.cells import Column, Fault, Words, as_numbers
+from foldwise.data.labels import Labels
+from foldwise.data.sources import check_read
+from foldwise.data.table_file import TableFile, open_table
+from foldwise.errors import DataError, SettingsError
+from foldwise.settings import PrepareSettings
+
+_MOST_CLASSES = 1000
+_MARKS = {"1": 1, "true": 1, "yes": 1, "holdout": 1, "test": 1} | {
+    "0": 0, "false": 0, "no": 0, "development": 0, "train": 0
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """Rows of a table, and of each which class it has and where it belongs.
+
+    Attributes
+    ----------
+    frame : DataFrame (rows, features)
+        In the file's order: numbers as float64, NaN where missing, and categories.
+    target : array (rows,) of int64 or str
+        Classes as the table has them.
+    groups : int64 array (rows,) or None
+        Rows of one number belong together; None where no group was named.
+    marks : bool array (rows,) or None
+        Rows that a column, a date or a second file makes the holdout; None where none does.
+    notes : tuple of str
+        What whoever prepares it should hear.
+    """
+
+    frame: pd.DataFrame
+    target: Labels
+    groups: NDArray[np.int64] | None
+    marks: NDArray[np.bool_] | None
+    notes: tuple[str, ...] = ()
+
+    def profile(self) -> list[dict[str, str | int | float]]:
+        """Of each feature: name, kind, share of missing cells, and how many categories.
+
+        Neither values nor rows: what a table says of single people stays in it.
+        """
+        told = []
+        for name, cells in self.frame.items():
+            one: dict[str, str | int | float] = {"name": str(name), "kind": "number"}
+            if isinstance(cells.dtype, pd.CategoricalDtype):
+                one |= {"kind": "category", "categories": int(cells.nunique())}
+            told.append(one | {"missing": round(float(cells.isna().mean()), 6)})
+        return told
+
+
+def read_table(settings: PrepareSettings, *, root: Path) -> Table:
+    """Read the table that the parameters name.
+
+    Parameters
+    ----------
+    settings : PrepareSettings
+        Its ``source`` is ``table``.
+    root : Path
+        The project's folder.
+
+    Raises
+    ------
+    SettingsError
+        A parameter doesn't go with a table, or one column has two parts to play.
+    DataError
+        The table can't be read or learned from: one line with file, column, row and remedy.
+    """
+    check_read(settings)
+    files = [open_table(root / settings.path)]
+    second = _of(settings, "file")
+    if second is not None:
+        files.append(_like(files[0], open_table(root / second)))
+    parts = _parts(settings, files[0])
+    rows = _Rows(tuple(files))
+    rows.read(
+        {
+            name: Column("word" if name in parts else kind, is_text=files[0].is_text)
+            for name, kind in ((name, settings.columns.get(name)) for name in files[0].names)
+            if kind != "drop" and parts.get(name) != "drop"
+        }
+    )
+    target = rows.classes(str(settings.target))
+    groups = None if settings.group is None else rows.groups(settings.group)
+    marks = rows.marks(settings)
+    frame = rows.features(parts)
+    return Table(frame, target, groups, marks, tuple(note for file in files for note in file.notes))
+
+
+def _of(settings: PrepareSettings, key: str) -> str | None:
+    """What `prepare.holdout` says of a column, a date or a file."""
+    holdout = settings.holdout
+    return holdout.get(key) if isinstance(holdout, Mapping) else None
+
+
+def _parts(settings: PrepareSettings, file: TableFile) -> dict[str, str]:
+    """The columns that are no features, and the parameter that says so."""
+    if settings.target is None:
+        raise SettingsError(
+            "prepare.target must name the table's column of classes, got null: it has"
+            f" {', '.join(file.names):.200}; name one of them in params.yaml"
+        )
+    named = [("target", settings.target), ("group", settings.group)]
+    named += [(f"holdout.{key}", _of(settings, key)) for key in ("column", "date")]
+    named += [("drop", name) for name in settings.drop]
+    parts: dict[str, str] = {}
+    for key, name in [*named, *(("columns", name) for name in settings.columns)]:
+        if name is None:
+            continue
+        file.require(name, key)
+        if name in parts:
+            raise SettingsError(
+                f"prepare.{key} must name another column than prepare.{parts[name]}, both name"
+                f" {name!r}: take it out of one of them in params.yaml"
+            )
+        parts[name] = key
+    return {name: key for name, key in parts.items() if key != "columns"}
+
+
+def _like(first: TableFile, second: TableFile) -> TableFile:
+    """The second file, if it has the first one's columns, in whatever order."""
+    lacking = ", ".join(repr(name) for name in first.names if name not in second.names)
+    others = ", ".join(repr(name) for name in second.names if name not in first.names)
+    differences = [f"lacks {lacking}"] * bool(lacking) + [f"has {others} besides"] * bool(others)
+    if first.is_text != second.is_text:
+        differences = ["is CSV" if second.is_text else "is Parquet"]
+    if differences:
+        raise DataError(
+            f"{second.path} must have the format and the columns of {first.path}, but"
+            f" {' and '.join(differences):.300}: give both the same"
+        )
+    return second
+
+
+@dataclass(slots=True, eq=False)
+class _Rows:
+    """The rows of all files, one file after the other, column by column."""
+
+    files: tuple[TableFile, ...]
+    columns: dict[str, Column] = field(default_factory=dict)
+    lengths: list[int] = field(default_factory=list)
+
+    def read(self, columns: dict[str, Column]) -> None:
+        """Take in every cell of these columns."""
+        self.columns = columns
+        for file in self.files:
+            length = 0
+            for block in file.blocks([*columns]):
+                length += len(block[0])
+                for column, cells in zip(columns.values(), block, strict=True):
+                    column.add(cells)
+            if not length:
+                raise file.broken("names columns and has no rows", "put rows below the names")
+            self.lengths.append(length)
+
+    def classes(self, name: str) -> Labels:
+        """The target's cells, as whole numbers if they all are written so."""
+        words = self.columns[name].words()
+        levels = as_numbers(words.levels)
+        if len(words.levels) < 2:
+            got = f"one class alone, {str(words.levels[0])[:30]!r}" if words.levels else "no value"
+            raise self._refused(name, Fault(got, "name a column of classes in prepare.target"))
+        if len(words.levels) > _MOST_CLASSES or (levels and isinstance(levels[0], float)):
+            got = f"{len(words.levels):,} different values, as measurements are and no classes"
+            remedy = "name another in prepare.target, or put values together as classes"
+            raise self._refused(name, Fault(got, remedy))
+        if fault := words.missing("fill it, or leave the row out"):
+            raise self._refused(name, fault)
+        labels = np.array(words.levels, dtype=np.str_) if levels is None else np.array(levels)
+        return np.asarray(labels[words.codes])
+
+    def groups(self, name: str) -> NDArray[np.int64]:
+        """A number for each row's group."""
+        words = self.columns[name].words()
+        if fault := words.missing("fill it, or leave the row out"):
+            raise self._refused(name, fault)
+        if len(words.levels) in (1, len(words.codes)):
+            has = "one value in all rows" if len(words.levels) == 1 else "another value in each row"
+            remedy = "name a column that keeps some rows together in prepare.group, or null"
+            raise self._refused(name, Fault(f"{has}, which groups none", remedy))
+        return words.codes
+
+    def marks(self, settings: PrepareSettings) -> NDArray[np.bool_] | None:
+        """Which rows are the holdout, where the parameters or a second file say so."""
+        if len(self.files) > 1:
+            return np.arange(sum(self.lengths)) >= self.lengths[0]
+        name = _of(settings, "column") or _of(settings, "date")
+        if name is None:
+            return None
+        words, start = self.columns[name].words(), _of(settings, "from")
+        remedy = "write 1 for a row of the holdout and 0 for another"
+        reads = _is_mark
+        if start is not None:
+            remedy, reads = "write it as 2024-01-31", _is_date
+        odd = words.fault(lambda word: not reads(word), remedy)
+        if fault := odd or words.missing(remedy):
+            raise self._refused(name, fault)
+        is_holdout = [
+            _MARKS[word.lower()] if start is None else word[:10] >= start for word in words.levels
+        ]
+        marks = np.array(is_holdout, dtype=np.bool_)[words.codes]
+        if marks.all() or not marks.any():
+            got = f"{'all rows' if marks.all() else 'no row'} in the holdout"
+            raise self._refused(name, Fault(got, "let it divide them, or set prepare.holdout anew"))
+        return marks
+
+    def features(self, parts: Mapping[str, str]) -> pd.DataFrame:
+        """The other columns, as numbers and categories."""
+        names = [name for name in self.columns if name not in parts]
+        if not names:
+            raise self.files[0].broken("no column is left as a feature", "shorten prepare.drop")
+        cells: dict[str, Any] = {}
+        faults: dict[str, Fault] = {}
+        for name in names:
+            column = self.columns.pop(name)
+            cells[name] = column.read()
+            if fault := column.fault(cells[name]):
+                faults[name] = fault
+            elif isinstance(cells[name], Words):
+                cells[name] = cells[name].categories()
+        if faults:
+            raise self._worst(faults)
+        return pd.DataFrame(cells, copy=False)
+
+    def _worst(self, faults: Mapping[str, Fault]) -> DataError:
+        """The line about the first of these faults, or about what many of them come from."""
+        first_name, first = next(iter(faults.items()))
+        rows = [fault.row for fault in faults.values() if fault.cell]
+        if any(fault.cell == name for name, fault in faults.items()):
+            row = next(fault.row for name, fault in faults.items() if fault.cell == name)
+            got = "its column names again"
+            return self._refused(first_name, Fault(got, "delete that row", row))
+        if self.files[0].is_text and rows.count(0) > 1:
+            got = "no number, nor have others, as in a second line of names"
+            return self._refused(first_name, Fault(got, "delete that line", 0))
+        alike = [repr(name) for name, fault in faults.items() if fault.got == first.got]
+        if first.row is None and len(alike) > 1:
+            return DataError(
+                f"{self.files[0].path}: columns {', '.join(alike):.500} have {first.got}:"
+                f" {first.remedy.replace('add it', 'add them')}"
+            )
+        return self._refused(first_name, first)
+
+    def _refused(self, name: str, fault: Fault) -> DataError:
+        """The line about a column, and about a row where there is one."""
+        file, row = self.files[0], fault.row or 0
+        if row >= self.lengths[0]:
+            file, row = self.files[1], row - self.lengths[0]
+        place = "" if fault.row is None else f" in {file.row(row)}"
+        return DataError(f"{file.path}: column {name!r} has {fault.got}{place}: {fault.remedy}")
+
+
+def _is_mark(word: str) -> bool:
+    return word.lower() in _MARKS
+
+
+def _is_date(word: str) -> bool:
+    try:
+        date.fromisoformat(word[:10])
+    except ValueError:
+        return False
+    return (
+        word[4:5] == "-"
+    )  # no week dates, nor dates without hyphens, whose order isn't the text's

@@ -1,0 +1,296 @@
+"""A table's file, CSV or Parquet, as blocks of named columns; another ends in one line."""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from foldwise.errors import DataError
+
+_WORDS = ("na", "n/a", "#n/a", "nan", "null", "none", "<na>")
+MISSING = ("", "NaN", "?", ".", *(f(word) for word in _WORDS for f in (str, str.upper, str.title)))
+"""What stands for a missing cell in CSV."""
+_BLOCK = 1 << 22
+_PARQUET = (".parquet", ".pq")
+_DELIMITERS = {",": "", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
+_SAVE = "save the table as CSV, and name that in prepare.path"
+_FORMATS = {
+    b"\x1f\x8b": ("compressed by gzip", "unpack it with gunzip, and name what it holds"),
+    b"PK\x03\x04": ("a spreadsheet (xlsx) or a zip archive", _SAVE),
+    b"\xd0\xcf\x11\xe0": ("a spreadsheet (xls)", _SAVE),
+    b"SQLite": ("a database", _SAVE),
+    b"\x89HDF": ("HDF5", _SAVE),
+    b"\xff\xfe": ("UTF-16", "save it as UTF-8"),
+    b"\xfe\xff": ("UTF-16", "save it as UTF-8"),
+    b"version https://git-lfs": ("a pointer of Git LFS", "fetch the file itself with git lfs pull"),
+    b"<": ("a web page or XML", "fetch the file itself, or save the table as CSV"),
+    b"{": ("JSON", _SAVE),
+    b"[": ("JSON", _SAVE),
+}
+_ODD_TYPES = (
+    pa.types.is_nested,
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_fixed_size_binary,
+    pa.types.is_duration,
+)
+_UNNAMED = re.compile(r"__index_level_\d+__")
+
+
+@dataclass(frozen=True, slots=True)
+class TableFile:
+    """A file whose columns are known and whose rows are still to be read.
+
+    Attributes
+    ----------
+    path : Path
+    names : tuple of str
+        Of the columns, without spaces around them; no two are equal.
+    delimiter : str
+        Between the cells of a line; empty for Parquet.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    delimiter: str
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it says nothing of types, as CSV."""
+        return self.delimiter != ""
+
+    @property
+    def notes(self) -> list[str]:
+        """What should be said of how it is read."""
+        between = _DELIMITERS.get(self.delimiter, "")
+        return [f"{self.path} has a {between} between its cells"] if between else []
+
+    def row(self, number: int) -> str:
+        """A row, counted from 0, as who opens the file sees it: the names are CSV's row 1."""
+        return f"row {number + 1 + self.is_text:,}"
+
+    def broken(self, got: str, remedy: str) -> DataError:
+        """The error of one line."""
+        return _broken(self.path, got, remedy)
+
+    def require(self, name: str, key: str) -> None:
+        """Refuse a name that no column has, and offer the nearest."""
+        if name in self.names:
+            return
+        near = get_close_matches(name, self.names, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(self.names):.200}"
+        raise DataError(
+            f"{self.path}: prepare.{key} must name one of its columns, got {name!r} ({hint}):"
+            " edit params.yaml"
+        )
+
+    def blocks(self, names: Sequence[str]) -> Iterator[list[pa.Array]]:
+        """The columns named, some rows at a time; of CSV all cells are text.
+
+        Raises
+        ------
+        DataError
+            A row has too few or too many cells, or a column's cells are no single values.
+        """
+        return self._csv_blocks(names) if self.is_text else self._parquet_blocks(names)
+
+    def _csv_blocks(self, names: Sequence[str]) -> Iterator[list[pa.Array]]:
+        ragged: list[Any] = []
+
+        def refuse(row: Any) -> str:
+            ragged.append(row)
+            return "error"
+
+        try:
+            reader = pyarrow.csv.open_csv(
+                self.path,
+                pyarrow.csv.ReadOptions(
+                    use_threads=False,  # with them, rows have no numbers
+                    block_size=_BLOCK,
+                    column_names=self.names,
+                    skip_rows_after_names=1,
+                ),
+                pyarrow.csv.ParseOptions(
+                    delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=refuse
+                ),
+                pyarrow.csv.ConvertOptions(
+                    column_types=dict.fromkeys(self.names, pa.string()),
+                    include_columns=names,
+                    null_values=MISSING,
+                    strings_can_be_null=True,
+                    check_utf8=False,  # looked at before
+                ),
+            )
+            for batch in reader:
+                yield batch.columns
+        except pa.ArrowException as error:
+            if ragged:
+                raise self._ragged(ragged[0]) from error
+            raise self.broken(
+                f"can't be read, {_words(error)}", "write it anew, its cells shorter than 4 MB"
+            ) from error
+
+    def _ragged(self, row: Any) -> DataError:
+        got = f"has {row.actual_columns} cells in row {row.number}, names {len(self.names)} columns"
+        if row.actual_columns == len(self.names) + 1 and row.text.endswith(self.delimiter):
+            return self.broken(got, "remove the delimiter at the lines' ends")
+        return self.broken(got, "mend that row, with quotes around cells that have a delimiter")
+
+    def _parquet_blocks(self, names: Sequence[str]) -> Iterator[list[pa.Array]]:
+        with _as_parquet(self.path), pyarrow.parquet.ParquetFile(self.path) as file:
+            schema = file.schema_arrow
+            for name in names:
+                kind = schema.field(name).type
+                if any(is_odd(kind) for is_odd in _ODD_TYPES):
+                    raise self.broken(
+                        f"column {name!r} holds {kind} where one number or word belongs",
+                        "take it apart before, or add it to prepare.drop",
+                    )
+            for batch in file.iter_batches(batch_size=1 << 14, columns=list(names)):
+                batch.validate(full=True)
+                yield [batch.column(name) for name in names]
+
+
+def open_table(path: Path) -> TableFile:
+    """Look at a file's first bytes and at its columns' names.
+
+    Raises
+    ------
+    DataError
+        It isn't there, is neither CSV nor Parquet, or its columns can't be told apart.
+    """
+    if not path.is_file():
+        got = "is a folder" if path.is_dir() else "isn't there"
+        raise _broken(path, got, "put the table there, or name another file in params.yaml")
+    with path.open("rb") as file:
+        head = file.read(4096)
+    is_parquet, named = head[:4] == b"PAR1", path.suffix.lower() in _PARQUET
+    if not head.strip():
+        raise _broken(path, "is empty", "write the table anew, or name another in prepare.path")
+    for magic, (what, remedy) in _FORMATS.items():
+        if head.startswith(magic):
+            raise _broken(path, f"is {what}", remedy)
+    if is_parquet != named:
+        what, ending = ("Parquet", ".parquet") if is_parquet else ("not Parquet", ".csv")
+        raise _broken(path, f"is {what}, whatever its name says", f"let its name end in {ending}")
+    return _open_parquet(path) if is_parquet else _open_csv(path)
+
+
+def _open_parquet(path: Path) -> TableFile:
+    with _as_parquet(path), pyarrow.parquet.ParquetFile(path) as file:
+        names = tuple(file.schema_arrow.names)
+    _check_names(path, names)
+    for name in names:
+        if _UNNAMED.fullmatch(name):
+            raise _broken(
+                path,
+                f"column {name!r} is the index that pandas kept",
+                "write it with to_parquet(..., index=False)",
+            )
+    return TableFile(path, names, "")
+
+
+def _open_csv(path: Path) -> TableFile:
+    _check_bytes(path)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        lines = file.read(_BLOCK).splitlines(keepends=True)
+    heads = {delimiter: _first_record(lines, delimiter) for delimiter in _DELIMITERS}
+    delimiter = max(heads, key=lambda each: len(heads[each]))
+    names = tuple(name.strip() for name in heads[delimiter])
+    if len(names) < 2:
+        raise _broken(
+            path,
+            f"has one column or none in its first line, {lines[0].strip()[:40]!r}",
+            "let it begin with the columns' names, with commas between",
+        )
+    _check_names(path, names)
+    return TableFile(path, names, delimiter)
+
+
+def _first_record(lines: list[str], delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader(lines, delimiter=delimiter))
+    except csv.Error:
+        return []
+
+
+def _check_names(path: Path, names: Sequence[str]) -> None:
+    for place, name in enumerate(names, start=1):
+        if name.strip():
+            continue
+        remedy = "name it, or write the table without its index or the column"
+        if place == len(names) > 1:
+            remedy = "remove the delimiter at the lines' ends, or name the column"
+        raise _broken(path, f"column {place} of {len(names)} has no name", remedy)
+    name, times = Counter(names).most_common(1)[0] if names else ("", 0)
+    if times > 1:
+        places = [place for place, each in enumerate(names, start=1) if each == name]
+        raise _broken(
+            path,
+            f"columns {places[0]} and {places[1]} are both called {name!r}",
+            "rename one of them in the file",
+        )
+
+
+def _check_bytes(path: Path) -> None:
+    """Refuse text that is no UTF-8, NUL bytes and a quote that isn't closed, by their lines."""
+    done, opened, is_open = 0, 0, False
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK) + file.readline():
+            if (place := block.find(0)) >= 0:
+                line = done + block.count(b"\n", 0, place) + 1
+                raise _broken(
+                    path, f"holds a NUL byte in line {line:,}", "save it as UTF-8 without them"
+                )
+            try:
+                block.decode()
+            except UnicodeDecodeError as error:
+                line = done + block.count(b"\n", 0, error.start) + 1
+                cell = block[max(0, error.start - 15) : error.end].split(b"\n")[-1]
+                raise _broken(
+                    path,
+                    f"isn't UTF-8 in line {line:,}, after {cell.decode(errors='replace')!r}",
+                    "save it as UTF-8",
+                ) from error
+            if block.count(b'"') % 2:
+                is_open = not is_open
+                opened = done + 1 if is_open else opened
+            done += block.count(b"\n")
+    if is_open:
+        raise _broken(
+            path,
+            f"opens a quote that isn't closed, in {_odd_line(path, opened)}",
+            'close it, and write a quote within a quoted cell as ""',
+        )
+
+
+def _odd_line(path: Path, first: int) -> str:
+    """The first line from ``first`` on that has an odd number of quotes."""
+    with path.open("rb") as file:
+        odd = (line for line, text in enumerate(file, 1) if line >= first and text.count(b'"') % 2)
+        return f"line {next(odd):,}"
+
+
+@contextmanager
+def _as_parquet(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
+        raise _broken(path, f"is damaged Parquet, {_words(error)}", "write it anew") from error
+
+
+def _words(error: BaseException) -> str:
+    return " ".join(str(error).split())[:150] or type(error).__name__
+
+
+def _broken(path: Path, got: str, remedy: str) -> DataError:
+    return DataError(f"{path} must be a table, CSV or Parquet, but {got}: {remedy}")
