@@ -243,11 +243,9 @@ class Asked:
                 setattr(own, name, getattr(first.own, name))
         metrics = {each.space.metric for each in asked.values()}
         metric = metrics.pop() if len(metrics) == 1 else SCORE
-        space = Space.of_kinds(
-            {name: each.space.dimensions for name, each in asked.items()},
-            sampler="curve", startup=starts(int(own.n_trials)), seed=first.space.seed,
-            metric=metric,
-        )  # fmt: skip
+        space = replace(first.space, startup=starts(int(own.n_trials)), metric=metric).among(
+            {name: each.space.dimensions for name, each in asked.items()}
+        )
         return replace(
             first, own=own, estimator=own.estimator, rows=None, space=space,
             candidates={

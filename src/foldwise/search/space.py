@@ -71,11 +71,10 @@ class Space:
     metric: str
     kinds: tuple[str, ...] = ()
 
-    @classmethod
-    def of_kinds(cls, kinds: Mapping[str, Mapping[str, Dimension]], **rest: Any) -> Self:
-        """The conditional space of several, by kind; none has a dot in its name."""
+    def among(self, kinds: Mapping[str, Mapping[str, Dimension]]) -> Self:
+        """The conditional space of these kinds, drawn in this way; none has a dot in its name."""
         own = {f"{kind}.{name}": of for kind, each in kinds.items() for name, of in each.items()}
-        return cls({KIND: OneOf(tuple(kinds)), **own}, kinds=tuple(kinds), **rest)
+        return replace(self, dimensions={KIND: OneOf(tuple(kinds)), **own}, kinds=tuple(kinds))
 
     def of(self, kind: str) -> "Space":
         """The space of one kind, by its own names."""
@@ -183,12 +182,17 @@ class Space:
     def chosen(self, trials: Sequence[Trial], select: Select = "best") -> Trial:
         """The trial that a study's values are: the best, or the simplest within one standard error.
 
-        With ``one_se`` it is, of those whose mean loss is no larger than the best one's and the
-        standard error of that, s / sqrt(folds) with s the deviation (ddof 1) over inner folds, one
-        of the first kind; of these the smallest C, if C is all that the kind searches, and else the
-        best (Breiman et al., 1984).
+        Of equals it is one of the first kind, and then the first trial. With ``one_se`` it is, of
+        those whose mean loss is no larger than the best one's and the standard error of that,
+        s / sqrt(folds) with s the deviation (ddof 1) over inner folds, one of the first kind; of
+        these the smallest C, if C is all that the kind searches, and else the best (Breiman et
+        al., 1984).
         """
-        best, sign = best_trial(trials, self.metric), 1 if is_loss(self.metric) else -1
+        sign = self._sign
+        each = [[t for t in trials if t.values[KIND] == kind] for kind in self.kinds]
+        leaders = [best_trial(own, self.metric) for own in each or [[*trials]] if own]
+        means = [sign * leader.mean(self.metric) for leader in leaders]
+        best = leaders[int(np.where(np.isnan(means), np.inf, means).argmin())]
         losses = [sign * fold.scores[self.metric] for fold in best.inner]
         if select == "best" or len(losses) < 2:
             return best
@@ -207,8 +211,13 @@ class Space:
 
     def _shown(self, trial: Trial) -> FrozenTrial:
         """The trial as samplers see it, with its inner folds' losses."""
-        sign = 1 if is_loss(self.metric) else -1
+        sign = self._sign
         return self.frozen(trial, {_LOSSES: [sign * f.scores[self.metric] for f in trial.inner]})
+
+    @property
+    def _sign(self) -> int:
+        """What makes a loss of the metric."""
+        return 1 if is_loss(self.metric) else -1
 
     def _sampler(self, seed: int, *, drawn: bool) -> BaseSampler:
         if drawn:

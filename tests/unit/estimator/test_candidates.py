@@ -26,7 +26,7 @@ from foldwise.settings import Between, Value
 from tests.factories import make_scores
 
 X, Y = load_iris(return_X_y=True)
-X = X[:, :2]  # so that it isn't clear who is best
+NEARLY_EQUAL, X = X[:, :2], X[:, [0, 2]]  # so that it isn't clear who is best
 TREE, DEPTHS = DecisionTreeClassifier(random_state=0), {"max_depth": randint(1, 5)}
 PIPELINE = make_pipeline(StandardScaler(), LogisticRegression())
 STRENGTHS = {"logisticregression__C": loguniform(1e-3, 10)}
@@ -154,22 +154,21 @@ def test_one_without_probabilities_may_win() -> None:
     assert "neg_log_loss" not in search.outer_summary_.index
 
 
-def test_one_standard_error_prefers_the_first_candidate(search: NestedSearchCV) -> None:
-    """Of the same trials, where the best one's lead is no larger than its score's error."""
-    few = NestedSearchCV(
-        {name: CANDIDATES[name] for name in ("tree", "logistic")}, **ASKED, select="one_se"
-    ).fit(X, Y)
-    for study, best in few.selected_.items():
-        fold = np.nan if study == "final" else float(study.removeprefix("outer-"))
-        own = few.inner_results_
-        own = own[own["fold"].isna() if study == "final" else own["fold"] == fold]
-        scores = own.groupby("trial")["accuracy"].agg(["mean", "sem"])
-        trees = own[own["candidate"] == "tree"].groupby("trial")["accuracy"].mean()
-        leader = scores.loc[scores["mean"].idxmax()]
-        is_near = trees.max() >= leader["mean"] - leader["sem"]
-        assert best == ("tree" if is_near else "logistic")
-    assert {*few.selected_} >= {"tree"}
-    assert few.selected_.ne(search.selected_).any()
+def test_one_standard_error_prefers_the_first_candidate() -> None:
+    """Where the lead of the best one is no larger than its score's standard error."""
+    simple_first = {name: CANDIDATES[name] for name in ("tree", "logistic")}
+    search = NestedSearchCV(simple_first, **ASKED, select="one_se").fit(NEARLY_EQUAL, Y)
+    leaders = []
+    for study, inner in search.inner_results_.groupby(search.inner_results_["fold"].fillna(4)):
+        scores = inner.groupby(["candidate", "trial"])["accuracy"].agg(["mean", "sem"])
+        leader = scores["mean"].idxmax()
+        leaders.append(leader[0])
+        is_near = (
+            scores.loc["tree", "mean"].max()
+            >= scores.loc[leader].sum() - 2 * (scores.loc[leader, "sem"])
+        )
+        assert search.selected_.iloc[int(study)] == ("tree" if is_near else "logistic")
+    assert leaders != search.selected_.tolist()
 
 
 def trial(number: int, losses: tuple[float, ...], **values: Value) -> Trial:
@@ -179,6 +178,17 @@ def trial(number: int, losses: tuple[float, ...], **values: Value) -> Trial:
 
 STRENGTH = Space({"C": Between(1e-4, 10.0, is_log=True)}, "curve", 3, seed=1, metric="log_loss")
 NEAR, BEST, FAR = (0.31, 0.41, 0.51), (0.3, 0.4, 0.5), (0.4, 0.5, 0.6)
+
+
+def test_of_equals_the_first_candidate_wins() -> None:
+    """Whichever was tried first."""
+    dimensions = {"depth": Between(1, 9, is_log=False)}
+    space = STRENGTH.among({"simple": STRENGTH.dimensions, "tree": dimensions})
+    own: dict[str, Value] = {"candidate": "simple", "simple.C": 1.0}
+    other: dict[str, Value] = {"candidate": "tree", "tree.depth": 3}
+    trials = [trial(1, BEST, **other), trial(2, BEST, **own)]
+    assert space.chosen(trials).number == 2
+    assert space.chosen([*trials, trial(3, NEAR, **own)]).number == 2
 
 
 def test_one_standard_error_prefers_the_smallest_c() -> None:
