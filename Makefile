@@ -127,7 +127,7 @@ $(PACKAGE): pyproject.toml src/foldwise/__init__.py | $(RUNTIME)
 RESOLVE = $(VENV)/lock/bin/uv pip compile --quiet --no-config --universal --python-version 3.11 \
     --fork-strategy fewest --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
     --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
-COMPILE = $(RESOLVE) --group build pyproject.toml
+COMPILE = $(RESOLVE) --group build --extra workflow pyproject.toml
 
 lock: $(MADE) ## resolve the locks anew after editing pyproject.toml; UPGRADE=1 for newer versions
 	$(PYTHON) -m venv $(VENV)/lock

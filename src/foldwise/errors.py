@@ -1,5 +1,8 @@
 """What can go wrong in a way the user can mend: one line with rule, value and remedy."""
 
+import sys
+from importlib.util import find_spec
+
 
 class FoldwiseError(Exception):
     """Base of all errors that are shown as one line, without a traceback (exit status 1)."""
@@ -31,3 +34,26 @@ class StoreError(FoldwiseError):
 
 class PromotionError(FoldwiseError):
     """Two models can't be judged against each other."""
+
+
+class MissingError(FoldwiseError):
+    """A package isn't installed that an extra of foldwise brings."""
+
+
+_EXTRAS = {"report": ("jinja2", "matplotlib"), "workflow": ("click", "dvc", "jinja2", "mlflow")}
+
+
+def require_extra(extra: str, doing: str) -> None:
+    """Refuse what needs an extra where it isn't installed.
+
+    Raises
+    ------
+    MissingError
+        It names the extra.
+    """
+    missing = [name for name in _EXTRAS[extra] if find_spec(name) is None]
+    if missing:
+        raise MissingError(
+            f"{doing} needs {', '.join(missing)}, which this Python lacks: run"
+            f" `{sys.executable} -m pip install 'foldwise[{extra}]'`"
+        )

@@ -1,0 +1,82 @@
+"""What foldwise alone needs, and what its extras bring: a notebook needs no MLflow and no DVC."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+# By what is imported, where it isn't called so.
+PACKAGES = {"ruamel": "ruamel.yaml", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+BROUGHT = {
+    "joblib": "scikit-learn",
+    "pydantic_core": "pydantic",
+    "dask": "distributed",
+}
+
+WITHOUT_EXTRAS = """
+import sys
+for name in {absent}:
+    sys.modules[name] = None
+import foldwise, numpy
+for name in foldwise._HOME:
+    getattr(foldwise, name)
+rows = numpy.random.default_rng(0).normal(size=(60, 2))
+search = foldwise.NestedSearchCV(cv=3, n_trials=3).fit(rows, rows[:, 0] > 0)
+print(search.outer_summary_.loc["accuracy", "mean"] > 0.8)
+try:
+    import foldwise.app.cli
+except SystemExit as ended:
+    print(ended)
+"""
+
+
+def declared(requirements: list[str]) -> set[str]:
+    """The packages that requirements name."""
+    return {re.split(r"[\[<>=~; ]", each)[0] for each in requirements}
+
+
+def imported() -> set[str]:
+    """The packages that the sources import anywhere, but for Python's own."""
+    found = set()
+    for path in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {each.name.split(".")[0] for each in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module.split(".")[0])
+    return found - sys.stdlib_module_names - {"foldwise"}
+
+
+def test_every_package_that_is_imported_is_declared() -> None:
+    extras = PROJECT["optional-dependencies"]
+    known = declared(PROJECT["dependencies"]).union(*map(declared, extras.values()))
+    assert {BROUGHT.get(name, PACKAGES.get(name, name)) for name in imported()} <= known
+
+
+def test_every_range_has_both_ends() -> None:
+    """The oldest and the newest of each are tried; what comes after that is not known."""
+    extras = PROJECT["optional-dependencies"]
+    for each in [*PROJECT["dependencies"], *extras["report"], *extras["workflow"]]:
+        assert re.search(r">=.*,<|~=|^foldwise\[", each), each
+
+
+def test_the_estimator_works_without_the_extras_and_a_command_says_which_one_it_needs() -> None:
+    """Blocked as if they weren't installed: in one line, with what to type."""
+    extras = PROJECT["optional-dependencies"]
+    absent = sorted(declared(extras["workflow"] + extras["report"]) - {"foldwise"})
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", WITHOUT_EXTRAS.format(absent=absent)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    worked, told = done.stdout.splitlines() or [done.stderr, ""]
+    assert worked == "True", done.stderr
+    assert told == (
+        "foldwise: the workflow needs click, dvc, jinja2, mlflow, which this Python lacks:"
+        f" run `{sys.executable} -m pip install 'foldwise[workflow]'`"
+    )
