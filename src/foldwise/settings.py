@@ -518,14 +518,25 @@ def parameter_digests(settings: Settings) -> tuple[str, ...]:
 
 
 def changed_from(settings: Settings, other: str) -> dict[str, Value]:
-    """The parameters that another params.yaml, given as its text, has otherwise or can't tell."""
+    """The parameters that another params.yaml, given as its text, has otherwise or can't tell.
+
+    Before a key that it leaves out stands ``++``, as DVC wants it to add one.
+    """
+    given: Any = None
     try:
         given = YAML(typ="safe", pure=True).load(other)
         before = flattened(_read(Settings, given, prefix="", file=Path("params.yaml")))
     except (YAMLError, ValueError, RecursionError, SettingsError):
         before = {}
     now = flattened(settings)
-    return {key: value for key, value in now.items() if (key, value) not in before.items()}
+    changed = {key: value for key, value in now.items() if (key, value) not in before.items()}
+    return {("" if _has(given, key) else "++") + key: of for key, of in changed.items()}
+
+
+def _has(given: Any, key: str) -> bool:
+    section, _, name = key.rpartition(".")
+    inner = given.get(section) if section and isinstance(given, dict) else given
+    return isinstance(inner, dict) and name in inner
 
 
 def parameters_digest(settings: Settings, *, only: tuple[str, ...] = ("",)) -> str:

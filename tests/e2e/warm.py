@@ -1,6 +1,7 @@
 """A project whose Python commands start at once: see `warm_server.py`."""
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,8 +11,11 @@ from pathlib import Path
 
 from tests.e2e.project import Ended, Project, ended
 
-# Called as python, dvc or foldwise. What isn't `python -m ...` is for the real one.
-_CLIENT = """#!{python} -IS
+# Called as python, dvc or foldwise. What isn't `python -m ...` is for the real one. To sh the
+# second line is a command, to Python a text: only there may a path have a blank.
+_CLIENT = """#!/bin/sh
+'''exec' {quoted} -IS "$0" "$@"
+' '''
 import json, os, socket, sys
 name, *arguments = os.path.basename(sys.argv[0]), *sys.argv[1:]
 if name == "python":
@@ -53,7 +57,9 @@ def warm(project: Project) -> Iterator[Warm]:
     commands.mkdir()
     address = str(commands / "socket")
     client = commands / "python"
-    client.write_text(_CLIENT.format(python=sys.executable, address=address))
+    client.write_text(
+        _CLIENT.format(python=sys.executable, quoted=shlex.quote(sys.executable), address=address)
+    )
     client.chmod(0o755)
     for name in ("dvc", "foldwise"):
         (commands / name).symlink_to(client)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sqlite3
 import zipfile
 from collections.abc import Callable
@@ -425,6 +426,23 @@ def test_a_decision_s_copy_that_says_something_else_is_found(
     assert verdicts(found)["stored files"] == "fail"
 
 
+def test_a_report_of_another_content_is_found(store: Store) -> None:
+    """People decide by it; one that is lost misleads nobody."""
+    run_id = start_run(store)
+    handed_in = replace(submission(model_of(0.1), SPLIT, run_id), page=b"<p>as it was")
+    for page in (b"<p>as it was", b"<p>as evaluated again"):
+        store.client.log_text(run_id, page.decode(), "report.html")
+        register(store, replace(handed_in, page=page))
+        version = seen(store).find("2")
+        assert verdicts(verify(store, version, HOLDOUT, SETTINGS))["report"] == "pass"
+    version = seen(store).find("2")
+    store.client.log_text(run_id, "<p>another", "report.html")
+    assert verdicts(verify(store, version, HOLDOUT, SETTINGS))["report"] == "fail"
+    assert promote(store, NAME, "2", holdout=HOLDOUT, settings=SETTINGS).decision == "refused"
+    (store.artifacts or Path()).joinpath("blobs", run_id, "artifacts/report.html").unlink()
+    assert verdicts(verify(store, version, HOLDOUT, SETTINGS))["report"] == "warning"
+
+
 def test_a_whole_other_model_with_evidence_and_tags_to_match_is_found(
     store: Store, version: Version
 ) -> None:
@@ -465,10 +483,15 @@ def test_evidence_of_another_model_is_found(store: Store, version: Version) -> N
     assert verdicts(verify(store, told, HOLDOUT, SETTINGS))["evidence"] == "fail"
 
 
-def test_a_source_that_is_no_model_of_the_store_is_one_line(store: Store) -> None:
-    """An address elsewhere is never asked."""
+def test_a_source_that_is_no_model_of_the_store_is_one_line(
+    store: Store, version: Version, tmp_path: Path
+) -> None:
+    """An address elsewhere is never asked, and a folder elsewhere not looked through."""
     database = store.root / "mlruns" / "mlflow.db"
-    for place in ("http://localhost:1/model", "models:/m-none", "../..", "s3://x/y"):
+    copy = tmp_path / "copy"
+    shutil.copytree(stored_folder(store, version), copy)
+    places = ("http://localhost:1/model", "models:/m-none", "../..", "s3://x/y", "file:///")
+    for place in (*places, str(copy), f"{store.artifacts}/../../../copy"):
         with closing(sqlite3.connect(database)) as connection, connection:
             connection.execute(
                 "UPDATE model_versions SET source = ?, storage_location = ?", (place, place)

@@ -117,6 +117,33 @@ def test_columns_are_as_wide_as_their_widest_cell() -> None:
     )  # fmt: skip
 
 
+def test_no_line_of_a_table_is_wider_than_a_hundred_characters() -> None:
+    """Whatever a version is called, and whoever says why: nothing of it is lost."""
+    long = Check("log-loss as the outer folds foretell " * 2, "0.3 " * 20, "in [0, 1] " * 9, "fail")
+    unbroken = replace(long, figure="x" * 150)
+    talkative = replace(RECORD, who="w" * 90, reason="because " * 120)
+    for table in (check_table([long, unbroken]), history_table([talkative])):
+        assert max(map(len, table.splitlines())) <= 100
+        assert table.splitlines()[1].startswith("----")
+    assert "".join(history_table([talkative]).split()).count("because") == 120
+
+
+def test_what_follows_from_a_figure_stands_below_its_row() -> None:
+    """First the value, then why, and what to do."""
+    table = check_table([Check("accuracy", "-0.1; too few rows", "> 0 each; take more", "fail")])
+    assert table.splitlines()[2:] == [
+        "accuracy  -0.1    > 0 each  fail",
+        "    too few rows",
+        "    take more",
+    ]
+
+
+def test_nothing_that_lies_in_a_store_steers_the_terminal() -> None:
+    """A file's name could otherwise write another verdict over its own."""
+    table = check_table([Check("stored files", "a\x1b[1A\rb\x9b2K", "no others", "fail")])
+    assert "a?[1A?b?2K" in table
+
+
 def test_a_check_is_shown_with_figure_bound_and_verdict() -> None:
     """A check without a bound shows a dash."""
     table = check_table([Check("fits", "30 of 30", "all", "pass"), Check("note", "x", "", "fail")])
@@ -127,9 +154,9 @@ def test_a_check_is_shown_with_figure_bound_and_verdict() -> None:
 
 
 def test_the_history_shows_moves_refusals_and_what_nobody_recorded() -> None:
-    """One line each, the failed checks by name."""
+    """One line each; below it the failed checks by name, and the reason."""
     refused = replace(
-        RECORD, decision="refused", state="none", champion=1, version=2, reason="a\ntry"
+        RECORD, decision="refused", state="none", champion=1, version=2, reason="a\ntry; or two"
     )
     abandoned = replace(RECORD, state="abandoned", champion=1, version=3)
     gone = replace(RECORD, champion=1, version=4).shortened()
@@ -141,13 +168,17 @@ def test_the_history_shows_moves_refusals_and_what_nobody_recorded() -> None:
     shown = [[cell.strip() for cell in line.split("  ") if cell] for line in table.splitlines()[2:]]
     when = RECORD.at
     assert shown == [
-        [when, "ann@host", "promoted 1", "none -> 1", "fits", "-"],
-        [when, "ann@host", "refused 2", "1", "fits", "a try"],
-        [when, "ann@host", "promoted (abandoned) 3", "1", "fits", "-"],
-        [when, "ann@host", "promoted 4 (deleted since)", "1 -> 4", "fits", "-"],
-        ["before now", "?", "unrecorded", "4 -> 3", "-", "champion set outside foldwise"],
-        [
-            *("before now", "?", "unrecorded", "-", "-"),
-            "previous_champion set outside foldwise: 1 -> none",
-        ],
+        [when, "ann@host", "promoted 1", "none -> 1"],
+        ["failed: fits"],
+        [when, "ann@host", "refused 2", "1"],
+        ["failed: fits"],
+        ["reason: a try; or two"],
+        [when, "ann@host", "promoted (abandoned) 3", "1"],
+        ["failed: fits"],
+        [when, "ann@host", "promoted 4 (deleted since)", "1 -> 4"],
+        ["failed: fits"],
+        ["before now", "?", "unrecorded", "4 -> 3"],
+        ["champion set outside foldwise"],
+        ["before now", "?", "unrecorded", "-"],
+        ["previous_champion set outside foldwise: 1 -> none"],
     ]

@@ -3,11 +3,13 @@
 Whoever only looks imports neither the gate nor what loads a model: they take seconds.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from foldwise.app.exits import import_slim_mlflow, tell
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from foldwise.registry.verify import Holdout
 
 _REFUSED = 2
+_WIDTH, _NOTE = 100, "    "
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,12 +215,33 @@ def _exit(decision: Decision) -> None:
 
 
 def columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Rows under a head, each column as wide as it must be; the last one isn't padded."""
-    table = [tuple(head), *map(tuple, rows)]
-    widths = [max(len(row[column]) for row in table) for column in range(len(head))]
-    table.insert(1, tuple("-" * width for width in widths))
-    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in table)
+    """Rows under a head, at most `_WIDTH` characters wide: the longest cells go over more lines.
+
+    What a cell says after a semicolon, a reason or a remedy, stands in lines below its row. What
+    lies in a store can't steer the terminal: characters that aren't printable become ``?``.
+    """
+    parts = [[_printable(cell).partition("; ") for cell in row] for row in rows]
+    cells = [[value for value, _, _ in row] for row in parts]
+    widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
+    while sum(widths) + 2 * (len(widths) - 1) > _WIDTH:
+        widths[widths.index(max(widths))] -= 1
+    lines = [*_row(head, widths), "  ".join("-" * width for width in widths)]
+    for row, notes in zip(cells, parts, strict=True):
+        lines += _row(row, widths)
+        for note in "\n".join(more for _, _, more in notes).splitlines():
+            lines += wrap(note, _WIDTH, initial_indent=_NOTE, subsequent_indent=_NOTE)
     return "".join(f"{line}\n" for line in lines)
+
+
+def _printable(cell: str) -> str:
+    return "".join(each if each.isprintable() or each == "\n" else "?" for each in cell)
+
+
+def _row(cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    """The lines of a row; the last cell isn't padded."""
+    parts = [wrap(cell, width) or [""] for cell, width in zip(cells, widths, strict=True)]
+    for line in zip_longest(*parts, fillvalue=""):
+        yield "  ".join(map(str.ljust, line, widths)).rstrip()
 
 
 def check_table(checks: Iterable[Check]) -> str:
@@ -229,11 +253,8 @@ def check_table(checks: Iterable[Check]) -> str:
 
 
 def history_table(entries: Iterable[Decision | Unrecorded]) -> str:
-    """Decisions and unrecorded changes, oldest first."""
-    return columns(
-        ("when", "who", "decision", "champion", "failed", "reason"),
-        (_told(entry) for entry in entries),
-    )
+    """Decisions and unrecorded changes, oldest first; below each what failed, and the reason."""
+    return columns(("when", "who", "decision", "champion"), (_told(entry) for entry in entries))
 
 
 def _told(entry: Decision | Unrecorded) -> tuple[str, ...]:
@@ -243,13 +264,14 @@ def _told(entry: Decision | Unrecorded) -> tuple[str, ...]:
     gone = " (deleted since)" if entry.is_short else ""
     moved = entry.state == "applied"
     failed = ", ".join(check.name for check in entry.checks if check.verdict == "fail")
+    notes = {"failed": failed, "reason": " ".join(entry.reason.split())}
     return (
         entry.at,
         entry.who,
         f"{entry.decision}{state} {entry.version}{gone}",
-        _move(entry.champion, entry.version if moved else entry.champion),
-        failed or "-",
-        " ".join(entry.reason.split()) or "-",
+        _move(entry.champion, entry.version if moved else entry.champion)
+        + "; "
+        + "\n".join(f"{name}: {note}" for name, note in notes.items() if note),
     )
 
 
@@ -257,7 +279,7 @@ def _unrecorded(entry: Unrecorded) -> tuple[str, ...]:
     move, reason = _move(entry.recorded, entry.found), f"{entry.alias} set outside foldwise"
     if entry.alias != CHAMPION:
         move, reason = "-", f"{reason}: {move}"
-    return (f"before {entry.before}", "?", "unrecorded", move, "-", reason)
+    return (f"before {entry.before}", "?", "unrecorded", f"{move}; {reason}")
 
 
 def _move(before: int | None, after: int | None) -> str:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from foldwise.app.exits import is_quiet, tell
 from foldwise.report.wording import number, values_text
+from foldwise.runs.tree import study_name
 from foldwise.search.nested import NestedSearch
 from foldwise.search.trials import (
     FINAL,
@@ -55,7 +56,7 @@ class Display:
         self._is_drawn = not is_quiet() and sys.stderr.isatty()
         # Where none is drawn they still count, and keep the time.
         self._bars = rich.Progress(
-            rich.TextColumn("{task.description:<8}"),
+            rich.TextColumn("{task.description:<11}"),
             rich.BarColumn(bar_width=30),
             rich.MofNCompleteColumn(),
             _Left(),
@@ -87,9 +88,9 @@ class Display:
                 self._trial(event, metric, trials)
             case OuterFold():
                 score = f"outer {metric} {number(event.scores[metric])}"
-                self.say(f"{event.study}: {values_text(event.best.values)}, {score}")
+                self.say(f"{study_name(event.study)}: {values_text(event.best.values)}, {score}")
             case FinalModel():
-                self.say(f"final: {values_text(event.best.values)}")
+                self.say(f"{study_name(FINAL)}: {values_text(event.best.values)}")
                 if "fits" in self._tasks:  # the last models are fits that go untold
                     total = self._bars.tasks[self._tasks["fits"]].total
                     self._bars.update(self._tasks["fits"], completed=total)
@@ -98,7 +99,7 @@ class Display:
         best = best_trial((self._best.get(trial.study, trial), trial), metric)
         self._best[trial.study] = best
         words = f"{values_text(best.values)}  {metric} {number(best.mean(metric))}"
-        self._bars.update(self._bar(str(trial.study), trials), advance=1, best=words)
+        self._bars.update(self._bar(study_name(trial.study), trials), advance=1, best=words)
 
     def _progress(self, made: Progress) -> None:
         # What was replayed took no time; other pieces than these are on the way to them.
@@ -109,7 +110,7 @@ class Display:
         self._bars.update(task, completed=made.done, total=made.total)
         if not self._is_drawn and time.monotonic() - self._spoke > LINE_SECONDS:
             best = self._best.get(FINAL)
-            found = f"; final study: {values_text(best.values)}" if best else ""
+            found = f"; {study_name(FINAL)}: {values_text(best.values)}" if best else ""
             left = time_left(self._bars.tasks[task])
             self.say(f"{made.done:,} of {made.total:,} {made.what}{left and f', {left}'}{found}")
 

@@ -62,9 +62,9 @@ def main() -> None:
         )
         findings = tuned.findings(judged, verdict)
         save_result(EVALUATED, verdict, Predictions(judged.probabilities))
-        _report(tuned, findings, judged, recorder)
-        kind = work.settings.tune.multiclass
-        version = submit(work, tuned.result, judged, verdict, card=render_card(findings), kind=kind)
+        page = _report(tuned, findings, judged, recorder)
+        kind, card = work.settings.tune.multiclass, render_card(findings)
+        version = submit(work, tuned.result, judged, verdict, card=card, kind=kind, page=page)
     work.close(place.search_key, place.attempt, tuned.result.space)
     say(findings.headline(), *findings.cautions(), f"registered: version {version.number}")
 
@@ -83,6 +83,7 @@ def submit(
     *,
     card: str,
     kind: str,
+    page: bytes = b"",
 ) -> Version:
     """Register a search's final model, judged on the holdout, as a version of a kind of model."""
     development, values = work.data("development"), result.final.best.values
@@ -104,6 +105,7 @@ def submit(
         card,
         development.images[:EXAMPLES],
         parameter_digests(work.settings),
+        page,
     )
     return register(work.store, submission, say)
 
@@ -132,8 +134,8 @@ def _change(work: Workspace, registry: Snapshot, verdict: Verdict) -> str:
     return f"The data are not those of version {before.number}: {changed}."
 
 
-def _report(tuned: Tuned, findings: Findings, judged: Judged, recorder: Recorder) -> None:
-    """Write tables, pictures and the page, and put them beside the run."""
+def _report(tuned: Tuned, findings: Findings, judged: Judged, recorder: Recorder) -> bytes:
+    """Write tables, pictures and the page, which is given back, and put them beside the run."""
     pictures = tuned.model_pictures(findings, judged)
     page = the_page(findings, (*_search_pictures(tuned), *pictures))
     reports = holdout_files(findings.holdout, judged) | page
@@ -141,6 +143,7 @@ def _report(tuned: Tuned, findings: Findings, judged: Judged, recorder: Recorder
     figures = save_pictures(OF_MODEL, pictures)
     recorder.log_metrics(_metrics(findings))
     recorder.record_artifacts(None, reports | figures)
+    return b"".join(page.values())
 
 
 def _metrics(findings: Findings) -> dict[str, float]:

@@ -25,7 +25,7 @@ _NOTE = "mlflow.note.content"
 _COMPARED = 30  # runs whose parameters get columns
 _ABOUT = """\
 A top-level run is one **pipeline**: a nested cross-validation and what came of it. Below it stand \
-its **studies**, one for each outer fold and `refit` for the final one, and below those their \
+its **studies**, one for each outer fold and the `final study`, and below those their \
 **trials**.
 
 `inner_…` metrics select, `outer_…` estimate, and `holdout_…` were read once, by `evaluate`."""

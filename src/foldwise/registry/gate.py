@@ -114,7 +114,7 @@ def judge(case: Case) -> tuple[Check, ...]:
 
 def without_comparison(case: Case, error: Exception) -> tuple[Check, ...]:
     """Make the checks that need no champion, and tell why it wasn't compared with."""
-    missing = Check("comparison with the champion", str(error), "on one holdout", "fail")
+    missing = Check("comparison with the champion", f"none; {error}", "on one holdout", "fail")
     return (*judge(replace(case, rival=None)), missing)
 
 

@@ -1,5 +1,6 @@
 """Registering a model as a version, once per pipeline run, whatever was killed on the way."""
 
+import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from foldwise.registry.snapshot import (
 )
 from foldwise.registry.stored_files import files_digest, record
 from foldwise.registry.stored_model import fetch_evidence, require_servable, write_model
-from foldwise.registry.verify import fault_inside
+from foldwise.registry.verify import REPORT, fault_inside
 from foldwise.runs.lineage import machine
 from foldwise.search.jobs import Model
 from foldwise.store.faults import store_faults
@@ -53,6 +54,8 @@ class Submission:
         Two or three raw images of the development set.
     parameter_digests : tuple of str
         What the evidence's digest of the parameters was before parameters were added.
+    page : bytes
+        The report that lies beside the run; empty if there is none.
     """
 
     run_id: str
@@ -63,6 +66,7 @@ class Submission:
     card: str
     example: NDArray[np.uint8]
     parameter_digests: tuple[str, ...] = ()
+    page: bytes = b""
 
     @property
     def name(self) -> str:
@@ -86,7 +90,12 @@ class Submission:
             "holdout_digest": self.evidence.data.holdout_digest,
             "parameters_digest": self.evidence.parameters_digest,
             **self.identity(),
+            **self.report(),
         }
+
+    def report(self) -> dict[str, str]:
+        """The digest of the page, if there is one."""
+        return {REPORT: hashlib.sha256(self.page).hexdigest()} if self.page else {}
 
 
 def register(store: Store, submission: Submission, tell: Callable[[str], object] = str) -> Version:
@@ -117,6 +126,7 @@ def register(store: Store, submission: Submission, tell: Callable[[str], object]
             ready = _ready_model(store, snapshot, submission)
             lease.check()
             version = _create_version(store, submission, *ready)
+        _tell_report(store, snapshot, submission)
         record(store.root, version, snapshot.versions)
         return _as_challenger(store, snapshot, version)
 
@@ -190,6 +200,15 @@ def _registered(
             return version
         tell(f"version {version.number} is not as it was registered: {wrong}; registering anew")
     return None
+
+
+def _tell_report(store: Store, snapshot: Snapshot, submission: Submission) -> None:
+    """Let all versions of the run know its report: an evaluation made again wrote it anew."""
+    for version in snapshot.versions:
+        for tag, digest in submission.report().items():
+            if version.run_id == submission.run_id and version.tags.get(tag) != digest:
+                number = str(version.number)
+                store.client.set_model_version_tag(version.name, number, tag, digest)
 
 
 def _as_challenger(store: Store, snapshot: Snapshot, version: Version) -> Version:

@@ -6,6 +6,7 @@ that git keeps with the checkout. Who can write the store alone can't make them 
 
 import hashlib
 import json
+import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -37,6 +38,7 @@ _FILES = {
     *("MLmodel", SKOPS, EVIDENCE, CARD, "requirements.txt", "conda.yaml", "python_env.yaml"),
     *("input_example.json", "serving_input_example.json"),
 }
+_UNKNOWN = "pull the record of who registered it, or evaluate again"
 _LONGEST = 100_000
 _SHOWN = 3
 
@@ -91,16 +93,18 @@ def fetch_files(store: Store, version: Version, folder: Path) -> Path:
     doing = f"fetching version {version.number} of {version.name}"
     with store.as_default(), store_faults(doing):
         place = store.client.get_model_version_download_uri(version.name, str(version.number))
+        elsewhere = f"{doing}: a model's files must lie in MLflow's store, got {place[:100]}"
         try:
-            return Path(
-                mlflow.artifacts.download_artifacts(
-                    artifact_uri=place, dst_path=str(folder) if store.is_server else None
-                )
+            found = mlflow.artifacts.download_artifacts(
+                artifact_uri=place, dst_path=str(folder) if store.is_server else None
             )
         except (ValueError, ImportError) as error:  # a scheme that nobody here knows
-            raise StoreRefused(
-                f"{doing}: a model's files must lie in MLflow's store, got {place[:100]}"
-            ) from error
+            raise StoreRefused(elsewhere) from error
+    # As the path says it: a link in the store is told as one.
+    path = Path(os.path.abspath(found))  # noqa: PTH100 - resolve would follow links
+    if store.artifacts and not path.is_relative_to(store.artifacts):
+        raise StoreRefused(elsewhere)
+    return path
 
 
 def sealed(version: Version, folder: Path, root: Path | None) -> tuple[Check, ...]:
@@ -203,9 +207,9 @@ def _recorded(root: Path, version: Version) -> Iterator[Check]:
     """Whether the checkout knows the version; nothing where it knows none of that name."""
     records = [record for record in _read(root) if record.name == version.name]
     if records:
-        figure = f"{'' if Record.of(version) in records else 'not '}among {len(records)}"
-        bound = f"in {RECORDS}: pull it, or evaluate again"
-        yield judged("checkout's record", figure, bound, holds=Record.of(version) in records)
+        is_known = Record.of(version) in records
+        figure = f"among {len(records)}" if is_known else f"not among {len(records)}; {_UNKNOWN}"
+        yield judged("checkout's record", figure, f"in {RECORDS}", holds=is_known)
 
 
 def record(root: Path, version: Version, earlier: Collection[Version]) -> None:

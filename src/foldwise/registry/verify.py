@@ -1,5 +1,6 @@
 """Is what serves what was evaluated? Bytes, numbers, data, origin and figures, looked at again."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +19,13 @@ from foldwise.search.engines.batched import LinearClassifier
 from foldwise.settings import Settings, parameter_digests
 from foldwise.solver.linear import with_largest
 from foldwise.stats.scores import calibration_error, score
-from foldwise.store.faults import store_faults
+from foldwise.store.faults import StoreRefused, store_faults
 from foldwise.store.open import Store
 
+REPORT = "report_digest"
+"""Tag: digest of the page beside the run, which people read before they decide."""
+
+_PAGE = "report.html"
 _SAME_MACHINE, _ELSEWHERE = 1e-9, 1e-6
 _BLOCK_ROWS = 2048
 _RUNS_WITH = ("library.scikit-learn", "library.skops", "library.numpy", "library.mlflow")
@@ -77,6 +82,7 @@ def verify(store: Store, version: Version, holdout: Holdout, settings: Settings)
         *found,
         same_digest("holdout", holdout.digest, version.tags.get("holdout_digest", "")),
         *_figures(version, stored, probabilities, holdout.labels),
+        *_report(store, version),
         *_origin(store, version, settings),
     )
     return Verification(version, checks, stored.evidence, probabilities)
@@ -117,6 +123,20 @@ def _figures(
         "scores", f"differ by {difference:.1e}", f"<= {bound:.0e} ({where})",
         holds=difference <= bound,
     )  # fmt: skip
+
+
+def _report(store: Store, version: Version) -> Iterator[Check]:
+    """A lost page misleads nobody; versions before 0.3 know of none."""
+    if (told := version.tags.get(REPORT)) is None:
+        return
+    try:
+        with TemporaryDirectory(prefix="foldwise-") as folder, store_faults("reading the report"):
+            page = Path(store.client.download_artifacts(version.run_id, _PAGE, folder))
+            found = hashlib.sha256(page.read_bytes()).hexdigest()
+    except StoreRefused:
+        yield advised("report", "lost", told[:12], holds=False)
+    else:
+        yield same_digest("report", found, told)
 
 
 def _tolerance(version: Version, stored: StoredModel) -> tuple[float, str]:

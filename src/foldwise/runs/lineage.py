@@ -6,6 +6,7 @@ import json
 import math
 import os
 import platform
+import re
 import shlex
 import subprocess
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from foldwise.settings import Settings, Value, changed_from, in_use, parameters_
 
 CHANGED = "parameters.changed"
 """Tag: which parameters weren't committed, as one would give them to `dvc exp run`."""
+_WORD = re.compile(r"(?!(?i:true|false|null|inf|nan)$)[A-Za-z][\w./-]*", re.ASCII)
 _LIBRARIES = ("foldwise", "numpy", "scipy", "scikit-learn", "optuna", "mlflow", "dvc", "skops")
 
 # What the pipeline itself writes into the working tree is no change of its sources.
@@ -155,11 +157,14 @@ def parameters_not_committed(folder: Path, settings: Settings) -> dict[str, str]
     if committed is None:
         return {}
     changed = changed_from(settings, committed)
-    options = (shlex.quote(f"{key}={_yaml(value)}") for key, value in changed.items())
+    options = (shlex.quote(f"{key}={_given(value)}") for key, value in changed.items())
     return {CHANGED: " ".join(f"-S {option}" for option in options)} if changed else {}
 
 
-def _yaml(value: Value) -> str:
+def _given(value: Value) -> str:
+    """As DVC reads it after ``-S key=``, by Hydra's grammar: quoted what isn't a plain word."""
+    if isinstance(value, str) and not _WORD.fullmatch(value):
+        return "'{}'".format(value.replace("'", r"\'"))
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 

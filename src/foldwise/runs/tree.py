@@ -9,6 +9,7 @@ from typing import Literal, Self
 from foldwise.palette import fold_colour
 from foldwise.search.space import Space
 from foldwise.search.trials import (
+    FINAL,
     Event,
     FinalModel,
     OuterFold,
@@ -78,7 +79,8 @@ class RunNode:
         _, *study = self.key.split("/")
         of_trial = f"trial {study[1]} of " if len(study) > 1 else ""
         of_files = f"{len(self.files)} files of " if self.files else ""
-        return f"{of_files}{of_trial}{study[0] if study else 'the pipeline'}"
+        name = study[0] if study else "the pipeline"
+        return f"{of_files}{of_trial}{'final study' if name == str(FINAL) else name}"
 
     def merged(self, later: Self) -> Self:
         """The node after more was told of it; that a study began is no news when it has ended."""
@@ -129,13 +131,15 @@ def study_begun(pipeline: str, study: Study) -> RunNode:
     """A study's run before its outcome is known."""
     note = f"**Search for values** in {_study(study)}, whose own part it never sees."
     if study.is_final:
-        note = "**Search for the final values** over the whole development set."
-    return RunNode(study_key(pipeline, study), _name(study), {**_study_tags(study), NOTE_TAG: note})
+        note = "**Search for values** in the final study, over the whole development set."
+    return RunNode(
+        study_key(pipeline, study), study_name(study), {**_study_tags(study), NOTE_TAG: note}
+    )
 
 
 def trial_node(pipeline: str, trial: Trial, space: Space) -> RunNode:
     """A finished trial: its values, its mean scores, and the score of each inner fold, by part."""
-    short = "r" if trial.study.is_final else str(trial.study).replace("uter-", "")
+    short = "final" if trial.study.is_final else str(trial.study).replace("uter-", "")
     values = " ".join(f"{name}={_short(value)}" for name, value in trial.values.items())
     note = (
         f"**{_words(trial.values)}** in {_study(trial.study)}: trial {trial.number}, scored on "
@@ -172,7 +176,7 @@ def study_node(
     iterations = ended.facts.get("iterations")
     return RunNode(
         key=study_key(pipeline, best.study),
-        name=_name(best.study),
+        name=study_name(best.study),
         tags={
             **_study_tags(best.study),
             "best_trial": str(best.number),
@@ -239,16 +243,17 @@ def _outcome_note(result: SearchResult) -> str:
         return f"{answer}, inner {label} {best.mean(metric):.4f}."
     return (
         f"{answer}, outer {label} {fmean(outer):.4f} (folds {min(outer):.4f} to {max(outer):.4f}). "
-        f"{len(outer)} outer folds estimate, the run `refit` holds the final study."
+        f"{len(outer)} outer folds estimate, the run `final study` fits the model registered."
     )
+
+
+def study_name(study: Study) -> str:
+    """As runs, bars and lines call it: ``outer-0``, ``final study``."""
+    return "final study" if study.is_final else str(study)
 
 
 def _study(study: Study) -> str:
     return "the final study" if study.is_final else f"outer fold {str(study)[len('outer-') :]}"
-
-
-def _name(study: Study) -> str:
-    return "refit" if study.is_final else str(study)
 
 
 def _words(values: Values) -> str:

@@ -121,7 +121,7 @@ def test_every_study_s_end_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     display.show(make_result().final)
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith("tune: outer-0: C = ")
-    assert second.startswith("tune: final: C = ")
+    assert second.startswith("tune: final study: C = ")
 
 
 def test_nothing_is_estimated_from_the_first_word(

@@ -1,9 +1,11 @@
 """Where a run came from."""
 
+import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
+from dvc.utils.hydra import apply_overrides
 
 from foldwise.errors import StoreError
 from foldwise.runs.lineage import (
@@ -12,7 +14,13 @@ from foldwise.runs.lineage import (
     library_versions,
     parameters_not_committed,
 )
-from foldwise.settings import PrepareSettings, Settings, TuneSettings
+from foldwise.settings import (
+    FilterSettings,
+    PrepareSettings,
+    Settings,
+    TuneSettings,
+    load_settings,
+)
 
 
 @pytest.fixture
@@ -97,8 +105,28 @@ def test_parameters_that_are_not_committed_are_told_as_options(checkout: Path) -
     assert parameters_not_committed(checkout, Settings(tune=TuneSettings(folds=5))) == {}
     other = Settings(prepare=PrepareSettings(limit=300), tune=TuneSettings(folds=5, trials=7))
     assert parameters_not_committed(checkout, other) == {
-        "parameters.changed": "-S prepare.limit=300 -S tune.trials=7"
+        "parameters.changed": "-S ++prepare.limit=300 -S ++tune.trials=7"
     }
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(prepare=PrepareSettings(path="data/ü's [b], c=1")),
+        Settings(prepare=PrepareSettings(path="null", name="1e5")),
+        Settings(prepare=PrepareSettings(path="7", name="TRUE")),
+        Settings(filters=FilterSettings(frequencies=(0.1, 0.2, 0.3))),
+    ],
+)
+def test_dvc_reads_the_options_as_the_parameters_that_they_are(
+    checkout: Path, settings: Settings
+) -> None:
+    """An umlaut stands in no word of its grammar, numbers are such, keys must be there or added."""
+    (checkout / "params.yaml").write_text("prepare: {path: data/raw}\nfilters: {}\n")
+    _git(checkout, "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qam", "y")
+    told = shlex.split(parameters_not_committed(checkout, settings)["parameters.changed"])
+    apply_overrides(str(checkout / "params.yaml"), [each for each in told if each != "-S"])
+    assert load_settings(checkout / "params.yaml") == settings
 
 
 def test_the_dirt_is_the_projects_own_even_from_a_folder_inside(checkout: Path) -> None:

@@ -42,7 +42,7 @@ def test_every_run_of_a_search_has_a_key_and_a_name_of_its_own() -> None:
 def test_a_trials_name_tells_study_number_and_strength_within_twenty_characters() -> None:
     """MLflow cuts longer names in its columns."""
     assert trial_node(KEY, make_trial(outer(0), 3, C=0.5123), SPACE).name == "o0·t03 C=0.512"
-    assert trial_node(KEY, make_trial(FINAL, 11, C=1e-4), SPACE).name == "r·t11 C=0.0001"
+    assert trial_node(KEY, make_trial(FINAL, 11, C=1e-4), SPACE).name == "final·t11 C=0.0001"
     for C in (1.23456e-4, 9.99999, 0.0123456):
         assert len(trial_node(KEY, make_trial(outer(5), 11, C=C, folds=6), SPACE).name) <= 20
 
@@ -106,7 +106,7 @@ def test_an_outer_study_has_an_estimate_and_the_final_study_has_none() -> None:
         result.outer[0].scores["log_loss"], abs=1e-6
     )
     assert not any(point.key.startswith("outer_") for point in final.points)
-    assert final.name == "refit"
+    assert final.name == "final study"
 
 
 def test_a_study_and_its_trials_share_a_colour_no_other_study_has() -> None:
@@ -198,7 +198,7 @@ def test_what_is_told_last_of_a_run_is_wanted() -> None:
     ("node", "name"),
     [
         (RunNode(KEY), "the pipeline"),
-        (RunNode(f"{KEY}/final"), "final"),
+        (RunNode(f"{KEY}/final"), "final study"),
         (RunNode(f"{KEY}/outer-1.3/7"), "trial 7 of outer-1.3"),
         (RunNode(f"{KEY}/outer-0", files={"a": b"", "b": b""}), "2 files of outer-0"),
     ],

@@ -76,8 +76,10 @@ def _chosen(curve: Curve) -> float:
 def _headline(studies: tuple[Curve, ...], name: str) -> str:
     *outer, final = ({name: _chosen(curve)} for curve in studies)
     if not outer:
-        return f"final {values_text(final)}"
-    return f"All {len(outer)} outer folds choose {chosen(outer)}; final {strength(final[name])}"
+        return f"Final study: {values_text(final)}"
+    return (
+        f"All {len(outer)} outer folds choose {chosen(outer)}; final study {strength(final[name])}"
+    )
 
 
 def _draw_range(axes: Axes, studies: tuple[Curve, ...], name: str, searched: Between) -> None:
@@ -185,7 +187,7 @@ def _draw_study(axes: Axes, best: Trial, result: SearchResult) -> None:
     _mark_outside(axes, scores, result.metric, look["color"])
     first = [trial.number for trial in trials].index(best.number)
     axes.plot(numbers[first], scores[first], **look, markersize=10, markeredgecolor="white")
-    name = "final" if best.study.is_final else f"fold {best.study.fold}"
+    name = "final study" if best.study.is_final else f"fold {best.study.fold}"
     axes.set_title(f"{name}: {values_text(best.values)}")
 
 
