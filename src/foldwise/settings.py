@@ -90,23 +90,26 @@ _SPLITS = ({"column"}, {"date", "from"}, {"file"})
 
 
 def _holdout(given: Any) -> Holdout:
-    if given is None or given == "none":
-        return "none" if given else None
-    if type(given) is int and 1 <= given <= 1_000_000_000:
-        return given
-    if isinstance(given, float) and 0 < given < 1:
-        return given
-    if not isinstance(given, dict) or {*given} not in _SPLITS:
+    is_count = type(given) is int and 1 <= given <= 1_000_000_000
+    if given is None or given == "none" or is_count or (type(given) is float and 0 < given < 1):
+        return given  # type: ignore[no-any-return]
+    if not isinstance(given, Mapping) or {*given} not in _SPLITS:
         raise ValueError
-    # YAML reads 2024-01-01 as a date.
-    words = {key: str(of) if isinstance(of, date) else of for key, of in given.items()}
-    if not all(isinstance(of, str) and of for of in words.values()):
+    if "from" in given and not is_day(given["from"]):
+        raise _broken("a date in quotes, as '2024-01-31'", given["from"], at=".from")
+    if not all(isinstance(of, str) and of for of in given.values()):
         raise ValueError
-    if "from" in words:
-        date.fromisoformat(words["from"])
-    if "file" in words:
-        _inside(words["file"])
-    return words
+    if "file" in given:
+        _inside(given["file"])
+    return given
+
+
+def is_day(given: object) -> bool:
+    """Whether it is text such as 2024-01-31: such days are ordered as text is."""
+    try:
+        return isinstance(given, str) and given == str(date.fromisoformat(given))
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
@@ -135,7 +138,7 @@ class PrepareSettings:
     holdout: Annotated[Holdout, BeforeValidator(_holdout)] = _parameter(
         None,
         "an integer from 1 to 1,000,000,000, a number between 0 and 1, {column: NAME},"
-        " {date: NAME, from: 2024-01-31}, {file: PATH}, none, or null",
+        " {date: NAME, from: '2024-01-31'}, {file: PATH}, none, or null",
     )
     """For images, how many of the last rows are the holdout; null means 10,000 for `openml` and 297
     for `digits`, and is a must for `idx`, whose t10k files are the holdout. For a table, the share

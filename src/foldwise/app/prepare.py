@@ -3,12 +3,14 @@
 With ``--look`` it only looks whether DVC can begin: `make` asks this first.
 """
 
+import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from foldwise.app.exits import run, say
-from foldwise.errors import DataError
-from foldwise.settings import load_settings
+from foldwise.errors import DataError, SettingsError
+from foldwise.settings import Holdout, load_settings
 
 
 def main() -> None:
@@ -18,7 +20,9 @@ def main() -> None:
         return
     from foldwise.data.preparation import prepare_data  # with numpy: looking costs a repeat less
 
-    info = prepare_data(load_settings())
+    settings = load_settings()
+    _require_followed(settings.prepare.holdout)
+    info = prepare_data(settings)
     shape = "x".join(str(side) for side in info.image_shape)
     say(
         f"prepared {info.name}: {info.development_rows:,} development and"
@@ -35,12 +39,30 @@ def look() -> None:
     ------
     DataError
         There is none.
+    SettingsError
+        DVC wouldn't see a second file change.
     """
-    path = load_settings().prepare.path
+    prepare = load_settings().prepare
+    _require_followed(prepare.holdout)
+    path = prepare.path
     if not Path(path).is_dir():
         raise DataError(
             f"prepare.path must be a folder of the project, got {path}: make it, or name another"
             " in params.yaml"
+        )
+
+
+def _require_followed(holdout: Holdout) -> None:
+    """A second file is no news to DVC unless dvc.yaml names it, and then it must be there."""
+    file = holdout.get("file") if isinstance(holdout, Mapping) else None
+    pipeline = Path("dvc.yaml")
+    if file is None or not pipeline.is_file():
+        return
+    names = "|".join(map(re.escape, ("${prepare.holdout.file}", file)))
+    if not re.search(rf"^\s*- ({names})\s*$", pipeline.read_text(encoding="utf-8"), re.MULTILINE):
+        raise SettingsError(
+            "dvc.yaml must name prepare.holdout's file among the stage prepare's dependencies, or"
+            f" DVC would miss its changes, got no {file}: add - ${{prepare.holdout.file}} to them"
         )
 
 

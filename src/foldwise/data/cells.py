@@ -19,6 +19,9 @@ _MOST_UNASKED = 100
 _FEW = 10
 _LONGEST = 100
 _EXACT = 2**53
+_NUMBER = re.compile(
+    r"[-+]?((\d+\.?\d*|\.\d+)(e[-+]?\d+)?|inf(inity)?|nan)", re.ASCII | re.IGNORECASE
+)
 _CANONICAL = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d+)?")
 _POINT = "write its numbers with digits and a point alone"
 _DROP = "add it to prepare.drop"
@@ -48,21 +51,25 @@ class Fault(NamedTuple):
     cell: str = ""
 
 
+_EMPTY = Fault("no value in any row", _DROP)
+_CONSTANT = Fault("one value in all rows", f"{_DROP}, or name its kind in prepare.columns")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Words:
     """Cells that are no numbers: the place of each one's level, -1 where it is missing."""
 
     codes: NDArray[np.int64]
-    levels: list[Any]
+    levels: list[str]
 
     def fault(self, is_it: Callable[[str], bool], remedy: str, where: str = "") -> Fault | None:
         """The first cell that is so."""
-        found = np.array([is_it(str(level)) for level in self.levels] + [False])[self.codes]
+        found = np.array([is_it(level) for level in self.levels] + [False])[self.codes]
         if not found.any():
             return None
         row = int(found.argmax())
-        cell = str(self.levels[self.codes[row]])
-        return Fault(f"{_look(cell)}, {cell[:30]!r}{where}", remedy, row, cell)
+        cell = self.levels[self.codes[row]]
+        return Fault(f"{look_of(cell)}, {cell[:30]!r}{where}", remedy, row, cell)
 
     def categories(self) -> pd.Categorical:
         """As pandas has them, ascending."""
@@ -99,22 +106,22 @@ class Column:
         if pa.types.is_dictionary(cells.type):
             self.kind = self.kind or "category"
             cells = cells.dictionary_decode()
-        if self.kind == "word" or not _is_number(cells.type):
+        is_word = self.kind in ("category", "word")
+        if is_word or not _is_number(cells.type):
             cells = cells.cast(pa.string())
-        is_word = self.kind in ("category", "word") or (
-            self.kind is None and not self.is_text and cells.type == pa.string()
-        )
+            is_word = is_word or (self.kind is None and not self.is_text)
         numbers = None if is_word else _floats(cells)
         if numbers is None:
-            cells = _trimmed(cells) if self.is_text else cells
-        self.blocks.append(cells.dictionary_encode() if numbers is None else numbers)
+            cells = (_trimmed(cells) if self.is_text else cells).dictionary_encode()
+        self.blocks.append(cells if numbers is None else numbers)
 
     def read(self) -> NDArray[np.float64] | Words:
         """All its cells."""
         if all(isinstance(block, np.ndarray) for block in self.blocks):
             return np.asarray(np.concatenate(self.blocks))
         words = self.words()
-        if self.kind in (None, "number") and {*map(str.lower, words.levels)} in _BOOLEANS:
+        may_be = self.kind == "number" or (self.kind is None and self.is_text)
+        if may_be and {*map(str.lower, words.levels)} in _BOOLEANS:
             values = [float(level.lower() == "true") for level in words.levels]
             return np.array([*values, np.nan])[words.codes]
         return words
@@ -133,50 +140,49 @@ class Column:
 
     def fault(self, cells: NDArray[np.float64] | Words) -> Fault | None:
         """What is wrong with them as a feature; a kind that was named explains the most."""
-        if isinstance(cells, Words):
-            is_all, is_one = not len(cells.levels), len(cells.levels) == 1 and not cells.codes.any()
-        else:
-            is_all, is_one = bool(np.isnan(cells).all()), bool((cells == cells[0]).all())
-        if is_all:
-            return Fault("no value in any row", _DROP)
-        if is_one and self.kind is None:
-            return Fault("one value in all rows", f"{_DROP}, or name its kind in prepare.columns")
         return self._of_words(cells) if isinstance(cells, Words) else self._of_numbers(cells)
 
     def _of_numbers(self, values: NDArray[np.float64]) -> Fault | None:
+        if np.isnan(values).all():
+            return _EMPTY
         if np.isinf(values).any():
             row = int(np.isinf(values).argmax())
             return Fault("an infinite number", "put a number there, or nothing", row)
+        if self.kind is not None:
+            return None
         remedy = f"{_DROP}, or call it a number or a category in prepare.columns"
-        if self.kind is None and (np.abs(values) >= _EXACT).any():
-            row = int((np.abs(values) >= _EXACT).argmax())
-            return Fault("a number of 16 digits or more, as keys are", remedy, row)
-        if self.kind is None and len(values) > _FEW and (np.diff(values) == 1).all():
+        if (is_large := np.abs(values) >= _EXACT).any():
+            row = int(is_large.argmax())
+            return Fault("a number of 16 digits or more, as keys are,", remedy, row)
+        if len(values) > _FEW and (np.diff(values) == 1).all():
             return Fault("the row's own number in each row, as keys are", remedy)
-        return None
+        return _CONSTANT if (values == values[0]).all() else None
 
     def _of_words(self, words: Words) -> Fault | None:
+        if not words.levels:
+            return _EMPTY
         if self.kind == "category":
-            if len(words.levels) <= MOST_CATEGORIES:
-                return None
             got = f"{len(words.levels):,} categories, more than {MOST_CATEGORIES:,}"
-            return Fault(got, f"{_DROP}, or put categories together")
+            fault = Fault(got, f"{_DROP}, or put categories together")
+            return fault if len(words.levels) > MOST_CATEGORIES else None
         are_numbers = [is_number(level) for level in words.levels]
         if all(are_numbers):
             return Fault("numbers as text", "call it a number or a category in prepare.columns", 0)
         if self.kind == "number" or (self.is_text and any(are_numbers)):
             remedy = "mend the cell, or call the column a category in prepare.columns"
             return words.fault(lambda word: not is_number(word), remedy, " where numbers belong")
-        return _unlike_categories(words)
+        if len(words.levels) == 1 and not words.codes.any():
+            return _CONSTANT
+        return _unlike_category(words)
 
 
-def _unlike_categories(words: Words) -> Fault | None:
+def _unlike_category(words: Words) -> Fault | None:
     """What a column holds that nobody called a category and that doesn't look like one."""
-    looks = [_look(level) for level in words.levels]
+    looks = [look_of(level) for level in words.levels]
     look = max(set(looks), key=looks.count)
     if look in _LOOKS and 2 * looks.count(look) > len(looks):
         remedy = f"{_LOOKS[look][1]}, or call it a category in prepare.columns"
-        return words.fault(lambda word: _look(word) == look, remedy)
+        return words.fault(lambda word: look_of(word) == look, remedy)
     longest = max(map(len, words.levels))
     many = min(_MOST_UNASKED, max(_FEW, len(words.codes) // 2))
     if len(words.levels) <= many and longest <= _LONGEST:
@@ -190,25 +196,21 @@ _BOOLEANS = ({"true"}, {"false"}, {"true", "false"})
 
 
 def is_number(word: str) -> bool:
-    """Whether it reads as one."""
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return "_" not in word
+    """Whether it reads as one, as pyarrow reads them."""
+    return _NUMBER.fullmatch(word) is not None
 
 
-def as_numbers(levels: Sequence[Any]) -> list[int] | list[float] | None:
+def as_numbers(levels: Sequence[str]) -> list[int] | list[float] | None:
     """Words as numbers, whole ones if all are; None if one isn't written as a number is: 007."""
-    words = [str(level) for level in levels]
-    if not all(_CANONICAL.fullmatch(word) for word in words):
+    if not all(_CANONICAL.fullmatch(level) for level in levels):
         return None
-    numbers = [float(word) for word in words]
+    numbers = [float(level) for level in levels]
     are_whole = all(number.is_integer() for number in numbers)
     return [int(number) for number in numbers] if are_whole else numbers
 
 
-def _look(word: str) -> str:
+def look_of(word: str) -> str:
+    """What a cell looks like: a number, one of the looks above, or text."""
     found = (look for look, (form, _) in _LOOKS.items() if re.fullmatch(form, word))
     return "a number" if is_number(word) else next(found, "text")
 

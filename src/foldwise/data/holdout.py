@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 
 from foldwise.data.dataset import joined
 from foldwise.data.table import Table
-from foldwise.errors import DataError
 from foldwise.settings import Holdout
 
 _SHARE = 0.2
@@ -27,15 +26,9 @@ def split_table(table: Table, holdout: Holdout, *, seed: int) -> tuple[Rows, Row
     holdout : as `prepare.holdout`
         ``none`` gives none of its rows, null a fifth of the rows.
     seed : int
-
-    Raises
-    ------
-    DataError
-        Marks part a group.
     """
     everything = np.arange(len(table.target), dtype=np.int64)
     if table.marks is not None:
-        _require_whole(table.groups, table.marks)
         return everything[~table.marks], everything[table.marks]
     if holdout == "none":
         return everything, everything[:0]
@@ -61,7 +54,7 @@ def kept_together(table: Table) -> tuple[Rows | None, int]:
     """
     equal = _first_equal(table.frame)
     own = np.arange(len(equal))
-    partitions = [equal] if _chance_pairs(table.frame) < 1 else [own]
+    partitions = [equal] if _are_rare(table.frame) else [own]
     if table.groups is not None:
         partitions.append(table.groups)
     groups = joined(*partitions)
@@ -77,35 +70,24 @@ def shared_rows(table: Table, development: Rows, holdout: Rows) -> int:
 def _first_equal(frame: pd.DataFrame) -> Rows:
     """For each row the first that equals it, a missing cell a missing one."""
     numbers = np.zeros(len(frame), dtype=np.int64)
-    for cells in (frame.iloc[:, place] for place in range(frame.shape[1])):
-        codes, levels = pd.factorize(cells, use_na_sentinel=False)
-        numbers = pd.factorize(numbers * len(levels) + codes)[0]
-    first = np.full(numbers.max() + 1, len(numbers), dtype=np.int64)
-    np.minimum.at(first, numbers, np.arange(len(numbers)))
+    for place in range(frame.shape[1]):
+        codes, levels = pd.factorize(frame.iloc[:, place], use_na_sentinel=False)
+        numbers, different = pd.factorize(numbers * len(levels) + codes)
+        if len(different) == len(frame):
+            break
+    _, first = np.unique(numbers, return_index=True)
     return np.asarray(first[numbers])
 
 
-def _chance_pairs(frame: pd.DataFrame) -> float:
-    """How many pairs of rows would be equal if columns knew nothing of each other."""
-    rows = len(frame)
-    pairs = rows * (rows - 1) / 2
-    for cells in (frame.iloc[:, place] for place in range(frame.shape[1])):
-        counts = cells.value_counts(dropna=False).to_numpy(dtype=np.float64)
-        pairs *= float((counts * (counts - 1)).sum()) / max(1, rows * (rows - 1))
-    return pairs
-
-
-def _require_whole(groups: Rows | None, marks: NDArray[np.bool_]) -> None:
-    if groups is None:
-        return
-    both = np.intersect1d(groups[marks], groups[~marks])
-    if len(both):
-        row = int(np.flatnonzero(marks & np.isin(groups, both))[0])
-        raise DataError(
-            f"rows of one group must be in one split, {len(both):,} groups are in both, the first"
-            f" with the table's row {row:,} (from 0) in the holdout: mark whole groups, or give"
-            " prepare.holdout as a share, which keeps them whole"
-        )
+def _are_rare(frame: pd.DataFrame) -> bool:
+    """Whether less than one pair of rows would be equal if columns knew nothing of each other."""
+    pairs = of_two = len(frame) * (len(frame) - 1) / 2
+    for place in range(frame.shape[1]):
+        counts = frame.iloc[:, place].value_counts(dropna=False).to_numpy(dtype=np.float64)
+        pairs *= float((counts * (counts - 1)).sum()) / 2 / of_two
+        if pairs < 1:
+            return True
+    return False
 
 
 def _dealt(

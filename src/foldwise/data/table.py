@@ -2,20 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from foldwise.data.cells import Column, Fault, Words, as_numbers
+from foldwise.data.cells import Column, Fault, Words, as_numbers, look_of
 from foldwise.data.labels import Labels
 from foldwise.data.sources import check_read
 from foldwise.data.table_file import TableFile, open_table
 from foldwise.errors import DataError, SettingsError
-from foldwise.settings import PrepareSettings
+from foldwise.settings import PrepareSettings, is_day
 
 _MOST_CLASSES = 1000
 _MARKS = {"1": 1, "true": 1, "yes": 1, "holdout": 1, "test": 1} | {
@@ -92,10 +92,9 @@ def read_table(settings: PrepareSettings, *, root: Path) -> Table:
             if kind != "drop" and parts.get(name) != "drop"
         }
     )
-    target = rows.classes(str(settings.target))
-    groups = None if settings.group is None else rows.groups(settings.group)
+    frame, target = rows.features(parts), rows.classes(settings.target or "")
     marks = rows.marks(settings)
-    frame = rows.features(parts)
+    groups = None if settings.group is None else rows.groups(settings.group, marks)
     return Table(frame, target, groups, marks, tuple(note for file in files for note in file.notes))
 
 
@@ -110,7 +109,7 @@ def _parts(settings: PrepareSettings, file: TableFile) -> dict[str, str]:
     if settings.target is None:
         raise SettingsError(
             "prepare.target must name the table's column of classes, got null: it has"
-            f" {', '.join(file.names):.200}; name one of them in params.yaml"
+            f" {', '.join(map(repr, file.names)):.200}; name one of them in params.yaml"
         )
     named = [("target", settings.target), ("group", settings.group)]
     named += [(f"holdout.{key}", _of(settings, key)) for key in ("column", "date")]
@@ -156,13 +155,18 @@ class _Rows:
         """Take in every cell of these columns."""
         self.columns = columns
         for file in self.files:
-            length = 0
-            for block in file.blocks([*columns]):
-                length += len(block[0])
-                for column, cells in zip(columns.values(), block, strict=True):
-                    column.add(cells)
+            lengths = dict.fromkeys(columns, 0)
+            for name, cells in file.cells([*columns]):
+                lengths[name] += len(cells)
+                try:
+                    columns[name].add(cells)
+                except pa.ArrowException as error:
+                    raise file.broken(
+                        f"column {name!r} of {cells.type} can't be read", "add it to prepare.drop"
+                    ) from error
+            length = lengths[next(iter(columns))]
             if not length:
-                raise file.broken("names columns and has no rows", "put rows below the names")
+                raise file.without_rows
             self.lengths.append(length)
 
     def classes(self, name: str) -> Labels:
@@ -181,8 +185,8 @@ class _Rows:
         labels = np.array(words.levels, dtype=np.str_) if levels is None else np.array(levels)
         return np.asarray(labels[words.codes])
 
-    def groups(self, name: str) -> NDArray[np.int64]:
-        """A number for each row's group."""
+    def groups(self, name: str, marks: NDArray[np.bool_] | None) -> NDArray[np.int64]:
+        """A number for each row's group; marks must keep them whole."""
         words = self.columns[name].words()
         if fault := words.missing("fill it, or leave the row out"):
             raise self._refused(name, fault)
@@ -190,6 +194,12 @@ class _Rows:
             has = "one value in all rows" if len(words.levels) == 1 else "another value in each row"
             remedy = "name a column that keeps some rows together in prepare.group, or null"
             raise self._refused(name, Fault(f"{has}, which groups none", remedy))
+        if marks is not None:
+            parted = marks & np.isin(words.codes, words.codes[~marks])
+            if parted.any():
+                remedy = "mark whole groups, or set a share in prepare.holdout, which keeps them so"
+                got = "a group in the development set, too,"
+                raise self._refused(name, Fault(got, remedy, int(parted.argmax())))
         return words.codes
 
     def marks(self, settings: PrepareSettings) -> NDArray[np.bool_] | None:
@@ -200,11 +210,12 @@ class _Rows:
         if name is None:
             return None
         words, start = self.columns[name].words(), _of(settings, "from")
-        remedy = "write 1 for a row of the holdout and 0 for another"
-        reads = _is_mark
-        if start is not None:
-            remedy, reads = "write it as 2024-01-31", _is_date
-        odd = words.fault(lambda word: not reads(word), remedy)
+        if start is None:
+            remedy = "write 1 for a row of the holdout and 0 for another"
+            odd = words.fault(lambda word: word.lower() not in _MARKS, remedy)
+        else:
+            remedy = "write it as 2024-01-31"
+            odd = words.fault(lambda word: not is_day(word[:10]), remedy)
         if fault := odd or words.missing(remedy):
             raise self._refused(name, fault)
         is_holdout = [
@@ -237,13 +248,13 @@ class _Rows:
     def _worst(self, faults: Mapping[str, Fault]) -> DataError:
         """The line about the first of these faults, or about what many of them come from."""
         first_name, first = next(iter(faults.items()))
-        rows = [fault.row for fault in faults.values() if fault.cell]
-        if any(fault.cell == name for name, fault in faults.items()):
-            row = next(fault.row for name, fault in faults.items() if fault.cell == name)
-            got = "its column names again"
-            return self._refused(first_name, Fault(got, "delete that row", row))
-        if self.files[0].is_text and rows.count(0) > 1:
-            got = "no number, nor have others, as in a second line of names"
+        names = [fault for name, fault in faults.items() if fault.cell == name]
+        if names:
+            again = Fault("its column names again", "delete that row", names[0].row)
+            return self._refused(first_name, again)
+        texts = [fault.row for fault in faults.values() if look_of(fault.cell) == "text"]
+        if self.files[0].is_text and texts.count(0) > 1:
+            got = "no number, nor have others, as in a second line of names,"
             return self._refused(first_name, Fault(got, "delete that line", 0))
         alike = [repr(name) for name, fault in faults.items() if fault.got == first.got]
         if first.row is None and len(alike) > 1:
@@ -260,17 +271,3 @@ class _Rows:
             file, row = self.files[1], row - self.lengths[0]
         place = "" if fault.row is None else f" in {file.row(row)}"
         return DataError(f"{file.path}: column {name!r} has {fault.got}{place}: {fault.remedy}")
-
-
-def _is_mark(word: str) -> bool:
-    return word.lower() in _MARKS
-
-
-def _is_date(word: str) -> bool:
-    try:
-        date.fromisoformat(word[:10])
-    except ValueError:
-        return False
-    return (
-        word[4:5] == "-"
-    )  # no week dates, nor dates without hyphens, whose order isn't the text's

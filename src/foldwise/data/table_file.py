@@ -74,6 +74,11 @@ class TableFile:
         between = _DELIMITERS.get(self.delimiter, "")
         return [f"{self.path} has a {between} between its cells"] if between else []
 
+    @property
+    def without_rows(self) -> DataError:
+        """The error of a file that has none."""
+        return self.broken("names columns and has no rows", "put rows below the names")
+
     def row(self, number: int) -> str:
         """A row, counted from 0, as who opens the file sees it: the names are CSV's row 1."""
         return f"row {number + 1 + self.is_text:,}"
@@ -87,23 +92,27 @@ class TableFile:
         if name in self.names:
             return
         near = get_close_matches(name, self.names, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(self.names):.200}"
+        hint = (
+            f"did you mean {near[0]!r}?"
+            if near
+            else f"it has {', '.join(map(repr, self.names)):.200}"
+        )
         raise DataError(
             f"{self.path}: prepare.{key} must name one of its columns, got {name!r} ({hint}):"
             " edit params.yaml"
         )
 
-    def blocks(self, names: Sequence[str]) -> Iterator[list[pa.Array]]:
-        """The columns named, some rows at a time; of CSV all cells are text.
+    def cells(self, names: Sequence[str]) -> Iterator[tuple[str, pa.Array]]:
+        """Some cells of one of the columns named, then others, until all are told; CSV's are text.
 
         Raises
         ------
         DataError
             A row has too few or too many cells, or a column's cells are no single values.
         """
-        return self._csv_blocks(names) if self.is_text else self._parquet_blocks(names)
+        return self._csv_cells(names) if self.is_text else self._parquet_cells(names)
 
-    def _csv_blocks(self, names: Sequence[str]) -> Iterator[list[pa.Array]]:
+    def _csv_cells(self, names: Sequence[str]) -> Iterator[tuple[str, pa.Array]]:
         ragged: list[Any] = []
 
         def refuse(row: Any) -> str:
@@ -131,7 +140,7 @@ class TableFile:
                 ),
             )
             for batch in reader:
-                yield batch.columns
+                yield from zip(names, batch.columns, strict=True)
         except pa.ArrowException as error:
             if ragged:
                 raise self._ragged(ragged[0]) from error
@@ -145,19 +154,19 @@ class TableFile:
             return self.broken(got, "remove the delimiter at the lines' ends")
         return self.broken(got, "mend that row, with quotes around cells that have a delimiter")
 
-    def _parquet_blocks(self, names: Sequence[str]) -> Iterator[list[pa.Array]]:
+    def _parquet_cells(self, names: Sequence[str]) -> Iterator[tuple[str, pa.Array]]:
         with _as_parquet(self.path), pyarrow.parquet.ParquetFile(self.path) as file:
-            schema = file.schema_arrow
             for name in names:
-                kind = schema.field(name).type
+                kind = file.schema_arrow.field(name).type
                 if any(is_odd(kind) for is_odd in _ODD_TYPES):
                     raise self.broken(
                         f"column {name!r} holds {kind} where one number or word belongs",
                         "take it apart before, or add it to prepare.drop",
                     )
-            for batch in file.iter_batches(batch_size=1 << 14, columns=list(names)):
-                batch.validate(full=True)
-                yield [batch.column(name) for name in names]
+                # All at once would need buffers for all of them.
+                for batch in file.iter_batches(columns=[name], use_threads=False):
+                    batch.validate(full=True)
+                    yield name, batch.column(0)
 
 
 def open_table(path: Path) -> TableFile:
@@ -213,7 +222,10 @@ def _open_csv(path: Path) -> TableFile:
             "let it begin with the columns' names, with commas between",
         )
     _check_names(path, names)
-    return TableFile(path, names, delimiter)
+    table = TableFile(path, names, delimiter)
+    if len(lines) == 1:
+        raise table.without_rows
+    return table
 
 
 def _first_record(lines: list[str], delimiter: str) -> list[str]:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from foldwise.app.prepare import look
+from foldwise.errors import SettingsError
+
 REPOSITORY = Path(__file__).parents[3]
 SRC = REPOSITORY / "src"
 DIGITS = "prepare: {source: digits, name: digits}\n"
@@ -66,6 +69,29 @@ def test_a_folder_that_can_not_be_written_is_one_line(tmp_path: Path) -> None:
     assert status == 1
     assert err.startswith("foldwise: the system refused: [Errno 17] File exists: 'data'")
     assert len(err.splitlines()) == 1
+
+
+def test_a_second_file_that_dvc_does_not_follow_is_told_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until the stage names it, by its path or by the parameter, as the line says."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "data" / "raw"
+    folder.mkdir(parents=True)
+    (tmp_path / "params.yaml").write_text("prepare: {holdout: {file: data/late.csv}}")
+    pipeline = tmp_path / "dvc.yaml"
+    look()
+    before = "stages:\n  prepare:\n    deps:\n      - ${prepare.path}\n"
+    pipeline.write_text(before)
+    with pytest.raises(SettingsError) as caught:
+        look()
+    assert str(caught.value) == (
+        "dvc.yaml must name prepare.holdout's file among the stage prepare's dependencies, or DVC"
+        " would miss its changes, got no data/late.csv: add - ${prepare.holdout.file} to them"
+    )
+    for name in ("${prepare.holdout.file}", "data/late.csv"):
+        pipeline.write_text(f"{before}      - {name}\n")
+        look()
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make isn't installed")

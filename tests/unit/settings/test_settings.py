@@ -1,5 +1,6 @@
 """params.yaml becomes Settings, or one line that says what to mend."""
 
+import json
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import get_args
@@ -67,6 +68,24 @@ def test_numbers_with_an_exponent_are_numbers(tmp_path: Path, form: str) -> None
     ("text", "said"),
     [
         ("tune: {folds: 2}", "tune.folds must be an integer from 3 to 100, got 2: edit"),
+        (
+            "prepare: {holdout: 1.5}",
+            (
+                "prepare.holdout must be an integer from 1 to 1,000,000,000, a number between 0 and"
+                " 1, {column: NAME}, {date: NAME, from: '2024-01-31'}, {file: PATH}, none, or null,"
+                " got 1.5: edit"
+            ),
+        ),
+        (
+            "prepare: {holdout: {date: day, from: 2024-01-31}}",  # DVC reads no YAML dates
+            "prepare.holdout.from must be a date in quotes, as '2024-01-31', got 2024-01-31: edit",
+        ),
+        ("prepare: {target: 3}", "prepare.target must be a column's name, as text, or null, got 3"),
+        ("prepare: {drop: id}", "prepare.drop must be a list of columns' names, as text, got 'id'"),
+        (
+            "prepare: {columns: {id: text}}",
+            "prepare.columns must be a mapping of columns' names to number, category or drop, got",
+        ),
         ("tune: {folds: true}", "tune.folds must be an integer from 3 to 100, got true: edit"),
         ("tune: {folds: 6.0}", "tune.folds must be an integer from 3 to 100, got 6.0: edit"),
         ("tune: {tol: '1e-4'}", "tune.tol must be a number between 0 and 1 (both excluded), got"),
@@ -240,6 +259,29 @@ def test_each_default_obeys_its_own_rule() -> None:
 def test_every_metric_that_can_be_chosen_is_scored() -> None:
     """The settings, below the model, repeat the names that the scores define."""
     assert get_args(Metric) == METRICS
+
+
+@pytest.mark.parametrize(
+    "holdout",
+    [
+        *(0.2, 50, "none", None, {"column": "split"}, {"file": "data/late.csv"}),
+        {"date": "day", "from": "2024-01-31"},
+    ],
+)
+def test_a_holdout_may_be_a_number_a_split_or_none(tmp_path: Path, holdout: object) -> None:
+    """It is taken as it is given."""
+    text = f"prepare: {{holdout: {json.dumps(holdout)}}}"
+    assert load_settings(written(tmp_path, text)).prepare.holdout == holdout
+
+
+def test_what_says_nothing_of_images_is_in_no_digest_of_theirs() -> None:
+    """Of a table it is."""
+    images = PrepareSettings(target="ill", columns={"age": "number"})
+    table = replace(images, source="table")
+    assert parameters_digest(Settings(prepare=images)) == parameters_digest(Settings())
+    assert parameters_digest(Settings(prepare=table)) != parameters_digest(
+        Settings(prepare=PrepareSettings(source="table"))
+    )
 
 
 def test_the_reference_names_every_parameter_with_its_default() -> None:
