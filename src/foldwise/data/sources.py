@@ -78,7 +78,7 @@ def check_read(settings: PrepareSettings) -> None:
     for name, sources in (read_by | dict.fromkeys(OF_TABLES, ("table",))).items():
         default, value = getattr(PrepareSettings(), name), getattr(settings, name)
         if settings.source not in sources and value != default:
-            without = "null" if default is None else default or "empty"
+            without = "empty" if default in ((), {}) else shown(default).strip("'")
             raise SettingsError(
                 f"prepare.{name} must be {without} when prepare.source is {settings.source}, which"
                 f" doesn't read it, got {value!r}: set prepare.source to {sources[0]}, or"

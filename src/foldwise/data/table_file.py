@@ -1,6 +1,7 @@
 """A table's file, CSV or Parquet, as blocks of named columns; another ends in one line."""
 
 import csv
+import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -211,7 +212,7 @@ def _open_parquet(path: Path) -> TableFile:
 def _open_csv(path: Path) -> TableFile:
     _check_bytes(path)
     with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = file.read(_BLOCK).splitlines(keepends=True)
+        lines = [*io.StringIO(file.read(_BLOCK), newline="")]
     heads = {delimiter: _first_record(lines, delimiter) for delimiter in _DELIMITERS}
     delimiter = max(heads, key=lambda each: len(heads[each]))
     names = tuple(name.strip() for name in heads[delimiter])
@@ -255,7 +256,7 @@ def _check_names(path: Path, names: Sequence[str]) -> None:
 
 def _check_bytes(path: Path) -> None:
     """Refuse text that is no UTF-8, NUL bytes and a quote that isn't closed, by their lines."""
-    done, opened, is_open = 0, 0, False
+    done = quotes = 0
     with path.open("rb") as file:
         while block := file.read(_BLOCK) + file.readline():
             if (place := block.find(0)) >= 0:
@@ -273,23 +274,24 @@ def _check_bytes(path: Path) -> None:
                     f"isn't UTF-8 in line {line:,}, after {cell.decode(errors='replace')!r}",
                     "save it as UTF-8",
                 ) from error
-            if block.count(b'"') % 2:
-                is_open = not is_open
-                opened = done + 1 if is_open else opened
             done += block.count(b"\n")
-    if is_open:
+            quotes += block.count(b'"')
+    if quotes % 2:
         raise _broken(
             path,
-            f"opens a quote that isn't closed, in {_odd_line(path, opened)}",
+            f"opens a quote that isn't closed, in line {_line_of_open_quote(path):,}",
             'close it, and write a quote within a quoted cell as ""',
         )
 
 
-def _odd_line(path: Path, first: int) -> str:
-    """The first line from ``first`` on that has an odd number of quotes."""
+def _line_of_open_quote(path: Path) -> int:
+    opened, is_open = 0, False
     with path.open("rb") as file:
-        odd = (line for line, text in enumerate(file, 1) if line >= first and text.count(b'"') % 2)
-        return f"line {next(odd):,}"
+        for line, text in enumerate(file, start=1):
+            if text.count(b'"') % 2:
+                is_open = not is_open
+                opened = line if is_open else opened
+    return opened
 
 
 @contextmanager

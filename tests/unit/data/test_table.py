@@ -94,6 +94,13 @@ def test_the_same_table_written_otherwise_is_the_same(tmp_path: Path, change: An
     assert plain.target.tolist() == other.target.tolist()
 
 
+def test_names_and_cells_may_hold_what_ends_lines_elsewhere(tmp_path: Path) -> None:
+    """Quoted line ends, and the line separators that only Unicode knows."""
+    table = read(tmp_path, as_csv(**{"a\u2028\x85b, c\nd": ["e\nf", "g\u2028h"] * 6}))
+    assert [*table.frame.columns][-1] == "a\u2028\x85b, c\nd"
+    assert table.frame.iloc[:, -1].tolist()[:2] == ["e\nf", "g\u2028h"]
+
+
 def test_another_delimiter_is_told(tmp_path: Path) -> None:
     """Whoever prepares the table hears how it was read."""
     assert not read(tmp_path, as_csv()).notes
@@ -138,19 +145,20 @@ def test_classes_are_whole_numbers_where_all_are_written_so(
 
 def test_a_column_marks_the_holdout(tmp_path: Path) -> None:
     """By numbers or words; it is no feature, and another word is refused with its row."""
+    marked = {"holdout": {"column": "split"}, "group": None}
     for words in (["1", "0"], ["TRUE", "false"], ["test", "train"], ["holdout", "development"]):
-        table = read(tmp_path, as_csv(split=words * 6), holdout={"column": "split"})
+        table = read(tmp_path, as_csv(split=words * 6), **marked)
         assert table.marks is not None
         assert table.marks.tolist() == [True, False] * 6
         assert "split" not in table.frame
     with pytest.raises(DataError) as caught:
-        read(tmp_path, as_csv(split=["1", "0", "2"] * 4), holdout={"column": "split"})
+        read(tmp_path, as_csv(split=["1", "0", "2"] * 4), **marked)
     assert str(caught.value).endswith(
         "column 'split' has a number, '2' in row 4: write 1 for a row of the holdout and 0 for"
         " another"
     )
     with pytest.raises(DataError, match="'split' has all rows in the holdout: let it divide them"):
-        read(tmp_path, as_csv(split=1), holdout={"column": "split"})
+        read(tmp_path, as_csv(split=1), **marked)
 
 
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
