@@ -181,8 +181,17 @@ OTHERS = {
     "features": "pixels",
     "frequencies": (0.1,),
     "power": 0.5,
+    "target": "other",
+    "group": "other",
+    "drop": ("other",),
+    "columns": {"other": "drop"},
+    "candidates": ("svm",),
 }
-FILTERS = replace(Settings(), tune=TuneSettings(features="filters"))
+FILTERS = replace(
+    Settings(),
+    prepare=PrepareSettings(source="table", target="y"),
+    tune=TuneSettings(features="filters"),
+)
 
 
 def test_every_parameter_enters_the_digest() -> None:
