@@ -15,6 +15,7 @@ BROUGHT = {
     "joblib": "scikit-learn",
     "pydantic_core": "pydantic",
     "dask": "distributed",
+    "pyarrow": "mlflow",
 }
 
 WITHOUT_EXTRAS = """

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from foldwise.data.table_file import MISSING
 
-MOST_CATEGORIES = 1000
+_MOST_CATEGORIES = 1000
 _MOST_UNASKED = 100
 """Categories of a column that nobody called one."""
 _FEW = 10
@@ -23,6 +23,8 @@ _NUMBER = re.compile(
     r"[-+]?((\d+\.?\d*|\.\d+)(e[-+]?\d+)?|inf(inity)?|nan)", re.ASCII | re.IGNORECASE
 )
 _CANONICAL = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d+)?")
+_KEY = re.compile(r"(?i:(^|[\W_])(id|key|nr|uuid))$|[a-z]I[dD]$")
+AMONG_NUMBERS = " where numbers belong"
 _POINT = "write its numbers with digits and a point alone"
 _DROP = "add it to prepare.drop"
 # By what a cell looks like: its name, and what is done about a column of such.
@@ -91,12 +93,14 @@ class Column:
 
     Attributes
     ----------
+    name : str
     kind : number, category, word or None
         What it is said to be; a word is no feature. None: to be seen.
     is_text : bool
         Whether its file says nothing of types, as CSV.
     """
 
+    name: str
     kind: Kind | None
     is_text: bool
     blocks: list[Any] = field(default_factory=list)
@@ -154,23 +158,29 @@ class Column:
         if (is_large := np.abs(values) >= _EXACT).any():
             row = int(is_large.argmax())
             return Fault("a number of 16 digits or more, as keys are,", remedy, row)
-        if len(values) > _FEW and (np.diff(values) == 1).all():
-            return Fault("the row's own number in each row, as keys are", remedy)
+        if len(values) > _FEW and self._is_key(values):
+            return Fault("another whole number in each row, as keys are", remedy)
         return _CONSTANT if (values == values[0]).all() else None
+
+    def _is_key(self, values: NDArray[np.float64]) -> bool:
+        """Whether they count the rows, or are called a key and are different whole numbers."""
+        is_called_so = _KEY.search(self.name) and (values % 1 == 0).all()
+        are_different = is_called_so and len(np.unique(values)) == len(values)
+        return bool(are_different or (np.diff(values) == 1).all())
 
     def _of_words(self, words: Words) -> Fault | None:
         if not words.levels:
             return _EMPTY
         if self.kind == "category":
-            got = f"{len(words.levels):,} categories, more than {MOST_CATEGORIES:,}"
+            got = f"{len(words.levels):,} categories, more than {_MOST_CATEGORIES:,}"
             fault = Fault(got, f"{_DROP}, or put categories together")
-            return fault if len(words.levels) > MOST_CATEGORIES else None
+            return fault if len(words.levels) > _MOST_CATEGORIES else None
         are_numbers = [is_number(level) for level in words.levels]
         if all(are_numbers):
             return Fault("numbers as text", "call it a number or a category in prepare.columns", 0)
         if self.kind == "number" or (self.is_text and any(are_numbers)):
             remedy = "mend the cell, or call the column a category in prepare.columns"
-            return words.fault(lambda word: not is_number(word), remedy, " where numbers belong")
+            return words.fault(lambda word: not is_number(word), remedy, AMONG_NUMBERS)
         if len(words.levels) == 1 and not words.codes.any():
             return _CONSTANT
         return _unlike_category(words)

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from foldwise.data.cells import Column, Fault, Words, as_numbers, look_of
+from foldwise.data.cells import AMONG_NUMBERS, Column, Fault, Words, as_numbers, look_of
 from foldwise.data.labels import Labels
 from foldwise.data.sources import check_read
 from foldwise.data.table_file import TableFile, open_table
@@ -87,7 +87,7 @@ def read_table(settings: PrepareSettings, *, root: Path) -> Table:
     rows = _Rows(tuple(files))
     rows.read(
         {
-            name: Column("word" if name in parts else kind, is_text=files[0].is_text)
+            name: Column(name, "word" if name in parts else kind, is_text=files[0].is_text)
             for name, kind in ((name, settings.columns.get(name)) for name in files[0].names)
             if kind != "drop" and parts.get(name) != "drop"
         }
@@ -248,20 +248,15 @@ class _Rows:
     def _worst(self, faults: Mapping[str, Fault]) -> DataError:
         """The line about the first of these faults, or about what many of them come from."""
         first_name, first = next(iter(faults.items()))
-        names = [fault for name, fault in faults.items() if fault.cell == name]
-        if names:
-            again = Fault("its column names again", "delete that row", names[0].row)
-            return self._refused(first_name, again)
-        texts = [fault.row for fault in faults.values() if look_of(fault.cell) == "text"]
-        if self.files[0].is_text and texts.count(0) > 1:
+        words = [fault for fault in faults.values() if fault.got.endswith(AMONG_NUMBERS)]
+        if again := [fault for name, fault in faults.items() if fault.cell == name]:
+            first = Fault("its column names again", "delete that row", again[0].row)
+        elif sum(fault.row == 0 and look_of(fault.cell) == "text" for fault in words) > 1:
             got = "no number, nor have others, as in a second line of names,"
-            return self._refused(first_name, Fault(got, "delete that line", 0))
-        alike = [repr(name) for name, fault in faults.items() if fault.got == first.got]
-        if first.row is None and len(alike) > 1:
-            return DataError(
-                f"{self.files[0].path}: columns {', '.join(alike):.500} have {first.got}:"
-                f" {first.remedy.replace('add it', 'add them')}"
-            )
+            first = Fault(got, "delete that line", 0)
+        elif others := [repr(name) for name in faults if name != first_name]:
+            more = f"{first.remedy}; then look at {', '.join(others):.300}"
+            first = first._replace(remedy=more)
         return self._refused(first_name, first)
 
     def _refused(self, name: str, fault: Fault) -> DataError:

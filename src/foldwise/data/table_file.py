@@ -3,7 +3,6 @@
 import csv
 import io
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,13 +36,6 @@ _FORMATS = {
     b"{": ("JSON", _SAVE),
     b"[": ("JSON", _SAVE),
 }
-_ODD_TYPES = (
-    pa.types.is_nested,
-    pa.types.is_binary,
-    pa.types.is_large_binary,
-    pa.types.is_fixed_size_binary,
-    pa.types.is_duration,
-)
 _UNNAMED = re.compile(r"__index_level_\d+__")
 
 
@@ -159,7 +151,8 @@ class TableFile:
         with _as_parquet(self.path), pyarrow.parquet.ParquetFile(self.path) as file:
             for name in names:
                 kind = file.schema_arrow.field(name).type
-                if any(is_odd(kind) for is_odd in _ODD_TYPES):
+                is_odd = pa.types.is_nested(kind) or pa.types.is_duration(kind)
+                if is_odd or "binary" in str(kind):
                     raise self.broken(
                         f"column {name!r} holds {kind} where one number or word belongs",
                         "take it apart before, or add it to prepare.drop",
@@ -199,13 +192,6 @@ def _open_parquet(path: Path) -> TableFile:
     with _as_parquet(path), pyarrow.parquet.ParquetFile(path) as file:
         names = tuple(file.schema_arrow.names)
     _check_names(path, names)
-    for name in names:
-        if _UNNAMED.fullmatch(name):
-            raise _broken(
-                path,
-                f"column {name!r} is the index that pandas kept",
-                "write it with to_parquet(..., index=False)",
-            )
     return TableFile(path, names, "")
 
 
@@ -217,11 +203,8 @@ def _open_csv(path: Path) -> TableFile:
     delimiter = max(heads, key=lambda each: len(heads[each]))
     names = tuple(name.strip() for name in heads[delimiter])
     if len(names) < 2:
-        raise _broken(
-            path,
-            f"has one column or none in its first line, {lines[0].strip()[:40]!r}",
-            "let it begin with the columns' names, with commas between",
-        )
+        got = f"has one column or none in its first line, {lines[0].strip()[:40]!r}"
+        raise _broken(path, got, "let it begin with the columns' names, with commas between")
     _check_names(path, names)
     table = TableFile(path, names, delimiter)
     if len(lines) == 1:
@@ -238,20 +221,17 @@ def _first_record(lines: list[str], delimiter: str) -> list[str]:
 
 def _check_names(path: Path, names: Sequence[str]) -> None:
     for place, name in enumerate(names, start=1):
-        if name.strip():
-            continue
-        remedy = "name it, or write the table without its index or the column"
-        if place == len(names) > 1:
-            remedy = "remove the delimiter at the lines' ends, or name the column"
-        raise _broken(path, f"column {place} of {len(names)} has no name", remedy)
-    name, times = Counter(names).most_common(1)[0] if names else ("", 0)
-    if times > 1:
-        places = [place for place, each in enumerate(names, start=1) if each == name]
-        raise _broken(
-            path,
-            f"columns {places[0]} and {places[1]} are both called {name!r}",
-            "rename one of them in the file",
-        )
+        if not name.strip():
+            remedy = "name it, or write the table without its index or the column"
+            if place == len(names) > 1:
+                remedy = "remove the delimiter at the lines' ends, or name the column"
+            raise _broken(path, f"column {place} of {len(names)} has no name", remedy)
+        if (first := names.index(name) + 1) < place:
+            got = f"columns {first} and {place} are both called {name!r}"
+            raise _broken(path, got, "rename one of them in the file")
+        if _UNNAMED.fullmatch(name):
+            got = f"column {name!r} is the index that pandas kept"
+            raise _broken(path, got, "write it with to_parquet(..., index=False)")
 
 
 def _check_bytes(path: Path) -> None:
@@ -261,27 +241,20 @@ def _check_bytes(path: Path) -> None:
         while block := file.read(_BLOCK) + file.readline():
             if (place := block.find(0)) >= 0:
                 line = done + block.count(b"\n", 0, place) + 1
-                raise _broken(
-                    path, f"holds a NUL byte in line {line:,}", "save it as UTF-8 without them"
-                )
+                got = f"holds a NUL byte in line {line:,}"
+                raise _broken(path, got, "save it as UTF-8 without them")
             try:
                 block.decode()
             except UnicodeDecodeError as error:
                 line = done + block.count(b"\n", 0, error.start) + 1
                 cell = block[max(0, error.start - 15) : error.end].split(b"\n")[-1]
-                raise _broken(
-                    path,
-                    f"isn't UTF-8 in line {line:,}, after {cell.decode(errors='replace')!r}",
-                    "save it as UTF-8",
-                ) from error
+                got = f"isn't UTF-8 in line {line:,}, after {cell.decode(errors='replace')!r}"
+                raise _broken(path, got, "save it as UTF-8") from error
             done += block.count(b"\n")
             quotes += block.count(b'"')
     if quotes % 2:
-        raise _broken(
-            path,
-            f"opens a quote that isn't closed, in line {_line_of_open_quote(path):,}",
-            'close it, and write a quote within a quoted cell as ""',
-        )
+        got = f"opens a quote that isn't closed, in line {_line_of_open_quote(path):,}"
+        raise _broken(path, got, 'close it, and write a quote within a quoted cell as ""')
 
 
 def _line_of_open_quote(path: Path) -> int:

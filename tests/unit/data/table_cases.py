@@ -264,13 +264,18 @@ BAD: dict[str, Bad] = {
         " its kind in prepare.columns", then=_calling("age", "number"),
     ),
     "several of one value": Bad(
-        as_csv(age=3, dose=1), ": columns 'age', 'dose' have one value in all rows: add them to"
-        " prepare.drop, or name its kind in prepare.columns", then={"drop": ("age", "dose")},
+        as_csv(age=3, dose=1), ": column 'age' has one value in all rows: add it to prepare.drop,"
+        " or name its kind in prepare.columns; then look at 'dose'", then={"drop": ("age", "dose")},
+    ),
+    "two texts, the longest first": Bad(
+        as_csv(a=_WORDS[::-1], b=_WORDS[::-1]), ": column 'a' has text, 'Saw patient 11 on the"
+        f" ward, wh', and 12 different ones in row 2: {_COLUMNS}; then look at 'b'",
+        then={"drop": ("a", "b")},
     ),
     "a decimal comma": Bad(
         _GOOD.replace(b",", b";").replace(b".", b","), ": column 'age' has a decimal comma, '20,0'"
         " in row 2: write its numbers with digits and a point alone, or call it a category in"
-        " prepare.columns", _GOOD,
+        " prepare.columns; then look at 'dose'", _GOOD,
     ),
     "thousands separators": Bad(
         as_csv(age=[f"{row},500" for row in range(1, 13)]), ": column 'age' has thousands"
@@ -335,11 +340,21 @@ BAD: dict[str, Bad] = {
         as_csv(note=_WORDS), ": column 'note' has text, 'Saw patient 10 on the ward, wh', and 12"
         f" different ones in row 12: {_COLUMNS}", then=_dropping("note"),
     ),
+    "several faults": Bad(
+        as_csv(note=_WORDS, number=range(ROWS)), ": column 'note' has text, 'Saw patient 10 on the"
+        f" ward, wh', and 12 different ones in row 12: {_COLUMNS}; then look at 'number'",
+        then={"drop": ("note", "number")},
+    ),
     "keys": Bad(
-        as_csv(number=range(7, 7 + ROWS)), ": column 'number' has the row's own number in each row,"
-        " as keys are: add it to prepare.drop, or call it a number or a category in"
+        as_csv(number=range(7, 7 + ROWS)), ": column 'number' has another whole number in each"
+        " row, as keys are: add it to prepare.drop, or call it a number or a category in"
         " prepare.columns",
         then=_calling("number", "number"),
+    ),
+    "what is called a key": Bad(
+        as_csv(patient_id=[97, 3, 55, 21, 70, 8, 16, 33, 2, 81, 64, 5]), ": column 'patient_id' has"
+        " another whole number in each row, as keys are: add it to prepare.drop, or call it a"
+        " number or a category in prepare.columns", then=_dropping("patient_id"),
     ),
     "large keys": Bad(
         as_csv(key=[2**60 + 5 * row for row in range(ROWS)]), ": column 'key' has a number of 16"

@@ -22,12 +22,12 @@ def table(rows: int = 200, *, seed: int = 0, **given_fields: Any) -> Table:
 @st.composite
 def grouped(draw: st.DrawFn) -> Table:
     """Draw groups of any sizes over rows of any classes, some of the rows equal."""
-    rows = draw(st.integers(2, 60))
-    numbers = st.lists(st.integers(0, draw(st.integers(1, 30))), min_size=rows, max_size=rows)
-    cells = np.array(draw(numbers)) * 1.5
-    frame = pd.DataFrame({"a": cells, "b": np.arange(rows) * draw(st.sampled_from([0.0, 1.0]))})
-    classes = draw(st.lists(st.integers(0, 3), min_size=rows, max_size=rows))
-    return Table(frame, np.array(classes), np.array(draw(numbers)), None)
+    rows, groups = draw(st.integers(2, 60)), draw(st.integers(1, 30))
+    generator = np.random.default_rng(draw(st.integers(0, 1000)))
+    cells = generator.integers(0, draw(st.integers(1, 60)), rows)
+    frame = pd.DataFrame({"a": cells * 1.5, "b": np.arange(rows) * draw(st.sampled_from([0, 1]))})
+    target = generator.integers(0, draw(st.integers(1, 4)), rows)
+    return Table(frame, target, generator.integers(0, groups, rows), None)
 
 
 @given(grouped(), st.floats(0.05, 0.9), st.integers(0, 5))
