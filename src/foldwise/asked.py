@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from inspect import signature
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
@@ -15,7 +16,7 @@ from pandas.util import hash_pandas_object
 from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import check_scoring, get_scorer_names
+from sklearn.metrics import check_scoring, get_scorer_names, make_scorer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import (
@@ -150,6 +151,10 @@ class Asked:
     plan : Plan
     space : Space
     scorer : callable
+    positive : int or None
+        Code of the positive class, if there are two.
+    cut_by : callable or None
+        The scorer by which thresholds are chosen.
     candidates : mapping of Asked, by name
         What is chosen from, each asked for alone; empty where one estimator is searched.
     """
@@ -166,6 +171,8 @@ class Asked:
     plan: Plan
     space: Space
     scorer: Any
+    positive: int | None
+    cut_by: Any
     candidates: Mapping[str, Self] = field(default_factory=dict)
 
     @classmethod
@@ -204,7 +211,9 @@ class Asked:
         plan = plan_of(own, (X, targets), codes, of_groups, seed=seed)
         require_classes(plan, codes, classes)
         require_weight(plan, weights)
-        scorer = _scorer(estimator, own.scoring)
+        positive = _positive(own.pos_label, classes)
+        label = None if positive is None or classes is None else classes.tolist()[positive]
+        scorer = _scorer(estimator, own.scoring, label)
         _require_served(estimator, scorer, own.scoring, classes)
         native = _native(own.scoring) if rows is not None or _is_of_shares(own.scoring) else SCORE
         metric = SCORE if classes is None else native
@@ -216,7 +225,7 @@ class Asked:
         space = Space(dimensions, "curve", startup, seed, metric)
         return cls(
             own, estimator, X, targets, labels, classes, weights, of_groups, rows, plan, space,
-            scorer,
+            scorer, positive, _cut_by(own.threshold, estimator, classes, label),
         )  # fmt: skip
 
     @classmethod
@@ -288,7 +297,7 @@ class Asked:
             "estimator": content_of(self.estimator),
             "space": repr(self.space),
             "parts": content_of(self.plan.part_of),
-            "scoring": content_of(own.scoring),
+            "scoring": content_of([own.scoring, getattr(self.scorer, "_kwargs", None)]),
             "error_score": repr(own.error_score),
         }
         return search_key(data, asked, self.space.seed)
@@ -326,7 +335,9 @@ class Asked:
         logistic = self.estimator[-1] if isinstance(self.estimator, Pipeline) else self.estimator
         parts = [self.plan.rows(Part(repeat, fold)) for fold in range(self.plan.folds)]
         limits = {
-            name: getattr(logistic, name) for name in ("tol", "max_iter") if hasattr(logistic, name)
+            name: getattr(logistic, name)
+            for name in ("tol", "max_iter", "scale_floor")
+            if hasattr(logistic, name)
         }
         backend = LocalBackend(
             self.rows.layout(logistic, parts), options(threads=threads, **limits)
@@ -491,22 +502,75 @@ def _seed(own: Any) -> int:
     return seed
 
 
-def _scorer(estimator: Any, scoring: Any) -> Any:
+def _scorer(estimator: Any, scoring: Any, positive: Any, name: str = "scoring") -> Any:
     names = get_scorer_names()
     if isinstance(scoring, str) and scoring not in names:
         near = "".join(
             f" (did you mean {each!r}?)" for each in get_close_matches(scoring, names, 1)
         )
         raise InputError(
-            f"scoring must be the name of one of scikit-learn's scorers, got {scoring!r}{near}:"
+            f"{name} must be the name of one of scikit-learn's scorers, got {scoring!r}{near}:"
             " sklearn.metrics.get_scorer_names() lists them"
         )
     if not (scoring is None or isinstance(scoring, str) or callable(scoring)):
         raise InputError(
-            "scoring must be one scorer, which the studies select by,"
+            f"{name} must be one scorer, which the studies select by,"
             f" got {scoring!r:.60}: give its name or the scorer itself"
         )
-    return check_scoring(estimator, scoring=scoring)
+    scorer = check_scoring(estimator, scoring=scoring)
+    return scorer if positive is None or not isinstance(scoring, str) else _of(positive, scorer)
+
+
+def _positive(pos_label: Any, classes: NDArray[Any] | None) -> int | None:
+    """Code of the positive class: the greater one, unless another is said; None but of two."""
+    known = [] if classes is None else classes.tolist()
+    if pos_label is None:
+        return 1 if len(known) == 2 else None
+    if len(known) != 2:
+        what = f"y has {len(known)}" if known else "a regressor has none"
+        raise InputError(f"pos_label is of two classes, {what}: leave pos_label out")
+    if pos_label not in known:
+        raise InputError(
+            f"pos_label must be a class of y, got {pos_label!r}: name {known[0]!r} or {known[1]!r}"
+        )
+    return known.index(pos_label)
+
+
+def _of(positive: Any, scorer: Any) -> Any:
+    """The scorer, of this class if it asks which is the positive one, as f1 does."""
+    of = vars(scorer)
+    is_asked = "pos_label" in signature(of["_score_func"]).parameters
+    if not is_asked or of["_kwargs"].get("average", "binary") != "binary":
+        return scorer
+    told = copy(scorer)
+    vars(told)["_kwargs"] = {**of["_kwargs"], "pos_label": positive}
+    return told
+
+
+def _cut_by(threshold: Any, estimator: Any, classes: Any, positive: Any) -> Any:
+    """The scorer by which thresholds on the positive class's probability are chosen."""
+    if threshold is None:
+        return None
+    if positive is None:
+        what = "a regressor has none" if classes is None else f"y has {len(classes)}"
+        raise InputError(f"threshold is of two classes, {what}: leave threshold out")
+    if not any(hasattr(estimator, each) for each in ("predict_proba", "decision_function")):
+        raise InputError(
+            "threshold needs predict_proba or decision_function, which"
+            f" {type(estimator).__name__} doesn't have: leave threshold out"
+        )
+    of = vars(_scorer(estimator, threshold, positive, "threshold"))
+    if of.get("_response_method") != "predict":
+        raise InputError(
+            "threshold must be a scorer of answers, of make_scorer or by a name such as"
+            f" 'balanced_accuracy', got {threshold!r:.60}: choose one of those"
+        )
+
+    def judged(y: Any, answers: Any, *, pos_label: Any) -> Any:
+        del pos_label  # whose probability the threshold is on: the scorer has its own, or none
+        return of["_score_func"](y, answers, **of["_kwargs"])
+
+    return make_scorer(judged, greater_is_better=of["_sign"] > 0, pos_label=positive)
 
 
 def _require_served(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -9,7 +10,9 @@ from typing import Any, Literal, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from rich.console import Console
 from rich.progress import Progress as Bar
+from rich.progress import TextColumn
 from sklearn.base import BaseEstimator, MetaEstimatorMixin
 from sklearn.utils import (
     Tags,
@@ -23,12 +26,17 @@ from sklearn.utils.validation import (
 from foldwise.asked import Asked, searched
 from foldwise.errors import InputError, SearchError
 from foldwise.frames import Frames, signed
+from foldwise.leaks import warn_of_telling_columns
 from foldwise.partition import FOLDS
 from foldwise.search.book import open_book, search_lock
 from foldwise.search.nested import Book, MemoryBook, NestedSearch
 from foldwise.search.space import KIND
 from foldwise.search.summary import best_trials
 from foldwise.search.trials import FINAL, Progress, SearchResult
+from foldwise.thresholds import Thresholds
+
+_PACE = 24 * 3600.0
+"""Seconds over whose mean pace the time left is told: fits end in bursts."""
 
 
 def _has(method: str) -> Callable[[Any], bool]:
@@ -69,6 +77,13 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         Values tried in each study, of each candidate.
     scoring : str or callable
         One of scikit-learn's scorers, by name or itself.
+    pos_label : class, optional
+        Of two classes the positive one, for scorers such as ``f1`` and all that is told of two
+        classes. None is the greater one, as in ``classes_[1]``.
+    threshold : str or callable, optional
+        Of two classes: a scorer of answers, such as "balanced_accuracy", by which each study
+        chooses from which probability of the positive class on a row is called so, on its inner
+        folds' predictions at the values chosen, as TunedThresholdClassifierCV does.
     select : "best" or "one_se"
         Whether a study takes its best trial or, within one standard error of that one's score over
         the inner folds, the simplest: of the first candidate, with the smallest C if it searches C
@@ -85,7 +100,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         From it come parts and draws. None is 0: the same data give the same search. A RandomState
         gives each search another seed, but the one that was begun goes on with its own.
     verbose : int
-        Above 0 a bar shows the progress.
+        Above 0 a bar shows the progress, on a terminal or in a notebook, and the time left.
     storage : path or address, optional
         A file, or Optuna's address of one or of a PostgreSQL database, that keeps finished trials:
         ``fit`` with the same data and parameters goes on from there, in another process, too.
@@ -101,6 +116,11 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         A row for each metric: mean over the outer folds, 95 % interval, and the interval's method.
         This estimates how well the whole procedure does. With groups variances are clustered.
     outer_scores_ : data frame, a row for each repeat and outer fold
+    outer_curves_ : data frame, of two classes
+        Of each outer fold by falling threshold: false positive rate, recall and precision.
+    threshold_ : float, and outer_thresholds_ : list, where threshold says how they are chosen
+        ``best_estimator_`` and ``outer_estimators_`` are FixedThresholdClassifiers then; what
+        counts answers is scored by theirs, and ``outer_predictions_`` has them as ``prediction``.
     outer_params_ : list of dicts, and outer_estimators_ : list, in the order of outer_scores_
     outer_predictions_ : data frame, by X's index
         Repeat, fold and what the row's outer model said: a column a class, or ``prediction``.
@@ -140,6 +160,8 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         n_repeats: int = 1,
         n_trials: int = 12,
         scoring: Any = "neg_log_loss",
+        pos_label: Any = None,
+        threshold: Any = None,
         select: Literal["best", "one_se"] = "best",
         refit: bool = True,
         error_score: float | Literal["raise"] = np.nan,
@@ -154,6 +176,8 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         self.n_repeats = n_repeats
         self.n_trials = n_trials
         self.scoring = scoring
+        self.pos_label = pos_label
+        self.threshold = threshold
         self.select = select
         self.refit = refit
         self.error_score = error_score
@@ -180,6 +204,11 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         sample_weight : array (rows,), optional
             How often each row counts in fits; scores count every row once.
 
+        Warns
+        -----
+        UserWarning
+            A column tells the classes apart almost alone, as :mod:`foldwise.leaks` has it.
+
         Raises
         ------
         ValueError
@@ -190,15 +219,18 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
             On Ctrl-C; ``fit`` again goes on.
         """
         asked = Asked.of(self, (X, y), groups, sample_weight)
+        if asked.classes is not None:
+            warn_of_telling_columns(asked.X, asked.labels)
+        engine = asked.engine
         with self._book(asked) as book:
             search = NestedSearch(
-                asked.labels, asked.plan, asked.space, self.n_trials, asked.engine, book,
-                self.select,
-            )  # fmt: skip
+                asked.labels, asked.plan, asked.space, self.n_trials, engine, book, self.select
+            )
             result = _followed(search, shown=self.verbose > 0)
+        thresholds = asked.cut_by and Thresholds.chosen(asked, engine, result)
         for begun in ("_open", "_drawn"):
             self.__dict__.pop(begun, None)
-        _tell(self, asked, result)
+        _tell(self, asked, result, thresholds)
         return self
 
     @contextmanager
@@ -257,36 +289,61 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
 
 
 def _followed(search: NestedSearch, *, shown: bool) -> SearchResult:
-    """Run the search to its end, with a bar if it is to be shown."""
+    """Run the search to its end, with a bar if it is to be shown, beside it what is prepared."""
     last = None
-    with Bar(disable=not shown) as bar:
-        line = bar.add_task("fits")
+    columns = (*Bar.get_default_columns(), TextColumn("{task.fields[beside]}"))
+    with Bar(*columns, console=_console(), speed_estimate_period=_PACE, disable=not shown) as bar:
+        line = bar.add_task("fits", total=None, beside="")
         for last in search.run():
-            if isinstance(last, Progress):
-                bar.update(line, description=last.what, completed=last.done, total=last.total)
+            if isinstance(last, Progress) and last.what == "fits":
+                bar.update(line, completed=last.done, total=last.total, beside="")
+            elif isinstance(last, Progress):
+                bar.update(line, beside=f"{last.done} of {last.total} {last.what}")
+        # The last models are fits that go untold.
+        bar.update(line, completed=bar.tasks[line].total, beside="")
     if not isinstance(last, SearchResult):
         raise TypeError("a search ends with its result")
     return last
 
 
-def _tell(own: NestedSearchCV, asked: Asked, result: SearchResult) -> None:
+def _console() -> Console:
+    """Where the bar is shown: in a notebook without ipywidgets as a line of text."""
+    console = Console(stderr=True)
+    if console.is_jupyter and find_spec("ipywidgets") is None:
+        return Console(force_jupyter=False, force_terminal=True, width=100)
+    return console
+
+
+def _tell(
+    own: NestedSearchCV, asked: Asked, result: SearchResult, thresholds: Thresholds | None
+) -> None:
     """Set what the search has found."""
-    metric, final = asked.space.metric, result.final
-    frames = Frames(
-        result, asked.scoring_name, asked.named, asked.classes, asked.groups, own.select
-    )
+    metric, final, answered = asked.space.metric, result.final, None
     own.result_, own.scorer_ = result, asked.scorer
     own.engine_ = asked.engines
     own.best_index_ = result.study_trials(FINAL).index(final.best)
     own.best_params_ = asked.params(final.best.values)
     own.best_score_ = signed(metric, final.best.mean(metric))
     own.best_estimator_ = asked.chosen(final.best.values).fitted(final.model)
+    own.outer_estimators_ = [asked.chosen(of.best.values).fitted(of.model) for of in result.outer]
+    if thresholds is not None:
+        own.threshold_ = thresholds.of[FINAL]
+        own.outer_thresholds_ = [thresholds.of[fold.study] for fold in result.outer]
+        own.best_estimator_ = thresholds.applied(FINAL, own.best_estimator_)
+        own.outer_estimators_ = [
+            thresholds.applied(fold.study, fitted)
+            for fold, fitted in zip(result.outer, own.outer_estimators_, strict=True)
+        ]
+        answered = thresholds.answered(result, own.outer_estimators_)
+    frames = Frames(
+        result, asked.scoring_name, asked.named, asked.classes, asked.groups, own.select,
+        asked.positive, answered,
+    )  # fmt: skip
     if asked.classes is not None:
         own.classes_ = asked.classes
     own.cv_results_ = frames.cv_results()
     own.inner_results_ = frames.inner_results()
     own.outer_params_ = [asked.params(fold.best.values) for fold in result.outer]
-    own.outer_estimators_ = [asked.chosen(of.best.values).fitted(of.model) for of in result.outer]
     if asked.candidates:
         own.candidates_ = frames.candidates()
         winners = {str(each.study): each.values[KIND] for each in best_trials(result)}
@@ -294,3 +351,5 @@ def _tell(own: NestedSearchCV, asked: Asked, result: SearchResult) -> None:
     own.outer_scores_ = frames.outer_scores()
     own.outer_summary_ = frames.outer_summary()
     own.outer_predictions_ = frames.outer_predictions(asked.index)
+    if asked.positive is not None:
+        own.outer_curves_ = frames.outer_curves()

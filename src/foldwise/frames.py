@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from foldwise.search.space import KIND, Select
-from foldwise.search.summary import best_trials, outer_estimates
+from foldwise.search.summary import best_trials, outer_estimates, two_class_estimates
 from foldwise.search.trials import FINAL, SearchResult, Trial, Values
 from foldwise.settings import Value
-from foldwise.stats.intervals import corrected_interval
-from foldwise.stats.scores import SCORE, Scores, is_loss
+from foldwise.stats.intervals import corrected_interval, possible
+from foldwise.stats.scores import METRIC, SCORE, Scores, ThresholdCurve, is_loss
+from foldwise.stats.two_classes import RANKED, SPECIFICITY, two_class_scores
 
 CONFIDENCE = 0.95
 NAMES = {
@@ -26,6 +27,13 @@ NAMES = {
     "log_loss": "neg_log_loss",
 }
 """The metrics by scikit-learn's names; of a loss it has the negative."""
+TWO_CLASS_NAMES = {
+    "average_precision": "average_precision",
+    "brier": "neg_brier_score",
+    "sensitivity": f"sensitivity_at_specificity_{SPECIFICITY}",
+    "calibration_slope": "calibration_slope",
+    "calibration_intercept": "calibration_intercept",
+}
 
 
 def signed(metric: str, value: float) -> float:
@@ -49,6 +57,10 @@ class Frames:
     groups : int array (rows,) or None
     select : str
         How a study chose.
+    positive : int or None
+        Code of the positive class, if there are two.
+    answered : SearchResult, optional
+        The result as its models answer by a threshold, if there is one.
     """
 
     result: SearchResult
@@ -57,6 +69,8 @@ class Frames:
     classes: NDArray[Any] | None
     groups: NDArray[np.int64] | None
     select: Select = "best"
+    positive: int | None = None
+    answered: SearchResult | None = None
 
     def cv_results(self) -> dict[str, Any]:
         """The final study's trials, as the searches of scikit-learn tell theirs."""
@@ -107,27 +121,70 @@ class Frames:
     def outer_scores(self) -> pd.DataFrame:
         """The metrics, a row for each repeat and outer fold."""
         names = self._names
-        return pd.DataFrame(
-            {"repeat": each.part.repeat, "fold": each.fold, **_named(each.scores, names)}
-            for each in self.result.outer
-        )
+        found = []
+        for each, judged in zip(
+            self.result.outer, (self.answered or self.result).outer, strict=True
+        ):
+            scores = _named(judged.scores, names)
+            if self.positive is not None:
+                values = each.predictions.values[:, self.positive]
+                of_two = two_class_scores(values, each.labels == self.positive)
+                scores = {**_named(of_two, self._two_class_names), **scores}
+            found.append({"repeat": each.part.repeat, "fold": each.fold, **scores})
+        order = ["repeat", "fold", *names.values(), *self._two_class_names.values()]
+        return pd.DataFrame(found, columns=order)
 
     def outer_summary(self) -> pd.DataFrame:
         """Each metric's mean over the outer folds, its interval, and the interval's method."""
+        scores, names = self.outer_scores(), {**self._names, **self._two_class_names}
         known = {}
         if self.classes is not None:
-            known = dict(outer_estimates(self.result, confidence=CONFIDENCE, groups=self.groups))
+            estimates = dict(
+                outer_estimates(self.result, confidence=CONFIDENCE, groups=self.groups)
+            )
+            if self.answered is not None:
+                by_answers = outer_estimates(
+                    self.answered, confidence=CONFIDENCE, groups=self.groups
+                )
+                estimates |= {m: of for m, of in by_answers.items() if METRIC[m].counts}
+            known = {metric: (of.mean, of.interval) for metric, of in estimates.items()}
+        if self.positive is not None:
+            known |= two_class_estimates(
+                self.result, self.positive, confidence=CONFIDENCE, groups=self.groups
+            )
         rows = {}
-        for metric, name in self._names.items():
-            values = [fold.scores[metric] for fold in self.result.outer]
+        for metric, name in names.items():
             if metric in known:
-                interval = known[metric].interval
+                mean, interval = known[metric]
             else:
-                interval = corrected_interval(values, CONFIDENCE, folds=self.result.plan.folds)
+                values = scores[name].to_numpy()
+                mean, folds = signed(metric, float(values.mean())), self.result.plan.folds
+                interval = corrected_interval(values, CONFIDENCE, folds=folds)
+                interval = possible(metric, interval) if metric == "sensitivity" else interval
             low, high = sorted(signed(metric, end) for end in (interval.low, interval.high))
-            mean = signed(metric, float(np.mean(values)))
-            rows[name] = {"mean": mean, "low": low, "high": high, "method": interval.method}
+            rows[name] = {
+                "mean": signed(metric, mean), "low": low, "high": high, "method": interval.method,
+            }  # fmt: skip
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric")
+
+    def outer_curves(self) -> pd.DataFrame:
+        """The ROC curve and the precision-recall curve of each outer fold, by threshold."""
+        curves = []
+        for each in self.result.outer:
+            positive = each.labels == self.positive
+            if positive.all() or not positive.any():
+                continue
+            curve = ThresholdCurve.of(each.predictions.values[:, self.positive], positive)
+            columns = {
+                "repeat": each.part.repeat,
+                "fold": each.fold,
+                "threshold": curve.thresholds,
+                "false_positive_rate": curve.false_positive_rate,
+                "recall": curve.recall,
+                "precision": curve.precision,
+            }
+            curves.append(pd.DataFrame(columns))
+        return pd.concat(curves, ignore_index=True)
 
     def outer_predictions(self, index: Any) -> pd.DataFrame:
         """What the outer models said of each row, in the rows' order, repeat by repeat."""
@@ -138,6 +195,10 @@ class Frames:
         rows = np.concatenate([fold.rows for fold in outer])
         order = np.lexsort((rows, parts[:, 0]))
         table = pd.DataFrame(values[order], index=index[rows[order]], columns=columns)
+        if self.answered is not None and self.classes is not None:
+            codes = [each.predictions.values.argmax(axis=1) for each in self.answered.outer]
+            answers = self.classes[np.concatenate(codes)[order]]
+            table.insert(0, "prediction", answers, allow_duplicates=True)
         for name, column in (("fold", 1), ("repeat", 0)):  # classes may be called so, too
             table.insert(0, name, parts[order, column], allow_duplicates=True)
         return table
@@ -167,6 +228,18 @@ class Frames:
             others = {metric: name for metric, name in names.items() if name != self.scoring}
             return {SCORE: self.scoring, **others}
         return {first: self.scoring, **{of: name for of, name in names.items() if of != first}}
+
+    @property
+    def _two_class_names(self) -> dict[str, str]:
+        """What two classes have besides; of decision scores without what takes probabilities."""
+        if self.positive is None:
+            return {}
+        are_shares = self.result.outer[0].predictions.are_probabilities
+        return {
+            metric: name
+            for metric, name in TWO_CLASS_NAMES.items()
+            if name != self.scoring and (are_shares or metric in RANKED)
+        }
 
 
 def _column(values: Sequence[Mapping[str, Value]], name: str) -> NDArray[Any]:

@@ -54,6 +54,10 @@ class StandardLogistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         How much each class's rows count, as scikit-learn has it.
     indicators : bool
         Whether a column that says where a number is missing is added for each that has gaps.
+    scale_floor : float
+        Share of its range, in the training rows, that a number is divided by at least: 0 divides by
+        the deviation alone, as scikit-learn does. Where a column is hardly ever another value than
+        its commonest, one such value is worth the square root of the rows' number without.
 
     Attributes
     ----------
@@ -81,20 +85,23 @@ class StandardLogistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         *,
         class_weight: Any = None,
         indicators: bool = False,
+        scale_floor: float = 0.0,
     ) -> None:
         self.C = C
         self.class_weight = class_weight
         self.indicators = indicators
+        self.scale_floor = scale_floor
 
     def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit to rows X (rows, columns) with classes y (rows,).
 
         ``sample_weight`` (rows,) says how often each row counts.
         """
+        settings = options(scale_floor=self.scale_floor)
         rows = Rows.of(self, X, y, sample_weight, indicators=self.indicators)
         layout = rows.layout(self, [np.arange(len(rows.labels))])
         with threadpool_limits(limits=1, user_api="blas"):
-            [fit] = solve(layout, [FitRequest(frozenset(), self.C)], options())
+            [fit] = solve(layout, [FitRequest(frozenset(), self.C)], settings)
         self.n_iter_ = fit.outcome.iterations
         return self.take(rows, fit.model)
 
@@ -210,9 +217,28 @@ class Rows:
         return np.array([float(given.get(of, 1.0)) for of in self.classes.tolist()])
 
 
-def options(tol: float = TOLERANCE, max_iter: int = MOST_ITERATIONS, *, threads: int = 1) -> Any:
-    """The solver's options for tables: float64, whose columns may have any mean and scale."""
-    return SolverOptions("multinomial", tol, max_iter, threads, double=True)
+def options(
+    tol: float = TOLERANCE,
+    max_iter: int = MOST_ITERATIONS,
+    *,
+    threads: int = 1,
+    scale_floor: float = 0.0,
+) -> SolverOptions:
+    """The solver's options for tables: float64, whose columns may have any mean and scale.
+
+    Raises
+    ------
+    InputError
+        The floor is no share.
+    """
+    if not 0 <= scale_floor <= 1:
+        raise InputError(
+            f"scale_floor must be a share of a column's range, from 0 to 1, got {scale_floor!r}:"
+            " give 0 for none"
+        )
+    return SolverOptions(
+        "multinomial", tol, max_iter, threads, double=True, scale_floor=scale_floor
+    )
 
 
 def checked_table(estimator: Any, X: Any, *, reset: bool) -> Any:

@@ -49,7 +49,7 @@ class Columns:
         InputError
             A cell is text, a date or infinite: it is named by column and row.
         """
-        names, cells = _cells(X)
+        names, cells = cells_of(X)
         levels = tuple(_levels(each) for each in cells)
         columns = cls(names, levels)
         if not indicators:
@@ -89,7 +89,7 @@ class Columns:
         is_floats = isinstance(X, np.ndarray) and X.dtype.kind == "f"
         if is_floats and not self.gaps and not np.isinf(X).any():
             return np.asarray(X, dtype=np.float32 if X.dtype.itemsize <= 4 else np.float64)
-        _, cells = _cells(X)
+        _, cells = cells_of(X)
         columns: list[NDArray[Any]] = []
         for place, (levels, own) in enumerate(zip(self.levels, cells, strict=True)):
             if levels is None:
@@ -140,7 +140,7 @@ class Columns:
         return values
 
 
-def _cells(X: Any) -> tuple[tuple[str, ...], Sequence[Any]]:
+def cells_of(X: Any) -> tuple[tuple[str, ...], Sequence[Any]]:
     """Names and columns of a frame, of an array, or of what can be turned into one of them."""
     if hasattr(X, "to_pandas"):  # polars, pyarrow
         X = X.to_pandas()

@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 
 from foldwise.search.space import Space
 from foldwise.search.trials import OuterFold, SearchResult, Study, Trial, Values, number_of
-from foldwise.stats.intervals import Fold, Interval, corrected_interval, outer_intervals, possible
+from foldwise.stats.intervals import (
+    Fold,
+    Interval,
+    corrected_interval,
+    outer_intervals,
+    possible,
+    two_class_intervals,
+)
 from foldwise.stats.scores import METRICS, is_loss
 
 
@@ -51,6 +58,18 @@ def outer_estimates(
         )
         for metric, interval in intervals.items()
     }
+
+
+def two_class_estimates(
+    result: SearchResult,
+    positive: int,
+    *,
+    confidence: float,
+    groups: NDArray[np.int64] | None = None,
+) -> Mapping[str, tuple[float, Interval]]:
+    """What two classes have besides: means over the outer folds, by name, and their intervals."""
+    folds = [_evidence(fold) for fold in result.outer]
+    return two_class_intervals(folds, positive, confidence, groups)
 
 
 def _estimate(

@@ -63,8 +63,8 @@ class TrainingSet:
     ----------
     mean, scale : float64 arrays (features,)
         Of these rows. The scale is the standard deviation, but no less than the floor times the
-        range of their pixels: one lit in a single row would there be worth the square root of their
-        number. It is 1 where that is 0.
+        range of their pixels, in a table of the column's values: one lit in a single row would
+        there be worth the square root of their number. It is 1 where that is 0.
     inverse : float64 array (features,)
         1 / scale, but 0 for a constant pixel, whose coefficient so stays 0.
     weight : float
@@ -90,7 +90,7 @@ class TrainingSet:
     def of(cls, layout: Layout, left_out: frozenset[int], floor: float) -> Self:
         """Measure mean and deviation on these rows alone."""
         mean, spread, rows = layout.standardisation(left_out)
-        scale = np.maximum(spread, floor * layout.pixel_range(left_out))
+        scale = np.maximum(spread, floor * layout.value_range(left_out))
         scale = np.where(scale > 0, scale, 1.0)
         inverse = np.where(spread > 0, 1 / scale, 0.0)
         weight, class_weight = _weighing(layout, left_out, rows)

@@ -43,15 +43,16 @@ class Block:
 class PartMoments:
     """Of one part: rows, sums of pixels and of squares (features,), least and largest pixel.
 
-    A table's sums are weighted, and the squares about the part's own mean; ``present`` (features,)
-    is the weight of the values that aren't missing, ``by_class`` (classes,) that of the rows.
+    A table's sums are weighted, the squares about the part's own mean, least and largest value each
+    column's (features,) in rows that have a weight; ``present`` (features,) is the weight of the
+    values that aren't missing, ``by_class`` (classes,) that of the rows.
     """
 
     rows: int
     total: NDArray[np.float64]
     squares: NDArray[np.float64]
-    low: int = 0
-    high: int = 0
+    low: int | NDArray[np.float64] = 0
+    high: int | NDArray[np.float64] = 0
     present: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     by_class: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
@@ -205,10 +206,11 @@ class Layout:
         constant = variance <= 1e-9 * np.maximum(mean, 1.0) ** 2
         return mean, np.sqrt(np.where(constant, 0.0, variance)), rows
 
-    def pixel_range(self, left_out: frozenset[int]) -> int:
-        """The largest pixel of the rows not left out less the smallest; 0 for a table."""
+    def value_range(self, left_out: frozenset[int]) -> Any:
+        """The largest pixel of the rows not left out less the smallest; a table's by column."""
         used = self.used(left_out)
-        return max(each.high for each in used) - min(each.low for each in used)
+        low = np.array([each.low for each in used]).min(axis=0)
+        return np.maximum(0, np.array([each.high for each in used]).max(axis=0) - low)
 
     def used(self, left_out: frozenset[int]) -> list[PartMoments]:
         """The moments of the parts not left out."""
@@ -239,12 +241,14 @@ def _table_moments(
 ) -> PartMoments:
     values = X[rows].astype(np.float64, copy=False)
     own = weights[rows, np.newaxis] * ~np.isnan(values)
+    low = np.where(own > 0, values, np.inf).min(axis=0)
+    high = np.where(own > 0, values, -np.inf).max(axis=0)
     values = np.where(np.isnan(values), 0.0, values)
     present, total = own.sum(axis=0), (own * values).sum(axis=0)
     values -= _over(total, present)
     squares = (own * values**2).sum(axis=0)
     by_class = np.bincount(labels[rows], weights[rows], classes).astype(np.float64)
-    return PartMoments(len(rows), total, squares, present=present, by_class=by_class)
+    return PartMoments(len(rows), total, squares, low, high, present=present, by_class=by_class)
 
 
 def _over(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -18,6 +18,7 @@ from scipy.special import stdtrit
 
 from foldwise.stats.influence import Terms, class_f1_terms, metric_terms
 from foldwise.stats.scores import METRICS, Scores, is_loss
+from foldwise.stats.two_classes import POOLED, two_class_terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,31 @@ def outer_intervals(
         found[metric] = _interval(
             metric, float(scores.mean()), terms, variance, confidence=confidence
         )
+    return found
+
+
+def two_class_intervals(
+    folds: Sequence[Fold], positive: int, confidence: float, groups: NDArray[np.int64] | None = None
+) -> dict[str, tuple[float, Interval]]:
+    """Estimates of what two classes have besides over the outer folds, with intervals, by name.
+
+    V = P as in :func:`outer_intervals`, the models being given: inner folds tell none of these, so
+    that nothing is known of what other rows to train on would change. Calibration is that of all
+    rows of a partition together. NaN where a fold leaves something undefined.
+    """
+    repeats = sorted({fold.repeat for fold in folds})
+    pooled = []
+    for repeat in repeats:
+        values, labels, part_of = _sorted([fold for fold in folds if fold.repeat == repeat])
+        pooled.append(two_class_terms(values[:, positive], labels == positive, part_of))
+    rows = np.sort(np.concatenate([fold.rows for fold in folds if fold.repeat == repeats[0]]))
+    group_of = None if groups is None else groups[rows]
+    found = {}
+    for metric in pooled[0]:
+        terms = [each[metric] for each in pooled]
+        mean, variance = np.mean([t.value for t in terms]), _Variance.of_rows(terms, group_of)
+        interval = _interval(metric, float(mean), terms, variance, confidence=confidence)
+        found[metric] = (float(mean), replace(interval, method="influence, models given"))
     return found
 
 
@@ -189,9 +215,16 @@ class _Variance:
 
 def _pooled(folds: Sequence[Fold]) -> Mapping[str, Terms]:
     """The terms over all rows of one partition, sorted by their numbers."""
+    return metric_terms(*_sorted(folds))
+
+
+def _sorted(
+    folds: Sequence[Fold],
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """Probabilities, labels and part of all rows of one partition, sorted by their numbers."""
     order = np.argsort(np.concatenate([fold.rows for fold in folds]))
     part_of = np.repeat(np.arange(len(folds)), [len(fold.rows) for fold in folds])
-    return metric_terms(
+    return (
         np.concatenate([fold.probabilities for fold in folds])[order],
         np.concatenate([fold.labels for fold in folds])[order],
         part_of[order],
@@ -221,12 +254,17 @@ def _interval(
     metric: str, mean: float, terms: Sequence[Terms], variance: _Variance, *, confidence: float
 ) -> Interval:
     reach = float(stdtrit(variance.freedom, (1 + confidence) / 2)) * variance.value**0.5
-    low, high = _stretched(mean, reach) if is_loss(metric) else _wilson(mean, reach, terms)
+    if metric in POOLED:
+        low, high = mean - reach, mean + reach
+    else:
+        low, high = _stretched(mean, reach) if is_loss(metric) else _wilson(mean, reach, terms)
     return Interval(low, high, confidence, "influence")
 
 
 def _stretched(mean: float, reach: float) -> tuple[float, float]:
-    """Ends as far apart on the scale of the logarithm."""
+    """Ends as far apart on the scale of the logarithm; NaN where no row has lost anything."""
+    if mean == 0:
+        return math.nan, math.nan
     factor = math.exp(reach / mean)
     return mean / factor, mean * factor
 

@@ -86,6 +86,48 @@ Rates = tuple[NDArray[np.float64], NDArray[np.float64]]
 """False and true positive rates, ascending from 0 to 1."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ThresholdCurve:
+    """What calling positive whatever reaches a threshold finds, for each that makes a difference.
+
+    Attributes
+    ----------
+    thresholds : array (points,)
+        The distinct values, falling.
+    hits, alarms : int arrays (points,)
+        Positive and negative rows that reach it.
+    """
+
+    thresholds: NDArray[np.float64]
+    hits: NDArray[np.int64]
+    alarms: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64], positive: NDArray[np.bool_]) -> "ThresholdCurve":
+        """The curve of ``values`` (rows,)."""
+        order = np.argsort(-values, kind="stable")
+        ranked = values[order]
+        # Rows level with the next one are passed together with it.
+        ends = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
+        hits = np.cumsum(positive[order])[ends]
+        return cls(ranked[ends], hits, ends + 1 - hits)
+
+    @property
+    def recall(self) -> NDArray[np.float64]:
+        """True positive rate (points,), up to 1."""
+        return np.asarray(self.hits / self.hits[-1])
+
+    @property
+    def false_positive_rate(self) -> NDArray[np.float64]:
+        """Share of the negative rows that reach it (points,), up to 1."""
+        return np.asarray(self.alarms / self.alarms[-1])
+
+    @property
+    def precision(self) -> NDArray[np.float64]:
+        """Share of the rows that reach it that are positive (points,)."""
+        return np.asarray(self.hits / (self.hits + self.alarms))
+
+
 def area_under_curve(values: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
     """Area under the ROC curve of ``values`` (rows,), by ranks; ties count half.
 
@@ -132,13 +174,8 @@ def roc_curve_points(
 def _curve(values: NDArray[np.float64], positive: NDArray[np.bool_]) -> Rates:
     if positive.all() or not positive.any():
         return np.array([0.0, 1.0]), np.array([0.0, 1.0])
-    order = np.argsort(-values, kind="stable")
-    ranked = values[order]
-    # Rows level with the next one are passed together with it.
-    ends = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
-    true = np.append(0, np.cumsum(positive[order])[ends])
-    false = np.append(0, ends + 1) - true
-    return false / false[-1], true / true[-1]
+    curve = ThresholdCurve.of(values, positive)
+    return np.append(0, curve.false_positive_rate), np.append(0, curve.recall)
 
 
 def _thinned(rates: Rates, points: int) -> Rates:
@@ -221,8 +258,8 @@ SCORE = "score"
 
 
 def is_loss(metric: str) -> bool:
-    """Whether smaller is better; of a score that the table doesn't know, larger is."""
-    return metric in METRIC and METRIC[metric].is_loss
+    """Whether smaller is better; of a score that the table doesn't know, larger is, but Brier's."""
+    return METRIC[metric].is_loss if metric in METRIC else metric == "brier"
 
 
 def metric_label(metric: str) -> str:

@@ -1,5 +1,6 @@
 """NestedSearchCV against a nested loop by hand, and what it makes of what it is given."""
 
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,13 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import loguniform, randint, uniform
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_diabetes,
+    load_digits,
+    load_iris,
+    load_wine,
+)
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import get_scorer, log_loss, r2_score
 from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit
@@ -21,7 +28,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from foldwise import Between, NestedSearchCV, OneOf
+from foldwise import Between, NestedSearchCV, OneOf, StandardLogistic
 from foldwise.errors import DataError, InputError, SearchError
 from foldwise.search.nested import MemoryBook
 from foldwise.search.plan import Plan
@@ -51,20 +58,32 @@ def frame(load: Any) -> Table:
 
 
 @pytest.mark.parametrize(
-    "table",
-    [frame(load_iris), frame(load_wine), frame(load_breast_cancer), seeded(), seeded(classes=3)],
+    ("table", "class_weight"),
+    [
+        (frame(load_iris), None),
+        (frame(load_wine), None),
+        (frame(load_breast_cancer), "balanced"),
+        (seeded(), "balanced"),
+        (seeded(classes=3), None),
+    ],
     ids=["iris", "wine", "breast cancer", "gaps and categories", "three classes"],
 )
-def test_each_fold_is_scored_as_scikit_learns_own_parts_score_it(table: Table) -> None:
-    """Inner folds and outer ones, at the values that were chosen there."""
-    search = NestedSearchCV(cv=3, n_trials=3, random_state=2).fit(table.X, table.y)
+def test_each_fold_is_scored_as_scikit_learns_own_parts_score_it(
+    table: Table, class_weight: Any
+) -> None:
+    """Inner folds and outer ones, at the values that were chosen there; groups where given."""
+    model = StandardLogistic(class_weight=class_weight)
+    C = {"C": loguniform(1e-3, 10)}
+    search = NestedSearchCV(model, C, cv=3, n_trials=3, random_state=2)
+    search.fit(table.X, table.y, groups=table.groups)
     assert search.engine_ == "batched"
     (part_of,) = parts(search)
     for _, row in search.inner_results_.iterrows():
         outer = -1 if pd.isna(row["fold"]) else int(row["fold"])
         trained = ~np.isin(part_of, [outer, row["inner_fold"]])
         scored = part_of == row["inner_fold"]
-        model = by_scikit_learn(C=row["C"], tol=1e-6).fit(table.X[trained], table.y[trained])
+        model = by_scikit_learn(C=row["C"], tol=1e-6, class_weight=class_weight)
+        model.fit(table.X[trained], table.y[trained])
         expected = -log_loss(table.y[scored], model.predict_proba(table.X[scored]))
         assert row["neg_log_loss"] == pytest.approx(expected, abs=3e-3)
     for fold, model in enumerate(search.outer_estimators_):
@@ -73,6 +92,17 @@ def test_each_fold_is_scored_as_scikit_learns_own_parts_score_it(table: Table) -
         expected = model.predict_proba(table.X[scored])
         np.testing.assert_array_equal(told[search.classes_.tolist()], expected)
         assert slope(model, table.X[trained], table.y[trained]) < 1e-4
+
+
+def test_each_fold_of_digits_is_solved_as_scikit_learn_solves_it() -> None:
+    """By the gradient that its fits stop by: they take long."""
+    table = frame(load_digits)
+    search = NestedSearchCV(cv=3, n_trials=1).fit(table.X, table.y)
+    (part_of,) = parts(search)
+    assert len(search.outer_estimators_) == 3
+    for fold, model in enumerate(search.outer_estimators_):
+        assert slope(model, table.X[part_of != fold], table.y[part_of != fold]) < 1e-4
+    assert slope(search.best_estimator_, table.X, table.y) < 1e-4
 
 
 def test_a_pipeline_of_scaler_and_logistic_regression_is_batched_by_itself() -> None:
@@ -416,6 +446,26 @@ def test_a_column_of_chance_scores_at_chance() -> None:
     assert summary.loc["accuracy", "low"] < 0.5 < summary.loc["accuracy", "high"]
 
 
+@pytest.mark.parametrize("by_group", [False, True])
+def test_permuted_labels_score_at_chance(by_group: Any) -> None:
+    """Also where whole groups get another's labels: what is learned of groups doesn't leak."""
+    table = seeded(rows=360)
+    draws = np.random.default_rng(4)
+    if by_group:
+        rank = np.unique(table.groups, return_inverse=True)[1]
+        label_of = draws.permutation(np.arange(rank.max() + 1) % 2)
+        y, groups = label_of[rank], table.groups
+    else:
+        y, groups = draws.permutation(table.y), None
+    X = table.X.assign(of_group=np.sin(table.groups), square=table.groups**2 % 7)
+    summary = NestedSearchCV(cv=4, n_trials=4).fit(X, y, groups=groups).outer_summary_
+    for metric, chance in (("roc_auc", 0.5), ("accuracy", 0.5), ("average_precision", None)):
+        low, high = summary.loc[metric, ["low", "high"]]
+        positive = np.mean(y == np.unique(y)[1])
+        assert low < (positive if chance is None else chance) < high
+    assert summary.loc["neg_log_loss", "low"] < -np.log(2)
+
+
 def test_a_scorer_of_decision_scores_gets_them_from_the_batched_engine() -> None:
     """Over three classes they rank rows in another way than probabilities do."""
     X, y = IRIS
@@ -593,3 +643,24 @@ def test_a_column_without_values_is_named_and_tells_nothing() -> None:
     np.testing.assert_allclose(
         search.outer_scores_["neg_log_loss"], plain.outer_scores_["neg_log_loss"], atol=1e-3
     )
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_notebook_without_widgets_sees_one_line_that_is_written_anew(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only a carriage return goes back there; rich would ask for ipywidgets and show nothing."""
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setattr("foldwise.estimator.find_spec", lambda _: None)
+    monkeypatch.setenv("TERM", "xterm-color")
+    NestedSearchCV(cv=3, n_trials=2, verbose=1).fit(*IRIS)
+    shown = capsys.readouterr().out
+    assert re.search(r"fits .*100%.*0:00:00", shown)
+    assert "\x1b[1A" not in shown
+
+
+def test_no_progress_is_shown_unasked(capsys: pytest.CaptureFixture[str]) -> None:
+    NestedSearchCV(cv=3, n_trials=1).fit(*IRIS)
+    assert capsys.readouterr() == ("", "")
+    NestedSearchCV(cv=3, n_trials=1, verbose=1).fit(*IRIS)
+    assert "fits" in capsys.readouterr().err

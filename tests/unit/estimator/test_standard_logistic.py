@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.linear_model import LogisticRegression
 
 from foldwise import StandardLogistic
 from foldwise.errors import InputError
@@ -134,3 +135,47 @@ def test_an_array_is_what_the_frame_that_it_comes_from_is() -> None:
 def test_a_single_class_is_named_as_it_was_given() -> None:
     with pytest.raises(InputError, match="got one class, 7: there"):
         StandardLogistic().fit([[1.0], [2.0]], [7, 7])
+
+
+class Frame:
+    """A table of another library, which pandas can be made of."""
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        self.table, self.shape = table, table.shape
+
+    def to_pandas(self) -> pd.DataFrame:
+        return self.table
+
+
+def test_whatever_pandas_can_be_made_of_is_taken() -> None:
+    table = seeded()
+    expected = StandardLogistic().fit(table.X, table.y)
+    found = StandardLogistic().fit(Frame(table.X), table.y)
+    np.testing.assert_array_equal(
+        found.predict_proba(Frame(table.X)), expected.predict_proba(table.X)
+    )
+
+
+def test_no_number_is_divided_by_less_than_the_floor() -> None:
+    """A share of the column's range among rows that count; categories are taken as they are."""
+    table = seeded()
+    rare = (np.arange(len(table.y)) == 7) * 5.0
+    X = table.X[["number 0", "whole", "kind"]].assign(rare=rare).fillna({"number 0": 0.0})
+    weights = np.where(np.arange(len(table.y)) == 9, 0.0, 1.0)
+    X.loc[9, "whole"] = 1e6
+    counted = X[weights > 0]
+    numbers = counted.drop(columns="kind")
+    spread = np.maximum(numbers.std(ddof=0), 0.2 * (numbers.max() - numbers.min()))
+    assert spread["rare"] == 1.0 > 5 * numbers["rare"].std()
+    scaled = ((X.drop(columns="kind") - numbers.mean()) / spread).join(pd.get_dummies(X["kind"]))
+    theirs = LogisticRegression(C=0.5, tol=1e-8, max_iter=10_000)
+    theirs.fit(scaled[weights > 0], table.y[weights > 0])
+    ours = StandardLogistic(C=0.5, scale_floor=0.2).fit(X, table.y, sample_weight=weights)
+    np.testing.assert_allclose(
+        ours.predict_proba(counted), theirs.predict_proba(scaled[weights > 0]), atol=CLOSE
+    )
+
+
+def test_a_floor_that_is_no_share_is_refused() -> None:
+    with pytest.raises(InputError, match=r"scale_floor must be a share .*, got 1.5: give 0 for"):
+        StandardLogistic(scale_floor=1.5).fit([[1.0], [2.0]], [0, 1])

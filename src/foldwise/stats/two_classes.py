@@ -1,0 +1,180 @@
+"""Two classes: how well the positive one is found, and whether its probability can be believed.
+
+``values`` (rows,) are the positive class's probabilities, or any scores that rank rows, and
+``positive`` (rows,) says which are of it. What isn't defined, for want of a class, is NaN.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+from foldwise.stats.influence import Terms
+from foldwise.stats.scores import ThresholdCurve
+
+Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+SPECIFICITY = 0.9
+RANKED = ("average_precision", "sensitivity")
+"""What needs no probabilities, but their order."""
+POOLED = ("calibration_slope", "calibration_intercept")
+"""What is asked of all rows together: those of one part often leave it undetermined."""
+
+
+def two_class_scores(values: Array, positive: Flags) -> dict[str, float]:
+    """All of the below, by name; ``sensitivity`` is that at :data:`SPECIFICITY`."""
+    slope, intercept = calibration_terms(values, positive)
+    return {
+        "average_precision": average_precision(values, positive),
+        "brier": brier(values, positive),
+        "sensitivity": sensitivity_at(SPECIFICITY, values, positive),
+        "calibration_slope": slope.value,
+        "calibration_intercept": intercept.value,
+    }
+
+
+def average_precision(values: Array, positive: Flags) -> float:
+    """Area under the precision-recall curve, in steps, as scikit-learn has it.
+
+    AP = sum_k (recall_k - recall_k-1) precision_k, k running down the distinct values: nothing is
+    interpolated, which would be too good (Davis and Goadrich, 2006, "The relationship between
+    precision-recall and ROC curves").
+    """
+    if not positive.any():
+        return float("nan")
+    curve = ThresholdCurve.of(values, positive)
+    return float(np.diff(curve.recall, prepend=0) @ curve.precision)
+
+
+def brier(values: Array, positive: Flags) -> float:
+    """Mean squared difference of probability and outcome.
+
+    Brier, 1950, "Verification of forecasts expressed in terms of probability".
+    """
+    return float(np.mean((values - positive) ** 2))
+
+
+def sensitivity_at(specificity: float, values: Array, positive: Flags) -> float:
+    """Largest recall of the thresholds whose specificity is at least so much; 0 if none's is.
+
+    The ordinate of the empirical ROC curve (Pepe, 2003, "The statistical evaluation of medical
+    tests for classification and prediction", section 5.2). Its influence function has the ratio of
+    the densities of both classes at the threshold, which a curve of steps doesn't tell.
+    """
+    if positive.all() or not positive.any():
+        return float("nan")
+    curve = ThresholdCurve.of(values, positive)
+    reached = (curve.alarms[-1] - curve.alarms) / curve.alarms[-1] >= specificity
+    return float(curve.recall[reached].max(initial=0))
+
+
+def two_class_terms(
+    values: Array, positive: Flags, part_of: NDArray[np.int64]
+) -> Mapping[str, Terms]:
+    """What has an influence function, with each row's influence on it.
+
+    With w_i the weight of row i, T_i that of the positive rows ranked no lower, F_i that of all,
+    the derivative of AP = sum over positives of w_i T_i / F_i / P towards a row k is
+
+        AP     psi_k = n / P ([k positive] (T_k / F_k - AP) + sum_i ([k positive] - T_i/F_i) / F_i)
+        Brier  psi_k = squared difference - Brier score,
+
+    i running over the positives ranked no higher than k; :func:`calibration_terms` has its own. A
+    row is ranked among those of its part in ``part_of`` (rows,), which the same model predicted:
+    average precision is the parts' mean, and so is Brier's score.
+    """
+    areas, psi, lost = [], np.zeros(len(values)), np.zeros(len(values))
+    squares = (values - positive) ** 2
+    parts = [part_of == part for part in np.unique(part_of)]
+    for part in parts:
+        share = len(values) / len(parts) / part.sum()  # of the mean, a row of this part has
+        area, ranked = _average_precision(values[part], positive[part])
+        areas.append(area)
+        psi[part], lost[part] = share * ranked, share * (squares[part] - squares[part].mean())
+    mean = np.mean([squares[part].mean() for part in parts], keepdims=True)
+    slope, intercept = calibration_terms(values, positive)
+    return {
+        "average_precision": _of_share(float(np.mean(areas)), psi, int(positive.sum())),
+        "brier": Terms(mean, lost[:, np.newaxis], mean, (mean / len(values)) ** 2),
+        "calibration_slope": slope,
+        "calibration_intercept": intercept,
+    }
+
+
+def calibration_terms(values: Array, positive: Flags) -> tuple[Terms, Terms]:
+    """Slope b of logit P(positive) = a + b logit(value), and the intercept a where b is 1.
+
+    Slope 1 and intercept 0 are perfect; a slope below 1 is of probabilities too extreme, an
+    intercept above 0 of ones too small on the whole (Cox, 1958, "Two further applications of a
+    model for binary regression"; Van Calster et al., 2019, "Calibration: the Achilles heel of
+    predictive analytics"). Both are maxima of a likelihood, so that with m the fitted probability,
+    z = (1, logit(value)) for the slope and 1 for the intercept, and H = sum m (1 - m) z z',
+
+        psi_k = n H^-1 z_k ([k positive] - m_k).
+
+    There is no slope where a threshold tells the classes apart, or the values are all equal.
+    """
+    precision = np.finfo(np.float64).eps
+    stated = logit(np.clip(values, precision, 1 - precision))
+    ones = np.ones((len(values), 1))
+    nothing = _of_line(np.nan, np.full(len(values), np.nan))
+    if positive.all() or not positive.any():
+        return nothing, nothing
+    intercept = _likeliest(ones, positive, stated)
+    ours, others = stated[positive], stated[~positive]
+    if ours.min() >= others.max() or others.min() >= ours.max():
+        return nothing, intercept
+    return _likeliest(np.column_stack([ones, stated]), positive, np.zeros(len(values))), intercept
+
+
+def _likeliest(design: Array, positive: Flags, offset: Array) -> Terms:
+    """The last coefficient of a logistic regression on ``design`` (rows, columns), by Newton."""
+
+    def loss(at: Array) -> float:
+        scores = offset + design @ at
+        return float((np.logaddexp(0, scores) - positive * scores).sum())
+
+    found = np.zeros(design.shape[1])
+    towards = np.zeros((design.shape[1], len(design)))
+    for _ in range(100):
+        fitted = expit(offset + design @ found)
+        curvature = (design.T * (fitted * (1 - fitted))) @ design
+        towards = np.linalg.solve(curvature, (design * (positive - fitted)[:, np.newaxis]).T)
+        step = towards.sum(axis=1)
+        while loss(found + step) > loss(found):  # in the end by no more than rounding
+            step = step / 2
+        found = found + step
+        if np.abs(step).max() <= 1e-12 * (1 + np.abs(found).max()):
+            break
+    return _of_line(found[-1], len(design) * towards[-1])
+
+
+def _average_precision(values: Array, positive: Flags) -> tuple[float, Array]:
+    """Of one part, with the influence of its rows."""
+    everyone, ours = np.sort(values), np.sort(values[positive])
+    if not len(ours):
+        return float("nan"), np.full(len(values), np.nan)
+    above = len(values) - np.searchsorted(everyone, values, "left")
+    precision = (len(ours) - np.searchsorted(ours, values, "left")) / above
+    among = np.flatnonzero(positive)[np.argsort(values[positive], kind="stable")]
+    lower = np.searchsorted(ours, values, "right")  # positives ranked no higher
+    shares = np.append(0, np.cumsum(1 / above[among]))[lower]
+    losses = np.append(0, np.cumsum(precision[among] / above[among]))[lower]
+    area = float(precision[positive].mean())
+    psi = positive * (precision - area + shares) - losses
+    return area, len(values) / len(ours) * psi
+
+
+def _of_share(value: float, psi: Array, rows: int) -> Terms:
+    """Softened as a share of so many rows."""
+    softened = np.array([(value * rows + 0.5) / (rows + 1)])
+    return Terms(
+        np.array([value]), psi[:, np.newaxis], softened, softened * (1 - softened) / (rows + 1)
+    )
+
+
+def _of_line(value: float, psi: Array) -> Terms:
+    values = np.array([value])
+    return Terms(values, psi[:, np.newaxis], values, np.zeros(1))
