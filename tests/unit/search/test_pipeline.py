@@ -205,7 +205,7 @@ def test_a_foreign_pipeline_is_not_read() -> None:
 )
 def test_an_estimator_that_computes_something_else_is_kept_as_it_is(foreign: Any) -> None:
     """Read as numbers it would predict, and be registered as, another function."""
-    fitted = foreign.fit(IMAGES, LABELS)
+    fitted = foreign.fit(IMAGES[:200], LABELS[:200])
     assert linear_model(fitted) is None
     assert FittedEstimator(fitted).estimator(range(10)) is fitted
 
