@@ -13,7 +13,7 @@ settings.load_profile("foldwise")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, lambda *_: None)
 
-_COSTLY = {"reproduced", "world"}  # fixtures that take a whole run of the pipeline
+_COSTLY = {"commands", "world"}  # fixtures that import all, or run the whole pipeline
 
 
 @pytest.hookimpl(tryfirst=True)

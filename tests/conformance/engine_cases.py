@@ -9,7 +9,7 @@ import numpy as np
 import skops.io
 from numpy.typing import NDArray
 
-from foldwise.search.engines.estimator import model_of
+from foldwise.search.engines.estimator import FittedEstimator
 from foldwise.search.jobs import Classes, Done, Engine, Job, LeftOut, Model, Task
 from foldwise.search.plan import Plan
 from foldwise.search.trials import Progress, Values
@@ -171,7 +171,7 @@ class EngineCases:
             kept = model(done)
             stored = skops.io.dumps(kept.estimator(given.classes))
             trusted = skops.io.get_untrusted_types(data=stored)
-            loaded = model_of(skops.io.loads(stored, trusted=trusted))
+            loaded = FittedEstimator(skops.io.loads(stored, trusted=trusted))
             assert loaded.digest(given.classes) == kept.digest(given.classes)
             np.testing.assert_allclose(
                 loaded.predict(given.X).values, kept.predict(given.X).values, rtol=0, atol=1e-5

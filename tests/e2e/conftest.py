@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.e2e.lives import World, make_world
 from tests.e2e.project import make_project
 from tests.e2e.reproduced import Reproduced, reproduce
+from tests.e2e.warm import warm_commands
 
 
 @pytest.fixture(autouse=True)
@@ -18,9 +20,16 @@ def no_outside_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Reproduced:
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Commands that start at once, for `Project.commands`."""
+    with warm_commands(tmp_path_factory.mktemp("commands")) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def reproduced(commands: Path, tmp_path_factory: pytest.TempPathFactory) -> Reproduced:
     """A clone, reproduced by one command; tests leave its params.yaml as it was."""
-    return reproduce(tmp_path_factory.mktemp("reproduced") / "clone")
+    return reproduce(tmp_path_factory.mktemp("reproduced") / "clone", commands)
 
 
 @pytest.fixture(scope="session")

@@ -43,9 +43,18 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A folder with dvc.yaml, params.yaml and src."""
+    """A folder with dvc.yaml, params.yaml and src.
+
+    Attributes
+    ----------
+    folder : Path
+    commands : Path, optional
+        Where `tests.e2e.warm` serves ``python -m``, ``dvc`` and ``foldwise``: there they start at
+        once, with the sources that were there first. Signals don't reach them.
+    """
 
     folder: Path
+    commands: Path | None = None
 
     def change(self, section: str, **values: object) -> None:
         """Set parameters of one section of params.yaml."""
@@ -58,10 +67,13 @@ class Project:
         """The developer's environment without what it says of stores, and with our sources."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(_OUTSIDE)}
         beside = self.folder.parent
+        # DVC's stages say `python`.
+        places = [self.commands or Path(sys.executable).parent, Path(sys.executable).parent]
         return {
             **inherited,
-            # DVC's stages say `python`.
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join([*map(str, places), os.environ["PATH"]]),
+            # On digits a second thread costs more than it gives.
+            **({"FOLDWISE_THREADS": "1"} if self.commands else {}),
             "PYTHONPATH": str(self.folder / "src"),
             "DVC_SITE_CACHE_DIR": str(beside / "dvc-site"),
             "DVC_GLOBAL_CONFIG_DIR": str(beside / "dvc-global"),
@@ -94,9 +106,14 @@ class Project:
         with self.start(*command, **given) as process:
             return ended(process)
 
+    def shell(self, script: str, *, timeout: float = 240, **given: str) -> Ended:
+        """Run a script to its end, as far as its commands end well."""
+        with self.start("bash", "-ec", script, **given) as process:
+            return ended(process, timeout)
+
     def dvc(self, *arguments: str, **given: str) -> Ended:
         """Run DVC."""
-        return self.run(sys.executable, "-m", "dvc", *arguments, **given)
+        return self.run("dvc", *arguments, **given)
 
     def stage(self, name: str, **given: str) -> Ended:
         """Run a stage as DVC would."""
@@ -105,7 +122,7 @@ class Project:
 
 def stage_command(name: str) -> tuple[str, ...]:
     """The command of a stage."""
-    return (sys.executable, "-m", f"foldwise.app.{name}")
+    return ("python", "-m", f"foldwise.app.{name}")
 
 
 def ended(process: "subprocess.Popen[str]", timeout: float = 240) -> Ended:
@@ -115,7 +132,11 @@ def ended(process: "subprocess.Popen[str]", timeout: float = 240) -> Ended:
 
 
 def make_project(
-    folder: Path, params: Mapping[str, Mapping[str, Any]] = DIGITS, *, is_drawn: bool = False
+    folder: Path,
+    params: Mapping[str, Mapping[str, Any]] = DIGITS,
+    *,
+    commands: Path | None = None,
+    is_drawn: bool = False,
 ) -> Project:
     """Copy the sources as they are in the working tree and set parameters.
 
@@ -129,7 +150,7 @@ def make_project(
     if not is_drawn:
         with (folder / "src/foldwise/report/figures/style.py").open("a") as file:
             file.write(_SKETCHED)
-    project = Project(folder)
+    project = Project(folder, commands)
     for section, values in params.items():
         project.change(section, **values)
     return project

@@ -38,9 +38,9 @@ def all_runs(project: Project) -> tuple[Run, ...]:
     return tuple(sorted(found, key=lambda run: str(run.info.run_id)))
 
 
-def reproduce(folder: Path) -> Reproduced:
+def reproduce(folder: Path, commands: Path) -> Reproduced:
     """Make a clone, run ``dvc repro`` in it, and commit the results as the README says."""
-    project = commit(make_project(folder))
+    project = commit(make_project(folder, commands=commands))
     ended = project.dvc("repro")
     assert ended.status == 0, ended.errors
     for command in (("add", "--all"), ("commit", "--quiet", "--message=Run")):

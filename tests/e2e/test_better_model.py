@@ -40,14 +40,14 @@ def _digits() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def project(commands: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project of these digits, whose filters are as small as they; nothing was run."""
     params: dict[str, dict[str, object]] = {
         "prepare": {"name": "strokes"},
         "tune": {"folds": 3, "trials": 4, "startup_trials": 2, "c_high": 1000.0},
         "promotion": {"max_log_loss": 0.6, "max_calibration_error": 0.2},
     }
-    made = make_project(tmp_path_factory.mktemp("better") / "project")
+    made = make_project(tmp_path_factory.mktemp("better") / "project", commands=commands)
     path = made.folder / "params.yaml"
     text = (REPOSITORY / "params.yaml").read_text()  # its comments: the how-to edits it by line
     for section, values in params.items():
@@ -137,9 +137,11 @@ def test_a_server_refuses_images_of_another_size(told: Project) -> None:
         thread.join()
 
 
-def test_tune_says_when_images_are_too_dark_for_the_threshold(tmp_path: Path) -> None:
+def test_tune_says_when_images_are_too_dark_for_the_threshold(
+    commands: Path, tmp_path: Path
+) -> None:
     """With the remedy, after which all images are seen: digits have pixels of 0 to 16."""
-    project = commit(make_project(tmp_path / "project"))
+    project = commit(make_project(tmp_path / "project", commands=commands))
     project.change("tune", features="filters")
     for threshold, is_cautioned in ((0.3, True), (0.01, False)):
         project.change("filters", size=3, grid=3, threshold=threshold)

@@ -4,6 +4,8 @@ import csv
 import json
 import os
 import sqlite3
+import sys
+import time
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -32,9 +34,10 @@ def _edit(project: Project, **entries: Mapping[str, object] | None) -> None:
 
 
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def compared(commands: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project whose comparison has been run."""
-    project = commit(make_project(tmp_path_factory.mktemp("comparison") / "project"))
+    folder = tmp_path_factory.mktemp("comparison") / "project"
+    project = commit(make_project(folder, commands=commands))
     (project.folder / "comparison" / "dvc.lock").unlink(missing_ok=True)
     _edit(project, **{name: dict(PLANS) for name in MODELS})
     _edit(project, decision_tree={"register": True, "outer": True})
@@ -143,12 +146,11 @@ def test_a_killed_model_goes_on_with_the_trials_it_had(compared: Project) -> Non
     """After kill -9 nothing is tried twice, and no run is left running."""
     _edit(compared, svm={"rows": 300, "trials": 12})
     storage = compared.folder / "mlruns" / "optuna.db"
-    with compared.start(
-        "python", "-m", "foldwise.app.compare", "svm", FOLDWISE_THREADS="1"
-    ) as process:
+    command = (sys.executable, "-m", "foldwise.app.compare", "svm")
+    with compared.start(*command, FOLDWISE_THREADS="1") as process:
         before = _trials_kept(storage)
         while _trials_kept(storage) < before + 3 and process.poll() is None:
-            pass
+            time.sleep(0.01)
         os.kill(process.pid, 9)
         process.wait()
     kept = _trials_kept(storage)

@@ -5,15 +5,16 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import mlflow.pyfunc
 import numpy as np
 import pytest
 
 from foldwise.data.dataset import load
 from foldwise.stats.scores import METRICS, published, score
+from foldwise.store.open import open_store
 from tests.e2e.outcome import result_files
 from tests.e2e.project import DIGITS, commit, make_project
 from tests.e2e.reproduced import Reproduced, all_runs, client_of
-from tests.e2e.without_foldwise import predict_elsewhere
 
 pytestmark = pytest.mark.e2e
 
@@ -80,15 +81,18 @@ def test_the_experiments_page_links_to_the_report_and_the_version(reproduced: Re
 
 
 def test_there_is_one_version_and_it_predicts_what_was_logged(reproduced: Reproduced) -> None:
-    """Loaded by MLflow where foldwise can't be imported, it gives the metrics that were logged."""
+    """Loaded by MLflow, it gives the metrics that were logged.
+
+    That it needs no foldwise for it, `test_serving` and `test_better_model` see.
+    """
     client = client_of(reproduced.project)
     challenger = client.get_model_version_by_alias(NAME, "challenger")
     versions = client.search_model_versions(f"name = '{NAME}'")
     assert [str(version.version) for version in versions] == ["1"]
     holdout = load("holdout", reproduced.project.folder / "data" / "prepared")
-    predicted = predict_elsewhere(
-        reproduced.project.folder, f"models:/{NAME}@challenger", np.asarray(holdout.images)
-    )
+    with open_store(reproduced.project.folder).as_default():
+        model = mlflow.pyfunc.load_model(f"models:/{NAME}@challenger")
+    predicted = model.predict(np.asarray(holdout.images))
     again = published(score(predicted, holdout.labels))
     logged = client.get_run(challenger.run_id or "").data.metrics
     for metric in METRICS:
@@ -109,8 +113,8 @@ def test_run_again_it_does_nothing(reproduced: Reproduced) -> None:
 
 @pytest.fixture(scope="module")
 def forced(reproduced: Reproduced) -> Reproduced:
-    """The same once more, with one thread."""
-    ended = reproduced.project.dvc("repro", "--force", FOLDWISE_THREADS="1")
+    """The same once more, with two threads in place of one."""
+    ended = reproduced.project.dvc("repro", "--force", FOLDWISE_THREADS="2")
     assert ended.status == 0, ended.errors
     known = {run.info.run_id for run in reproduced.runs}
     new = tuple(run for run in all_runs(reproduced.project) if run.info.run_id not in known)
@@ -178,9 +182,11 @@ def test_dvc_shows_and_compares_the_figures(reproduced: Reproduced) -> None:
     assert (reproduced.project.folder / "plots" / "index.html").stat().st_size > 10_000
 
 
-def test_outputs_that_dvc_linked_to_its_cache_are_written_anew(tmp_path: Path) -> None:
+def test_outputs_that_dvc_linked_to_its_cache_are_written_anew(
+    commands: Path, tmp_path: Path
+) -> None:
     """By `dvc repro`, and by a stage run by hand, which finds the links; the cache stays."""
-    project = make_project(tmp_path / "project")
+    project = make_project(tmp_path / "project", commands=commands)
     with (project.folder / ".dvc" / "config").open("a") as file:
         file.write("[cache]\n    type = symlink\n")
     done = commit(project).dvc("repro", "prepare")

@@ -2,16 +2,15 @@
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.project import DIGITS, Ended, commit, make_project
+from tests.e2e.project import DIGITS, Ended, Project, commit, make_project
 from tests.e2e.reproduced import client_of
-from tests.e2e.warm import Warm, warm
 
 pytestmark = pytest.mark.e2e
 
@@ -20,34 +19,34 @@ TUNE, EVALUATE = (f"python -m foldwise.app.{stage}" for stage in ("tune", "evalu
 
 
 @pytest.fixture(scope="module")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+def digits(commands: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Digits, reproduced; each test leaves the project as well as it found it."""
     folder = tmp_path_factory.mktemp("remedies") / "project"
     params = {**DIGITS, "tune": {"folds": 3, "trials": 2, "startup_trials": 2}}
-    with warm(commit(make_project(folder, params))) as quick:
-        done = quick.shell("dvc repro")
-        assert done.status == 0, done.errors
-        yield quick
+    project = commit(make_project(folder, params, commands=commands))
+    done = project.dvc("repro")
+    assert done.status == 0, done.errors
+    return project
 
 
-def _delete_version(project: Warm) -> None:
-    client = client_of(project.project)
+def _delete_version(project: Project) -> None:
+    client = client_of(project)
     for version in client.search_model_versions("name = 'digits-classifier'"):
         client.delete_model_version(version.name, version.version)
 
 
-def _delete_database(project: Warm) -> None:
+def _delete_database(project: Project) -> None:
     """Runs and versions are gone, and nothing is stale."""
     (project.folder / "mlruns" / "mlflow.db").unlink()
 
 
-def _delete_data(project: Warm) -> None:
+def _delete_data(project: Project) -> None:
     for path in (project.folder / "data" / "prepared" / "holdout").iterdir():
         path.unlink()
 
 
-def _damage(name: str) -> Callable[[Warm], None]:
-    def damage(project: Warm) -> None:
+def _damage(name: str) -> Callable[[Project], None]:
+    def damage(project: Project) -> None:
         path = project.folder / name
         content = path.read_bytes()
         path.unlink()  # DVC may have linked it to its cache
@@ -56,20 +55,20 @@ def _damage(name: str) -> Callable[[Warm], None]:
     return damage
 
 
-def _damage_tracked(name: str) -> Callable[[Warm], None]:
-    def damage(project: Warm) -> None:
-        commit(project.project)
+def _damage_tracked(name: str) -> Callable[[Project], None]:
+    def damage(project: Project) -> None:
+        commit(project)
         _damage(name)(project)
 
     return damage
 
 
-def _delete(name: str) -> Callable[[Warm], None]:
+def _delete(name: str) -> Callable[[Project], None]:
     return lambda project: (project.folder / name).unlink()
 
 
-def _link(name: str) -> Callable[[Warm], None]:
-    def link(project: Warm) -> None:
+def _link(name: str) -> Callable[[Project], None]:
+    def link(project: Project) -> None:
         place, elsewhere = project.folder / name, project.folder.with_name("elsewhere")
         place.rename(elsewhere)
         place.symlink_to(elsewhere)
@@ -81,7 +80,7 @@ def _link(name: str) -> Callable[[Warm], None]:
 class Fault:
     """How a state comes about, what shows it, and what is told to type."""
 
-    make: Callable[[Warm], None]
+    make: Callable[[Project], None]
     shown_by: str
     told: str
 
@@ -108,7 +107,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_what_a_message_tells_to_type_mends_what_it_tells_of(digits: Warm, name: str) -> None:
+def test_what_a_message_tells_to_type_mends_what_it_tells_of(digits: Project, name: str) -> None:
     """As long as there is a message its command is typed; then the first command ends well."""
     fault = FAULTS[name]
     fault.make(digits)
@@ -136,7 +135,7 @@ def _command(ended: Ended) -> str:
     return found[0]
 
 
-def test_a_forced_run_with_fresh_begins_an_open_search_anew(digits: Warm) -> None:
+def test_a_forced_run_with_fresh_begins_an_open_search_anew(digits: Project) -> None:
     """Also where every stage is up to date but evaluate, and DVC alone would run nothing else."""
     story = "dvc repro --quiet --force tune && dvc repro --quiet tune"
     assert digits.shell(story).status == 0
@@ -153,7 +152,7 @@ def _attempts(folder: Path) -> int:
     return max(int(name.split(".")[1]) for (name,) in names)
 
 
-def test_only_the_keys_that_dvc_reads_by_name_must_stand_in_params_yaml(digits: Warm) -> None:
+def test_only_the_keys_that_dvc_reads_by_name_must_stand_in_params_yaml(digits: Project) -> None:
     """The first lines of params.yaml and the reference say which."""
     path = digits.folder / "params.yaml"
     before = path.read_text()
@@ -169,7 +168,7 @@ def test_only_the_keys_that_dvc_reads_by_name_must_stand_in_params_yaml(digits: 
         path.write_text(before)
 
 
-def test_the_commands_for_the_main_job_never_ask_for_the_comparison(digits: Warm) -> None:
+def test_the_commands_for_the_main_job_never_ask_for_the_comparison(digits: Project) -> None:
     """It was never made here, and its lock is of another folder's run."""
     done = digits.shell(
         "git add --all . && git commit --quiet -m Results"

@@ -18,7 +18,6 @@ from sklearn.datasets import load_digits
 from tests.e2e.project import REPOSITORY, Project, commit, make_project
 from tests.e2e.reproduced import client_of
 from tests.e2e.test_tutorial import console_steps
-from tests.e2e.warm import Warm, warm
 from tests.idx_files import STEMS, idx_bytes, write_idx_folder
 from tests.openml_server import FakeOpenml, fake_openml, serve_toy, toy_arff
 
@@ -86,10 +85,11 @@ def openml() -> Iterator[FakeOpenml]:
     params=["small", pytest.param("mnist", marks=[pytest.mark.soak, pytest.mark.timeout(7200)])],
 )
 def clone(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Warm]:
+    request: pytest.FixtureRequest, commands: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Project:
     """A clone with MNIST, or small digits where it lies, reproduced and committed."""
-    project = make_project(tmp_path_factory.mktemp("sections") / "clone", params={})
+    folder = tmp_path_factory.mktemp("sections") / "clone"
+    project = make_project(folder, params={}, commands=commands)
     raw = project.folder / "data" / "raw"
     if request.param == "mnist":
         shutil.copytree(REPOSITORY / "data" / "raw", raw, dirs_exist_ok=True)
@@ -102,10 +102,9 @@ def clone(
     _edit(project, " trials: 12 ", " trials: 3 ")
     commit(project)
     write_idx_folder(project.folder / "data" / "fashion")
-    with warm(project) as quick:
-        done = quick.shell("dvc repro && git add --all . && git commit --quiet -m Results")
-        assert done.status == 0, done.errors
-        yield quick
+    done = project.shell("dvc repro && git add --all . && git commit --quiet -m Results")
+    assert done.status == 0, done.errors
+    return project
 
 
 def _put_digits(folder: Path) -> None:
@@ -123,7 +122,7 @@ def _edit(project: Project, before: str, after: str) -> None:
     path.write_text(text.replace(before, after))
 
 
-def check_all(clone: Warm, asked: Sequence[Section], openml: FakeOpenml) -> None:
+def check_all(clone: Project, asked: Sequence[Section], openml: FakeOpenml) -> None:
     """Type each section; see that the folder's own parameters and results stay as committed."""
     for section in asked:
         done = clone.shell(
@@ -135,11 +134,11 @@ def check_all(clone: Warm, asked: Sequence[Section], openml: FakeOpenml) -> None
         assert changed == "", f"{section.heading} left: {changed}"
 
 
-def check_models(clone: Warm) -> None:
+def check_models(clone: Project) -> None:
     """Every registered model has versions of one kind of data, and of the data that it names."""
     own = yaml.safe_load((clone.folder / "params.yaml").read_text())["prepare"]["name"]
     classes = {own: "10", "digits": "10", "fashion": "3", "mnist_784": "3"}
-    client = client_of(clone.project)
+    client = client_of(clone)
     found = {}
     for model in client.search_registered_models():
         name = model.name.removesuffix("-classifier")
@@ -153,26 +152,26 @@ def check_models(clone: Warm) -> None:
     assert again in str(told.description)
 
 
-def test_the_sections_work_as_written(clone: Warm, openml: FakeOpenml) -> None:
+def test_the_sections_work_as_written(clone: Project, openml: FakeOpenml) -> None:
     """One after the other, in one folder."""
     check_all(clone, [each for name in BOOK for each in sections(name, openml.address)], openml)
     check_models(clone)
 
 
-def test_the_sections_work_in_reverse(clone: Warm, openml: FakeOpenml) -> None:
+def test_the_sections_work_in_reverse(clone: Project, openml: FakeOpenml) -> None:
     """None needs what stands above it, but a first `make repro`."""
     book = [each for name in BOOK for each in sections(name, openml.address)]
     check_all(clone, book[::-1], openml)
     check_models(clone)
 
 
-def test_the_tutorial_s_sections_work_in_reverse(clone: Warm, openml: FakeOpenml) -> None:
+def test_the_tutorial_s_sections_work_in_reverse(clone: Project, openml: FakeOpenml) -> None:
     """But the first, which chooses the data: that one is the last thing that is tried here."""
     *later, _ = sections("docs/tutorial.md", openml.address)[::-1]
     check_all(clone, later, openml)
 
 
-def test_a_command_that_ends_badly_is_noticed(clone: Warm, openml: FakeOpenml) -> None:
+def test_a_command_that_ends_badly_is_noticed(clone: Project, openml: FakeOpenml) -> None:
     """In the middle of a section, too."""
     broken = Section("broken", "true\ndvc metrics show --no-such-option\ntrue")
     with pytest.raises(AssertionError, match="broken: "):

@@ -4,9 +4,11 @@ import hashlib
 import json
 import os
 import sqlite3
+import time
 from base64 import b64encode
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
     done = project.dvc("repro")
     assert done.status == 0, done.errors
     return project
+
+
+@pytest.fixture
+def quick(made: Project, commands: Path) -> Project:
+    """The same, for commands that need not run its own sources."""
+    return replace(made, commands=commands)
 
 
 def stale(project: Project) -> set[str]:
@@ -93,7 +101,7 @@ def test_the_pictures_of_the_search_stand_on_the_page_as_tune_drew_them(made: Pr
         assert b64encode(svg).decode() in page
 
 
-def test_drawing_anew_gives_the_same_bytes_and_takes_no_look(made: Project) -> None:
+def test_drawing_anew_gives_the_same_bytes_and_takes_no_look(made: Project, quick: Project) -> None:
     """From kept results, whose numbers have all their digits; nothing becomes stale."""
     before, counted = drawn(made), looks(made)
     for path in (made.folder / "reports" / "figures").glob("*/*.*g"):
@@ -102,29 +110,31 @@ def test_drawing_anew_gives_the_same_bytes_and_takes_no_look(made: Project) -> N
     assert done.status == 0, done.errors
     assert drawn(made) == before
     assert looks(made) == counted > 0
-    assert stale(made) == set()
+    assert stale(quick) == set()
 
 
-def test_a_look_or_a_rule_makes_nothing_stale_and_a_new_colour_is_drawn(made: Project) -> None:
+def test_a_look_or_a_rule_makes_nothing_stale_and_a_new_colour_is_drawn(
+    made: Project, quick: Project
+) -> None:
     """A colour, a word of the card or the page, a rule of promotion, a view of MLflow's."""
     before = drawn(made)
     recolour(made)
     for name in INERT:
         append(made, name, "{# a word #}\n" if name.endswith(".j2") else "\n# a word\n")
-    assert stale(made) == set()
+    assert stale(quick) == set()
     done = made.run("foldwise", "draw")
     assert done.status == 0, done.errors
     assert drawn(made) != before
-    assert stale(made) == set()
+    assert stale(quick) == set()
 
 
-def test_other_results_than_the_model_s_are_not_drawn(made: Project) -> None:
+def test_other_results_than_the_model_s_are_not_drawn(made: Project, quick: Project) -> None:
     """They would be told of a model that they are not of."""
     path = made.folder / "models" / "evaluated" / "result.json"
     before, pictures = path.read_text(), drawn(made)
     path.unlink()
     path.write_text(before.replace('"model_digest": "', '"model_digest": "0'))
-    done = made.run("foldwise", "draw")
+    done = quick.run("foldwise", "draw")
     path.write_text(before)
     assert done.status == 1
     [line] = done.said
@@ -132,25 +142,27 @@ def test_other_results_than_the_model_s_are_not_drawn(made: Project) -> None:
     assert drawn(made) == pictures
 
 
-def test_a_comment_in_the_solver_leaves_an_interrupted_search_its_trials(made: Project) -> None:
+def test_a_comment_in_the_solver_leaves_an_interrupted_search_its_trials(
+    made: Project, quick: Project
+) -> None:
     """The stage is stale for DVC; the search goes on under its key, and no trial is made again."""
     made.change("tune", trials=9)
     append(made, "solver/descent.py", "\n# a comment\n")
-    assert stale(made) == {"tune", "evaluate"}
+    assert stale(quick) == {"tune", "evaluate"}
     known = len(trials(made))
 
     def killed_after(count: int, is_enough: Callable[[], bool]) -> None:
         with made.start("python", "-m", "foldwise.app.tune", FOLDWISE_THREADS="1") as process:
             while not is_enough() and process.poll() is None:
-                pass
+                time.sleep(0.01)
             os.kill(process.pid, 9)
             process.wait()
         assert known + count <= len(trials(made)) < known + 4 * 9
 
     killed_after(3, lambda: len(trials(made)) >= known + 3)
     append(made, "solver/descent.py", "\n# another comment\n")
-    done = made.dvc("repro")
+    done = quick.dvc("repro")
     assert done.status == 0, done.errors
     new = trials(made)[known:]
     assert len(new) == len(set(new)) == 4 * 9
-    assert stale(made) == set()
+    assert stale(quick) == set()

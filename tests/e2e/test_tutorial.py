@@ -26,9 +26,9 @@ def console_steps(text: str) -> list[tuple[str, list[str]]]:
 
 
 @pytest.fixture
-def clone(tmp_path: Path) -> Project:
+def clone(commands: Path, tmp_path: Path) -> Project:
     """The project as a newcomer gets it: nothing was run, nothing was edited."""
-    project = make_project(tmp_path / "clone", params={})
+    project = make_project(tmp_path / "clone", params={}, commands=commands)
     shutil.copytree(
         REPOSITORY / "data" / "raw", project.folder / "data" / "raw", dirs_exist_ok=True
     )

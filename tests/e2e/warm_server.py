@@ -1,8 +1,7 @@
-"""Runs the project's Python commands in forks of one process that has imported everything once.
+"""Runs projects' Python commands in forks of one process that has imported everything once.
 
-A script: it listens on a socket, where `warm_client.py` hands in a command with its folder, its
-environment and its three streams. Pictures are headlines here: to draw them would take longer than
-all the rest.
+A script: it listens on a socket, where the client of `warm.py` hands in a command with its folder,
+its environment and its three streams.
 """
 
 import gc
@@ -14,7 +13,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from sqlalchemy.orm import configure_mappers
 
@@ -26,6 +25,8 @@ IMPORTS = (
     "dvc.render",
     "foldwise.app.cli",
     "foldwise.app.commands",
+    "foldwise.app.compare",
+    "foldwise.app.compare_summary",
     "foldwise.app.evaluate",
     "foldwise.app.prepare",
     "foldwise.app.tune",
@@ -36,6 +37,9 @@ IMPORTS = (
     "mlflow.store.tracking.sqlalchemy_store",
     "optuna.storages._rdb.models",
     "skops.io",
+    "sklearn.ensemble",
+    "sklearn.neighbors",
+    "sklearn.svm",
 )
 ENTRIES = {"dvc": "dvc.cli", "foldwise": "foldwise.app.cli"}
 
@@ -43,8 +47,6 @@ ENTRIES = {"dvc": "dvc.cli", "foldwise": "foldwise.app.cli"}
 def _serve(address: str, client: str) -> None:
     for module in IMPORTS:
         import_module(module)
-    style: Any = import_module("foldwise.report.figures.style")
-    style.png = style.svg = lambda figure: figure.get_suptitle().encode()
     configure_mappers()
     sys.executable = client  # what a command starts in its turn is as fast
     gc.freeze()

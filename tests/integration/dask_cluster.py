@@ -3,14 +3,20 @@
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
+from multiprocessing import get_context
+from multiprocessing.context import ForkServerProcess
 
-_BEGIN = "import sys; from distributed.cli import dask_{0}; sys.exit(dask_{0}.main())"
+# Forked of one process that has imported what isn't ours, which takes longer than all else here.
+_FORKS = get_context("forkserver")
+_FORKS.set_forkserver_preload(
+    ["distributed.cli.dask_scheduler", "distributed.cli.dask_worker", "optuna", "sklearn.pipeline"]
+)
 
 
 @dataclass
@@ -18,16 +24,17 @@ class Cluster:
     """A scheduler at ``address`` and the workers started so far."""
 
     address: str
-    scheduler: "subprocess.Popen[bytes]"
-    workers: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
+    scheduler: ForkServerProcess
+    workers: list[ForkServerProcess] = field(default_factory=list)
 
-    def add_worker(
-        self, *, threads: int = 1, before: str = "", **environment: str
-    ) -> "subprocess.Popen[bytes]":
+    def add_worker(self, *, threads: int = 1, before: str = "") -> None:
         """Start a worker of so many threads; ``before`` is Python that it runs first."""
         options = (f"--nthreads={threads}", "--no-nanny", "--no-dashboard", "--host=127.0.0.1")
-        self.workers.append(_start("worker", self.address, *options, before=before, **environment))
-        return self.workers[-1]
+        self.workers.append(_start("worker", self.address, *options, before=before))
+
+    def freeze(self, worker: int) -> None:
+        """Stop a worker with what it has in its hands."""
+        os.kill(self.workers[worker].pid or 0, signal.SIGSTOP)
 
     def wait_for_workers(self, count: int) -> None:
         """Until so many have joined."""
@@ -39,14 +46,13 @@ class Cluster:
     def kill(self) -> None:
         """End what still runs, stopped processes too."""
         for process in (*self.workers, self.scheduler):
-            if process.poll() is None:
-                process.send_signal(signal.SIGKILL)
-            process.wait()
+            process.kill()
+            process.join()
 
 
 @contextmanager
-def cluster(workers: int = 2, *, threads: int = 1, **environment: str) -> Iterator[Cluster]:
-    """A cluster of so many workers of so many threads each."""
+def cluster(workers: int = 2) -> Iterator[Cluster]:
+    """A cluster of so many workers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -54,7 +60,7 @@ def cluster(workers: int = 2, *, threads: int = 1, **environment: str) -> Iterat
     running = Cluster(f"tcp://127.0.0.1:{port}", _start("scheduler", *where))
     try:
         for _ in range(workers):
-            running.add_worker(threads=threads, **environment)
+            running.add_worker()
         _wait_until_listening(port)
         if workers:
             running.wait_for_workers(workers)
@@ -63,15 +69,20 @@ def cluster(workers: int = 2, *, threads: int = 1, **environment: str) -> Iterat
         running.kill()
 
 
-def _start(
-    what: str, *arguments: str, before: str = "", **environment: str
-) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        [sys.executable, "-c", f"{before}\n{_BEGIN.format(what)}", *arguments],
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+def _start(what: str, *arguments: str, before: str = "") -> ForkServerProcess:
+    process = _FORKS.Process(target=_become, args=(what, arguments, before), daemon=True)
+    process.start()
+    return process
+
+
+def _become(what: str, arguments: tuple[str, ...], before: str) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    exec(before, {})  # noqa: S102 - the tests' own
+    command = f"dask_{what}"
+    sys.argv = [command, *arguments]
+    import_module(f"distributed.cli.{command}").main()
 
 
 def _wait_until_listening(port: int) -> None:

@@ -1,6 +1,5 @@
 """The search on a real Dask cluster: the local run's results, whoever dies meanwhile."""
 
-import signal
 import subprocess
 import sys
 import time
@@ -26,7 +25,6 @@ from foldwise.solver.fits import SolverOptions
 from foldwise.solver.layout import Layout
 from tests.conformance.engine_cases import EngineCases, Given
 from tests.conformance.test_engines import CASE, PLAN, STRENGTHS, arranged, batched
-from tests.e2e.project import make_project
 from tests.integration.dask_cluster import Cluster, cluster
 from tests.unit.search.search_cases import Memory, finished, nested_search
 
@@ -166,7 +164,7 @@ def test_a_killed_workers_fits_are_made_by_the_others(
     """One worker is frozen with work in its hands, then killed in mid-round."""
     search, expected = local
     with cluster() as running, connected(running.address, layout_of(search), OPTIONS) as engine:
-        running.workers[0].send_signal(signal.SIGSTOP)
+        running.freeze(0)
         events = through(search, engine).run()
         assert isinstance(next(events), Trial | Progress)
         running.workers[0].kill()
@@ -182,7 +180,7 @@ def test_a_worker_that_joins_late_gets_the_pixels_too(
     """The first worker dies with all that it held; the search waits for the next."""
     search, expected = local
     with cluster(1) as running, connected(running.address, layout_of(search), OPTIONS) as engine:
-        running.workers[0].send_signal(signal.SIGSTOP)
+        running.freeze(0)
         running.add_worker()
         running.wait_for_workers(2)
         running.workers[0].kill()
@@ -303,31 +301,6 @@ def test_without_distributed_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delitem(sys.modules, module.__name__)
     with pytest.raises(SearchError, match=r"install foldwise\[dask\]"):
         import_module(module.__name__)
-
-
-def test_the_tune_stage_gives_the_same_files_on_a_cluster(tmp_path: Path) -> None:
-    """FOLDWISE_DASK is no part of the search: same key, same reports to the byte."""
-    project = make_project(tmp_path / "project")
-    project.change("tune", trials=3)
-    sources = str(project.folder / "src")
-    assert project.stage("prepare").status == 0
-    told = {}
-    with cluster(PYTHONPATH=sources) as running:
-        for place in (running.address, ""):
-            done = project.stage("tune", FOLDWISE_DASK=place, FOLDWISE_FRESH="1")
-            assert done.status == 0, done.errors
-            run = (project.folder / "models" / "run.json").read_text()
-            told[place] = (
-                (project.folder / "reports" / "tuning.json").read_bytes(),
-                (project.folder / "reports" / "trials.csv").read_bytes(),
-                [line for line in run.splitlines() if "search_key" in line],
-            )
-        assert told[running.address] == told[""]
-        running.scheduler.kill()
-        done = project.stage("tune", FOLDWISE_DASK=running.address)
-    assert done.status == 1
-    assert len(done.said) == 1
-    assert "completed trials are kept" in done.said[0]
 
 
 def test_each_worker_gets_its_share_by_its_threads() -> None:

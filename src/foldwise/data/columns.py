@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from foldwise.errors import InputError
 
-Cells = NDArray[Any]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Columns:

@@ -15,7 +15,6 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-from foldwise.search.engines.batched import LinearClassifier
 from foldwise.search.engines.pipeline import content_digest, linear_model, pieces
 from foldwise.search.jobs import (
     Classes,
@@ -81,12 +80,6 @@ class FittedEstimator:
         if numbers is not None:
             return content_digest(numbers, classes)
         return content_of(self.fitted, hashlib.sha256(repr(list(classes)).encode()))
-
-
-def model_of(estimator: Any) -> Model:
-    """The model whose ``estimator`` this is: the batched solver's numbers, or the thing itself."""
-    numbers = linear_model(estimator)
-    return FittedEstimator(estimator) if numbers is None else LinearClassifier(numbers)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
