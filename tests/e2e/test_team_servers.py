@@ -129,7 +129,7 @@ def test_either_checkout_verifies_and_promotes_for_both(team: Team) -> None:
     assert "promoted" in told.output
     unknown = team.foldwise(team.first, "verify", "champion")
     assert unknown.status == 1
-    assert "in reports/registered.json: pull it, or evaluate again  fail" in unknown.output
+    assert "\n    pull the record of who registered it, or evaluate again" in unknown.output
     record = Path("reports", "registered.json")
     shutil.copy(team.second.folder / record, team.first.folder / record)
     again = team.foldwise(team.first, "verify", "champion")

@@ -98,7 +98,7 @@ def test_a_model_s_life(project: Store, foldwise: Command) -> None:
     assert f"rolled back: version 1 of {NAME} is the champion (before: version 2)" in foldwise.out
 
     assert foldwise("history") == 0
-    decisions = [line.split("  ")[2].strip() for line in foldwise.out.splitlines()[2:]]
+    decisions = [line.split("  ")[2].strip() for line in rows_of(foldwise.out)]
     assert decisions == ["promoted 1", "refused 3", "promoted 2", "rolled back 1"]
 
     assert foldwise("verify") == 0
@@ -166,12 +166,17 @@ def test_a_rollback_to_the_champion_itself_says_that_there_is_nothing_to_do(
     assert foldwise.out == "nothing to do: version 1 is the champion already\n"
 
 
+def rows_of(table: str) -> list[str]:
+    """The lines below a table's head, without the notes on them."""
+    return [line for line in table.splitlines()[2:] if not line.startswith(" ")]
+
+
 def test_the_history_of_a_deleted_version_is_told(project: Store, foldwise: Command) -> None:
     """What is missing of it is said."""
     foldwise("promote", "1")
     project.client.delete_model_version(NAME, "1")
     assert foldwise("history") == 0
-    first, change = foldwise.out.splitlines()[2:]
+    first, change = rows_of(foldwise.out)
     assert "promoted 1 (deleted since)" in first
     assert "1 -> none" in change
 
