@@ -143,7 +143,7 @@ def _likeliest(design: Array, positive: Flags, offset: Array) -> Terms:
         curvature = (design.T * (fitted * (1 - fitted))) @ design
         towards = np.linalg.solve(curvature, (design * (positive - fitted)[:, np.newaxis]).T)
         step = towards.sum(axis=1)
-        while loss(found + step) > loss(found):  # in the end by no more than rounding
+        while loss(found + step) > loss(found) * (1 + 1e-12):  # by more than rounding
             step = step / 2
         found = found + step
         if np.abs(step).max() <= 1e-12 * (1 + np.abs(found).max()):
