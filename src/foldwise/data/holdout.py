@@ -61,12 +61,6 @@ def kept_together(table: Table) -> tuple[Rows | None, int]:
     return (None if np.array_equal(groups, own) else groups), int((equal != own).sum())
 
 
-def shared_rows(table: Table, development: Rows, holdout: Rows) -> int:
-    """How many rows of the holdout equal one of the development set in all features."""
-    equal = _first_equal(table.frame)
-    return int(np.isin(equal[holdout], equal[development]).sum())
-
-
 def _first_equal(frame: pd.DataFrame) -> Rows:
     """For each row the first that equals it, a missing cell a missing one."""
     numbers = np.zeros(len(frame), dtype=np.int64)

@@ -49,11 +49,6 @@ def read_source(settings: PrepareSettings, *, root: Path) -> Dataset:
     check_read(settings)
     holdout = settings.holdout if isinstance(settings.holdout, int) else None
     if settings.source == "idx":
-        if holdout is not None:
-            raise SettingsError(
-                "prepare.holdout must be null when prepare.source is idx, because the t10k files"
-                f" are the holdout, got {holdout}: edit params.yaml"
-            )
         return read_idx_folder(root / settings.path, name=settings.name)
     if settings.name in KNOWN:
         raise SettingsError(
@@ -84,15 +79,16 @@ def check_read(settings: PrepareSettings) -> None:
                 f" doesn't read it, got {value!r}: set prepare.source to {sources[0]}, or"
                 f" prepare.{name} to {without}, in params.yaml"
             )
-    form = (
-        "a share such as 0.2, a mapping, none" if settings.source == "table" else "a whole number"
+    is_table, is_whole = settings.source == "table", isinstance(settings.holdout, int)
+    if settings.holdout is None or (is_whole != is_table and settings.source != "idx"):
+        return
+    forms = {"idx": "null", "table": "a share such as 0.2, a mapping, none or null"}
+    why = ", because the t10k files are the holdout" if settings.source == "idx" else ""
+    raise SettingsError(
+        f"prepare.holdout must be {forms.get(settings.source, 'a whole number or null')} when"
+        f" prepare.source is {settings.source}{why}, got {shown(settings.holdout)}: edit"
+        " params.yaml"
     )
-    is_whole = isinstance(settings.holdout, int)
-    if settings.holdout is not None and is_whole == (settings.source == "table"):
-        raise SettingsError(
-            f"prepare.holdout must be {form} or null when prepare.source is {settings.source},"
-            f" got {shown(settings.holdout)}: edit params.yaml"
-        )
 
 
 def read_digits(*, holdout: int | None) -> Dataset:

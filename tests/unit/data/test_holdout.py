@@ -7,7 +7,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foldwise.data.holdout import kept_together, shared_rows, split_table
+from foldwise.data.holdout import kept_together, split_table
 from foldwise.data.table import Table
 
 
@@ -94,11 +94,3 @@ def test_rows_that_are_equal_by_chance_are_counted_alone() -> None:
     groups, repeated = kept_together(table(frame=pd.DataFrame(cells, columns=[*"abc"])))
     assert groups is None
     assert repeated == 192
-
-
-def test_rows_that_both_splits_have_are_counted() -> None:
-    """Of the holdout, those that equal one of the development set."""
-    one = table()
-    doubled = table(400, frame=pd.concat([one.frame, one.frame], ignore_index=True))
-    assert shared_rows(doubled, np.arange(200), np.arange(200, 230)) == 30
-    assert shared_rows(doubled, np.arange(100), np.arange(100, 200)) == 0

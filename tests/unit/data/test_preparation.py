@@ -181,6 +181,19 @@ def test_data_can_lie_behind_a_link(project: Path, tmp_path: Path) -> None:
             "prepare.name must not be mnist when prepare.source",
         ),
         (replace(TOY, holdout=9), "prepare.holdout must be null when prepare.source is idx"),
+        (replace(TOY, holdout="none"), "prepare.holdout must be null when prepare.source is idx"),
+        (
+            replace(DIGITS, holdout=0.2),
+            "prepare.holdout must be a whole number or null when prepare.source is digits, got 0.2",
+        ),
+        (
+            replace(DIGITS, target="y"),
+            "prepare.target must be null when prepare.source is digits, which doesn't read",
+        ),
+        (
+            replace(DIGITS, columns={"y": "drop"}),
+            "prepare.columns must be empty when prepare.source is digits, which doesn't read",
+        ),
         (
             PrepareSettings(source="digits", name="digits", path="data/fashion"),
             "prepare.path must be data/raw when prepare.source is digits, which doesn't read",

@@ -145,7 +145,7 @@ def test_classes_are_whole_numbers_where_all_are_written_so(
 
 def test_a_column_marks_the_holdout(tmp_path: Path) -> None:
     """By numbers or words; it is no feature, and another word is refused with its row."""
-    marked = {"holdout": {"column": "split"}, "group": None}
+    marked: dict[str, Any] = {"holdout": {"column": "split"}, "group": None}
     for words in (["1", "0"], ["TRUE", "false"], ["test", "train"], ["holdout", "development"]):
         table = read(tmp_path, as_csv(split=words * 6), **marked)
         assert table.marks is not None
