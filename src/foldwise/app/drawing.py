@@ -122,8 +122,10 @@ class Tuned:
 
     @property
     def bank(self) -> "FilterBank | None":
-        """The filters that the final model looks through, if it does."""
-        return None if self.linear is None else cast("FilterBank | None", self.linear.features)
+        """The filters that logistic regression looks through, if it does."""
+        if self.linear is None:
+            return self.work.bank
+        return cast("FilterBank | None", self.linear.features)
 
     def tables(self) -> dict[str, bytes]:
         """The search's files in reports/, by name."""

@@ -96,18 +96,24 @@ def build(
     return make_pipeline(*seen[entry.pixels], classifier)
 
 
-def candidate_engine(
-    entry: Entry, development: Split, plan: Plan, info: DataInfo, *, seed: int, threads: int
+def entry_engine(
+    entry: Entry,
+    development: Split,
+    plan: Plan,
+    info: DataInfo,
+    *,
+    seed: int,
+    threads: int,
+    is_calibrated: bool = False,
 ) -> EstimatorEngine:
-    """Who makes the fits of an entry that is a candidate of `tune`, with probabilities."""
-    check_buildable(replace(entry, metric="accuracy", register=False))
+    """Who makes an entry's fits."""
     return EstimatorEngine(
         X=development.images,
         labels=development.labels,
         classes=info.classes,
         plan=plan,
         build=lambda values: build(
-            entry, values, seed=seed, shape=info.image_shape, is_calibrated=True
+            entry, values, seed=seed, shape=info.image_shape, is_calibrated=is_calibrated
         ),
         threads=threads,
     )

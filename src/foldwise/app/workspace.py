@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -162,15 +162,18 @@ class Workspace:
 
     def candidates(self, plan: Plan) -> "dict[str, EstimatorEngine]":
         """Who makes the fits of the candidates beside logistic regression, by name."""
-        from foldwise.app.entries import candidate_engine  # scikit-learn: two seconds
+        from foldwise.app.entries import check_buildable, entry_engine  # scikit-learn: two seconds
 
+        engines: dict[str, EstimatorEngine] = {}
         development, seed = self.data("development"), self.settings.seed
-        return {
-            each.name: candidate_engine(
-                each, development, plan, self.info, seed=seed, threads=threads()
-            )
-            for each in candidates(self.settings)
-        }
+        for entry in candidates(self.settings):
+            # Whatever the comparison asks of it: here it is calibrated, if it has no probabilities.
+            check_buildable(replace(entry, metric="accuracy", register=False))
+            engines[entry.name] = entry_engine(
+                entry, development, plan, self.info,
+                seed=seed, threads=threads(), is_calibrated=True,
+            )  # fmt: skip
+        return engines
 
     def shelf(self, key: str) -> PathShelf:
         """Where a search keeps its paths."""

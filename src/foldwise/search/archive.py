@@ -103,7 +103,7 @@ def archive(result: SearchResult) -> dict[str, bytes]:
             for each in plan.studies
             if (skipped := space.skipped(result.study_trials(each.study)))
         },
-        filters=_parameters(result.final.model),
+        filters=next(filter(None, (_parameters(each.model) for each in ended)), None),
     )
     told = plain(story)
     if story.filters is None:

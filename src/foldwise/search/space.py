@@ -79,7 +79,8 @@ class Space:
     def of(self, kind: str) -> "Space":
         """The space of one kind, by its own names."""
         own = own_values({**self.dimensions, KIND: kind})
-        startup = _STARTS_OF_TPE if curve_range(own) is None else self.startup
+        is_walked = self.sampler != "curve" or curve_range(own) is not None
+        startup = self.startup if is_walked else _STARTS_OF_TPE
         return replace(self, dimensions=own, startup=startup, kinds=())
 
     def own_trials(self, kind: str, trials: Sequence[Trial]) -> list[Trial]:
