@@ -256,7 +256,8 @@ class Asked:
             {name: each.space.dimensions for name, each in asked.items()}
         )
         return replace(
-            first, own=own, estimator=own.estimator, rows=None, space=space,
+            first, own=own, rows=None, space=space,
+            estimator={name: each.estimator for name, each in asked.items()},
             candidates={
                 name: replace(each, space=replace(each.space, metric=metric))
                 for name, each in asked.items()

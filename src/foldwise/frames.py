@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from foldwise.search.space import KIND, Select
-from foldwise.search.summary import best_trials, outer_estimates, two_class_estimates
+from foldwise.search.space import Select
+from foldwise.search.summary import Candidate, contest, outer_estimates, two_class_estimates
 from foldwise.search.trials import FINAL, SearchResult, Trial, Values
 from foldwise.settings import Value
 from foldwise.stats.intervals import corrected_interval, possible
@@ -95,19 +95,12 @@ class Frames:
 
     def candidates(self) -> pd.DataFrame:
         """How each candidate did in each study, what it cost, and whether it won."""
-        return pd.DataFrame(
-            self._candidate(best, kind)
-            for best in best_trials(self.result)
-            for kind in self.result.space.kinds
-        )
+        return pd.DataFrame(map(self._candidate, contest(self.result, self.select)))
 
-    def _candidate(self, best: Trial, kind: str) -> dict[str, Any]:
-        space, metric = self.result.space, self.result.metric
-        told = self.result.study_trials(best.study)
-        own = [trial for trial in told if trial.values[KIND] == kind]
-        won = best.values[KIND] == kind
-        part, choice = best.study.part, best if won else space.chosen(own, self.select)
-        facts = [fold.facts for trial in own for fold in trial.inner]
+    def _candidate(self, told: Candidate) -> dict[str, Any]:
+        choice, metric = told.choice, self.result.metric
+        part = choice.study.part
+        facts = [fold.facts for trial in told.trials for fold in trial.inner]
         return {
             "repeat": 0 if part is None else part.repeat,
             "fold": None if part is None else part.fold,
@@ -115,7 +108,7 @@ class Frames:
             self.scoring: signed(metric, choice.mean(metric)),
             "fits": len(facts),
             "seconds": sum(float(each["seconds"]) for each in facts),
-            "won": won,
+            "won": told.won,
         }
 
     def outer_scores(self) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import math
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
@@ -165,6 +165,16 @@ class PrepareSettings:
     two. Of three axes the first or the last must be 1, 3 or 4 channels; others are refused."""
 
 
+LOGISTIC = "logistic"
+"""The candidate that `tune` itself describes."""
+
+
+def _different_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    if LOGISTIC in names or len({*names}) < len(names):
+        raise ValueError
+    return names
+
+
 @dataclass(frozen=True, slots=True, config=_CONFIG)
 class TuneSettings:
     """The nested search for C."""
@@ -193,6 +203,12 @@ class TuneSettings:
     hardly ever lit is not magnified without bound. 0 is standardisation as it stands in books."""
     features: Features = _choice("pixels", Features)
     """What the model is given: pixels, or what the filters below make of them."""
+    candidates: Annotated[tuple[str, ...], AfterValidator(_different_names)] = _parameter(
+        (), "a list of names of entries of comparison/params.yaml, each once, none called logistic"
+    )
+    """What each study chooses from beside this logistic regression, which is then the candidate
+    `logistic`: the comparison's entries of these names, each with `tune.trials` sets of values,
+    selected by `tune.metric`; what else an entry says of its tuning is not read."""
     search: Search = _choice("curve", Search)
     """Minima of the curve of the inner score over log C, Optuna's TPE on the same scale, or the
     reference report's random search, uniform in C."""
@@ -465,6 +481,26 @@ def load_entries(path: Path = ENTRIES) -> dict[str, Entry]:
     return {name: _entry(name, given, path) for name, given in models.items()}
 
 
+def candidates(settings: Settings) -> tuple[Entry, ...]:
+    """The comparison's entries that each study chooses from, too.
+
+    Raises
+    ------
+    SettingsError
+        There is none of that name, or the comparison's file can't be used.
+    """
+    if not settings.tune.candidates:
+        return ()
+    entries = load_entries()
+    for name in settings.tune.candidates:
+        if name not in entries:
+            raise SettingsError(
+                f"tune.candidates must name entries of {ENTRIES}, {', '.join(entries)},"
+                f" got {name!r}: edit params.yaml"
+            )
+    return tuple(entries[name] for name in settings.tune.candidates)
+
+
 def flattened(settings: Settings) -> dict[str, Any]:
     """Every parameter by its full key, such as ``tune.folds``."""
     flat: dict[str, Any] = {}
@@ -481,12 +517,25 @@ def in_use(settings: Settings) -> dict[str, Any]:
     if settings.prepare.source != "table":
         idle += [f"prepare.{name}" for name in OF_TABLES]
     told = flattened(settings).items()
-    return {key: value for key, value in told if not key.startswith((*idle, " "))}
+    return {
+        key: value
+        for key, value in told
+        if not key.startswith((*idle, " ")) and (key, value) != ("tune.candidates", [])
+    }
 
 
 def of_search(settings: Settings) -> dict[str, Any]:
-    """What makes one search another; pixels are not told, so that their keys stay as they were."""
+    """What makes one search another; pixels are not told, so that their keys stay as they were.
+
+    Nor is the lack of candidates; of those that there are, all that is read of an entry.
+    """
     told = asdict(settings.tune)
+    del told["candidates"]
+    if settings.tune.candidates:
+        told["candidates"] = [
+            replace(each, rows=None, trials=1, startup_trials=None, metric="accuracy").digest
+            for each in candidates(settings)
+        ]
     if told["features"] == "pixels":
         del told["features"]
         return told

@@ -12,7 +12,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from foldwise.search.engines.batched import BatchedEngine, LocalBackend, Repeats
-from foldwise.search.engines.estimator import EstimatorEngine
+from foldwise.search.engines.estimator import EstimatorEngine, Kinds
 from foldwise.search.jobs import Engine
 from foldwise.search.plan import Plan
 from foldwise.search.trials import Part, Values
@@ -116,6 +116,27 @@ class TestTree(EstimatorCases):
 
     def build(self, values: Values) -> Any:
         return DecisionTreeClassifier(random_state=1, **values)
+
+
+class TestKinds(EngineCases):
+    """An engine for each kind of model, which knows its own values alone."""
+
+    @pytest.fixture
+    def given(self) -> Given:
+        classes = list(range(10))
+        tried: tuple[Values, ...] = (
+            {"candidate": "logistic", "logistic.C": 0.01},
+            {"candidate": "tree", "tree.max_depth": 3},
+        )
+
+        def tree(values: Values) -> Any:
+            return DecisionTreeClassifier(random_state=1, **values)
+
+        def made(X: NDArray[np.uint8]) -> Engine:
+            trees = EstimatorEngine(X, CASE.labels, classes, PLAN, tree, 2)
+            return Kinds({"logistic": batched(X, SolverOptions(threads=2)), "tree": trees})
+
+        return Given(made, CASE.images, CASE.labels, classes, PLAN, tried)
 
 
 class TestSvm(EstimatorCases):

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from foldwise.app.display import Display
 from foldwise.app.drawing import Verdict, holdout_metrics
-from foldwise.app.entries import build, check_buildable, sampled, servable
+from foldwise.app.entries import check_buildable, entry_engine, sampled, servable
 from foldwise.app.evaluate import count_look, submit
 from foldwise.app.exits import run
 from foldwise.app.workspace import Workspace, fitting_bank, save, save_result, threads
@@ -36,7 +36,7 @@ from foldwise.report.wording import escaped, json_text
 from foldwise.runs.lineage import Lineage
 from foldwise.runs.recorder import Recorder
 from foldwise.search.curve import starts
-from foldwise.search.engines.estimator import EstimatorEngine, FittedEstimator, one_core_threads
+from foldwise.search.engines.estimator import FittedEstimator, one_core_threads
 from foldwise.search.jobs import Model, Predictions
 from foldwise.search.nested import Book, NestedSearch
 from foldwise.search.space import Space, curve_range
@@ -109,14 +109,7 @@ def entry_search(work: Workspace, entry: Entry, space: Space, book: Book) -> Nes
     """The entry's search: tuned on a sample, refitted on all rows."""
     development, seed = work.data("development"), work.settings.seed
     plan = sampled(work.plan(development), development, entry, seed=seed)
-    engine = EstimatorEngine(
-        X=development.images,
-        labels=development.labels,
-        classes=work.info.classes,
-        plan=plan,
-        build=lambda values: build(entry, values, seed=seed, shape=work.info.image_shape),
-        threads=threads(),
-    )
+    engine = entry_engine(entry, development, plan, work.info, seed=seed, threads=threads())
     return NestedSearch(development.labels, plan, space, entry.trials, engine, book)
 
 

@@ -72,7 +72,8 @@ class Display:
         if search.space.startup < search.trials:
             self._burst = search.space.startup / search.trials
         for event in search.run():
-            self.show(event, metric=search.space.metric, trials=search.trials)
+            trials = len(search.space.numbers(search.trials))
+            self.show(event, metric=search.space.metric, trials=trials)
             for hear in heard:
                 hear(event)
             if isinstance(event, SearchResult):

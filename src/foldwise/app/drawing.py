@@ -37,6 +37,7 @@ from foldwise.runs.recorder import Recorder
 from foldwise.search.archive import restore
 from foldwise.search.engines.batched import LinearClassifier
 from foldwise.search.jobs import Model, Predictions
+from foldwise.search.space import KIND
 from foldwise.search.summary import Estimates, outer_estimates
 from foldwise.search.trials import OuterFold, SearchResult
 from foldwise.settings import flattened
@@ -82,7 +83,15 @@ class Tuned:
     def read(cls, work: Workspace) -> Self:
         """Read all that is wanted later, so that what is broken costs no look at the holdout."""
         # An archive of 0.1 doesn't say what range was searched, but its settings do.
-        tuned = cls(work, replace(restore(TUNED), space=search_space(work.settings)))
+        result = replace(restore(TUNED), space=search_space(work.settings))
+        if not isinstance(result.final.model, LinearClassifier):
+            from foldwise.app.entries import candidate_model  # scikit-learn: two seconds
+
+            best = result.final.best.values
+            engine = work.candidates(work.plan(work.data("development")))[str(best[KIND])]
+            model = candidate_model(engine, best)
+            result = replace(result, final=replace(result.final, model=model))
+        tuned = cls(work, result)
         _ = tuned.development, tuned.reference
         return tuned
 
@@ -101,16 +110,22 @@ class Tuned:
         """The outer estimates with their intervals."""
         return outer_estimates(self.result, confidence=self.work.settings.evaluate.confidence)
 
-    @cached_property
-    def model(self) -> LinearClassifier:
-        """The final model, of the archive's only kind."""
-        assert isinstance(self.result.final.model, LinearClassifier)  # noqa: S101
+    @property
+    def model(self) -> Model:
+        """The final model."""
         return self.result.final.model
 
     @property
+    def linear(self) -> LinearClassifier | None:
+        """The final model, unless another candidate than logistic regression has won."""
+        return self.model if isinstance(self.model, LinearClassifier) else None
+
+    @property
     def bank(self) -> "FilterBank | None":
-        """The filters that the final model looks through, if it does."""
-        return cast("FilterBank | None", self.model.features)
+        """The filters that logistic regression looks through, if it does."""
+        if self.linear is None:
+            return self.work.bank
+        return cast("FilterBank | None", self.linear.features)
 
     def tables(self) -> dict[str, bytes]:
         """The search's files in reports/, by name."""
@@ -149,15 +164,22 @@ class Tuned:
             *holdout_pictures(
                 findings.holdout,
                 judged,
-                self.model.numbers,
-                evidence=None if self.bank is None else self._evidence(self.bank),
+                None if self.linear is None else self._weights(self.linear),
+                meaning="Coefficient (per standard deviation)"
+                if self.bank is None
+                else "Evidence (added to the score)",
             ),
         )
 
-    def _evidence(self, bank: "FilterBank") -> NDArray[np.float64]:
-        """What the pixels of a class's images add to its score, on average (classes, pixels)."""
+    def _weights(self, model: LinearClassifier) -> NDArray[np.float64]:
+        """The coefficients of pixels (classes, pixels).
+
+        Through filters what the pixels of a class's images add to its score, on average.
+        """
+        if (bank := self.bank) is None:
+            return model.numbers.coefficients
         images, labels = self.development.images, self.development.labels
-        weights = self.model.numbers.coefficients / self.model.numbers.scale
+        weights = model.numbers.coefficients / model.numbers.scale
         codes = [1] if len(weights) == 1 else range(len(weights))
         own = [images[np.flatnonzero(labels == code)[:_SEEN]] for code in codes]
         pairs = zip(own, weights, strict=True)

@@ -9,14 +9,18 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, StandardScaler
 
-from foldwise.data.dataset import Split
+from foldwise.data.dataset import DataInfo, Split
 from foldwise.data.features import FilterBank
 from foldwise.data.labels import stratified_rows
 from foldwise.errors import DataError, SettingsError
+from foldwise.search.engines.estimator import EstimatorEngine, FittedEstimator
+from foldwise.search.jobs import Done, Job, Task
 from foldwise.search.plan import RESERVE, Plan
+from foldwise.search.space import own_values
 from foldwise.search.trials import Part, Values
 from foldwise.settings import ENTRIES, Entry
 
@@ -63,11 +67,19 @@ class FlooredScaler(StandardScaler):  # type: ignore[misc]  # scikit-learn has n
         return scaler
 
 
-def build(entry: Entry, values: Values, *, seed: int, shape: Sequence[int] = ()) -> Pipeline:
+def build(
+    entry: Entry,
+    values: Values,
+    *,
+    seed: int,
+    shape: Sequence[int] = (),
+    is_calibrated: bool = False,
+) -> Pipeline:
     """The entry's pipeline for pixels 0-255: what it is given, then the estimator.
 
     ``seed`` is the estimator's ``random_state``, if it has one and the entry says nothing else;
-    ``shape`` that of the images, which only filters need.
+    ``shape`` that of the images, which only filters need. One that gives decision scores alone
+    ``is_calibrated`` on request: a sigmoid for each class, fitted to five parts of the rows.
     """
     kind = _class(entry)
     random = {"random_state": seed} if "random_state" in kind().get_params() else {}
@@ -78,7 +90,42 @@ def build(entry: Entry, values: Values, *, seed: int, shape: Sequence[int] = ())
         "raw": ["passthrough"],
         "filters": [FilterBank(shape, **asdict(entry.filters)), standard],
     }
-    return make_pipeline(*seen[entry.pixels], kind(**{**random, **entry.fixed, **values}))
+    classifier = kind(**{**random, **entry.fixed, **values})
+    if is_calibrated and not hasattr(classifier, "predict_proba"):
+        classifier = CalibratedClassifierCV(classifier, ensemble=False)
+    return make_pipeline(*seen[entry.pixels], classifier)
+
+
+def entry_engine(
+    entry: Entry,
+    development: Split,
+    plan: Plan,
+    info: DataInfo,
+    *,
+    seed: int,
+    threads: int,
+    is_calibrated: bool = False,
+) -> EstimatorEngine:
+    """Who makes an entry's fits."""
+    return EstimatorEngine(
+        X=development.images,
+        labels=development.labels,
+        classes=info.classes,
+        plan=plan,
+        build=lambda values: build(
+            entry, values, seed=seed, shape=info.image_shape, is_calibrated=is_calibrated
+        ),
+        threads=threads,
+    )
+
+
+def candidate_model(engine: EstimatorEngine, best: Values) -> FittedEstimator:
+    """The model of a candidate's values on all rows, made again: ready to be served."""
+    task = Task(Job.of(frozenset(), own_values(best)), (), keep="model")
+    (done,) = engine.run([task])
+    assert isinstance(done, Done)  # noqa: S101 - of one task
+    assert isinstance(done.model, FittedEstimator)  # noqa: S101 - the engine's only kind
+    return FittedEstimator(servable(done.model.fitted))
 
 
 def servable(fitted: Pipeline) -> Pipeline:

@@ -27,6 +27,7 @@ from foldwise.registry.evidence import gather_evidence, shared_rows
 from foldwise.registry.gate import changed_data
 from foldwise.registry.registration import Submission, register, require_same_kind
 from foldwise.registry.snapshot import Snapshot, Version, note_holdout_use
+from foldwise.registry.stored_model import require_servable
 from foldwise.report.findings import Findings, Judged
 from foldwise.report.page import render_card
 from foldwise.report.picture import Picture, picture_files
@@ -34,6 +35,7 @@ from foldwise.report.tables import holdout_files
 from foldwise.report.wording import DIGITS
 from foldwise.runs.recorder import Recorder
 from foldwise.search.jobs import Predictions
+from foldwise.search.space import KIND
 from foldwise.search.trials import SearchResult
 from foldwise.settings import parameter_digests
 
@@ -54,6 +56,8 @@ def main() -> None:
         work.recorder(described, lease) as recorder,
     ):
         _tell_search(tuned, recorder, is_known=recorder.run_id == place.run_id)
+        if tuned.linear is None:
+            require_servable(tuned.model, work.info.classes, tuned.development.images[:1])
         verdict = Verdict.of(work, tuned.model, recorder.run_id, described.tags)
         count_look(work, registry, verdict)
         judged, verdict = (
@@ -63,7 +67,10 @@ def main() -> None:
         findings = tuned.findings(judged, verdict)
         save_result(EVALUATED, verdict, Predictions(judged.probabilities))
         page = _report(tuned, findings, judged, recorder)
-        kind, card = work.settings.tune.multiclass, render_card(findings)
+        kind: str = work.settings.tune.multiclass
+        if tuned.linear is None:
+            kind = str(tuned.result.final.best.values[KIND])
+        card = render_card(findings)
         version = submit(work, tuned.result, judged, verdict, card=card, kind=kind, page=page)
     work.close(place.search_key, place.attempt, tuned.result.space)
     say(findings.headline(), *findings.cautions(), f"registered: version {version.number}")

@@ -25,9 +25,11 @@ from foldwise.ownership import check_output
 from foldwise.report.findings import edge_caution, unseen_caution
 from foldwise.search.archive import archive
 from foldwise.search.engines.batched import Backend, BatchedEngine, LocalBackend, PathShelf
+from foldwise.search.jobs import Engine
 from foldwise.search.nested import Book, NestedSearch
+from foldwise.search.plan import Plan
 from foldwise.search.trials import Event, OuterFold
-from foldwise.settings import of_search
+from foldwise.settings import LOGISTIC, of_search
 from foldwise.solver.fits import SolverOptions
 from foldwise.solver.layout import Layout
 
@@ -44,7 +46,7 @@ def main() -> None:
     key = work.key({**told, "startup_trials": space.startup})
     shelf = work.shelf(key)
     with work.held(key) as lease:
-        book = work.book(key, space, trials=trials)
+        book = work.book(key, space, trials=len(space.numbers(trials)))
         if is_fresh():
             shelf.clear()
         with (
@@ -92,10 +94,17 @@ def nested_search(work: Workspace, book: Book, shelf: PathShelf) -> Iterator[Nes
         tune.multiclass, tune.tol, tune.max_iter, threads(), scale_floor=tune.scale_floor
     )
     with _backend(layout, options, dask_scheduler()) as backend:
-        engine = BatchedEngine(
+        logistic = BatchedEngine(
             images, labels, plan, backend, tune.c_low, tune.c_high, shelf, threads(), bank
         )
+        engine = _among_candidates(work, plan, logistic) if tune.candidates else logistic
         yield NestedSearch(labels, plan, space, tune.trials, engine, book)
+
+
+def _among_candidates(work: Workspace, plan: Plan, logistic: Engine) -> Engine:
+    from foldwise.search.engines.estimator import Kinds  # scikit-learn: two seconds
+
+    return Kinds({LOGISTIC: logistic, **work.candidates(plan)})
 
 
 def _backend(

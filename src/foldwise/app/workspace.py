@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -45,13 +45,21 @@ from foldwise.search.jobs import Predictions
 from foldwise.search.plan import Plan
 from foldwise.search.space import Space
 from foldwise.search.version import search_key
-from foldwise.settings import Between, FilterSettings, Settings, load_settings
+from foldwise.settings import (
+    LOGISTIC,
+    Between,
+    FilterSettings,
+    Settings,
+    candidates,
+    load_settings,
+)
 from foldwise.store.address import project_root
 from foldwise.store.mutex import Lease, held
 from foldwise.store.open import Store, open_store
 
 if TYPE_CHECKING:
     from foldwise.data.features import FilterBank
+    from foldwise.search.engines.estimator import EstimatorEngine
 
 MODELS, REPORTS = Path("models"), Path("reports")
 TUNED, EVALUATED, RUN = MODELS / "tuned", MODELS / "evaluated", MODELS / "run.json"
@@ -151,6 +159,21 @@ class Workspace:
             return None
         shape, remedy = self.info.image_shape, "edit params.yaml, or set tune.features to pixels"
         return fitting_bank(self.settings.filters, shape, key="filters", remedy=remedy)
+
+    def candidates(self, plan: Plan) -> "dict[str, EstimatorEngine]":
+        """Who makes the fits of the candidates beside logistic regression, by name."""
+        from foldwise.app.entries import check_buildable, entry_engine  # scikit-learn: two seconds
+
+        engines: dict[str, EstimatorEngine] = {}
+        development, seed = self.data("development"), self.settings.seed
+        for entry in candidates(self.settings):
+            # Whatever the comparison asks of it: here it is calibrated, if it has no probabilities.
+            check_buildable(replace(entry, metric="accuracy", register=False))
+            engines[entry.name] = entry_engine(
+                entry, development, plan, self.info,
+                seed=seed, threads=threads(), is_calibrated=True,
+            )  # fmt: skip
+        return engines
 
     def shelf(self, key: str) -> PathShelf:
         """Where a search keeps its paths."""
@@ -382,6 +405,11 @@ def search_space(settings: Settings) -> Space:
     tune = settings.tune
     searched = Between(tune.c_low, tune.c_high, is_log=tune.search != "random_uniform")
     few = starts(tune.trials) if tune.search == "curve" else _STARTS_OF_TPE
-    return Space(
+    alone = Space(
         {"C": searched}, tune.search, tune.startup_trials or few, settings.seed, tune.metric
+    )
+    if not (others := candidates(settings)):
+        return alone
+    return alone.among(
+        {LOGISTIC: alone.dimensions, **{entry.name: entry.space for entry in others}}
     )

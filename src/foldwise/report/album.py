@@ -13,7 +13,6 @@ from foldwise.report.findings import ROC_POINTS, HoldoutSummary, Judged
 from foldwise.report.picture import Picture
 from foldwise.search.summary import Estimates
 from foldwise.search.trials import OuterFold, SearchResult
-from foldwise.solver.linear import LinearModel
 from foldwise.stats.scores import Rates, confusion, per_class, roc_curve_points
 
 
@@ -63,29 +62,31 @@ def fold_pictures(fold: OuterFold, classes: Sequence[str]) -> tuple[Picture, ...
 def holdout_pictures(
     holdout: HoldoutSummary,
     judged: Judged,
-    model: LinearModel,
+    weights: NDArray[np.float64] | None,
     *,
-    evidence: NDArray[np.float64] | None = None,
+    meaning: str,
 ) -> tuple[Picture, ...]:
     """Draw the final model on the holdout.
 
-    ``evidence`` (classes, pixels) is shown where the model's own coefficients are not of pixels:
-    what each pixel adds to the score of its class.
+    ``weights`` (classes, pixels), if it has any, are shown as images of this ``meaning``.
     """
     classes, bins = holdout.classes, holdout.bins
     areas = [each.roc_auc for each in holdout.by_class]
     f1 = [each.f1 for each in holdout.by_class]
-    weights, meaning = model.coefficients, "Coefficient (per standard deviation)"
-    if evidence is not None:
-        weights, meaning = evidence, "Evidence (added to the score)"
-    seen = of_images.coefficient_images(weights, classes, judged.shape, meaning=meaning)
     return (
         *confusion_and_roc(holdout.confusion, holdout.curves, areas, classes),
         drawn("class_f1", of_holdout.class_f1(f1, holdout.f1_intervals, classes)),
         drawn("calibration", of_holdout.reliability_diagram(bins, holdout.calibration_error)),
         drawn("confused_pairs", of_images.confused_pairs(judged), with_svg=False),
         drawn("mistakes", of_images.confident_mistakes(judged), with_svg=False),
-        drawn("coefficients", seen, with_svg=False),
+        *(
+            drawn(
+                "coefficients",
+                of_images.coefficient_images(each, classes, judged.shape, meaning=meaning),
+                with_svg=False,
+            )
+            for each in ([] if weights is None else [weights])
+        ),
     )
 
 

@@ -22,7 +22,7 @@ from foldwise.report.wording import (
 )
 from foldwise.search.jobs import Predictions
 from foldwise.search.space import Space
-from foldwise.search.summary import Estimates, best_trials, edges, optimum_error
+from foldwise.search.summary import Estimates, best_trials, contest, edges, optimum_error
 from foldwise.search.trials import SearchResult
 from foldwise.settings import Value
 from foldwise.stats.intervals import Interval, f1_intervals, score_intervals
@@ -274,10 +274,15 @@ class Findings:
         ranges = ", ".join(
             f"{name} over [{each.low:g}, {each.high:g}]" for name, each in space.ranges.items()
         )
+        searched = " and ".join(space.dimensions)
+        models = f"{_MODELS[self.multiclass]} on standardised {self.features}"
+        if space.kinds:
+            searched = f"one of {', '.join(space.kinds)} and its values"
+            models = f"{models}, as candidate logistic, and others of the comparison"
         return (
-            f"{_MODELS[self.multiclass]} on standardised {self.features}. Nested cross-validation: "
+            f"{models}. Nested cross-validation: "
             f"{folds} outer folds estimate; within each, {folds - 1} inner folds select "
-            f"{' and '.join(space.dimensions)} by mean {metric_label(space.metric)}, {ranges}, "
+            f"{searched} by mean {metric_label(space.metric)}, {ranges}, "
             f"{_sampler(space)}. A final study over all {folds} "
             f"parts chose {values_text(self.search.final.best.values)}, with which the final model "
             f"was fitted on the whole development set. {counted(len(self.search.trials), 'trial')},"
@@ -300,7 +305,29 @@ class Findings:
             f"{values_text(self.search.final.best.values)}. A model chosen in this way has an "
             f"outer {metric_label(self.search.metric)} of {number(estimate.mean)} "
             f"({percent(interval.confidence, digits=0)} interval {span(interval)})."
+            f"{self._winners()}"
         )
+
+    def _winners(self) -> str:
+        """Which candidate has won where."""
+        won = [each for each in contest(self.search) if each.won]
+        told = []
+        for kind in dict.fromkeys(each.kind for each in won):
+            own = [str(each.choice.study) for each in won if each.kind == kind]
+            told.append(f"{kind} won in {', '.join(own)}")
+        return f" Of the candidates {'; '.join(told)}." if told else ""
+
+    @property
+    def subject(self) -> str:
+        """What is asked about."""
+        kinds = self.search.space.kinds
+        return f"the best of {', '.join(kinds)}" if kinds else "logistic regression"
+
+    @property
+    def searched(self) -> tuple[str, ...]:
+        """Names of the values that were chosen anywhere."""
+        best = best_trials(self.search)
+        return tuple(dict.fromkeys(name for trial in best for name in trial.values))
 
     def cautions(self) -> tuple[str, ...]:
         """What went wrong quietly, and what to do about it; empty if nothing did."""

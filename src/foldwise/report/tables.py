@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from foldwise.report.findings import HoldoutSummary, Judged
 from foldwise.report.wording import DIGITS, Json, csv_of, json_text, rounded, significant
 from foldwise.search.summary import (
+    Candidate,
     Estimates,
     OuterEstimate,
     best_trials,
+    contest,
     curves,
     edges,
     optimism,
@@ -55,7 +57,7 @@ def tuning(result: SearchResult, outer: Estimates) -> dict[str, Json]:
     """
     metric, space, best = result.metric, result.space, result.final.best
     gaps = [optimism(fold, metric) for fold in result.outer]
-    error = optimum_error(result)
+    error, told = optimum_error(result), contest(result)
     return {
         "metric": metric,
         **_values(best.values),
@@ -69,6 +71,17 @@ def tuning(result: SearchResult, outer: Estimates) -> dict[str, Json]:
         "range": {name: [each.low, each.high] for name, each in space.ranges.items()},
         "intervals": [_interval(name, each) for name, each in outer.items()],
         "folds": [_fold(result, fold) for fold in result.outer],
+        **({"candidates": [_candidate(metric, of) for of in told]} if told else {}),
+    }
+
+
+def _candidate(metric: str, told: Candidate) -> Json:
+    return {
+        "study": str(told.choice.study),
+        **_values(told.choice.values),
+        f"inner_{metric}": rounded(told.choice.mean(metric)),
+        "trials": len(told.trials),
+        "won": told.won,
     }
 
 
@@ -114,7 +127,7 @@ def trials_csv(result: SearchResult) -> str:
             "trial": trial.number,
             **{
                 name: repr(value) if isinstance(value, float) else value
-                for name, value in ((name, trial.values[name]) for name in result.space.dimensions)
+                for name, value in ((of, trial.values.get(of)) for of in result.space.dimensions)
             },
             "part": fold.part.fold,
             **{metric: fold.scores[metric] for metric in METRICS},

@@ -59,7 +59,10 @@ def values_text(values: Values) -> str:
 
 def chosen(choices: Sequence[Values]) -> str:
     """Word the choices of several studies: ``C between 0.0096 and 0.0121``."""
-    return ", ".join(_chosen(name, [values[name] for values in choices]) for name in choices[0])
+    names = dict.fromkeys(name for values in choices for name in values)
+    return ", ".join(
+        _chosen(name, [values[name] for values in choices if name in values]) for name in names
+    )
 
 
 def _chosen(name: str, values: Sequence[Value]) -> str:

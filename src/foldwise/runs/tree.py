@@ -279,6 +279,8 @@ def _numbers(values: Values, space: Space) -> tuple[Point, ...]:
     # MLflow's charts have no logarithmic axis.
     points = []
     for name, searched in space.ranges.items():
+        if name not in values:  # another kind of model's
+            continue
         value = number_of(values, name)
         points.append(Point(name, float(f"{value:.6g}")))
         if searched.low > 0:
@@ -316,7 +318,8 @@ def _curves(trials: Sequence[Trial], space: Space) -> tuple[Point, ...]:
         own = "" if name == "C" else f"{name}_"
         score = f"search_{own}inner_{space.metric}"
         across = f"search_log10_{name}" if searched.low > 0 else f"search_{name}"
-        for rank, trial in enumerate(sorted(trials, key=lambda t: number_of(t.values, name))):
+        own_trials = [trial for trial in trials if name in trial.values]
+        for rank, trial in enumerate(sorted(own_trials, key=lambda t: number_of(t.values, name))):
             value = number_of(trial.values, name)
             at = math.log10(value) if searched.low > 0 else value
             points.append(Point(across, round(at, 4), rank))

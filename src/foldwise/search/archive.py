@@ -103,7 +103,7 @@ def archive(result: SearchResult) -> dict[str, bytes]:
             for each in plan.studies
             if (skipped := space.skipped(result.study_trials(each.study)))
         },
-        filters=_parameters(result.final.model),
+        filters=next(filter(None, (_parameters(each.model) for each in ended)), None),
     )
     told = plain(story)
     if story.filters is None:
@@ -114,6 +114,8 @@ def archive(result: SearchResult) -> dict[str, bytes]:
 
 def restore(folder: Path) -> SearchResult:
     """Read back what :func:`archive` gave, this version's or an earlier one's.
+
+    A model other than the batched solver's isn't kept: its fit can be made again.
 
     Raises
     ------
@@ -189,9 +191,13 @@ def _ended(
 ) -> OuterFold | FinalModel:
     prefix = f"{told.study}/"
     own = {name.removeprefix(prefix): of for name, of in arrays.items() if name.startswith(prefix)}
+    model: Model
     if told.C is None:
-        raise ValueError("a model other than the batched solver's can't be read back yet")
-    model = restored(own, told.C, told.multiclass, bank)
+        from foldwise.search.engines.estimator import FittedEstimator  # scikit-learn: two seconds
+
+        model = FittedEstimator(None)
+    else:
+        model = restored(own, told.C, told.multiclass, bank)
     if told.scores is None:
         return FinalModel(best, model, told.facts)
     return OuterFold(

@@ -128,7 +128,7 @@ class NestedSearch:
 
     def _completed(self, study: Study) -> list[Trial]:
         """The kept trials that are asked for: the book may have more, of a longer search."""
-        numbers = {*self.space.numbers(self.trials)}
+        numbers = self.space.numbers(self.trials)
         return [trial for trial in self.book.completed(study) if trial.number in numbers]
 
     def _next(self, plan: StudyPlan, done: Completed) -> list[_Proposal]:

@@ -79,7 +79,8 @@ class Space:
     def of(self, kind: str) -> "Space":
         """The space of one kind, by its own names."""
         own = own_values({**self.dimensions, KIND: kind})
-        startup = _STARTS_OF_TPE if curve_range(own) is None else self.startup
+        is_walked = self.sampler != "curve" or curve_range(own) is not None
+        startup = self.startup if is_walked else _STARTS_OF_TPE
         return replace(self, dimensions=own, startup=startup, kinds=())
 
     def own_trials(self, kind: str, trials: Sequence[Trial]) -> list[Trial]:
@@ -90,14 +91,14 @@ class Space:
             if trial.values[KIND] == kind
         ]
 
-    def numbers(self, trials: int) -> list[int]:
+    def numbers(self, trials: int) -> Sequence[int]:
         """The numbers of a study's trials, so many of each kind; one where nothing is searched."""
+        if not self.dimensions:
+            return range(1)
         turns = len(self.kinds) or 1
-        searched = [self.of(kind).dimensions for kind in self.kinds] or [self.dimensions]
-        counts = [trials if of else 1 for of in searched]
-        return sorted(
-            number * turns + turn for turn, count in enumerate(counts) for number in range(count)
-        )
+        fixed = {turn for turn, kind in enumerate(self.kinds) if not self.of(kind).dimensions}
+        every = range(trials * turns)
+        return [n for n in every if n < turns or n % turns not in fixed] if fixed else every
 
     def ready(self, missing: Sequence[int]) -> list[int]:
         """Of the trials that a study lacks those that can be made now: no kind waits for others."""

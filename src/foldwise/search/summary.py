@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from foldwise.search.space import Space
+from foldwise.search.space import KIND, Select, Space
 from foldwise.search.trials import OuterFold, SearchResult, Study, Trial, Values, number_of
 from foldwise.stats.intervals import (
     Fold,
@@ -94,7 +94,7 @@ def edges(values: Values, space: Space, *, share: float = 0.02) -> tuple[str, ..
     return tuple(
         name
         for name, range_ in space.ranges.items()
-        if not share <= range_.place(number_of(values, name)) <= 1 - share
+        if name in values and not share <= range_.place(number_of(values, name)) <= 1 - share
     )
 
 
@@ -131,6 +131,38 @@ def optimum_error(result: SearchResult) -> float | None:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """How one kind of model did in one study, by its inner scores alone.
+
+    Attributes
+    ----------
+    choice : Trial
+        What the study would have chosen of it.
+    trials : tuple of Trial
+        Its own.
+    won : bool
+    """
+
+    kind: str
+    choice: Trial
+    trials: tuple[Trial, ...]
+    won: bool
+
+
+def contest(result: SearchResult, select: Select = "best") -> tuple[Candidate, ...]:
+    """Each kind of model in each study; nothing where there are no kinds."""
+    found = []
+    for best in best_trials(result):
+        for kind in result.space.kinds:
+            told = result.study_trials(best.study)
+            own = tuple(trial for trial in told if trial.values[KIND] == kind)
+            won = best.values[KIND] == kind
+            choice = best if won else result.space.chosen(own, select)
+            found.append(Candidate(kind, choice, own, won))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Curve:
     """One study's trials sorted by one numeric parameter; the arrays have an entry a trial.
 
@@ -161,14 +193,20 @@ class Curve:
 
 
 def curves(result: SearchResult, name: str) -> tuple[Curve, ...]:
-    """Give the outer studies' curves over a numeric parameter by fold, then the final study's."""
+    """Give the outer studies' curves over a numeric parameter by fold, then the final study's.
+
+    They are of the trials that have it, with the best of these.
+    """
     return tuple(_curve(result, best, name) for best in best_trials(result))
 
 
 def _curve(result: SearchResult, best: Trial, name: str) -> Curve:
     trials = sorted(
-        result.study_trials(best.study), key=lambda trial: number_of(trial.values, name)
+        (trial for trial in result.study_trials(best.study) if name in trial.values),
+        key=lambda trial: number_of(trial.values, name),
     )
+    if name not in best.values:  # another kind has won
+        best = result.space.chosen(trials)
     place = [trial.number for trial in trials].index(best.number)
     inner = np.array([[fold.scores[result.metric] for fold in trial.inner] for trial in trials])
     worse = inner - inner[place] if is_loss(result.metric) else inner[place] - inner

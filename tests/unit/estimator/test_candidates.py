@@ -136,6 +136,7 @@ def test_storage_groups_repeats_and_weights_hold_for_candidates(tmp_path: Path) 
     asked = ASKED | {"cv": 3, "n_repeats": 2, "storage": tmp_path / "trials.db"}
     few = NestedSearchCV(CANDIDATES, **asked | {"n_trials": 12})
     few.fit(X, Y, groups=groups, sample_weight=weights)
+    STRENGTHS["logisticregression__C"].rvs()  # what a distribution would draw next is no matter
     more = NestedSearchCV(CANDIDATES, **asked | {"n_trials": 13})
     more.fit(X, Y, groups=groups, sample_weight=weights)
     told, before = more.inner_results_, few.inner_results_

@@ -41,7 +41,8 @@ def test_the_holdout_can_be_drawn_whatever_the_data(case: str) -> None:
     """No class count, name or image shape is hard-wired."""
     classes, shape = SHAPES[case]
     judged = make_judged(classes, shape=shape, rows=4 * len(classes))
-    drawn = holdout_pictures(make_holdout_summary(judged), judged, make_linear(judged))
+    weights = make_linear(judged).coefficients
+    drawn = holdout_pictures(make_holdout_summary(judged), judged, weights, meaning="Coefficient")
     drawn += data_pictures(judged.images, judged.labels, classes, shape)
     assert len({picture.name for picture in drawn}) == len(drawn) == 8
 

@@ -57,5 +57,10 @@ def _all_pictures() -> tuple[Picture, ...]:
     judged, result = make_judged(), make_result()
     return (
         *search_pictures(result, make_estimates(result)),
-        *holdout_pictures(make_holdout_summary(judged), judged, make_linear(judged)),
+        *holdout_pictures(
+            make_holdout_summary(judged),
+            judged,
+            make_linear(judged).coefficients,
+            meaning="Coefficient (per standard deviation)",
+        ),
     )

@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 from pydantic import TypeAdapter
 
+from foldwise.app.workspace import search_space
 from foldwise.errors import SettingsError
 from foldwise.settings import (
     FilterSettings,
@@ -15,7 +16,9 @@ from foldwise.settings import (
     PrepareSettings,
     Settings,
     TuneSettings,
+    candidates,
     flattened,
+    in_use,
     load_settings,
     of_search,
     parameter_digests,
@@ -291,6 +294,60 @@ def test_what_says_nothing_of_images_is_in_no_digest_of_theirs() -> None:
     assert parameters_digest(Settings(prepare=table)) != parameters_digest(
         Settings(prepare=PrepareSettings(source="table"))
     )
+
+
+def test_without_candidates_no_search_is_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor are their lack, or what an entry says of its own tuning, in a key or a digest."""
+    monkeypatch.chdir(PROJECT)
+    alone = Settings()
+    assert "candidates" not in of_search(alone)
+    assert "tune.candidates" not in in_use(alone)
+    chosen = replace(alone, tune=replace(alone.tune, candidates=("svm", "knn")))
+    assert (
+        of_search(chosen)["candidates"]
+        != of_search(replace(alone, tune=replace(alone.tune, candidates=("knn", "svm"))))[
+            "candidates"
+        ]
+    )
+    assert parameters_digest(chosen) != parameters_digest(alone)
+    assert [entry.name for entry in candidates(chosen)] == ["svm", "knn"]
+    assert set(search_space(chosen).kinds) == {"logistic", "svm", "knn"}
+    assert search_space(alone).kinds == ()
+
+
+def test_what_is_read_of_a_candidate_makes_a_search_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the comparison alone reads does not."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "comparison").mkdir()
+    settings = Settings(tune=TuneSettings(candidates=("tree",)))
+
+    def told(more: str) -> object:
+        (tmp_path / "comparison" / "params.yaml").write_text(
+            "models: {tree: {estimator: sklearn.tree.DecisionTreeClassifier,"
+            f" space: {{max_depth: {{integer: [1, 9]}}}}, {more}}}}}"
+        )
+        return of_search(settings)["candidates"]
+
+    assert told("rows: 10") == told("trials: 3") == told("metric: log_loss") == told("title: T")
+    assert told("pixels: raw") != told("rows: 10") != told("fixed: {criterion: gini}")
+
+
+def test_a_candidate_that_is_no_entry_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PROJECT)
+    settings = Settings(tune=TuneSettings(candidates=("svn",)))
+    with pytest.raises(SettingsError, match=r"must name entries of .*, got 'svn': edit params"):
+        candidates(settings)
+
+
+@pytest.mark.parametrize("names", ["[svm, svm]", "[logistic]", "svm", "[1]"])
+def test_candidates_are_different_names(tmp_path: Path, names: str) -> None:
+    """Nor is one called as the model that `tune` itself describes."""
+    file = tmp_path / "params.yaml"
+    file.write_text(f"tune: {{candidates: {names}}}")
+    with pytest.raises(SettingsError, match=r"tune.candidates must be a list of names .*: edit"):
+        load_settings(file)
 
 
 def test_the_reference_names_every_parameter_with_its_default() -> None:

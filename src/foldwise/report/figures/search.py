@@ -23,6 +23,7 @@ from foldwise.report.wording import (
     value_text,
     values_text,
 )
+from foldwise.search.space import KIND
 from foldwise.search.summary import Curve, OuterEstimate, best_trials, curves, optimism
 from foldwise.search.trials import SearchResult, Study, Trial
 from foldwise.settings import Between
@@ -75,6 +76,8 @@ def _chosen(curve: Curve) -> float:
 
 def _headline(studies: tuple[Curve, ...], name: str) -> str:
     *outer, final = ({name: _chosen(curve)} for curve in studies)
+    if "." in name:  # of a kind of model that need not have won
+        return f"Best of {name.partition('.')[0]}: {chosen([*outer, final])}"
     if not outer:
         return f"Final study: {values_text(final)}"
     return (
@@ -192,6 +195,8 @@ def _draw_study(axes: Axes, best: Trial, result: SearchResult) -> None:
 
 
 def _startup(result: SearchResult, best: Trial) -> int:
+    if result.space.kinds:  # they take turns: start-up trials are no beginning
+        return 0
     return result.space.startup_trials(result.study_trials(best.study))
 
 
@@ -260,7 +265,7 @@ def _draw_folds(axes: Axes, result: SearchResult) -> None:
         axes.plot(outer, row, **look, markersize=9)
     right = 0.0
     columns = {"optimism": [signed(optimism(fold, metric)) for fold in folds]}
-    for name in result.space.dimensions:
+    for name in [KIND] if result.space.kinds else result.space.dimensions:
         columns[brief(name)] = [brief(value_text(fold.best.values[name])) for fold in folds]
     for head, cells in columns.items():
         right += 14 + _CHARACTER * max(map(len, (head, *cells)))
