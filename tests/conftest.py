@@ -1,6 +1,9 @@
 """What holds for all tests: none fails for a busy machine, or for how the suite was started."""
 
+import resource
 import signal
+from collections import defaultdict
+from collections.abc import Generator
 
 import pytest
 from hypothesis import settings
@@ -23,3 +26,35 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Func
         for item in items:
             group = min(_COSTLY.intersection(item.fixturenames), default=str(item.path))
             item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _spent() -> float:
+    """CPU seconds of this process and of those that it waited for."""
+    used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+_before = [_spent()]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note what a test's setup, call or teardown took of the processors, whoever else is at it."""
+    report = yield
+    now = _spent()
+    report.__dict__["cpu"], _before[0] = now - _before[0], now
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the dearest tests, as many as ``--durations`` asks for, and what all took."""
+    count = terminalreporter.config.getoption("durations")
+    reports = (each for of_kind in terminalreporter.stats.values() for each in of_kind)
+    cpu: defaultdict[str, float] = defaultdict(float)
+    for each in reports:
+        if hasattr(each, "cpu"):
+            cpu[each.nodeid] += each.cpu
+    if count and cpu:
+        terminalreporter.section(f"CPU seconds: {sum(cpu.values()):.0f}, the dearest {count}")
+        for name in sorted(cpu, key=cpu.__getitem__, reverse=True)[:count]:
+            terminalreporter.line(f"{cpu[name]:7.1f} {name}")
