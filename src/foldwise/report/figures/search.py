@@ -160,8 +160,9 @@ def trial_order(result: SearchResult) -> Figure:
     """
     studies = best_trials(result)
     later = sum(best.number >= _startup(result, best) for best in studies)
+    found = f"{later} of {len(studies)} studies found their best after the start-up trials"
     figure = canvas(
-        f"{later} of {len(studies)} studies found their best after the start-up trials",
+        "Candidates take turns; each study's winner" if result.space.kinds else found,
         "Inner score of each trial in order, with the best so far, a panel a study.",
         1.0 + 2.1 * ceil(len(studies) / _COLUMNS),
     )
@@ -191,7 +192,8 @@ def _draw_study(axes: Axes, best: Trial, result: SearchResult) -> None:
     first = [trial.number for trial in trials].index(best.number)
     axes.plot(numbers[first], scores[first], **look, markersize=10, markeredgecolor="white")
     name = "final study" if best.study.is_final else f"fold {best.study.fold}"
-    axes.set_title(f"{name}: {values_text(best.values)}")
+    words = str(best.values[KIND]) if result.space.kinds else values_text(best.values)
+    axes.set_title(f"{name}: {words}")
 
 
 def _startup(result: SearchResult, best: Trial) -> int:
