@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from foldwise.search.space import Select
-from foldwise.search.summary import Candidate, contest, outer_estimates, two_class_estimates
+from foldwise.search.summary import (
+    Candidate,
+    OuterEstimate,
+    contest,
+    outer_estimates,
+    two_class_estimates,
+)
 from foldwise.search.trials import FINAL, SearchResult, Trial, Values
 from foldwise.settings import Value
 from foldwise.stats.intervals import corrected_interval, possible
@@ -132,13 +138,9 @@ class Frames:
         scores, names = self.outer_scores(), {**self._names, **self._two_class_names}
         known = {}
         if self.classes is not None:
-            estimates = dict(
-                outer_estimates(self.result, confidence=CONFIDENCE, groups=self.groups)
-            )
+            estimates = self._estimates(self.result)
             if self.answered is not None:
-                by_answers = outer_estimates(
-                    self.answered, confidence=CONFIDENCE, groups=self.groups
-                )
+                by_answers = self._estimates(self.answered)
                 estimates |= {m: of for m, of in by_answers.items() if METRIC[m].counts}
             known = {metric: (of.mean, of.interval) for metric, of in estimates.items()}
         if self.positive is not None:
@@ -159,6 +161,9 @@ class Frames:
                 "mean": signed(metric, mean), "low": low, "high": high, "method": interval.method,
             }  # fmt: skip
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric")
+
+    def _estimates(self, result: SearchResult) -> dict[str, OuterEstimate]:
+        return dict(outer_estimates(result, confidence=CONFIDENCE, groups=self.groups))
 
     def outer_curves(self) -> pd.DataFrame:
         """The ROC curve and the precision-recall curve of each outer fold, by threshold."""

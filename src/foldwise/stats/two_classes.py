@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 from scipy.special import expit, logit
 
 from foldwise.stats.influence import Terms
@@ -19,6 +20,8 @@ Flags = NDArray[np.bool_]
 SPECIFICITY = 0.9
 RANKED = ("average_precision", "sensitivity")
 """What needs no probabilities, but their order."""
+_EQUAL = 1e-9
+"""Logits that are closer tell no slope."""
 POOLED = ("calibration_slope", "calibration_intercept")
 """What is asked of all rows together: those of one part often leave it undetermined."""
 
@@ -116,30 +119,32 @@ def calibration_terms(values: Array, positive: Flags) -> tuple[Terms, Terms]:
 
     There is no slope where a threshold tells the classes apart, or the values are all equal.
     """
-    precision = np.finfo(np.float64).eps
-    stated = logit(np.clip(values, precision, 1 - precision))
-    ones = np.ones((len(values), 1))
     nothing = _of_line(np.nan, np.full(len(values), np.nan))
     if positive.all() or not positive.any():
         return nothing, nothing
-    intercept = _likeliest(ones, positive, stated)
+    precision = np.finfo(np.float64)
+    stated = logit(np.clip(values, precision.eps, 1 - precision.eps))
+    level = brentq(lambda at: expit(stated + at).sum() - positive.sum(), -100, 100, xtol=1e-13)
+    fitted = expit(stated + level)
+    curvature = max(float(fitted @ (1 - fitted)), precision.tiny)
+    intercept = _of_line(level, len(values) * (positive - fitted) / curvature)
     ours, others = stated[positive], stated[~positive]
-    if ours.min() >= others.max() or others.min() >= ours.max():
-        return nothing, intercept
-    return _likeliest(np.column_stack([ones, stated]), positive, np.zeros(len(values))), intercept
+    is_told = ours.min() >= others.max() or others.min() >= ours.max()
+    return nothing if is_told or np.ptp(stated) < _EQUAL else _slope(stated, positive), intercept
 
 
-def _likeliest(design: Array, positive: Flags, offset: Array) -> Terms:
-    """The last coefficient of a logistic regression on ``design`` (rows, columns), by Newton."""
+def _slope(stated: Array, positive: Flags) -> Terms:
+    """The slope of a logistic regression, by Newton from a slope of 0."""
+    spread = stated.std()
+    design = np.column_stack([np.ones(len(stated)), (stated - stated.mean()) / spread])
 
     def loss(at: Array) -> float:
-        scores = offset + design @ at
+        scores = design @ at
         return float((np.logaddexp(0, scores) - positive * scores).sum())
 
-    found = np.zeros(design.shape[1])
-    towards = np.zeros((design.shape[1], len(design)))
+    found, towards = np.zeros(2), np.zeros((2, len(design)))
     for _ in range(100):
-        fitted = expit(offset + design @ found)
+        fitted = expit(design @ found)
         curvature = (design.T * (fitted * (1 - fitted))) @ design
         towards = np.linalg.solve(curvature, (design * (positive - fitted)[:, np.newaxis]).T)
         step = towards.sum(axis=1)
@@ -148,7 +153,7 @@ def _likeliest(design: Array, positive: Flags, offset: Array) -> Terms:
         found = found + step
         if np.abs(step).max() <= 1e-12 * (1 + np.abs(found).max()):
             break
-    return _of_line(found[-1], len(design) * towards[-1])
+    return _of_line(found[1] / spread, len(design) * towards[1] / spread)
 
 
 def _average_precision(values: Array, positive: Flags) -> tuple[float, Array]:

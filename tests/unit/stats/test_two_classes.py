@@ -115,6 +115,18 @@ def test_there_is_no_slope_where_a_threshold_tells_all(values: list[float]) -> N
     assert np.isfinite(found["calibration_intercept"])
 
 
+@pytest.mark.parametrize("values", [[1.0, 1.0 - 1e-15], [1.0, 0.0], [1e-300, 2e-300], [0.0, 0.5]])
+def test_calibration_bears_probabilities_of_nothing_and_all(values: list[float]) -> None:
+    """Right and wrong ones: an intercept there is, and a slope unless all are the same."""
+    positive = np.arange(20) % 2 == 0
+    wrong = np.isin(np.arange(20), [4, 5])
+    said = np.where(positive ^ wrong, *values)
+    slope, intercept = calibration_terms(said, positive)
+    assert np.isfinite(intercept.value)
+    assert np.isfinite(intercept.influence).all()
+    assert np.isfinite(slope.value) == (values != [1e-300, 2e-300])
+
+
 def test_a_specificity_that_is_just_reached_counts() -> None:
     """One false alarm of ten."""
     values = np.arange(12.0)
