@@ -12,7 +12,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from foldwise.app.exits import import_slim_mlflow, tell
+from foldwise.app.exits import import_slim_mlflow, printable, tell
 from foldwise.errors import StoreError
 from foldwise.registry.audit import (
     CHALLENGER,
@@ -220,7 +220,7 @@ def columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     What a cell says after a semicolon, a reason or a remedy, stands in lines below its row. What
     lies in a store can't steer the terminal: characters that aren't printable become ``?``.
     """
-    parts = [[_printable(cell).partition("; ") for cell in row] for row in rows]
+    parts = [[printable(cell).partition("; ") for cell in row] for row in rows]
     cells = [[value for value, _, _ in row] for row in parts]
     widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
     while sum(widths) + 2 * (len(widths) - 1) > _WIDTH:
@@ -231,10 +231,6 @@ def columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         for note in "\n".join(more for _, _, more in notes).splitlines():
             lines += wrap(note, _WIDTH, initial_indent=_NOTE, subsequent_indent=_NOTE)
     return "".join(f"{line}\n" for line in lines)
-
-
-def _printable(cell: str) -> str:
-    return "".join(each if each.isprintable() or each == "\n" else "?" for each in cell)
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:

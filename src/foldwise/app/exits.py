@@ -68,6 +68,11 @@ def tell(words: str, stream: TextIO | None = None) -> None:
             tell(f"foldwise: this can't be shown ({error}); what was done stands\n", sys.stderr)
 
 
+def printable(words: str) -> str:
+    """The words with ``?`` for what would steer the terminal: they may have lain in a store."""
+    return "".join(each if each.isprintable() or each == "\n" else "?" for each in words)
+
+
 def import_slim_mlflow() -> None:
     """Import MLflow as its slim edition, which knows no pandas, is: for who needs no models."""
     if "mlflow" in sys.modules or "pandas" in sys.modules:
@@ -121,5 +126,5 @@ def _stop(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _end(words: str, *, status: int) -> NoReturn:
-    tell(f"foldwise: {' '.join(words.split())}\n", sys.stderr)
+    tell(f"foldwise: {printable(' '.join(words.split()))}\n", sys.stderr)
     raise SystemExit(status)

@@ -59,6 +59,12 @@ def test_our_own_error_is_one_line(tmp_path: Path) -> None:
     assert outcome(tmp_path, body) == (1, "foldwise: rule, value: remedy\n")
 
 
+def test_an_error_can_not_steer_the_terminal(tmp_path: Path) -> None:
+    """It may quote what lies in a store."""
+    body = "    raise DataError('got \\x1b[2Jverified')"
+    assert outcome(tmp_path, body) == (1, "foldwise: got ?[2Jverified\n")
+
+
 def test_a_fault_of_the_system_is_one_line(tmp_path: Path) -> None:
     """A full disk or a missing permission is the user's to mend, not a bug."""
     status, words = outcome(tmp_path, "    raise OSError(28, 'No space left on device', 'a.npy')")
