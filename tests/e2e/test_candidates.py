@@ -1,13 +1,13 @@
 """The kind of model is chosen inside the folds: the reference report's four on digits."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from foldwise.registry.snapshot import Snapshot
 from foldwise.store.open import open_store
 from tests.e2e.project import DIGITS, Project, make_project
-from tests.e2e.stages import stage_server
 
 pytestmark = pytest.mark.e2e
 
@@ -15,16 +15,16 @@ KINDS = ("logistic", "svm", "knn", "decision_tree")
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def project(commands: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Tuned, evaluated and registered, with a range of C in which logistic regression loses."""
     tune = {"trials": 2, "startup_trials": 1, "c_high": 0.001, "candidates": [*KINDS[1:]]}
     settings = DIGITS | {"prepare": DIGITS["prepare"] | {"limit": 240}}
     settings["tune"] = DIGITS["tune"] | tune
-    made = make_project(tmp_path_factory.mktemp("candidates") / "project", settings)
-    with stage_server(made, made.folder.with_name("logs")) as server:
-        for stage in ("prepare", "tune", "evaluate"):
-            done = server.run(stage, made.folder)
-            assert done.status == 0, done.errors
+    folder = tmp_path_factory.mktemp("candidates") / "project"
+    made = make_project(folder, settings, commands=commands)
+    for stage in ("prepare", "tune", "evaluate"):
+        done = made.stage(stage)
+        assert done.status == 0, done.errors
     return made
 
 
