@@ -69,6 +69,8 @@ mutants: dev ## seed faults, each of which a test must catch; FAULTS="ID ..." fo
 
 bench: $(BENCH) $(PACKAGE) ## time the nested search against scikit-learn's
 	$(RUN) python -m benchmarks.nested
+	$(RUN) python -m benchmarks.filters
+	$(RUN) python -m benchmarks.tables
 
 bench-check: dev ## test the benchmarks and the validation, in minutes
 	$(RUN) python -m pytest -m bench

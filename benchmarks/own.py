@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from functools import cache
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,14 +18,21 @@ from foldwise.app.workspace import transformed
 from foldwise.data.features import FilterBank
 from foldwise.data.idx import read_idx_folder
 from foldwise.estimator import NestedSearchCV
+from foldwise.registry.stored_model import as_served
 from foldwise.search.curve import walk
-from foldwise.search.engines.batched import Backend, BatchedEngine, LocalBackend
+from foldwise.search.engines.batched import (
+    Backend,
+    BatchedEngine,
+    LinearClassifier,
+    LocalBackend,
+)
 from foldwise.search.engines.dask import DaskBackend, connected
 from foldwise.search.nested import NestedSearch
 from foldwise.search.plan import Plan
 from foldwise.search.space import Space
+from foldwise.search.summary import Estimates, outer_estimates
 from foldwise.search.trials import SearchResult, Study, Trial, number_of
-from foldwise.settings import Between
+from foldwise.settings import Between, Settings
 from foldwise.solver.fits import MOST_COLUMNS, FitRequest, SolverOptions
 from foldwise.solver.layout import Layout
 from foldwise.solver.linear import Fit, probabilities
@@ -113,8 +120,8 @@ class _Watched:
 class Searched:
     """A whole search: its values of C, evaluations of each path and distinct fit, and seconds.
 
-    ``trial_seconds`` is when every study had 1, 2, ... completed trials, ``outer_loss`` the mean
-    log-loss of the outer folds.
+    ``trial_seconds`` is when every study had 1, 2, ... completed trials, ``processor_seconds`` the
+    time of all cores.
     """
 
     task: Task
@@ -122,13 +129,19 @@ class Searched:
     fits: Mapping[tuple[Parts, float], float]
     seconds: float
     solve_seconds: float
+    processor_seconds: float
     trial_seconds: tuple[float, ...]
-    outer_loss: float
+    estimates: Estimates
+
+    @property
+    def outer_loss(self) -> float:
+        """Mean log-loss of the outer folds."""
+        return self.estimates["log_loss"].mean
 
 
-def search(work: Work) -> Searched:
+def search(work: Work, **options: Any) -> Searched:
     """Run the nested search as the tune stage does, without a store."""
-    watched, began = _Watched(engine(work)), perf_counter()
+    watched, began, used = _Watched(engine(work, **options)), perf_counter(), process_time()
     plan = Plan(work.part_of[np.newaxis].copy(), np.ones(len(work.labels), dtype=bool))
     batched = BatchedEngine(
         work.images, work.labels, plan, watched, LOW, HIGH, threads=work.threads
@@ -139,7 +152,7 @@ def search(work: Work) -> Searched:
             ended[event.number] = perf_counter() - began
         if isinstance(event, SearchResult):
             result = event
-    seconds = perf_counter() - began
+    seconds, used = perf_counter() - began, process_time() - used
     assert result is not None
     tried = {
         _left_out(s.study): sorted(map(_strength, result.study_trials(s.study)))
@@ -154,9 +167,24 @@ def search(work: Work) -> Searched:
         {(fit.left_out, fit.model.C): fit.outcome.evaluations for fit in fits},
         seconds,
         watched.seconds,
+        used,
         tuple(np.maximum.accumulate(ended).tolist()),
-        float(np.mean([fold.scores["log_loss"] for fold in result.outer])),
+        outer_estimates(result, confidence=Settings().evaluate.confidence),
     )
+
+
+def search_filters(work: Work) -> Searched:
+    """As params.yaml has it for filters."""
+    return search(work, scale_floor=Settings().tune.scale_floor)
+
+
+def registered(work: Work, C: float) -> Callable[[NDArray[Any]], Any]:
+    """What would be registered of filter features: probabilities of raw pixels."""
+    solver = engine(work, scale_floor=Settings().tune.scale_floor)
+    [fit] = solver.solve(_on_paths(solver, [(frozenset(), C)], HIGH))
+    model = LinearClassifier(fit.model, FilterBank(SHAPE))
+    answer: Callable[[NDArray[Any]], Any] = as_served(model, range(CLASSES)).predict_proba
+    return answer
 
 
 def _left_out(study: Study) -> Parts:

@@ -200,13 +200,17 @@ def test_larger_gives_the_page_its_tables(drafts: Path, monkeypatch: pytest.Monk
 
 
 def test_filters_give_the_page_their_table(drafts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A search on 1,024 features, and what scikit-learn's is extrapolated from."""
+    """A search on 1,024 features, what scikit-learn's is extrapolated from, and predictions."""
     monkeypatch.setattr(Size, "from_environment", lambda: TINY)
     filters.main()
     draft = (drafts / "benchmarks.md").read_text(encoding="utf-8").split("<!-- filters -->")[1]
     assert headers(draft)[0] == "|  | features | search | ratio | fits | timed |"
     assert f"1,024 features of {TINY.rows} images, {FOLDS} outer folds" in draft
     assert f" for {LOGICAL} | whole |" in draft
+    assert headers(draft)[1] == "|  | N,N images | one image | ratio |"
+    told = (drafts / "how-to.md").read_text(encoding="utf-8").split("<!-- filters -->")[1]
+    assert "A whole search with the bank as shipped has an outer accuracy of 0." in told
+    assert f"the features of the {TINY.rows} images" in told
 
 
 FEW: dict[str, Any] = {

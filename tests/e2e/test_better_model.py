@@ -111,7 +111,7 @@ def test_it_takes_raw_pixels_without_foldwise(told: Project) -> None:
     there = predict_elsewhere(told.folder, f"models:/{NAME}/2", images)
     np.testing.assert_allclose(there, here, rtol=0, atol=1e-12)
     np.testing.assert_allclose(here.sum(axis=1), 1)
-    with pytest.raises(ValueError, match="63 features, but SparseRandomProjection is expecting 64"):
+    with pytest.raises(ValueError, match="63 features, but FunctionTransformer is expecting 64"):
         _served(told, 2).predict(images[:, :63])
 
 

@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_digits
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
+from sklearn.random_projection import SparseRandomProjection
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
@@ -28,7 +30,7 @@ from foldwise.registry.verify import Holdout, verify
 from foldwise.runs.lineage import library_versions
 from foldwise.search.engines.batched import LinearClassifier
 from foldwise.search.engines.estimator import FittedEstimator
-from foldwise.search.engines.pipeline import from_pipeline
+from foldwise.search.engines.pipeline import StockFeatures, from_pipeline
 from foldwise.search.jobs import Model
 from foldwise.search.trials import FitCounts
 from foldwise.settings import Between, PromotionSettings, Settings
@@ -159,6 +161,24 @@ def test_filters_are_stored_as_scikit_learn_s_own_steps(tmp_path: Path) -> None:
     assert not (folder / "code").exists()
     modules = {type(step).__module__.split(".")[0] for _, step in stored.pipeline.steps}
     assert modules == {"sklearn"}
+
+
+def test_filters_registered_as_sparse_products_are_still_read(tmp_path: Path) -> None:
+    """Versions from before the dense tiles hold other stock parts, and answer as they did."""
+    product = SparseRandomProjection(12)
+    product.components_ = csr_array(np.random.default_rng(1).integers(-3, 4, (12, 64)) * 1.0)
+    product.n_features_in_ = 64
+    clip = FunctionTransformer(np.clip, kw_args={"a_min": 9.0, "a_max": None})
+    features = StockFeatures(Pipeline([("filters", product), ("clip", clip)]))
+    trained = make_pipeline(StandardScaler(), LogisticRegression(C=0.05, max_iter=300)).fit(
+        features.transform(IMAGES[:ROWS]), LABELS[:ROWS]
+    )
+    model, folder = LinearClassifier(from_pipeline(trained), features), tmp_path / "model"
+    write_model(folder, model, evidence_of(model), card="", example=IMAGES[:2], ids=("r", "m"))
+    stored = read_model(folder).model
+    assert stored.digest(CLASSES) == model.digest(CLASSES)
+    expected = model.predict(HOLDOUT.images).values
+    np.testing.assert_allclose(stored.predict(HOLDOUT.images).values, expected, atol=1e-12)
 
 
 def test_other_filters_are_another_model() -> None:

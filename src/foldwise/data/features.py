@@ -7,25 +7,29 @@ root of each sum is rounded to a byte:
     feature = round((P max(W x - threshold, 0)) ** power),  power = 1, 1/2 or 1/4
 
 ``W`` and ``P`` are sparse matrices of whole numbers (``P`` times a power of two) that follow from
-the image's shape alone, so that no image can know another. With pixels of 0 to 255 every sum stays
-below 2^53: it is exact in any order, and a feature is the same byte in any batch, on any machine,
-and from whatever computes the formula, such as scikit-learn's own parts (:meth:`FilterBank.stock`).
+the image's shape alone, so that no image can know another. With pixels of 0 to 255 every sum of
+``W x`` stays below 2^24 and every one of ``P`` below 2^53, the first in single, the second in
+double precision exact in any order: a feature is the same byte in any batch and on any machine.
+
+What computes them are parts of scikit-learn and numpy (:meth:`FilterBank.stock`). They cut each
+image into tiles, which all are multiplied by the same small dense matrix, and take a few filters at
+a time, so that the many responses are never there together.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import product
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, eye_array, kron, vstack
+from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
-from sklearn.random_projection import SparseRandomProjection
 from sklearn.utils.validation import validate_data
 
 _LEVELS = 1024
@@ -36,18 +40,29 @@ _BRIGHTEST = 255
 _ROOTS = {1.0: 0, 0.5: 1, 0.25: 2}
 """How many square roots each power is: the one root that every machine rounds alike."""
 _NO_LIMIT = 1e300
-_BLOCK_ROWS = 64
+_BLOCK_ROWS = 256
+_TILE = 12
+"""At most so many places along a tile's side: what it needs of the image lies in the cache."""
+_TOGETHER = 2048
+"""Responses of an image that are there together, unless one filter has more."""
+_SINGLE = 2**24
+"""Whole numbers below are exact in single precision."""
 
 Sides = tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class _Maps:
     """The formula's matrices: filters (responses, pixels), windows (half the features, responses).
 
-    ``threshold`` is in the units of the filters' responses.
+    ``threshold`` is in the units of the filters' responses, whose places are those of ``responses``
+    (channels, filters, rows, columns).
     """
 
+    image: Sides
+    size: Sides
+    step: int
+    responses: Sides
     filters: csr_array
     windows: csr_array
     threshold: float
@@ -65,6 +80,82 @@ class _Maps:
         light = np.maximum(found, self.threshold) @ self.windows.T - self.floor
         dark = np.minimum(found, -self.threshold) @ -self.windows.T - self.floor
         return [np.maximum(light, 0), np.maximum(dark, 0)]  # pixels needn't be whole numbers
+
+    @cached_property
+    def stock(self) -> tuple[tuple[str, Any], ...]:
+        """Fitted steps from pixels to the windows' sums above the threshold."""
+        channels, filters, *places = self.responses
+        even = [n for n in range(1, filters + 1) if filters % n == 0]
+        few = max((n for n in even if n * math.prod(places) <= _TOGETHER), default=1)
+        banks = [_times(self._filters_of(start, few)) for start in range(0, filters, few)]
+        windows = self._windows_of(few)
+        light = _clip(self.threshold, None), _times(windows)
+        dark = _clip(None, -self.threshold), _times(-windows)
+        whole, both = _rows_of(len(windows)), _side_by_side([light, dark])
+        of_channels = [
+            [*self._cut(channel), _side_by_side([[bank, whole, both] for bank in banks])]
+            for channel in range(channels)
+        ]
+        features = np.arange(2 * self.windows.shape[0]).reshape(channels, len(banks), 2, -1)
+        return (
+            ("floats", _floats(self.filters.shape[1], self._kind)),
+            ("sums", _side_by_side(of_channels)),
+            ("light_first", _take(features.transpose(2, 0, 1, 3).ravel())),
+            ("floor", _minus(np.tile(self.floor, 2))),
+        )
+
+    @property
+    def _kind(self) -> str:
+        """The type that holds whatever a filter adds up to."""
+        most = _BRIGHTEST * abs(self.filters).sum(axis=1).max()
+        return "float32" if most < _SINGLE else "float64"
+
+    @cached_property
+    def _tiles(self) -> list[tuple[slice, slice]]:
+        """Places (rows, columns), cut into tiles of one size; the last ones may overlap others."""
+        along = []
+        for count in self.responses[2:]:
+            side = -(-count // -(-count // _TILE))
+            ends = [min(start + side, count) for start in range(0, count, side)]
+            along.append([slice(end - side, end) for end in ends])
+        rows, columns = along
+        return [*product(rows, columns)]
+
+    def _seen(self, channel: int) -> NDArray[np.intp]:
+        """The pixels (tiles, pixels) that each tile's filters see."""
+        pixels = np.arange(math.prod(self.image)).reshape(self.image)[..., channel]
+        spans = (
+            [
+                slice(at.start * self.step, (at.stop - 1) * self.step + side)
+                for at, side in zip(tile, self.size, strict=True)
+            ]
+            for tile in self._tiles
+        )
+        return np.array([pixels[rows, columns].ravel() for rows, columns in spans])
+
+    def _places(self, start: int, few: int) -> NDArray[np.intp]:
+        """Where a few filters' responses (tiles, responses) stand among those of a channel."""
+        places = np.arange(self.filters.shape[0]).reshape(self.responses)[0, start : start + few]
+        return np.array([places[:, rows, columns].ravel() for rows, columns in self._tiles])
+
+    def _filters_of(self, start: int, few: int) -> NDArray[Any]:
+        """A few filters (pixels, responses) of any tile, dense, because little of it is zero."""
+        own, pixels = self._places(start, few)[0], self._seen(0)[0]
+        return np.ascontiguousarray(self.filters[own][:, pixels].toarray().T, self._kind)
+
+    def _windows_of(self, few: int) -> NDArray[np.float64]:
+        """The windows (responses, sums) of any few filters; what tiles share counts once."""
+        places = self._places(0, few).ravel()
+        sums = few * self.windows.shape[0] // math.prod(self.responses[:2])
+        dense = self.windows[:sums][:, places].toarray().T
+        again = np.setdiff1d(np.arange(len(places)), np.unique(places, return_index=True)[1])
+        dense[again] = 0
+        return np.ascontiguousarray(dense)
+
+    def _cut(self, channel: int) -> tuple[FunctionTransformer, FunctionTransformer]:
+        """A channel's tiles, a row each."""
+        seen = self._seen(channel)
+        return _take(seen.ravel()), _rows_of(seen.shape[1])
 
 
 class FilterBank(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -142,15 +233,13 @@ class FilterBank(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
             As for `fit`.
         """
         X = validate_data(self, X, reset=False)
-        maps = self._maps(X.shape[1])
-        features = np.empty((len(X), 2 * maps.windows.shape[0]), dtype=np.uint8)
-        for start in range(0, len(X), _BLOCK_ROWS):
-            found = X[start : start + _BLOCK_ROWS].astype(np.float64) @ maps.filters.T
-            roots = np.hstack(maps.sums(found))
-            for _ in range(_ROOTS[self.power]):
-                roots = np.sqrt(roots)
-            features[start : start + _BLOCK_ROWS] = np.minimum(np.rint(roots), _BRIGHTEST)
-        return features
+        steps = Pipeline(self._steps(X.shape[1]))
+        with config_context(transform_output="default", assume_finite=True):
+            blocks = [
+                np.minimum(steps.transform(X[start : start + _BLOCK_ROWS]), _BRIGHTEST)
+                for start in range(0, len(X), _BLOCK_ROWS)
+            ]
+        return np.concatenate(blocks, dtype=np.uint8, casting="unsafe")
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
         """A name a feature, such as ``light_channel0_filter12_window5``."""
@@ -175,21 +264,8 @@ class FilterBank(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         )
 
     def stock(self) -> list[tuple[str, Any]]:
-        """Fitted steps of scikit-learn's own that make the same of rows of float64 (a `shape`d)."""
-        maps = self._maps(None)
-        light, dark = _clip(maps.threshold, None), _clip(None, -maps.threshold)
-        signs = [
-            ("light", Pipeline([("clip", light), ("windows", _linear(maps.windows))])),
-            ("dark", Pipeline([("clip", dark), ("windows", _linear(-maps.windows))])),
-        ]
-        roots = [(f"root_{n}", FunctionTransformer(np.sqrt)) for n in range(_ROOTS[self.power])]
-        return [
-            ("filters", _linear(maps.filters)),
-            ("signs", FeatureUnion(signs)),
-            ("floor", _minus(np.tile(maps.floor, 2))),
-            *roots,
-            ("rounded", FunctionTransformer(np.rint)),
-        ]
+        """Fitted steps of scikit-learn's own that make the same numbers (a `shape`d bank's)."""
+        return self._steps(None)
 
     def evidence(self, X: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """What each pixel adds to the score ``weights @ features``: its slope times the pixel.
@@ -225,6 +301,11 @@ class FilterBank(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
     @property
     def _filters(self) -> int:
         return 2 * self.angles * len(self.frequencies)
+
+    def _steps(self, pixels: int | None) -> list[tuple[str, Any]]:
+        roots = [(f"root_{n}", FunctionTransformer(np.sqrt)) for n in range(_ROOTS[self.power])]
+        rounded = ("rounded", FunctionTransformer(np.rint))
+        return [*self._maps(pixels).stock, *roots, rounded]
 
     def _maps(self, pixels: int | None) -> _Maps:
         numbers = self.angles, tuple(self.frequencies), self.threshold, self.window, self.power
@@ -299,7 +380,8 @@ def _maps(  # noqa: PLR0913, PLR0917 - all that the matrices follow from
     # A power of two, so that the products stay exact.
     unit = 2.0 ** -math.ceil(math.log2(max(brightest, 1) / 2 / _BRIGHTEST ** (1 / power)))
     windows = kron(eye_array(channels * len(kernels)), csr_array(unit * cells), format="csr")
-    return _Maps(filters, windows, float(np.rint(least)))
+    responses = channels, len(kernels), len(rows), len(columns)
+    return _Maps(image, size, step, responses, filters, windows, float(np.rint(least)))
 
 
 def _kernels(size: Sides, angles: int, frequencies: Sequence[float]) -> NDArray[np.float64]:
@@ -324,16 +406,33 @@ def _bells(places: int, count: int, window: float) -> NDArray[np.float64]:
     )
 
 
-def _linear(matrix: csr_array) -> SparseRandomProjection:
-    """scikit-learn's own product with a sparse matrix, which need not be random."""
-    product_with = SparseRandomProjection(matrix.shape[0])
-    product_with.components_ = matrix
-    product_with.n_features_in_ = matrix.shape[1]
-    return product_with
+def _floats(pixels: int, kind: str) -> FunctionTransformer:
+    """Numbers of any type as floats; it counts the pixels."""
+    step = FunctionTransformer(np.positive, validate=True, kw_args={"dtype": kind})
+    return step.fit(np.zeros((1, pixels)))
+
+
+def _take(columns: NDArray[np.intp]) -> FunctionTransformer:
+    return FunctionTransformer(np.take, kw_args={"indices": columns, "axis": 1})
+
+
+def _rows_of(length: int) -> FunctionTransformer:
+    return FunctionTransformer(np.reshape, kw_args={"shape": (-1, length)})
+
+
+def _side_by_side(several: Sequence[Sequence[Any]]) -> FeatureUnion:
+    """What several sequences of steps make of the same."""
+    named = ([(str(n), step) for n, step in enumerate(steps)] for steps in several)
+    return FeatureUnion([(str(n), Pipeline(steps)) for n, steps in enumerate(named)])
+
+
+def _times(matrix: NDArray[Any]) -> FunctionTransformer:
+    return FunctionTransformer(np.dot, kw_args={"b": matrix})
 
 
 def _clip(low: float | None, high: float | None) -> FunctionTransformer:
-    return FunctionTransformer(np.clip, kw_args={"a_min": low, "a_max": high})
+    kw_args = {"a_min": low, "a_max": high, "dtype": "float64"}
+    return FunctionTransformer(np.clip, kw_args=kw_args)
 
 
 def _minus(floor: NDArray[np.float64]) -> MinMaxScaler:

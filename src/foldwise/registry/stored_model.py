@@ -82,6 +82,9 @@ _ALLOWED: dict[str, Any] = {
 _TRUSTED = frozenset(
     {
         "numpy.clip",
+        "numpy.dot",
+        "numpy.reshape",
+        "numpy.take",
         "scipy.sparse._csr.csr_array",
         "sklearn.calibration._CalibratedClassifier",
         "sklearn.calibration._SigmoidCalibration",
@@ -89,7 +92,7 @@ _TRUSTED = frozenset(
         "sklearn.tree._tree.Tree",
     }
 )
-"""Parts of models that skops doesn't trust by itself: numbers alone, and a function of numbers."""
+"""Parts of models that skops doesn't trust by itself: numbers alone, and functions of numbers."""
 
 
 @dataclass(frozen=True, slots=True)

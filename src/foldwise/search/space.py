@@ -1,7 +1,8 @@
 """What a study draws from, and its proposals: functions of (seed, study, completed trials) alone.
 
-The sampler, freshly seeded, is shown the completed trials in their order in a study held in
-memory. So a resumed search proposes what an uninterrupted one would have. Start-up proposals don't
+Optuna's sampler, freshly seeded, is shown the completed trials in their order in a study held in
+memory; the curve needs no more than their losses. So a resumed search proposes what an
+uninterrupted one would have. Start-up proposals don't
 depend on the study: every study draws the same values first, and the fits they share are made once.
 """
 
@@ -25,7 +26,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from foldwise.errors import InputError
 from foldwise.search.curve import Point, next_place, walk, walked
-from foldwise.search.trials import Study, Trial, Values, best_trial
+from foldwise.search.trials import Study, Trial, Values, best_trial, number_of
 from foldwise.settings import Between, Dimension, OneOf, Value
 from foldwise.stats.scores import is_loss
 
@@ -40,7 +41,6 @@ _WIDEST = 1e300
 _STARTS_OF_TPE = 5
 KIND = "candidate"
 """The value that says which kind of model a trial is of, where a space has kinds."""
-_LOSSES = "losses"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class Space:
             own = ((self.of(kind), self.own_trials(kind, trials)) for kind in self.kinds)
             return sum(space.startup_trials(told) for space, told in own)
         if curve := self._curve:
-            return curve.walked([self._shown(trial) for trial in trials])
+            return walked(self._points(curve, trials), len(curve.places))
         return sum(self.is_drawn(trial.number) for trial in trials)
 
     def skipped(self, trials: Sequence[Trial]) -> tuple[float, ...]:
@@ -145,13 +145,16 @@ class Space:
             told = self.own_trials(kind, completed)
             values = self.of(kind).propose(study, number // turns, told)
             return {KIND: kind, **{f"{kind}.{name}": value for name, value in values.items()}}
+        if curve := self._curve:
+            (name,) = self.dimensions
+            return {name: curve.after(self._points(curve, completed))}
         drawn = self.is_drawn(number)
         seed = _seed(self.seed, "startup" if drawn else study, number)
         memory = optuna.create_study(
             sampler=self._sampler(seed, drawn=drawn), direction=direction(self.metric)
         )
         if not drawn:
-            memory.add_trials([self._shown(trial) for trial in completed])
+            memory.add_trials([self.frozen(trial) for trial in completed])
         return dict(memory.ask(self._distributions).params)
 
     def frozen(self, trial: Trial, user_attrs: Mapping[str, object] | None = None) -> FrozenTrial:
@@ -210,10 +213,16 @@ class Space:
         within = [t for t in trials if sign * t.mean(self.metric) <= limit]
         return min(within, key=rank, default=best)
 
-    def _shown(self, trial: Trial) -> FrozenTrial:
-        """The trial as samplers see it, with its inner folds' losses."""
-        sign = self._sign
-        return self.frozen(trial, {_LOSSES: [sign * f.scores[self.metric] for f in trial.inner]})
+    def _points(self, curve: "_Curve", trials: Sequence[Trial]) -> list[Point]:
+        """The trials on the curve, with their inner folds' losses."""
+        (name,) = self.dimensions
+        return [
+            Point(
+                curve.place(number_of(trial.values, name)),
+                tuple(self._sign * fold.scores[self.metric] for fold in trial.inner),
+            )
+            for trial in trials
+        ]
 
     @property
     def _sign(self) -> int:
@@ -223,61 +232,40 @@ class Space:
     def _sampler(self, seed: int, *, drawn: bool) -> BaseSampler:
         if drawn:
             return RandomSampler(seed=seed)
-        return self._curve or TPESampler(seed=seed, n_startup_trials=self.startup)
+        return TPESampler(seed=seed, n_startup_trials=self.startup)
 
     @property
-    def _curve(self) -> "CurveSampler | None":
+    def _curve(self) -> "_Curve | None":
         range_ = curve_range(self.dimensions)
         if self.sampler != "curve" or range_ is None:
             return None
         places = walk(self.startup, _seed(self.seed, "startup") / 2**32)
-        return CurveSampler(range_, places, is_stepped=self.is_stepped)
+        return _Curve(range_, places, self.is_stepped)
 
 
-class CurveSampler(BaseSampler):
-    """The rules of `foldwise.search.curve` for the one real number of a space.
+@dataclass(frozen=True, slots=True)
+class _Curve:
+    """The rules of `foldwise.search.curve` for the one real number of a space."""
 
-    Trials must carry their inner folds' losses; the number of a trial is its place in the study.
-    """
-
-    def __init__(self, range_: Between, places: tuple[float, ...], *, is_stepped: bool) -> None:
-        self.places, self._range, self._is_stepped = places, range_, is_stepped
+    range_: Between
+    places: tuple[float, ...]
+    is_stepped: bool
 
     def at(self, place: float) -> float:
         """The value at a place."""
-        low, high = self._range.low, self._range.high
-        value = self._range.at(place) if self._range.is_log else low + place * (high - low)
+        low, high = self.range_.low, self.range_.high
+        value = self.range_.at(place) if self.range_.is_log else low + place * (high - low)
         return min(max(value, low), high)
 
-    def walked(self, trials: Sequence[FrozenTrial]) -> int:
-        """How many of a study's trials belong to the walk."""
-        return walked([self._point(trial) for trial in trials], len(self.places))
-
-    def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
-        """Nothing: the one parameter is sampled by itself."""
-        del study, trial
-        return {}
-
-    def sample_relative(self, study: Any, trial: Any, search_space: Any) -> dict[str, Any]:
-        """Nothing, either."""
-        del study, trial, search_space
-        return {}
-
-    def sample_independent(
-        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: Any
-    ) -> float:
-        """The value to ask after the study's trials."""
-        del param_name, param_distribution
-        before = study.get_trials(deepcopy=False)[: trial.number]
-        points = [self._point(each) for each in before]
-        return self.at(next_place(points, self.places, is_stepped=self._is_stepped))
-
-    def _point(self, trial: FrozenTrial) -> Point:
-        (value,) = trial.params.values()
-        low, high, is_log = self._range.low, self._range.high, self._range.is_log
+    def place(self, value: float) -> float:
+        """The inverse of `at`."""
+        low, high, is_log = self.range_.low, self.range_.high, self.range_.is_log
         # What a range is read by is logarithmic above zero, whatever it is drawn by.
-        place = self._range.place(value) if is_log else (value - low) / (high - low)
-        return Point(place, tuple(trial.user_attrs[_LOSSES]))
+        return self.range_.place(value) if is_log else (value - low) / (high - low)
+
+    def after(self, points: Sequence[Point]) -> float:
+        """The value to ask after a study's trials."""
+        return self.at(next_place(points, self.places, is_stepped=self.is_stepped))
 
 
 def own_values(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -164,7 +164,7 @@ class History:
 
 def is_curved(step: Real, change: Real) -> bool:
     """Whether the gradient rises along the step by more than rounding explains."""
-    size = float(np.linalg.norm(step) * np.linalg.norm(change))
+    size = float(np.sqrt(step @ step) * np.sqrt(change @ change))
     return float(step @ change) > float(np.finfo(step.dtype).eps) * size
 
 

@@ -60,6 +60,8 @@ class PartMoments:
 ClassWeight = Literal["balanced"] | NDArray[np.float64] | None
 """How much each class's losses count: inversely to its weight in the fit's rows, or so much."""
 
+Standard = tuple[NDArray[np.float64], NDArray[np.float64], int]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
@@ -105,6 +107,7 @@ class Layout:
     features: int
     classes: int
     table: "Table | None" = None
+    _standardised: dict[frozenset[int], Standard] = field(default_factory=dict, repr=False)
 
     @property
     def parts(self) -> int:
@@ -182,15 +185,18 @@ class Layout:
         columns = tuple(np.concatenate([every, 1 + features + own]) for own in gaps_of)
         return cls(lanes, moments, columns, features, classes, table)
 
-    def standardisation(
-        self, left_out: frozenset[int]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    def standardisation(self, left_out: frozenset[int]) -> Standard:
         """Mean (features,), standard deviation (features,) and count of the rows not left out.
 
         Constant pixels have standard deviation 0. From exact integer sums, so that the order
         of the rows doesn't matter. In a table a missing value is taken for the mean; columns that
-        aren't scaled have mean 0 and deviation 1.
+        aren't scaled have mean 0 and deviation 1. Kept, because a search asks for each many times.
         """
+        if left_out not in self._standardised:
+            self._standardised[left_out] = self._standardisation(left_out)
+        return self._standardised[left_out]
+
+    def _standardisation(self, left_out: frozenset[int]) -> Standard:
         used = self.used(left_out)
         rows = sum(moments.rows for moments in used)
         if self.table is not None:

@@ -97,10 +97,10 @@ def interpolate(knots: NDArray[np.float64], solutions: Sequence[Real], C: float)
 
     In Lagrange's form; beyond the outermost it extrapolates.
     """
-    logs = np.log(knots)
+    logs = np.log(knots).tolist()
     shares = [
-        math.prod((math.log(C) - other) / (own - other) for other in np.delete(logs, place))
-        for place, own in enumerate(logs)
+        math.prod((math.log(C) - other) / (own - other) for other in logs if other != own)
+        for own in logs
     ]
     total = np.zeros_like(solutions[0])
     for share, solution in zip(shares, solutions, strict=True):

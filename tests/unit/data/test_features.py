@@ -100,6 +100,25 @@ def test_the_formula_is_what_the_module_says() -> None:
         assert list(found) == told
 
 
+@pytest.mark.parametrize(
+    ("shape", "numbers"),
+    [
+        ((28, 28), {}),
+        ((19, 23), {}),
+        ((33, 14, 3), {"angles": 1, "step": 2}),
+        ((92, 92), {"size": 90, "grid": 1, "angles": 1}),
+    ],
+)
+def test_tiles_and_single_precision_change_no_byte(
+    shape: tuple[int, ...], numbers: dict[str, Any]
+) -> None:
+    """Whether tiles overlap or not, all is as the whole matrices give it in double precision."""
+    bank, mine = small(shape, **numbers), images(shape)
+    maps = bank._maps(None)
+    sums = np.hstack(maps.sums(mine.astype(np.float64) @ maps.filters.T))
+    assert np.array_equal(bank.fit_transform(mine), np.rint(np.sqrt(np.sqrt(sums))))
+
+
 @pytest.mark.parametrize("power", [1.0, 0.5, 0.25])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_scikit_learn_s_own_steps_make_the_same_bytes(shape: tuple[int, ...], power: float) -> None:

@@ -93,6 +93,18 @@ def test_held_out_rows_are_not_seen() -> None:
     np.testing.assert_allclose(before.coefficients, after.coefficients, atol=1e-6)
 
 
+def test_each_training_set_is_standardised_by_its_own_rows() -> None:
+    """Whichever the layout was asked for before."""
+    case = digits()
+    layout = case.layout()
+    for out in [frozenset({0}), frozenset({1}), frozenset({0, 1}), frozenset({0})]:
+        mean, spread, rows = layout.standardisation(out)
+        own = case.images[case.training_rows(out)]
+        assert rows == len(own)
+        np.testing.assert_allclose(mean, own.mean(axis=0))
+        np.testing.assert_allclose(spread, own.std(axis=0), atol=1e-6)
+
+
 @pytest.mark.parametrize("multiclass", ["multinomial", "ovr"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_what_a_fit_leaves_out_moves_no_bit_of_it(case: Case, multiclass: str) -> None:

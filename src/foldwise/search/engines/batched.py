@@ -12,14 +12,15 @@ import zipfile
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from foldwise.errors import OutputError, SearchError
 from foldwise.files import write_bytes
@@ -110,6 +111,18 @@ class Backend(Protocol):
         ...
 
 
+@cache
+def _libraries() -> ThreadpoolController:
+    """What is loaded, which takes longer to find out than a fit of a small table."""
+    return ThreadpoolController()
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """Meanwhile BLAS computes in one thread."""
+    limited: AbstractContextManager[object] = _libraries().limit(limits=1, user_api="blas")
+    return limited
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LocalBackend:
     """The cores of this machine: threads take lanes of blocks, BLAS has one thread in each."""
@@ -119,12 +132,12 @@ class LocalBackend:
 
     def trace(self, stretches: Sequence[Stretch]) -> Iterator[Traced | RegularisationPath]:
         """Trace all paths side by side."""
-        with threadpool_limits(limits=1, user_api="blas"):
+        with one_blas_thread():
             yield from trace(self.layout, stretches, self.options)
 
     def solve(self, requests: Sequence[FitRequest]) -> Iterator[Fit]:
         """Make each requested fit once, all side by side."""
-        with threadpool_limits(limits=1, user_api="blas"):
+        with one_blas_thread():
             yield from solve(self.layout, requests, self.options)
 
 
@@ -276,7 +289,7 @@ class BatchedEngine:
         """Each fit, in their order, scored while others are made."""
         # Two BLAS threads sum a prediction in another order than one: its bits must not depend on
         # whether fits are still being made beside it.
-        limit = threadpool_limits(limits=1, user_api="blas")
+        limit = one_blas_thread()
         if self.threads == 1:
             with limit:
                 yield from (self._done(task, fit) for task, fit in fits)
