@@ -77,7 +77,7 @@ def _dealt(
             for repeat in range(own.n_repeats)
         ]
     except DataError as error:
-        words = str(error).replace("tune.folds", "cv").replace("images", "rows")
+        words = str(error).replace("tune.folds", "cv")
         raise InputError(words) from error
     return replace(plans[0], part_of=np.concatenate([plan.part_of for plan in plans]))
 

@@ -200,7 +200,8 @@ class TuneSettings:
     """One softmax over all classes, or one-vs-rest sigmoids."""
     scale_floor: float = _number(0.16, 0, 1)
     """Least scale that a pixel is divided by, as a share of the range of all pixels: one that is
-    hardly ever lit is not magnified without bound. 0 is standardisation as it stands in books."""
+    hardly ever lit is not magnified without bound. 0 is standardisation as it stands in books. A
+    table has none, for its columns have no range in common."""
     features: Features = _choice("pixels", Features)
     """What the model is given: pixels, or what the filters below make of them."""
     candidates: Annotated[tuple[str, ...], AfterValidator(_different_names)] = _parameter(
@@ -264,6 +265,16 @@ class EvaluateSettings:
 
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
+class ReportSettings:
+    """What is told of a table's rows."""
+
+    rows: bool = _flag()
+    """Whether rows of a table and rare values of its categories may stand in reports, MLflow and
+    the registry: in pictures and the model's example; and whether a model that keeps training rows
+    may be registered. Only `table` reads it: images are always shown."""
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
 class PromotionSettings:
     """What a challenger must show to become champion."""
 
@@ -292,6 +303,7 @@ class Settings:
     tune: TuneSettings = Field(default_factory=TuneSettings)
     filters: FilterSettings = Field(default_factory=FilterSettings)
     evaluate: EvaluateSettings = Field(default_factory=EvaluateSettings)
+    report: ReportSettings = Field(default_factory=ReportSettings)
     promotion: PromotionSettings = Field(default_factory=PromotionSettings)
 
 
@@ -515,7 +527,7 @@ def in_use(settings: Settings) -> dict[str, Any]:
     """Every parameter that says anything: without filters, none of theirs; so with a table's."""
     idle = ["filters."] if settings.tune.features == "pixels" else []
     if settings.prepare.source != "table":
-        idle += [f"prepare.{name}" for name in OF_TABLES]
+        idle += ["report.", *(f"prepare.{name}" for name in OF_TABLES)]
     told = flattened(settings).items()
     return {
         key: value

@@ -47,7 +47,7 @@ def refused(reproduced: Reproduced, section: str, values: dict[str, object], **e
     ("section", "values", "words"),
     [
         ("tune", {"foldz": 5}, "tune.foldz"),
-        ("tune", {"folds": 100}, "every class needs at least tune.folds = 100 images"),
+        ("tune", {"folds": 100}, "every class needs at least tune.folds = 100 rows"),
     ],
 )
 def test_an_impossible_parameter(

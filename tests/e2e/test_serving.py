@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +23,7 @@ from foldwise.registry.registration import register
 from foldwise.registry.stored_files import fetch_files
 from foldwise.solver.linear import probabilities
 from foldwise.store.open import Store, open_store
+from tests.e2e.served import post, wait_until_up
 from tests.e2e.without_foldwise import predict_elsewhere
 from tests.integration.registry_cases import (
     NAME,
@@ -114,20 +114,6 @@ def as_here(lines: str, port: int = 0) -> str:
 def fresh_shell() -> dict[str, str]:
     """What a shell has before anything was activated or exported."""
     return {"PATH": os.defpath, "HOME": os.environ.get("HOME", "/")}
-
-
-def wait_until_up(address: str, server: subprocess.Popen[bytes]) -> str:
-    for _ in range(240):
-        assert server.poll() is None, "the server ended"
-        with suppress(requests.ConnectionError):
-            if requests.get(f"{address}/ping", timeout=5).ok:
-                return address
-        time.sleep(0.25)
-    pytest.fail("the server didn't come up within a minute")
-
-
-def post(address: str, body: object) -> requests.Response:
-    return requests.post(f"{address}/invocations", json=body, timeout=30)
 
 
 def post_raw(address: str, text: str, kind: str = "application/json") -> requests.Response:

@@ -53,7 +53,9 @@ class _Project:
 
         prepared = self.root / PREPARED
         split = load("holdout", prepared)
-        return Holdout(load_facts(prepared / "holdout").digest, split.images, split.labels)
+        facts = load_facts(prepared / "holdout")
+        groups = None if facts.columns is None else split.groups
+        return Holdout(facts.digest, split.images, split.labels, groups)
 
 
 def promote(which: str, *, model: str | None, reason: str, is_dry: bool, is_forced: bool) -> None:

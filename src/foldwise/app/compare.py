@@ -57,6 +57,11 @@ def main() -> None:
     """
     work, entry = Workspace(), _entry(sys.argv[1:])
     check_buildable(entry)
+    if work.info.table is not None:
+        raise SettingsError(
+            "the comparison needs images, got a table as prepare.source: compare classifiers of a"
+            " table in Python, by foldwise.NestedSearchCV"
+        )
     if entry.pixels == "filters":
         place, remedy = f"models.{entry.name}.filters", f"edit {ENTRIES}"
         fitting_bank(entry.filters, work.info.image_shape, key=place, remedy=remedy)

@@ -24,9 +24,17 @@ from foldwise.app.workspace import (
     search_space,
 )
 from foldwise.data.dataset import Split
+from foldwise.data.encoder import TableEncoder, told_names
 from foldwise.errors import SearchError
 from foldwise.report import page
-from foldwise.report.album import data_pictures, fold_pictures, holdout_pictures, search_pictures
+from foldwise.report.album import (
+    column_pictures,
+    data_pictures,
+    fold_pictures,
+    holdout_pictures,
+    search_pictures,
+    table_pictures,
+)
 from foldwise.report.findings import Findings, HoldoutSummary, Judged, origin, summarise_holdout
 from foldwise.report.picture import Picture, picture_files
 from foldwise.report.reference import Reference, read_reference
@@ -108,7 +116,11 @@ class Tuned:
     @cached_property
     def outer(self) -> Estimates:
         """The outer estimates with their intervals."""
-        return outer_estimates(self.result, confidence=self.work.settings.evaluate.confidence)
+        return outer_estimates(
+            self.result,
+            confidence=self.work.settings.evaluate.confidence,
+            groups=self.work.clusters(self.development),
+        )
 
     @property
     def model(self) -> Model:
@@ -123,9 +135,17 @@ class Tuned:
     @property
     def bank(self) -> "FilterBank | None":
         """The filters that logistic regression looks through, if it does."""
+        if self.work.info.table is not None:
+            return None
         if self.linear is None:
             return self.work.bank
         return cast("FilterBank | None", self.linear.features)
+
+    @property
+    def encoder(self) -> TableEncoder:
+        """What the models of a table, linear all, look through."""
+        assert self.linear is not None  # noqa: S101
+        return cast("TableEncoder", self.linear.features)
 
     def tables(self) -> dict[str, bytes]:
         """The search's files in reports/, by name."""
@@ -133,32 +153,59 @@ class Tuned:
 
     def pictures(self) -> tuple[Picture, ...]:
         """The search's pictures, drawn."""
-        return search_pictures(self.result, self.outer)
+        return search_pictures(self.result, self.outer, unit=self.work.info.unit)
 
     def judged(self, predictions: Predictions | None = None) -> Judged:
-        """Open the holdout, for the final model to predict it unless it is known what it said."""
+        """Open the holdout, for the final model to predict it unless it is known what it said.
+
+        Where there is none, it is the development set, each row predicted by its outer model.
+        """
+        if not self.work.info.holdout_rows:
+            rows = np.argsort(np.concatenate([fold.rows for fold in self.result.outer]))
+            values = np.concatenate([fold.predictions.values for fold in self.result.outer])
+            return self.work.judged(self.development, Predictions(values[rows]))
         holdout = self.work.data("holdout")
         return self.work.judged(holdout, predictions or self.model.predict(holdout.images))
 
     def findings(self, judged: Judged, verdict: Verdict) -> Findings:
         """All that card and page are made of."""
+        summary = summarise_holdout(judged, confidence=self.work.settings.evaluate.confidence)
+        if not self.work.info.holdout_rows:
+            scores = {metric: each.mean for metric, each in self.outer.items()}
+            intervals = {metric: each.interval for metric, each in self.outer.items()}
+            summary = replace(summary, scores=scores, intervals=intervals)
         return Findings(
             data=self.work.info,
             search=self.result,
             outer=self.outer,
-            holdout=summarise_holdout(judged, confidence=self.work.settings.evaluate.confidence),
+            holdout=summary,
             origin=origin(verdict.tags, run_id=verdict.run_id, model_digest=verdict.model_digest),
             commands=_commands(verdict.tags),
             parameters=flattened(self.work.settings),
             multiclass=self.work.settings.tune.multiclass,
-            features="pixels" if self.bank is None else self.bank.words(),
+            features=self._features,
             data_change=verdict.data_change,
             reference=self.reference,
         )
 
+    @property
+    def _features(self) -> str:
+        if self.work.info.table is not None:
+            return "numbers, a missing one at their mean, and one-hot categories"
+        return "pixels" if self.bank is None else self.bank.words()
+
     def model_pictures(self, findings: Findings, judged: Judged) -> tuple[Picture, ...]:
         """The pictures of the data, and of the final model on the holdout, drawn."""
         images, labels = self.development.images, self.development.labels
+        if self.work.info.table is not None:
+            models = [self.model, *(fold.model for fold in self.result.outer)]
+            coefficients = np.array([of.arrays()["coefficients"] for of in models])
+            shows_rare = self.work.settings.report.rows
+            names = told_names(self.encoder, images, shows_rare=shows_rare)
+            return (
+                *column_pictures(images, labels, judged.classes),
+                *table_pictures(findings.holdout, judged, coefficients, names),
+            )
         return (
             *data_pictures(images, labels, judged.classes, judged.shape),
             *holdout_pictures(

@@ -22,6 +22,7 @@ from foldwise.app.workspace import (
     save_pictures,
     save_result,
 )
+from foldwise.data.encoder import typical
 from foldwise.ownership import check_output
 from foldwise.registry.evidence import gather_evidence, shared_rows
 from foldwise.registry.gate import changed_data
@@ -59,7 +60,8 @@ def main() -> None:
         if tuned.linear is None:
             require_servable(tuned.model, work.info.classes, tuned.development.images[:1])
         verdict = Verdict.of(work, tuned.model, recorder.run_id, described.tags)
-        count_look(work, registry, verdict)
+        if work.info.holdout_rows:
+            count_look(work, registry, verdict)
         judged, verdict = (
             tuned.judged(),
             replace(verdict, data_change=_change(work, registry, verdict)),
@@ -94,13 +96,14 @@ def submit(
 ) -> Version:
     """Register a search's final model, judged on the holdout, as a version of a kind of model."""
     development, values = work.data("development"), result.final.best.values
+    is_private = work.info.table is not None and not work.settings.report.rows
     evidence = gather_evidence(
         result,
         work.settings,
         work.info,
         probabilities=judged.probabilities,
         labels=judged.labels,
-        shared_rows=shared_rows(development.images, judged.images),
+        shared_rows=shared_rows(development.images, judged.images) if work.info.holdout_rows else 0,
     )
     params = {n: repr(v) if isinstance(v, float) else str(v) for n, v in values.items()}
     submission = Submission(
@@ -110,9 +113,10 @@ def submit(
         {**params, "multiclass": kind},
         evidence,
         card,
-        development.images[:EXAMPLES],
+        typical(development.images) if is_private else development.images[:EXAMPLES],
         parameter_digests(work.settings),
         page,
+        may_keep_rows=not is_private,
     )
     return register(work.store, submission, say)
 
@@ -145,7 +149,7 @@ def _report(tuned: Tuned, findings: Findings, judged: Judged, recorder: Recorder
     """Write tables, pictures and the page, which is given back, and put them beside the run."""
     pictures = tuned.model_pictures(findings, judged)
     page = the_page(findings, (*_search_pictures(tuned), *pictures))
-    reports = holdout_files(findings.holdout, judged) | page
+    reports = holdout_files(findings.holdout, judged, has_holdout=findings.has_holdout) | page
     save(REPORTS, reports)
     figures = save_pictures(OF_MODEL, pictures)
     recorder.log_metrics(_metrics(findings))
@@ -155,7 +159,7 @@ def _report(tuned: Tuned, findings: Findings, judged: Judged, recorder: Recorder
 
 def _metrics(findings: Findings) -> dict[str, float]:
     """The holdout's figures and the outer intervals as MLflow metrics."""
-    metrics = holdout_metrics(findings.holdout)
+    metrics = holdout_metrics(findings.holdout) if findings.has_holdout else {}
     for metric, estimate in findings.outer.items():
         metrics[f"outer_{metric}_low"] = round(estimate.interval.low, DIGITS)
         metrics[f"outer_{metric}_high"] = round(estimate.interval.high, DIGITS)

@@ -22,11 +22,13 @@ def main() -> None:
 
     settings = load_settings()
     _require_followed(settings.prepare.holdout)
-    info = prepare_data(settings)
-    shape = "x".join(str(side) for side in info.image_shape)
+    info = prepare_data(settings, tell=say)
+    shape = "x".join(str(side) for side in info.image_shape) + " pixels"
+    if info.table is not None:
+        shape = f"{len(info.table.columns)} columns"
     say(
         f"prepared {info.name}: {info.development_rows:,} development and"
-        f" {info.holdout_rows:,} holdout images of {shape} pixels, {len(info.classes)} classes,"
+        f" {info.holdout_rows:,} holdout {info.unit}s of {shape}, {len(info.classes)} classes,"
         f" digests {info.development_digest[:12]} and {info.holdout_digest[:12]}",
         info.duplicates,
     )
@@ -38,17 +40,17 @@ def look() -> None:
     Raises
     ------
     DataError
-        There is none.
+        There is none; or no file, which a table is.
     SettingsError
         DVC wouldn't see a second file change.
     """
     prepare = load_settings().prepare
     _require_followed(prepare.holdout)
-    path = prepare.path
-    if not Path(path).is_dir():
+    path, is_table = Path(prepare.path), prepare.source == "table"
+    if not (path.is_file() if is_table else path.is_dir()):
         raise DataError(
-            f"prepare.path must be a folder of the project, got {path}: make it, or name another"
-            " in params.yaml"
+            f"prepare.path must be a {'file' if is_table else 'folder'} of the project, got"
+            f" {prepare.path}: make it, or name another in params.yaml"
         )
 
 

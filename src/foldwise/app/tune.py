@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 
 from foldwise.app.display import Display
 from foldwise.app.drawing import OF_SEARCH, Tuned, tell_fold
@@ -21,10 +22,17 @@ from foldwise.app.workspace import (
     threads,
     transformed,
 )
+from foldwise.data.encoder import TableEncoder
 from foldwise.ownership import check_output
 from foldwise.report.findings import edge_caution, unseen_caution
 from foldwise.search.archive import archive
-from foldwise.search.engines.batched import Backend, BatchedEngine, LocalBackend, PathShelf
+from foldwise.search.engines.batched import (
+    Backend,
+    BatchedEngine,
+    Features,
+    LocalBackend,
+    PathShelf,
+)
 from foldwise.search.jobs import Engine
 from foldwise.search.nested import Book, NestedSearch
 from foldwise.search.plan import Plan
@@ -85,18 +93,28 @@ def nested_search(work: Workspace, book: Book, shelf: PathShelf) -> Iterator[Nes
     plan, space = work.plan(development), search_space(work.settings)
     parts = [plan.rows(part) for part in plan.parts]
     images, labels, bank = development.images, development.labels, work.bank
-    if bank is not None:
-        raw = images
-        images = shelf.features(lambda: transformed(bank, raw))
-        say(unseen_caution(raw, images))
-    layout = Layout.build(images, labels, parts, classes=len(work.info.classes))
     options = SolverOptions(
         tune.multiclass, tune.tol, tune.max_iter, threads(), scale_floor=tune.scale_floor
     )
+    features: Features | None = bank
+    classes, is_table = len(work.info.classes), work.info.table is not None
+    if is_table:
+        encoder = TableEncoder.of(images)
+        features, images = encoder, encoder.transform(images)
+        is_scaled = encoder.columns.is_scaled
+        layout = Layout.of_table(images, labels, parts, classes=classes, is_scaled=is_scaled)
+        options = replace(options, double=True, scale_floor=0.0)
+    else:
+        if bank is not None:
+            raw = images
+            images = shelf.features(lambda: transformed(bank, raw))
+            say(unseen_caution(raw, images))
+        layout = Layout.build(images, labels, parts, classes=classes)
     with _backend(layout, options, dask_scheduler()) as backend:
         logistic = BatchedEngine(
-            images, labels, plan, backend, tune.c_low, tune.c_high, shelf, threads(), bank
-        )
+            images, labels, plan, backend, tune.c_low, tune.c_high, shelf, threads(), features,
+            is_table=is_table,
+        )  # fmt: skip
         engine = _among_candidates(work, plan, logistic) if tune.candidates else logistic
         yield NestedSearch(labels, plan, space, tune.trials, engine, book)
 

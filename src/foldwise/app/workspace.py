@@ -119,8 +119,19 @@ class Workspace:
 
     def judged(self, holdout: Split, said: Predictions) -> Judged:
         """The holdout with what a model said of it."""
-        shape, is_real = self.info.image_shape, said.are_probabilities
-        return Judged(holdout.images, holdout.labels, said.values, self.classes, shape, is_real)
+        return Judged(
+            holdout.images,
+            holdout.labels,
+            said.values,
+            self.classes,
+            self.info.image_shape,
+            said.are_probabilities,
+            self.clusters(holdout),
+        )
+
+    def clusters(self, split: Split) -> NDArray[np.int64] | None:
+        """The groups that variances are clustered by: those that a table names."""
+        return None if self.info.table is None else split.groups
 
     @property
     def model_name(self) -> str:
@@ -153,9 +164,16 @@ class Workspace:
         Raises
         ------
         SettingsError
-            The images are too small for them.
+            The images are too small for them, or there are none, for which candidates ask, too.
         """
-        if self.settings.tune.features == "pixels":
+        tune = self.settings.tune
+        if self.info.table is not None and (tune.candidates or tune.features != "pixels"):
+            name, wanted = ("candidates", "[]") if tune.candidates else ("features", "pixels")
+            raise SettingsError(
+                f"tune.{name} must be {wanted} when prepare.source is table, which has no pixels"
+                f" for it, got {getattr(tune, name)}: edit params.yaml"
+            )
+        if tune.features == "pixels":
             return None
         shape, remedy = self.info.image_shape, "edit params.yaml, or set tune.features to pixels"
         return fitting_bank(self.settings.filters, shape, key="filters", remedy=remedy)

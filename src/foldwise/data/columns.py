@@ -153,7 +153,8 @@ def _levels(cells: Any) -> tuple[Any, ...] | None:
     if not hasattr(getattr(cells, "dtype", None), "categories"):
         return None
     codes = cells.cat.codes.to_numpy()
-    occurring = [cells.cat.categories[code] for code in np.unique(codes[codes >= 0])]
+    categories = cells.cat.categories.tolist()
+    occurring = [categories[code] for code in np.unique(codes[codes >= 0])]
     return (*occurring, np.nan) if (codes < 0).any() else tuple(occurring)
 
 

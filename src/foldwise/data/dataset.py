@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,17 +18,34 @@ from foldwise.files import DocumentError, decode, encode, plain, replacing_folde
 PREPARED = Path("data/prepared")
 Classes = tuple[int, ...] | tuple[str, ...]
 SplitName = Literal["development", "holdout"]
+Kind = Literal["number", "category"]
+WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
+"""A whole number as people write it: 007 is a name."""
 _CHANNELS = {1, 3, 4}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table: a number, or a category with the values that occur, ascending."""
+
+    name: str
+    levels: tuple[int, ...] | tuple[str, ...] | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """What it is."""
+        return "number" if self.levels is None else "category"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """Images and labels of the development set or the holdout.
+    """Images or a table's rows, with their labels, of the development set or the holdout.
 
     Attributes
     ----------
-    images : uint8 array (rows, features)
-        Pixels 0-255; loaded ones are mapped from the disk, read-only as all arrays are.
+    images : uint8 array (rows, features), or data frame
+        Pixels 0-255; loaded ones are mapped from the disk, read-only as all arrays are. Or the
+        table's columns: float64, NaN where a number is missing, and categories.
     labels : int64 array (rows,)
         Class codes: positions in the data's classes.
     origins : int64 array (rows,)
@@ -37,7 +55,7 @@ class Split:
         the origins' and no others.
     """
 
-    images: NDArray[np.uint8]
+    images: Any
     labels: NDArray[np.int64]
     origins: NDArray[np.int64]
     groups: NDArray[np.int64] | None = None
@@ -83,10 +101,22 @@ def picture_axes(image_shape: tuple[int, ...]) -> tuple[int, int] | None:
 
 
 @dataclass(frozen=True, slots=True)
-class DataInfo:
-    """What the prepared data is, without its pixels; a digest is `content_digest` of a split.
+class TableInfo:
+    """What a table's columns are, by name, in the file's order; no value of any is told.
 
-    ``development_duplicates`` is as in `SplitFacts`.
+    ``groups`` is the number of groups of the development set's rows, None if none were named.
+    """
+
+    columns: tuple[tuple[str, Kind], ...]
+    groups: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DataInfo:
+    """What the prepared data is, without its rows; a digest is `content_digest` of a split.
+
+    ``development_duplicates`` is as in `SplitFacts`. A table has no image shape and may have no
+    rows in the holdout.
     """
 
     name: str
@@ -97,6 +127,12 @@ class DataInfo:
     holdout_rows: int
     holdout_digest: str
     development_duplicates: int | None = None
+    table: TableInfo | None = None
+
+    @property
+    def unit(self) -> str:
+        """What a row is."""
+        return "image" if self.table is None else "row"
 
     @property
     def duplicates(self) -> str:
@@ -113,7 +149,7 @@ class SplitFacts:
     """What a split's info.json holds: the facts of the data that concern this split.
 
     ``duplicates`` are the originals that equal an earlier one, pixel by pixel; None where nobody
-    looked.
+    looked. ``groups`` counts those that a table names; images have no ``columns``.
     """
 
     name: str
@@ -124,6 +160,8 @@ class SplitFacts:
     digest: str
     grouped: bool | None = None
     duplicates: int | None = None
+    groups: int | None = None
+    columns: tuple[Column, ...] | None = None
 
 
 def load_info(directory: Path = PREPARED) -> DataInfo:
@@ -138,6 +176,9 @@ def load_info(directory: Path = PREPARED) -> DataInfo:
         holdout_rows=holdout.rows,
         holdout_digest=holdout.digest,
         development_duplicates=development.duplicates,
+        table=None
+        if development.columns is None
+        else TableInfo(tuple((of.name, of.kind) for of in development.columns), development.groups),
     )
 
 
@@ -164,12 +205,18 @@ def load(split: SplitName, directory: Path = PREPARED) -> Split:
     """
     folder = directory / split
     facts = load_facts(folder)
-    images = _load_array(folder / "images.npy")
+    images = _load_array(folder / ("images.npy" if facts.columns is None else "table.npy"))
     labels = np.array(_load_array(folder / "labels.npy"))
     origins = np.array(_load_array(folder / "origins.npy")) if facts.augmented else None
     groups = np.array(_load_array(folder / "groups.npy")) if facts.grouped else None
     digest = content_digest(
-        images, labels, origins, groups, classes=facts.classes, image_shape=facts.image_shape
+        images,
+        labels,
+        origins,
+        groups,
+        classes=facts.classes,
+        image_shape=facts.image_shape,
+        columns=facts.columns,
     )
     if digest != facts.digest or len(labels) != facts.rows:
         raise _damaged(folder, f"its digest is {facts.digest[:12]}, got {digest[:12]}")
@@ -178,7 +225,8 @@ def load(split: SplitName, directory: Path = PREPARED) -> Split:
     for array in (labels, origins, groups):
         if array is not None:
             array.setflags(write=False)
-    return Split(images, labels, origins, groups)
+    rows = images if facts.columns is None else _framed(images, facts.columns)
+    return Split(rows, labels, origins, groups)
 
 
 @contextmanager
@@ -263,10 +311,90 @@ def write_split(
         grouped=True if groups is not None else None,
         duplicates=duplicates,
     )
+    return _described(folder, facts)
+
+
+def write_table(
+    folder: Path,
+    frame: Any,
+    labels: NDArray[np.int64],
+    groups: NDArray[np.int64] | None,
+    *,
+    are_named: bool,
+    name: str,
+    classes: Classes,
+) -> SplitFacts:
+    """Write a split of a table: one matrix, in which a category is a number of its values.
+
+    ``frame`` (rows, features) is as in `Split`, ``groups`` are whole numbers from 0; they are
+    counted if the table names them.
+    """
+    folder.mkdir(parents=True)
+    columns, matrix = _as_matrix(frame)
+    groups = None if groups is None else joined(np.unique(groups, return_inverse=True)[1])
+    np.save(folder / "table.npy", matrix)
+    np.save(folder / "labels.npy", labels)
+    if groups is not None:
+        np.save(folder / "groups.npy", groups)
+    digest = content_digest(
+        matrix, labels, None, groups, classes=classes, image_shape=(), columns=columns
+    )
+    facts = SplitFacts(
+        name,
+        classes,
+        (),
+        len(labels),
+        augmented=False,
+        digest=digest,
+        grouped=None if groups is None else True,
+        groups=len(np.unique(groups)) if are_named and groups is not None else None,
+        columns=columns,
+    )
+    return _described(folder, facts)
+
+
+def _described(folder: Path, facts: SplitFacts) -> SplitFacts:
     # What isn't known isn't written: the bytes of a holdout's facts are those of earlier versions.
     known = {name: of for name, of in plain(facts).items() if of is not None}
     (folder / "info.json").write_text(encode(known, indent=2) + "\n", encoding="utf-8")
     return facts
+
+
+def _as_matrix(frame: Any) -> tuple[tuple[Column, ...], NDArray[np.float64]]:
+    """The columns, and their cells as floats: of a category its place among the values."""
+    columns, matrix = [], np.empty(frame.shape)
+    for place, (name, cells) in enumerate(frame.items()):
+        is_category = hasattr(cells.dtype, "categories")
+        levels, values = _places(cells) if is_category else (None, cells)
+        columns.append(Column(str(name), levels))
+        matrix[:, place] = values
+    return tuple(columns), matrix
+
+
+def _places(column: Any) -> tuple[tuple[Any, ...], NDArray[np.float64]]:
+    """A category's values, ascending, and each row's place among them, NaN where it has none."""
+    cells = column.cat.remove_unused_categories().cat
+    words = [str(value) for value in cells.categories]
+    # As numbers, where all are, exactly so as floats: whoever reads CSV or JSON has them so.
+    are_whole = all(WHOLE.fullmatch(word) and len(word) < 16 for word in words)
+    values = [int(word) for word in words] if are_whole else words
+    levels = tuple(sorted(values))
+    place = {level: float(number) for number, level in enumerate(levels)}
+    return levels, np.array([*map(place.get, values), np.nan])[cells.codes]
+
+
+def _framed(matrix: NDArray[np.float64], columns: Sequence[Column]) -> Any:
+    """The inverse of `_as_matrix`, without the values that don't occur."""
+    import pandas as pd  # half a second that images save
+
+    cells = {}
+    for column, values in zip(columns, matrix.T, strict=True):
+        if column.levels is None:
+            cells[column.name] = np.array(values)
+        else:
+            codes = np.where(np.isnan(values), -1, values).astype(np.int64)
+            cells[column.name] = pd.Categorical.from_codes(codes, categories=[*column.levels])
+    return pd.DataFrame(cells, columns=[of.name for of in columns], index=range(len(matrix)))
 
 
 def _equal_together(
@@ -306,7 +434,7 @@ def joined(*partitions: NDArray[np.int64]) -> NDArray[np.int64]:
     while True:
         before = groups
         for numbers in partitions:
-            first = np.full(numbers.max() + 1, len(numbers))
+            first = np.full(numbers.max(initial=-1) + 1, len(numbers))
             np.minimum.at(first, numbers, groups)
             groups = first[numbers]
         if np.array_equal(groups, before):
@@ -321,6 +449,7 @@ def content_digest(
     *,
     classes: Classes,
     image_shape: tuple[int, ...],
+    columns: tuple[Column, ...] | None = None,
 ) -> str:
     """SHA-256 (hexadecimal) of everything in a split that could change a result.
 
@@ -333,6 +462,7 @@ def content_digest(
         "classes": list(classes),
         "image_shape": list(image_shape),
         **({} if groups is None else {"grouped": True}),
+        **({} if columns is None else {"columns": plain(columns)}),
     }
     digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode() + b"\n")
     for array in arrays:

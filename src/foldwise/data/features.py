@@ -263,7 +263,7 @@ class FilterBank(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
             f" {self.angles} directions, {waves} waves a pixel, a {self.grid} × {self.grid} grid)"
         )
 
-    def stock(self) -> list[tuple[str, Any]]:
+    def stock(self, _mean: object = None) -> list[tuple[str, Any]]:
         """Fitted steps of scikit-learn's own that make the same numbers (a `shape`d bank's)."""
         return self._steps(None)
 

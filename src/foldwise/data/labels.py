@@ -1,17 +1,15 @@
 """Labels as class codes, rows by class; data that can't be learned from is refused."""
 
-import re
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foldwise.data.dataset import Classes, Dataset, Split
+from foldwise.data.dataset import WHOLE, Classes, Dataset, Split
 from foldwise.errors import DataError
 
 Labels = NDArray[np.int64] | NDArray[np.str_]
 _OTHER_DATA = "choose data whose splits have rows of every class"
-_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 
 def make_dataset(
@@ -77,7 +75,7 @@ def code_labels(
 
 def _as_integers(development: Labels, holdout: Labels) -> tuple[Labels, Labels]:
     texts = {str(label) for label in np.union1d(development, holdout)}
-    if all(_INTEGER.fullmatch(text) for text in texts):
+    if all(WHOLE.fullmatch(text) for text in texts):
         return development.astype(np.int64), holdout.astype(np.int64)
     return development.astype(np.str_), holdout.astype(np.str_)
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from foldwise.data.dataset import SplitName, load, load_facts
 _BLOCK = 8192
 
 
-def data_profile(directory: Path) -> dict[str, int | float | str]:
+def data_profile(directory: Path) -> dict[str, Any]:
     """Describe both splits of prepared data.
 
     Parameters
@@ -29,15 +30,15 @@ def data_profile(directory: Path) -> dict[str, int | float | str]:
         ``<split>_class_<class>`` (rows of the class), ``<split>_pixel_mean`` and
         ``<split>_pixel_spread`` (standard deviation; both on the scale 0-255),
         ``<split>_constant_pixels`` (features with one value throughout) and
-        ``<split>_digest``.
+        ``<split>_digest``. Of a table, nothing of pixels, and ``<split>_groups`` if it names any.
     """
     facts = load_facts(directory / "development")
-    profile: dict[str, int | float | str] = {
-        "name": facts.name,
-        "classes": len(facts.classes),
-        "features": int(np.prod(facts.image_shape)),
-        "image_shape": "x".join(str(side) for side in facts.image_shape),
-    }
+    profile: dict[str, int | float | str] = {"name": facts.name, "classes": len(facts.classes)}
+    if facts.columns is None:
+        profile["features"] = int(np.prod(facts.image_shape))
+        profile["image_shape"] = "x".join(str(side) for side in facts.image_shape)
+    else:
+        profile["features"] = len(facts.columns)
     names: tuple[SplitName, ...] = ("development", "holdout")
     for name in names:
         for key, value in _split_profile(directory, name).items():
@@ -45,7 +46,7 @@ def data_profile(directory: Path) -> dict[str, int | float | str]:
     return profile
 
 
-def profile_text(profile: Mapping[str, int | float | str]) -> str:
+def profile_text(profile: Mapping[str, Any]) -> str:
     """Write a profile as reports/data.json has it."""
     return json.dumps(profile, indent=2, ensure_ascii=False) + "\n"
 
@@ -53,20 +54,18 @@ def profile_text(profile: Mapping[str, int | float | str]) -> str:
 def _split_profile(directory: Path, name: SplitName) -> dict[str, int | float | str]:
     split, facts = load(name, directory), load_facts(directory / name)
     counts = np.bincount(split.labels, minlength=len(facts.classes))
-    mean, spread, constant = _pixel_profile(split.images)
+    known = {"duplicates": facts.duplicates, "groups": facts.groups}
     return {
         "rows": facts.rows,
-        "originals": int(split.is_original.sum()),
-        **({} if facts.duplicates is None else {"duplicates": facts.duplicates}),
+        **({} if facts.columns else {"originals": int(split.is_original.sum())}),
+        **{name: of for name, of in known.items() if of is not None},
         **{f"class_{one}": int(count) for one, count in zip(facts.classes, counts, strict=True)},
-        "pixel_mean": mean,
-        "pixel_spread": spread,
-        "constant_pixels": constant,
+        **({} if facts.columns else _pixel_profile(split.images)),
         "digest": facts.digest,
     }
 
 
-def _pixel_profile(images: NDArray[np.uint8]) -> tuple[float, float, int]:
+def _pixel_profile(images: NDArray[np.uint8]) -> dict[str, int | float]:
     """Mean and spread of all pixels, and the count of constant ones; sums are exact integers."""
     histogram = np.zeros(256, dtype=np.int64)
     low, high = images[0].copy(), images[0].copy()
@@ -78,4 +77,8 @@ def _pixel_profile(images: NDArray[np.uint8]) -> tuple[float, float, int]:
     values = np.arange(256)
     mean = int(histogram @ values) / images.size
     spread = (int(histogram @ values**2) / images.size - mean**2) ** 0.5
-    return round(mean, 6), round(spread, 6), int(np.sum(low == high))
+    return {
+        "pixel_mean": round(mean, 6),
+        "pixel_spread": round(spread, 6),
+        "constant_pixels": int(np.sum(low == high)),
+    }

@@ -30,7 +30,13 @@ from foldwise.registry.audit import (
 from foldwise.registry.gate import DIGITS, Case, Rival, judge, without_comparison
 from foldwise.registry.snapshot import Snapshot, Version, note_holdout_use
 from foldwise.registry.stored_files import AUDIT, fetch_files, sealed
-from foldwise.registry.verify import Holdout, Verification, fault_inside, verify
+from foldwise.registry.verify import (
+    NO_HOLDOUT,
+    Holdout,
+    Verification,
+    fault_inside,
+    verify,
+)
 from foldwise.runs.lineage import user
 from foldwise.settings import Settings
 from foldwise.stats.scores import PUBLISHED
@@ -73,7 +79,9 @@ def promote(
         if found.holds and _is_same(store, champion, version):
             return _decision(snapshot, version, "unchanged", (), reason=reason)
         checks = found.checks
-        if found.holds:
+        if NO_HOLDOUT in checks:
+            checks = tuple(replace(c, verdict="fail") if c == NO_HOLDOUT else c for c in checks)
+        elif found.holds:
             case = _case(store, snapshot, found, holdout, settings=settings, is_dry=is_dry)
             look = partial(verify, store, holdout=holdout, settings=settings)
             checks = _judged(case, champion, look, is_forced=is_forced)
@@ -192,6 +200,7 @@ def _case(
         predicted=found.probabilities,
         verification=found.checks,
         labels=holdout.labels,
+        groups=holdout.groups,
         settings=settings,
         number=snapshot.spent(digest, version.content, met),
         before=snapshot.before(version.run_id),

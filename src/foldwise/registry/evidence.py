@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
@@ -35,8 +35,10 @@ class Evidence:
 
     Attributes
     ----------
+    data : DataInfo
+        Without rows in the holdout, ``outer`` is all that is known of the scores.
     shared_rows : int
-        Images of the holdout that also stand in the development set.
+        Rows of the holdout that also stand in the development set.
     metric : str
         What the search selected by.
     chosen : tuple of mapping
@@ -79,8 +81,11 @@ class Evidence:
         return self.data.classes
 
     def to_bytes(self) -> bytes:
-        """As it is stored; floats keep every bit."""
-        return encode(self).encode()
+        """As it is stored; floats keep every bit, and images know nothing of tables."""
+        told = plain(self)
+        if self.data.table is None:
+            del told["data"]["table"]
+        return encode(told).encode()
 
     @classmethod
     def from_bytes(cls, stored: bytes) -> Self:
@@ -148,9 +153,12 @@ def gather_evidence(
 ) -> Evidence:
     """Put together what the search told and what the holdout showed.
 
-    ``probabilities`` (rows, classes) are the final model's, ``labels`` (rows,) the class codes.
+    ``probabilities`` (rows, classes) are the final model's, ``labels`` (rows,) the class codes; of
+    no holdout nothing is told.
     """
     best = (*(fold.best for fold in result.outer), result.final.best)
+    has_holdout = data.holdout_rows > 0
+    error = calibration_error(probabilities, labels) if has_holdout else 0.0
     return Evidence(
         data=data,
         shared_rows=shared_rows,
@@ -161,9 +169,9 @@ def gather_evidence(
         fits=result.fits,
         final_status=str(result.final.facts.get("status", "")),
         outer=tuple(dict(fold.scores) for fold in result.outer),
-        holdout=published(score(probabilities, labels)),
-        calibration_error=round(calibration_error(probabilities, labels), PUBLISHED),
-        labels_digest=labels_digest(probabilities),
+        holdout=published(score(probabilities, labels)) if has_holdout else {},
+        calibration_error=round(error, PUBLISHED),
+        labels_digest=labels_digest(probabilities) if has_holdout else "",
         content_digest=result.final.model.digest(data.classes),
         served=serving(required()),
     )
@@ -175,13 +183,20 @@ def labels_digest(probabilities: NDArray[np.float64]) -> str:
     return hashlib.sha256(codes.tobytes()).hexdigest()
 
 
-def shared_rows(development: NDArray[np.uint8], holdout: NDArray[np.uint8]) -> int:
-    """Count the holdout's images that stand, pixel by pixel, in the development set too."""
+def shared_rows(development: Any, holdout: Any) -> int:
+    """Count the holdout's rows that stand, value by value, in the development set too."""
     # The holdout is the smaller one to keep in memory; the development set only passes by.
-    ours = [image.tobytes() for image in holdout]
+    ours = [*_contents(holdout)]
     wanted = set(ours)
-    shared = {seen for image in development if (seen := image.tobytes()) in wanted}
-    return sum(image in shared for image in ours)
+    shared = {seen for seen in _contents(development) if seen in wanted}
+    return sum(row in shared for row in ours)
+
+
+def _contents(rows: Any) -> Iterator[bytes]:
+    """Each image's bytes, or what stands in a row of a data frame."""
+    if hasattr(rows, "itertuples"):
+        return (repr(row).encode() for row in rows.itertuples(index=False, name=None))
+    return (image.tobytes() for image in rows)
 
 
 def _since_0_1(stored: bytes) -> bytes:

@@ -5,10 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from foldwise.data.dataset import Classes, DataInfo
 from foldwise.errors import DataError
@@ -50,12 +47,14 @@ class Submission:
         The values that the model was fitted at, shown beside it.
     card : str
         Model card in Markdown: the version's description.
-    example : uint8 array (rows, features)
-        Two or three raw images of the development set.
+    example : uint8 array (rows, features), or data frame
+        Two or three raw images of the development set; for a table, a row that is none of its own.
     parameter_digests : tuple of str
         What the evidence's digest of the parameters was before parameters were added.
     page : bytes
         The report that lies beside the run; empty if there is none.
+    may_keep_rows : bool
+        Whether the model may hold rows of the data.
     """
 
     run_id: str
@@ -64,9 +63,10 @@ class Submission:
     params: Mapping[str, str]
     evidence: Evidence
     card: str
-    example: NDArray[np.uint8]
+    example: Any
     parameter_digests: tuple[str, ...] = ()
     page: bytes = b""
+    may_keep_rows: bool = True
 
     @property
     def name(self) -> str:
@@ -114,7 +114,12 @@ def register(store: Store, submission: Submission, tell: Callable[[str], object]
         The model gives no probabilities, or can't be stored without pickle; or the store failed.
     """
     name, evidence = submission.name, submission.evidence
-    require_servable(submission.model, evidence.classes, submission.example)
+    require_servable(
+        submission.model,
+        evidence.classes,
+        submission.example,
+        may_keep_rows=submission.may_keep_rows,
+    )
     with (
         deciding(store, name) as (snapshot, lease),
         store_faults(f"registering a version of {name}"),
@@ -153,18 +158,26 @@ def require_same_kind(store: Store, snapshot: Snapshot, data: DataInfo) -> None:
 
 def _compare(version: Version, known: DataInfo, data: DataInfo) -> None:
     differences = []
+    if known.table != data.table and (one := _columns(known)) != (other := _columns(data)):
+        changed = min(one.items() ^ other.items())
+        differences.append(f"another column {changed[0]!r}")
     if known.image_shape != data.image_shape:
         given, had = ("x".join(map(str, of.image_shape)) for of in (data, known))
         differences.append(f"images of {given} instead of {had} pixels")
     if known.classes != data.classes:
         differences.append(f"the classes {_other_classes(known.classes, data.classes)}")
     if differences:
+        form = "image shape" if data.table is None else "set of columns"
         raise DataError(
-            f"all versions of {version.name} must have one image shape and the same classes, got"
+            f"all versions of {version.name} must have one {form} and the same classes, got"
             f" {' and '.join(differences)} as against version {version.number}: set"
             f" prepare.source and prepare.path back to that model's data, or give these a"
             f" prepare.name other than {data.name}"
         )
+
+
+def _columns(data: DataInfo) -> dict[str, str]:
+    return {} if data.table is None else dict(data.table.columns)
 
 
 def _other_classes(known: Classes, given: Classes) -> str:

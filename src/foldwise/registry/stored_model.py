@@ -7,6 +7,10 @@ pixels, which a server answers with 400, and a first step turns all numbers into
 model computes in. The step bears the type's name: ``float64`` for the batched solver's models,
 because their scaler would compute float32 with half the digits, ``float32`` for any other
 classifier, because it was fitted on that.
+
+A table's columns go by their names, in any order, with whole numbers and missing values: of the
+columns, too, a schema would refuse some. So a ColumnTransformer comes before that step, which
+answers a missing column with 400.
 """
 
 import json
@@ -19,7 +23,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
-from numpy.typing import NDArray
+from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -79,10 +83,17 @@ _ALLOWED: dict[str, Any] = {
 }
 """What ``MLmodel``, conda.yaml and python_env.yaml say of every version, see `_plain`."""
 
+_OF_FRAME = {
+    **_ALLOWED["saved_input_example_info"],
+    "type": "dataframe",
+    "pandas_orient": "split",
+}
+
 _TRUSTED = frozenset(
     {
         "numpy.clip",
         "numpy.dot",
+        "numpy.dtype",
         "numpy.reshape",
         "numpy.take",
         "scipy.sparse._csr.csr_array",
@@ -92,7 +103,7 @@ _TRUSTED = frozenset(
         "sklearn.tree._tree.Tree",
     }
 )
-"""Parts of models that skops doesn't trust by itself: numbers alone, and functions of numbers."""
+"""Parts of models that skops doesn't trust by itself: numbers, their types, functions of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,21 +124,24 @@ def as_served(model: Model, classes: Classes) -> Pipeline:
     """The estimator with the step before it that makes one type of what it is given."""
     estimator = model.estimator(classes)
     if isinstance(model, LinearClassifier):
-        return Pipeline([("float64", _to("float64")), *estimator.steps])
+        columns, steps = _columns_first(estimator)
+        return Pipeline([*columns, ("float64", _to("float64")), *steps])
     return Pipeline([("float32", _to("float32")), ("classifier", estimator)])
 
 
 def _model_of(served: Pipeline) -> Model:
     """The inverse of `as_served`; ValueError where the first step does something else."""
-    (name, step), rest = served.steps[0], served[1:]
+    columns, ((name, step), *others) = _columns_first(served)
+    rest = Pipeline(others)
     if name not in ("float64", "float32") or not isinstance(step, FunctionTransformer):
         raise ValueError(f"a first step that only makes float64 is expected, got {step!r}")
     if step.get_params() != _to(name).get_params():
         raise ValueError(f"a first step that only makes {name} is expected, got {step!r}")
     if name == "float64":
-        front, linear = rest[:-2], rest[-2:]
-        return LinearClassifier(from_pipeline(linear), StockFeatures(front) if front else None)
-    ((_, fitted),) = rest.steps
+        front, linear = [*columns, *others[:-2]], rest[-2:]
+        features = StockFeatures(Pipeline(front)) if front else None
+        return LinearClassifier(from_pipeline(linear), features)
+    ((_, fitted),) = (*columns, *others)
     if not (hasattr(fitted, "classes_") and hasattr(fitted, "predict_proba")):
         raise ValueError(
             f"a fitted classifier that gives probabilities is expected, got {fitted!r}"
@@ -135,19 +149,46 @@ def _model_of(served: Pipeline) -> Model:
     return FittedEstimator(fitted)
 
 
+def _columns_first(pipeline: Pipeline) -> tuple[list[Any], list[Any]]:
+    """What takes a table's columns, if the pipeline begins with it, and the other steps."""
+    is_table = isinstance(pipeline.steps[0][1], ColumnTransformer)
+    return pipeline.steps[:is_table], pipeline.steps[is_table:]
+
+
 def _to(kind: str) -> FunctionTransformer:
     # A numpy function, because skops trusts these: the plus sign, which changes nothing.
     return FunctionTransformer(np.positive, validate=True, kw_args={"dtype": kind})
 
 
-def require_servable(model: Model, classes: Classes, example: NDArray[Any]) -> None:
+_ROWS = {"_fit_X", "support_vectors_", "X_train_", "X_fit_", "X_"}
+"""Where scikit-learn's neighbours, support vectors, processes and propagations keep rows."""
+
+
+def _keeps_rows(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(map(_keeps_rows, value))
+    if not type(value).__module__.startswith("sklearn") or not hasattr(value, "__dict__"):
+        return False
+    own = vars(value)
+    return not _ROWS.isdisjoint(own) or any(map(_keeps_rows, own.values()))
+
+
+def require_servable(
+    model: Model, classes: Classes, example: Any, *, may_keep_rows: bool = True
+) -> None:
     """Refuse a model that can't be registered, before anything is written.
 
     Raises
     ------
     StoreError
-        It gives no probabilities, or holds a type that isn't trusted.
+        It gives no probabilities, holds a type that isn't trusted, or rows that it may not keep.
     """
+    if not may_keep_rows and _keeps_rows(model.estimator(classes)):
+        raise StoreError(
+            "a registered model must not keep a table's rows unless report.rows is true, and"
+            " neighbours, kernels and support vectors are rows: choose another classifier, or set"
+            " report.rows to true in params.yaml"
+        )
     if not model.predict(example).are_probabilities:
         raise StoreError(
             "a registered model must give probabilities, got"
@@ -176,14 +217,15 @@ def write_model(
     evidence: Evidence,
     *,
     card: str,
-    example: NDArray[np.uint8],
+    example: Any,
     ids: tuple[str, str],
 ) -> None:
     """Write a model's folder: MLflow's files, the evidence and the card.
 
     It needs scikit-learn, skops and mlflow to be served, and answers probabilities. The signature
     tells the answer alone, see the module; what goes in is told by the metadata, the example, which
-    is a few raw rows, and the card. ``ids`` are MLflow's run and logged model, for its own file.
+    is a few images or a made-up row of a table, and the card. ``ids`` are MLflow's run and logged
+    model, for its own file.
     """
     import mlflow.sklearn
     from mlflow.models import Model, ModelSignature
@@ -196,7 +238,7 @@ def write_model(
         serialization_format="skops",
         skops_trusted_types=_unlisted_types(model, served) or None,
         signature=ModelSignature(outputs=Schema([ColSpec("double")] * len(evidence.classes))),
-        input_example=example.astype(np.float64),
+        input_example=example if evidence.data.table else example.astype(np.float64),
         pip_requirements=required(),
         pyfunc_predict_fn=PREDICT,
         metadata=_described(evidence),
@@ -207,10 +249,16 @@ def write_model(
 
 
 def _described(evidence: Evidence) -> dict[str, str]:
-    shape = evidence.data.image_shape
+    shape, table = evidence.data.image_shape, evidence.data.table
+    told = (
+        f"rows of {math.prod(shape)} raw pixels, 0 to 255:"
+        f" {' x '.join(map(str, shape))}, flattened row by row"
+    )
+    if table is not None:
+        named = ", ".join(f"{name} ({kind})" for name, kind in table.columns)
+        told = f"a table's columns by name, in any order, missing values as null: {named}"
     return {
-        "input": f"rows of {math.prod(shape)} raw pixels, 0 to 255:"
-        f" {' x '.join(map(str, shape))}, flattened row by row",
+        "input": told,
         "output": f"probabilities of {', '.join(map(str, evidence.classes))}, in this order",
     }
 
@@ -243,6 +291,8 @@ def _check_description(folder: Path, evidence: Evidence) -> None:
     needs = told["requirements"]
     outputs = json.dumps([{"type": "double", "required": True}] * len(evidence.classes))
     allowed = {**_ALLOWED, "signature": {"outputs": outputs}, "requirements": needs}
+    if evidence.data.table is not None:
+        allowed["saved_input_example_info"] = _OF_FRAME
     allowed["conda"] = {**_ALLOWED["conda"], "dependencies": ["python", "pip", {"pip": needs}]}
     pinned = {match[1] for match in map(_PINNED.fullmatch, needs) if match}
     wrong = {name: told.get(name) for name in allowed | told if told.get(name) != allowed.get(name)}

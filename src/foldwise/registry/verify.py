@@ -1,10 +1,11 @@
 """Is what serves what was evaluated? Bytes, numbers, data, origin and figures, looked at again."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,16 +29,21 @@ REPORT = "report_digest"
 _PAGE = "report.html"
 _SAME_MACHINE, _ELSEWHERE = 1e-9, 1e-6
 _BLOCK_ROWS = 2048
+NO_HOLDOUT = Check("holdout", "none: nested estimates alone", "rows held out", "warning")
 _RUNS_WITH = ("library.scikit-learn", "library.skops", "library.numpy", "library.mlflow")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Holdout:
-    """The holdout as it lies prepared now: images (rows, features) and class codes (rows,)."""
+    """The holdout as it lies prepared now: images (rows, features) and class codes (rows,).
+
+    Or a table's data frame, and the groups (rows,) that its rows were drawn in, if it names any.
+    """
 
     digest: str
-    images: NDArray[np.uint8]
+    images: Any
     labels: NDArray[np.int64]
+    groups: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,16 +81,16 @@ def verify(store: Store, version: Version, holdout: Holdout, settings: Settings)
         found, stored = look_inside(version, fetch_files(store, version, Path(folder)), store.root)
     if stored is None:
         return Verification(version, found, None, None)
-    probabilities = None
-    if stored.evidence.data.holdout_digest == holdout.digest:
-        probabilities = _predict(stored, holdout.images)
-    checks = (
-        *found,
-        same_digest("holdout", holdout.digest, version.tags.get("holdout_digest", "")),
-        *_figures(version, stored, probabilities, holdout.labels),
-        *_report(store, version),
-        *_origin(store, version, settings),
-    )
+    probabilities, data = None, stored.evidence.data
+    figures: Iterable[Check] = [NO_HOLDOUT]
+    if data.holdout_rows:
+        if data.holdout_digest == holdout.digest:
+            probabilities = _predict(stored, holdout.images)
+        figures = (
+            same_digest("holdout", holdout.digest, version.tags.get("holdout_digest", "")),
+            *_figures(version, stored, probabilities, holdout.labels),
+        )
+    checks = (*found, *figures, *_report(store, version), *_origin(store, version, settings))
     return Verification(version, checks, stored.evidence, probabilities)
 
 
@@ -192,14 +198,14 @@ def _is_at_home(tags: Mapping[str, str]) -> bool:
     )
 
 
-def _predict(stored: StoredModel, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+def _predict(stored: StoredModel, images: Any) -> NDArray[np.float64]:
     # In blocks, because scikit-learn turns what it is given into float64 at once.
     starts = range(0, len(images), _BLOCK_ROWS)
     blocks = (images[start : start + _BLOCK_ROWS] for start in starts)
     return np.concatenate([_predict_block(stored, block) for block in blocks])
 
 
-def _predict_block(stored: StoredModel, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+def _predict_block(stored: StoredModel, images: Any) -> NDArray[np.float64]:
     shares: NDArray[np.float64] = stored.pipeline.predict_proba(images)
     if not isinstance(stored.model, LinearClassifier):
         return shares  # of some classifiers, the largest isn't meant to be what they answer

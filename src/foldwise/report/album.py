@@ -1,10 +1,12 @@
 """All pictures of a stage, a line each: what is saved, logged and put on the page."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from foldwise.report.figures import columns as of_columns
 from foldwise.report.figures import holdout as of_holdout
 from foldwise.report.figures import images as of_images
 from foldwise.report.figures import search as of_search
@@ -31,19 +33,24 @@ def data_pictures(
     return (drawn("classes", figure, with_svg=False),)
 
 
-def search_pictures(result: SearchResult, outer: Estimates) -> tuple[Picture, ...]:
+def search_pictures(
+    result: SearchResult, outer: Estimates, *, unit: str = "image"
+) -> tuple[Picture, ...]:
     """Draw the search: ``curve`` (the key picture), ``trials``, ``outer_folds`` if estimated.
 
-    Each further numeric parameter has a ``curve_`` of its own.
+    Each further numeric parameter has a ``curve_`` of its own. ``unit`` is what a row is.
     """
     estimates = [outer[result.metric]] if result.metric in outer else []
     return (
         *(
-            drawn(f"curve_{name}" if place else "curve", of_search.inner_curves(result, name))
+            drawn(
+                f"curve_{name}" if place else "curve",
+                of_search.inner_curves(result, name, unit=unit),
+            )
             for place, name in enumerate(result.space.ranges)
         ),
-        drawn("trials", of_search.trial_order(result)),
-        *(drawn("outer_folds", of_search.outer_folds(result, each)) for each in estimates),
+        drawn("trials", of_search.trial_order(result, unit=unit)),
+        *(drawn("outer_folds", of_search.outer_folds(result, of, unit=unit)) for of in estimates),
     )
 
 
@@ -70,13 +77,9 @@ def holdout_pictures(
 
     ``weights`` (classes, pixels), if it has any, are shown as images of this ``meaning``.
     """
-    classes, bins = holdout.classes, holdout.bins
-    areas = [each.roc_auc for each in holdout.by_class]
-    f1 = [each.f1 for each in holdout.by_class]
+    classes = holdout.classes
     return (
-        *confusion_and_roc(holdout.confusion, holdout.curves, areas, classes),
-        drawn("class_f1", of_holdout.class_f1(f1, holdout.f1_intervals, classes)),
-        drawn("calibration", of_holdout.reliability_diagram(bins, holdout.calibration_error)),
+        *_of_scores(holdout),
         drawn("confused_pairs", of_images.confused_pairs(judged), with_svg=False),
         drawn("mistakes", of_images.confident_mistakes(judged), with_svg=False),
         *(
@@ -87,6 +90,48 @@ def holdout_pictures(
             )
             for each in ([] if weights is None else [weights])
         ),
+    )
+
+
+def table_pictures(
+    holdout: HoldoutSummary,
+    judged: Judged,
+    coefficients: NDArray[np.float64],
+    names: Sequence[str],
+) -> tuple[Picture, ...]:
+    """Draw the final model of a table on the holdout, no row of which is shown.
+
+    ``coefficients`` (1 + outer folds, classes, features) are the final model's, then the outer
+    ones', ``names`` the features'.
+    """
+    final, *outer = coefficients
+    bars = of_columns.coefficient_bars(final, np.array(outer), names, holdout.classes)
+    told = (*_of_scores(holdout, unit="row"), drawn("coefficients", bars))
+    if len(holdout.classes) > 2:
+        return told
+    values, is_second = judged.probabilities[:, 1], judged.labels == 1
+    curve = of_columns.precision_recall(values, is_second, holdout.classes[1])
+    return (*told, drawn("precision_recall", curve))
+
+
+def column_pictures(
+    frame: Any, labels: NDArray[np.int64], classes: Sequence[str]
+) -> tuple[Picture, ...]:
+    """Draw the class counts and how much is missing of a table: ``classes``."""
+    counts = np.bincount(labels, minlength=len(classes)).tolist()
+    missing = {str(name): float(share) for name, share in frame.isna().mean().items()}
+    return (drawn("classes", of_columns.column_profile(counts, classes, missing)),)
+
+
+def _of_scores(holdout: HoldoutSummary, *, unit: str = "image") -> tuple[Picture, ...]:
+    """What is drawn of probabilities alone."""
+    classes, error = holdout.classes, holdout.calibration_error
+    areas = [each.roc_auc for each in holdout.by_class]
+    f1 = [each.f1 for each in holdout.by_class]
+    return (
+        *confusion_and_roc(holdout.confusion, holdout.curves, areas, classes),
+        drawn("class_f1", of_holdout.class_f1(f1, holdout.f1_intervals, classes)),
+        drawn("calibration", of_holdout.reliability_diagram(holdout.bins, error, unit=unit)),
     )
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from foldwise.data.dataset import DataInfo
 from foldwise.report.reference import Reference
 from foldwise.report.wording import (
+    LIMIT_OF_TABLES,
     brief,
     chosen,
     counted,
@@ -46,25 +48,28 @@ from foldwise.stats.scores import (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """Images, their labels and predicted probabilities, or decision scores in their place.
+    """Rows, their labels and predicted probabilities, or decision scores in their place.
 
     Attributes
     ----------
-    images : uint8 array (rows, features)
+    images : uint8 array (rows, features), or a table's data frame
     labels : int64 array (rows,)
         Class codes.
     probabilities : float64 array (rows, classes)
     classes : str, one a class
     shape : tuple of int
-        Of one image.
+        Of one image; () for a table's rows.
+    groups : int64 array (rows,) or None
+        Rows of one number were drawn together.
     """
 
-    images: NDArray[np.uint8]
+    images: Any
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float64]
     classes: Sequence[str]
     shape: tuple[int, ...]
     are_probabilities: bool = True
+    groups: NDArray[np.int64] | None = None
 
     def mistakes(self) -> NDArray[np.int64]:
         """Row numbers of the wrong predictions, the most confident first."""
@@ -132,7 +137,7 @@ class HoldoutSummary:
 def summarise_holdout(judged: Judged, *, confidence: float) -> HoldoutSummary:
     """Score the holdout's predictions."""
     probabilities, labels, real = judged.probabilities, judged.labels, judged.are_probabilities
-    intervals = score_intervals(probabilities, labels, confidence)
+    intervals = score_intervals(probabilities, labels, confidence, judged.groups)
     error = calibration_error(probabilities, labels) if real else float("nan")
     bins = reliability(probabilities, labels) if real else ()
     by_class = per_class(probabilities, labels)
@@ -145,7 +150,7 @@ def summarise_holdout(judged: Judged, *, confidence: float) -> HoldoutSummary:
         bins=tuple(replace(each, confidence=round(each.confidence, PUBLISHED)) for each in bins),
         confusion=confusion(probabilities, labels),
         by_class=tuple(replace(each, roc_auc=round(each.roc_auc, PUBLISHED)) for each in by_class),
-        f1_intervals=f1_intervals(probabilities, labels, confidence),
+        f1_intervals=f1_intervals(probabilities, labels, confidence, judged.groups),
         curves=roc_curve_points(probabilities, labels, ROC_POINTS),
         are_probabilities=real,
     )
@@ -255,6 +260,11 @@ class Findings:
     data_change: str = ""
     reference: Reference | None = None
 
+    @property
+    def has_holdout(self) -> bool:
+        """Whether there is one; if not, what is said of it is said of the outer folds' rows."""
+        return self.data.holdout_rows > 0
+
     def headline(self) -> str:
         """The result in one line of plain text."""
         scores, spans = self.holdout.scores, self.holdout.intervals
@@ -263,10 +273,10 @@ class Findings:
             f" ({span(spans[metric], digits=digits)})"
             for metric, digits in ((each, digits_told(each)) for each in ("accuracy", "log_loss"))
         )
-        return (
-            f"{self.data.name}: {told} on {counted(self.holdout.rows, 'held-out image')}; "
-            f"{values_text(self.search.final.best.values)}"
-        )
+        rows = counted(self.holdout.rows, f"held-out {self.data.unit}")
+        if not self.has_holdout:
+            rows = f"{counted(self.holdout.rows, 'row')} of outer folds, nothing held out"
+        return f"{self.data.name}: {told} on {rows}; {values_text(self.search.final.best.values)}"
 
     def procedure(self) -> str:
         """How the model was chosen, in a few sentences."""
@@ -293,7 +303,12 @@ class Findings:
 
     def limits(self) -> tuple[str, ...]:
         """What the figures don't say, a paragraph each."""
-        return limits(len(self.search.outer), optimum_error(self.search))
+        of_holdout, table = 2, self.data.table  # the last of them
+        told = limits(len(self.search.outer), optimum_error(self.search))
+        if table is not None:
+            first, _, *others = told
+            told = (first, LIMIT_OF_TABLES[table.groups is not None], *others)
+        return told if self.has_holdout else told[:-of_holdout]
 
     def answer(self) -> str:
         """What the search found, with its uncertainty, in two sentences."""
@@ -333,6 +348,8 @@ class Findings:
         """What went wrong quietly, and what to do about it; empty if nothing did."""
         search, at_edge = self.search, edge_caution(self.search)
         texts = {
+            "There is no holdout (prepare.holdout: none): all figures are the outer folds'"
+            " estimates of the procedure, none is of the final model itself.": not self.has_holdout,
             self.data_change: bool(self.data_change),
             at_edge: bool(at_edge),
             f"{search.fits.exhausted} of {search.fits.distinct} fits ended at tune.max_iter before "

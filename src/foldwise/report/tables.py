@@ -35,10 +35,13 @@ def search_files(result: SearchResult, outer: Estimates) -> dict[str, bytes]:
     return {name: table.encode() for name, table in tables.items()}
 
 
-def holdout_files(holdout: HoldoutSummary, judged: Judged) -> dict[str, bytes]:
-    """Write the holdout's files in reports/, by name."""
+def holdout_files(
+    holdout: HoldoutSummary, judged: Judged, *, has_holdout: bool = True
+) -> dict[str, bytes]:
+    """Write the holdout's files in reports/, by name; without one, the outer folds' rows'."""
+    scored: dict[str, Json] = {} if has_holdout else {"scored": "outer folds"}
     tables = {
-        "evaluation.json": json_text(evaluation(holdout)),
+        "evaluation.json": json_text(scored | evaluation(holdout)),
         "predictions.csv": predictions_csv(judged),
         "confusion.csv": confusion_csv(holdout),
         "mistakes.csv": mistakes_csv(holdout),

@@ -16,9 +16,9 @@ from foldwise.stats.intervals import Interval
 from foldwise.stats.scores import METRIC, PUBLISHED, metric_label
 
 
-def axis_label(prefix: str, metric: str) -> str:
+def axis_label(prefix: str, metric: str, row: str = "image") -> str:
     """Give an axis title with the unit where there is one: ``Inner log-loss (nats per image)``."""
-    unit = METRIC[metric].unit
+    unit = METRIC[metric].unit.replace("image", row)
     return f"{prefix} {metric_label(metric)}".strip() + (f" ({unit})" if unit else "")
 
 
@@ -123,6 +123,19 @@ _KNOWN = (
     "How far apart they lie says how well the best one is known: by the jackknife to a factor of"
     " {factor:.2f}, one standard error."
 )
+
+
+LIMIT_OF_TABLES = (
+    (
+        "Folds are shuffled, so that related rows, those of one person say, may stand on both sides"
+        " of a fold, and figures are too good then: name what relates them in prepare.group."
+    ),
+    (
+        "Rows of one group stay on one side of each fold: figures are for groups that are new,"
+        " drawn as these were. Intervals of few groups are wide, and rough."
+    ),
+)
+"""In place of what is said of images: without groups, and with them."""
 
 
 def limits(folds: int, optimum_error: float | None = None) -> tuple[str, ...]:

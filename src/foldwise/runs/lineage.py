@@ -65,7 +65,7 @@ class Lineage:
     tags : mapping
         Commit, digests, DVC experiment, library versions.
     splits : tuple of SplitFacts
-        Development set and holdout.
+        Development set and holdout, if there is one.
     space : Space
         What the search's values are drawn from.
     note : str
@@ -100,7 +100,7 @@ def lineage(
     folder: Path | None = None,
 ) -> Lineage:
     """Gather what a pipeline run came from; ``folder`` is the checkout it runs in."""
-    features = math.prod(data.image_shape)
+    features = math.prod(data.image_shape) if data.table is None else len(data.table.columns)
     return Lineage(
         experiment=data.name,
         search_key=search_key,
@@ -120,9 +120,13 @@ def lineage(
             **parameters_not_committed(folder or Path.cwd(), settings),
             **library_versions(),
         },
-        splits=(
-            SplitFacts("development", data.development_digest, data.development_rows, features),
-            SplitFacts("holdout", data.holdout_digest, data.holdout_rows, features),
+        splits=tuple(
+            SplitFacts(split, digest, rows, features)
+            for split, digest, rows in (
+                ("development", data.development_digest, data.development_rows),
+                ("holdout", data.holdout_digest, data.holdout_rows),
+            )
+            if rows
         ),
         space=space,
         note=pipeline_begun_note(data.name, settings.tune.folds, settings.tune.trials),
@@ -200,9 +204,12 @@ def library_versions() -> dict[str, str]:
 
 
 def _params(settings: Settings, data: DataInfo) -> dict[str, str]:
+    shape = {"data.image_shape": "x".join(str(side) for side in data.image_shape)}
+    if data.table is not None:
+        shape = {"data.columns": str(len(data.table.columns))}
     return {key: str(value) for key, value in in_use(settings).items()} | {
         "data.classes": str(len(data.classes)),
-        "data.image_shape": "x".join(str(side) for side in data.image_shape),
+        **shape,
         "data.development_rows": str(data.development_rows),
         "data.holdout_rows": str(data.holdout_rows),
     }

@@ -12,6 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from foldwise.data.columns import Columns
+from foldwise.data.encoder import TableEncoder
 from foldwise.errors import SearchError
 from foldwise.files import DocumentError, decode, plain
 from foldwise.search.engines.batched import Features, LinearClassifier, restored
@@ -55,7 +57,8 @@ class _Story:
 
     ``sampler`` is the one used, whether it ``smoothed`` the curve, and the start-up values that a
     study ``skipped``: told to readers, they follow from the rest.
-    ``filters`` are the parameters of the bank that the models look through, if they do.
+    ``filters`` are the parameters of the bank that the models look through, if they do,
+    ``columns`` those of the table that they are of.
     """
 
     space: Space
@@ -68,6 +71,7 @@ class _Story:
     smoothed: bool = False
     skipped: dict[str, tuple[float, ...]] = field(default_factory=dict)
     filters: dict[str, Any] | None = None
+    columns: Columns | None = None
     schema: Literal[2] = 2
 
 
@@ -103,11 +107,12 @@ def archive(result: SearchResult) -> dict[str, bytes]:
             for each in plan.studies
             if (skipped := space.skipped(result.study_trials(each.study)))
         },
-        filters=next(filter(None, (_parameters(each.model) for each in ended)), None),
+        **next(filter(None, (_features(each.model) for each in ended)), {}),
     )
     told = plain(story)
-    if story.filters is None:
-        del told["filters"]  # a search of pixels is told as ever: its bytes are DVC's to compare
+    for name in ("filters", "columns"):
+        if told[name] is None:
+            del told[name]  # a search of pixels is told as ever: its bytes are DVC's to compare
     text = json.dumps(told, indent=1)  # scores and parameters in their own order
     return {"arrays.npz": buffer.getvalue(), "search.json": text.encode()}
 
@@ -146,8 +151,10 @@ def restore(folder: Path) -> SearchResult:
 def _result(story: _Story, arrays: Arrays) -> SearchResult:
     trials = tuple(trial_from_json(trial) for trial in story.trials)
     by_number = {(str(t.study), t.number): t for t in trials}
-    bank = _bank(story.filters)
-    ended = [_ended(each, by_number[each.study, each.best], arrays, bank) for each in story.models]
+    features = _features_of(story)
+    ended = [
+        _ended(each, by_number[each.study, each.best], arrays, features) for each in story.models
+    ]
     (final,) = (each for each in ended if isinstance(each, FinalModel))
     return SearchResult(
         plan=Plan(
@@ -172,22 +179,26 @@ def _told(ended: OuterFold | FinalModel) -> _Ended:
     return told
 
 
-def _parameters(model: Model) -> dict[str, Any] | None:
-    """Of the model's bank of filters, if it has one."""
-    bank: Any = model.features if isinstance(model, LinearClassifier) else None
-    return None if bank is None else bank.get_params()
+def _features(model: Model) -> dict[str, Any]:
+    """The parameters of the model's bank of filters, or the columns of its table."""
+    features: Any = model.features if isinstance(model, LinearClassifier) else None
+    if isinstance(features, TableEncoder):
+        return {"columns": features.columns}
+    return {} if features is None else {"filters": features.get_params()}
 
 
-def _bank(parameters: dict[str, Any] | None) -> Features | None:
-    if parameters is None:
+def _features_of(story: _Story) -> Features | None:
+    if story.columns is not None:
+        return TableEncoder(story.columns)
+    if story.filters is None:
         return None
     from foldwise.data.features import FilterBank  # scikit-learn: two seconds
 
-    return FilterBank(**parameters)
+    return FilterBank(**story.filters)
 
 
 def _ended(
-    told: _Ended, best: Trial, arrays: Arrays, bank: Features | None
+    told: _Ended, best: Trial, arrays: Arrays, features: Features | None
 ) -> OuterFold | FinalModel:
     prefix = f"{told.study}/"
     own = {name.removeprefix(prefix): of for name, of in arrays.items() if name.startswith(prefix)}
@@ -197,7 +208,7 @@ def _ended(
 
         model = FittedEstimator(None)
     else:
-        model = restored(own, told.C, told.multiclass, bank)
+        model = restored(own, told.C, told.multiclass, features)
     if told.scores is None:
         return FinalModel(best, model, told.facts)
     return OuterFold(

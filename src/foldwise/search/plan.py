@@ -173,7 +173,7 @@ def _dealt(groups: Sequence[list[int]], folds: int, classes: Sequence[object]) -
             name = classes[code] if classes else code
             once = ", those that belong together counted once" if having < totals[code] else ""
             raise DataError(
-                f"every class needs at least tune.folds = {folds} images, class {name!r} has"
-                f" {having}{once}: lower tune.folds or add images"
+                f"every class needs at least tune.folds = {folds} rows, class {name!r} has"
+                f" {having}{once}: lower tune.folds or add rows"
             )
     return parts

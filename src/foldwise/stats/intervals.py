@@ -143,11 +143,14 @@ def score_intervals(
 
 
 def f1_intervals(
-    probabilities: NDArray[np.float64], labels: NDArray[np.int64], confidence: float
+    probabilities: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    confidence: float,
+    groups: NDArray[np.int64] | None = None,
 ) -> tuple[Interval, ...]:
     """Intervals of each class's F1, by class code."""
     of_class = class_f1_terms(probabilities, labels)
-    return tuple(_given("f1", terms, confidence, None) for terms in of_class)
+    return tuple(_given("f1", terms, confidence, groups) for terms in of_class)
 
 
 def corrected_interval(

@@ -117,11 +117,20 @@ def paired_bound(
     draws: int,
     seed: int,
     worst: float | None = None,
+    groups: NDArray[np.int64] | None = None,
 ) -> PairedBound:
     """Bound the mean difference (rows,) from above, at a one-sided level below 0.5.
 
-    ``worst`` is the largest difference that a row can have, if it is known.
+    ``worst`` is the largest difference that a row can have, if it is known. Rows of one of the
+    ``groups`` (rows,) were drawn together: their sum counts, on a scale that keeps the mean, as one
+    row's difference does.
     """
+    if groups is not None:
+        _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+        share = len(sizes) / len(differences)
+        sums = np.bincount(group_of, weights=differences).astype(np.float64)
+        differences = share * sums
+        worst = None if worst is None else worst * share * float(sizes.max())
     upper = max(
         likelihood_bound(differences, level=level, worst=worst),
         bootstrap_bound(differences, level=level, draws=draws, seed=seed),

@@ -17,21 +17,20 @@ STAGES = {
 }
 
 # The one list: which code makes which stage's numbers.
+FEATURES = {"data/columns.py", "data/encoder.py", "data/features.py"}
 CODE = {
     "prepare": {"data"},
-    "tune": {
-        *("app/entries.py", "data/features.py", "data/labels.py"),  # entries: the candidates
-        *("search", "solver", "stats"),
-    },
-    "evaluate": {"data/features.py", "registry/evidence.py", "solver/linear.py", "stats"},
-    "compare": {"app/entries.py", "data/features.py", "data/labels.py", "search", "stats"},
+    # entries: the candidates
+    "tune": FEATURES | {"app/entries.py", "data/labels.py", "search", "solver", "stats"},
+    "evaluate": FEATURES | {"registry/evidence.py", "solver/linear.py", "stats"},
+    "compare": FEATURES | {"app/entries.py", "data/labels.py", "search", "stats"},
     "summary": {"stats"},
 }
 PARAMETERS = {
     "prepare": {"prepare", "seed"},
     # The confidence is that of the intervals in tuning.json.
     "tune": {"evaluate.confidence", "filters", "seed", "tune", "models"},
-    "evaluate": {"evaluate", "filters", "seed", "tune"},
+    "evaluate": {"evaluate", "filters", "report", "seed", "tune"},
     "compare": {"evaluate", "seed", "tune.folds", "models.${key}"},
     "summary": {"evaluate", "seed", "models"},
 }

@@ -92,6 +92,7 @@ def case(
     verification: tuple[Check, ...] = VERIFIED,
     settings: Settings = SETTINGS,
     of_champion: Mapping[str, Any] = MappingProxyType({}),
+    groups: NDArray[np.int64] | None = None,
     **changes: Any,
 ) -> Case:
     """What the gate sees, with changes of the challenger's and of the champion's evidence."""
@@ -103,5 +104,6 @@ def case(
         labels=LABELS,
         settings=settings,
         number=number,
+        groups=groups,
         rival=rival,
     )

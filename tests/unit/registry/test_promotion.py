@@ -66,6 +66,18 @@ def bounds(challenger: Rows, champion: Rows, number: int = 1) -> tuple[PairedBou
     return losses, error_bound(*pair, level=alpha, **of.drawn)
 
 
+def test_rows_drawn_in_groups_ask_for_more_of_a_challenger() -> None:
+    """Ten rows a group: the bound is wider, and McNemar's test, of single rows, isn't made."""
+    groups = np.arange(ROWS) // 10
+    name = "log-loss against champion"
+    alone, grouped = (checked(BETTER, WORSE, groups=of) for of in (None, groups))
+    found = [float(of[name].figure.rpartition(" ")[2]) for of in (alone, grouped)]
+    assert alone[name].figure.split(",")[0] == grouped[name].figure.split(",")[0]
+    assert found[0] != found[1]
+    assert "McNemar's exact test" in alone
+    assert "McNemar's exact test" not in grouped
+
+
 def test_without_a_champion_a_sound_challenger_is_promoted() -> None:
     """The first promotion rests on verification, floors and the search alone."""
     checks = checked(BETTER)

@@ -137,7 +137,7 @@ def test_a_class_whose_rows_belong_together_is_refused() -> None:
 def test_a_class_smaller_than_the_folds_is_refused() -> None:
     """The message names rule, value and remedy."""
     labels = np.array([0] * 10 + [1] * 3)
-    with pytest.raises(DataError, match=r"tune.folds = 4 images, class 'left' has 3: lower"):
+    with pytest.raises(DataError, match=r"tune.folds = 4 rows, class 'left' has 3: lower"):
         Plan.stratified(labels, folds=4, seed=0, classes=("up", "left"))
 
 

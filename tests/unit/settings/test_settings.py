@@ -189,6 +189,7 @@ OTHERS = {
     "drop": ("other",),
     "columns": {"other": "drop"},
     "candidates": ("svm",),
+    "rows": True,
 }
 FILTERS = replace(
     Settings(),
@@ -354,7 +355,7 @@ def test_the_reference_names_every_parameter_with_its_default() -> None:
     """docs/reference.md is written from the schema."""
     tables = reference_tables()
     for key, value in flattened(Settings()).items():
-        shown = "null" if value is None else value
+        shown = "null" if value is None else "false" if value is False else value
         assert any(f"`{key}`" in row and f"`{shown}`" in row for row in tables.splitlines())
 
 

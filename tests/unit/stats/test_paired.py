@@ -43,6 +43,17 @@ def test_a_stricter_level_never_lowers_the_bound(differences: Rows, level: float
 
 
 @settings(deadline=None)
+@given(DIFFERENCES, LEVELS, st.integers(1, 4))
+def test_rows_of_a_group_count_as_one(differences: Rows, level: float, copies: int) -> None:
+    """Each row given several times over, as a group, tells no more than it did once."""
+    groups = np.repeat(np.arange(len(differences)), copies)
+    drawn = {"level": level, "draws": 60, "seed": 1, "worst": 11.0}
+    again = paired_bound(np.repeat(differences, copies), groups=groups, **drawn)  # type: ignore[arg-type]
+    once = paired_bound(differences, **drawn)  # type: ignore[arg-type]
+    assert (again.mean, again.upper) == pytest.approx((once.mean, once.upper), rel=1e-9, abs=1e-9)
+
+
+@settings(deadline=None)
 @given(DIFFERENCES, LEVELS, st.floats(-5, 5), st.floats(0.01, 100))
 def test_the_bound_moves_and_scales_with_the_differences(
     differences: Rows, level: float, shift: float, scale: float

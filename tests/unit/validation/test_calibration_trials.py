@@ -1,6 +1,7 @@
 """What calibrates the gate is the gate itself, and the models and data it is tried on are real."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ def population(*, rows: int = 300) -> Population:
 def test_a_trial_judges_exactly_as_the_gate_does(seed: int, level: float, rows: int) -> None:
     """Its shortcuts, the cheap bound first, never change an outcome, however close."""
     differences = np.random.default_rng(seed).standard_t(3, size=rows)
-    drawn = {"draws": 100, "seed": seed}
+    drawn: dict[str, Any] = {"draws": 100, "seed": seed}
     upper = paired_bound(differences, level=level, **drawn).upper
     for step in (-1e-5, 1e-5):
         pair = Pair(differences - upper + step, np.zeros(rows))

@@ -178,7 +178,9 @@ _DEVIATIONS = 1.96
 
 
 @styled
-def reliability_diagram(bins: Sequence[ReliabilityBin], error: float) -> Figure:
+def reliability_diagram(
+    bins: Sequence[ReliabilityBin], error: float, *, unit: str = "image"
+) -> Figure:
     """Share of correct predictions against the stated confidence, with 95 % intervals (Wilson's).
 
     Below: how many images the model is so sure of. Points under the diagonal: too sure of itself.
@@ -187,13 +189,15 @@ def reliability_diagram(bins: Sequence[ReliabilityBin], error: float) -> Figure:
     ----------
     error : float
         The calibration error: mean of |accuracy - confidence| over the images, less chance's share.
+    unit : str
+        What a row is.
     """
     gap = sum(each.rows * (each.confidence - each.accuracy) for each in bins)
     word = "too sure of itself" if gap > 0 else "too careful"
     figure = canvas(
         f"Calibration error {error:.3f}; on the whole {word}",
         "Share of correct predictions against the stated confidence, and below the number "
-        "of images at each confidence.",
+        f"of {unit}s at each confidence.",
         6.0,
     )
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
@@ -203,7 +207,7 @@ def reliability_diagram(bins: Sequence[ReliabilityBin], error: float) -> Figure:
     below.bar(lows, rows, width=highs - lows, align="edge", color=BLUE, edgecolor="white")
     below.set_yscale("log")
     below.set_ylim(bottom=0.7)  # a bin of one image stays visible
-    below.set_ylabel("Images (log)")
+    below.set_ylabel(f"{unit.capitalize()}s (log)")
     below.set_xlabel("Confidence: probability of the predicted class")
     below.set_xlim(lows.min(), 1)
     percentages(below.xaxis)

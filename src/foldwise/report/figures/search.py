@@ -35,7 +35,7 @@ def _look(study: Study) -> dict[str, Any]:
 
 
 @styled
-def inner_curves(result: SearchResult, name: str) -> Figure:
+def inner_curves(result: SearchResult, name: str, *, unit: str = "image") -> Figure:
     """Inner score against a number for every study, the chosen ones, and how flat it is there.
 
     Above: the mean inner score of each trial, one curve an outer fold, and the final study's.
@@ -60,7 +60,7 @@ def inner_curves(result: SearchResult, name: str) -> Figure:
     for curve in studies:
         _draw_scores(above, curve, name)
         _draw_excess(below, curve)
-    above.set_ylabel(axis_label("Mean inner", result.metric))
+    above.set_ylabel(axis_label("Mean inner", result.metric, unit))
     place = "upper center" if is_loss(result.metric) else "lower center"
     above.legend(ncols=2 if len(studies) < 9 else 3, loc=place)
     _scale_excess(below, studies, name)
@@ -153,7 +153,7 @@ _COLUMNS = 4
 
 
 @styled
-def trial_order(result: SearchResult) -> Figure:
+def trial_order(result: SearchResult, *, unit: str = "image") -> Figure:
     """Inner score of each trial by its number, with the best so far as a step line.
 
     One panel a study, on one common scale; the grey part holds the start-up trials.
@@ -176,7 +176,7 @@ def trial_order(result: SearchResult) -> Figure:
         axes.tick_params(labelbottom=True)  # the lowest of its column, though not of the grid
     words = "Trial (grey: start-up trials; open triangle: off the scale)"
     figure.supxlabel(words, fontsize=10)
-    figure.supylabel(axis_label("Mean inner", result.metric), fontsize=10)
+    figure.supylabel(axis_label("Mean inner", result.metric, unit), fontsize=10)
     return figure
 
 
@@ -222,7 +222,7 @@ def _limits(result: SearchResult) -> tuple[float, float]:
 
 
 @styled
-def outer_folds(result: SearchResult, estimate: OuterEstimate) -> Figure:
+def outer_folds(result: SearchResult, estimate: OuterEstimate, *, unit: str = "image") -> Figure:
     """Outer score of each fold beside the inner score that chose its values, and their mean.
 
     Optimism is how much better the inner score looks than the outer one. It can be negative: the
@@ -246,7 +246,7 @@ def outer_folds(result: SearchResult, estimate: OuterEstimate) -> Figure:
     axes.axvline(mean, color=INK, linewidth=0.8, linestyle=":")
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.6)
-    axes.set_xlabel(axis_label("", metric))
+    axes.set_xlabel(axis_label("", metric, unit))
     told = {"outer score (estimates)": MUTED, "inner score (selects)": "white"}
     for label, face in told.items():
         axes.plot([], [], "o", color=MUTED, markersize=8, markerfacecolor=face, label=label)

@@ -47,26 +47,26 @@ MODEL_ARRAYS = ("mean", "scale", "coefficients", "intercepts")
 
 
 class Features(Protocol):
-    """What is made of raw images before a linear model sees them, image by image."""
+    """What is made of raw rows before a linear model sees them, row by row."""
 
     def transform(self, X: NDArray[Any]) -> NDArray[Any]:
-        """Features (rows, features) of raw images (rows, pixels)."""
+        """Features (rows, features) of raw images (rows, pixels), or of a table's rows."""
         ...
 
-    def stock(self) -> list[tuple[str, Any]]:
-        """Fitted steps of scikit-learn's own that make the same of rows of float64."""
+    def stock(self, mean: NDArray[np.float64]) -> list[tuple[str, Any]]:
+        """Fitted steps of scikit-learn's own that make the same, ``mean`` (features,) in gaps."""
         ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinearClassifier:
-    """A model of the batched solver: its numbers, for pixels unless there are ``features``."""
+    """A model of the batched solver: its numbers, for raw rows unless there are ``features``."""
 
     numbers: LinearModel
     features: Features | None = None
 
     def predict(self, X: NDArray[Any]) -> Predictions:
-        """Class probabilities of raw rows, images' or a table's (rows, columns)."""
+        """Class probabilities of raw rows, images' (rows, pixels) or a table's, a data frame."""
         seen = X if self.features is None else self.features.transform(X)
         return Predictions(probabilities(self.numbers, seen))
 
@@ -87,7 +87,7 @@ class LinearClassifier:
         return content_digest(self.numbers, classes, before=self._stock())
 
     def _stock(self) -> list[tuple[str, Any]]:
-        return [] if self.features is None else self.features.stock()
+        return [] if self.features is None else self.features.stock(self.numbers.mean)
 
 
 def restored(

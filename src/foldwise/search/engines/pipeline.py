@@ -123,12 +123,13 @@ class StockFeatures:
 
     pipeline: Pipeline
 
-    def transform(self, X: NDArray[Any]) -> NDArray[Any]:
-        """Features (rows, features) of raw images (rows, pixels)."""
-        return np.asarray(self.pipeline.transform(X.astype(np.float64)))
+    def transform(self, X: Any) -> NDArray[Any]:
+        """Features (rows, features) of raw images (rows, pixels), or of a table's rows."""
+        rows = X if hasattr(X, "iloc") else X.astype(np.float64)
+        return np.asarray(self.pipeline.transform(rows))
 
-    def stock(self) -> list[tuple[str, Any]]:
-        """The steps."""
+    def stock(self, _mean: object = None) -> list[tuple[str, Any]]:
+        """The steps, whose gaps are filled."""
         return list(self.pipeline.steps)
 
 

@@ -1,0 +1,166 @@
+"""Figures of a table: its columns, what the model makes of them, and precision against recall."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from foldwise.report.figures.style import (
+    BLUE,
+    INK,
+    MUTED,
+    SAND,
+    canvas,
+    class_rows,
+    literal,
+    panels,
+    percentages,
+    shown,
+    styled,
+)
+from foldwise.report.wording import brief, counted, percent
+
+_SHOWN = 24
+"""Columns, or coefficients, that a figure has room for."""
+_CLASSES = 6
+"""Classes whose coefficients are shown, each in a panel."""
+_IN_PANEL = 10
+
+
+@styled
+def column_profile(
+    counts: Sequence[int], classes: Sequence[str], missing: Mapping[str, float]
+) -> Figure:
+    """Show the rows of each class, and the share of missing cells of the columns that have some.
+
+    Parameters
+    ----------
+    counts : one a class
+        Rows in the development set.
+    missing : mapping
+        Share of each column's cells.
+    """
+    worst = sorted((share, name) for name, share in missing.items() if share > 0)[::-1][:_SHOWN]
+    complete = sum(share == 0 for share in missing.values())
+    figure = canvas(
+        f"{sum(counts):,} rows of {len(classes)} classes, {counted(len(missing), 'column')},"
+        f" {complete} of them without gaps",
+        "Number of rows of each class, and the share of missing cells of the columns with most.",
+        1.4 + 0.25 * max(len(classes), len(worst), 4),
+    )
+    left, right = figure.subplots(1, 2)
+    left.barh(range(len(classes)), counts, color=BLUE, height=0.6)
+    for row, count in enumerate(counts):
+        left.text(count, row, f" {count:,}", va="center", fontsize=9)
+    left.set_xlim(0, 1.25 * max(counts))
+    class_rows(left, shown(classes))
+    left.set_xlabel("Rows in the development set")
+    left.locator_params(axis="x", nbins=4)
+    right.barh(range(len(worst)), [share for share, _ in worst], color=SAND, edgecolor=MUTED)
+    for row, (share, _) in enumerate(worst):
+        right.text(share, row, f" {percent(share)}", va="center", fontsize=9)
+    _name_rows(right, [name for _, name in worst])
+    right.set_xlim(0, 1.25 * max([share for share, _ in worst], default=0.8))
+    percentages(right.xaxis)
+    right.set_xlabel("Missing cells" if worst else "Missing cells: none in any column")
+    return figure
+
+
+@styled
+def coefficient_bars(
+    weights: NDArray[np.float64],
+    outer: NDArray[np.float64],
+    names: Sequence[str],
+    classes: Sequence[str],
+) -> Figure:
+    """Draw the largest coefficients as bars, with a point for each outer fold's model.
+
+    Parameters
+    ----------
+    weights : float64 array (classes, or 1 for two; features)
+        Of the final model, for standardised numbers, and categories of 0 and 1.
+    outer : float64 array (outer folds, classes or 1, features)
+    names : one a feature
+    """
+    classes = shown(classes)
+    is_one = len(weights) == 1
+    titles = [f"{classes[1]} against {classes[0]}"] if is_one else list(classes)
+    most = _SHOWN if is_one else _IN_PANEL
+    count = min(len(titles), 1 if is_one else _CLASSES)
+    rows = min(most, weights.shape[1])
+    # Of many classes those that have the largest.
+    codes = np.sort(np.argsort(-np.abs(weights).max(axis=1), kind="stable")[:count])
+    figure = canvas(
+        "What speaks for a class: to the right for it, to the left against",
+        "The largest coefficients, sorted, with those of the outer folds' models as points.",
+        0.9 + (0.6 + 0.26 * rows) * -(-count // 2) if count > 1 else 1.3 + 0.26 * rows,
+    )
+    grid = panels(figure, count, min(count, 2))
+    for axes, code in zip(grid, codes, strict=True):
+        _draw_bars(axes, weights[code], outer[:, code], names, most=most)
+        axes.set_title(titles[code])
+    for axes in grid[-2:]:
+        axes.set_xlabel("Coefficient (points: outer folds)")
+    return figure
+
+
+def _draw_bars(
+    axes: Axes,
+    weights: NDArray[np.float64],
+    outer: NDArray[np.float64],
+    names: Sequence[str],
+    *,
+    most: int,
+) -> None:
+    largest = np.argsort(-np.abs(weights), kind="stable")[:most]
+    order = largest[np.argsort(-weights[largest], kind="stable")]
+    axes.barh(range(len(order)), weights[order], color=BLUE, alpha=0.45, height=0.7)
+    for row, feature in enumerate(order):
+        points = outer[:, feature]
+        axes.plot(points, [row] * len(points), "o", color=INK, markersize=3, alpha=0.7)
+    axes.axvline(0, color=MUTED, linewidth=0.8)
+    _name_rows(axes, [names[feature] for feature in order])
+
+
+def _name_rows(axes: Axes, names: Sequence[str]) -> None:
+    axes.set_yticks(range(len(names)), [literal(brief(name, 32)) for name in names])
+    axes.set_ylim(max(len(names), 1) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+
+
+@styled
+def precision_recall(
+    values: NDArray[np.float64], is_positive: NDArray[np.bool_], name: str
+) -> Figure:
+    """Draw precision against recall of the second of two classes; dotted: its share of the rows.
+
+    Parameters
+    ----------
+    values : float64 array (rows,)
+        Probability of the class; rows of one value are taken together.
+    """
+    order = np.argsort(-values, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(values[order]) != 0, True))
+    found = np.cumsum(is_positive[order])[ends]
+    ends = ends[: np.searchsorted(found, found[-1]) + 1]  # all are found: more rows tell no more
+    found = found[: len(ends)]
+    recall, precision = found / max(int(is_positive.sum()), 1), found / (ends + 1)
+    area = float(np.sum(np.diff(recall, prepend=0.0) * precision))
+    share = float(is_positive.mean())
+    figure = canvas(
+        f"Average precision {area:.3f} for {shown([name])[0]}, {share:.3f} by chance",
+        "Precision against recall of the second class, at every threshold.",
+        4.2,
+    )
+    axes = figure.subplots()
+    axes.step(np.append(0.0, recall), np.append(precision[0], precision), where="pre", color=BLUE)
+    axes.axhline(share, color=MUTED, linewidth=1, linestyle=":")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel("Recall: share of its rows that are found")
+    axes.set_ylabel("Precision: share of those named that are its own")
+    for axis in (axes.xaxis, axes.yaxis):
+        percentages(axis)
+    return figure

@@ -1,0 +1,105 @@
+"""A table from its file to a served champion, by the real commands; nothing of foldwise serves."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from foldwise.data.dataset import load
+from foldwise.search.archive import restore
+from tests import table_files
+from tests.e2e.project import Project, commit, make_project
+from tests.e2e.served import post, wait_until_up
+
+pytestmark = pytest.mark.e2e
+
+PARAMS: dict[str, dict[str, Any]] = {
+    "prepare": {**table_files.PARAMETERS, "name": "people"},
+    "tune": {"folds": 3, "trials": 5, "startup_trials": 3, "c_high": 100.0},
+    "promotion": {"min_accuracy": 0.5, "max_log_loss": 5.0, "max_calibration_error": 0.5},
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Breast cancer with gaps, categories and people, reproduced and promoted."""
+    project = make_project(tmp_path_factory.mktemp("table") / "project", PARAMS)
+    table_files.write(table_files.cancer(), project.folder)
+    look = (sys.executable, "-m", "foldwise.app.prepare", "--look")
+    commit(project)
+    for command in (look, (sys.executable, "-m", "dvc", "repro"), ("foldwise", "promote")):
+        ended = project.run(*command)
+        assert ended.status == 0, ended.errors
+    return project
+
+
+@pytest.fixture(scope="module")
+def address(project: Project) -> Iterator[str]:
+    """A server of the champion."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    store = f"sqlite:///{project.folder}/mlruns/mlflow.db"
+    served = ("models", "serve", "-m", "models:/people-classifier@champion")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", *served, "--env-manager", "local", "-p", str(port)],
+        env=project.environment({"MLFLOW_TRACKING_URI": store, "PYTHONPATH": ""}),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield wait_until_up(f"http://127.0.0.1:{port}", server)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
+        server.wait(30)
+
+
+def test_the_served_model_answers_as_the_solver_does_whatever_json_holds(
+    project: Project, address: str
+) -> None:
+    """Columns in any order, whole numbers, nulls and unknown values; a missing column is 400."""
+    frame = load("holdout", project.folder / "data" / "prepared").images.head(8)
+    model = restore(project.folder / "models" / "tuned").final.model
+    rows = json.loads(frame.to_json(orient="records"))
+    assert any(value is None for row in rows for value in row.values())
+    rounded = [
+        {name: round(of) if isinstance(of, float) else of for name, of in reversed(row.items())}
+        for row in rows
+    ]
+    empty = dict.fromkeys(rows[0])
+    strange = {**rows[0], "town": "elsewhere", "ward": 99, "more": 1}
+    for given in (rows, rounded, [empty], [strange], [rows[0], empty]):
+        answer = post(address, {"dataframe_records": given})
+        assert answer.status_code == 200, answer.text
+        expected = model.predict(pd.DataFrame(given)[list(frame)].pipe(typed, frame)).values
+        np.testing.assert_allclose(answer.json()["predictions"], expected, rtol=0, atol=1e-9)
+    lacking = [{name: of for name, of in rows[0].items() if name != "ward"}]
+    for body in (
+        {"dataframe_records": lacking},
+        {"dataframe_records": [{**rows[0], "mean area": "large"}]},
+        {"inputs": [list(rows[0].values())]},
+    ):
+        assert post(address, body).status_code == 400
+
+
+def typed(given: pd.DataFrame, like: pd.DataFrame) -> pd.DataFrame:
+    """As a data frame has the columns that were prepared."""
+    return pd.DataFrame(
+        {
+            name: given[name].astype(float)
+            if of.dtype == "float64"
+            else pd.Categorical(given[name])
+            for name, of in like.items()
+        }
+    )

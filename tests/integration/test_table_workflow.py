@@ -1,0 +1,261 @@
+"""A table through all stages in one process: what is told of it, and what is never told."""
+
+import json
+import struct
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from foldwise.app import commands, compare, evaluate, prepare, tune
+from foldwise.app.workspace import TUNED, Workspace
+from foldwise.data.dataset import load
+from foldwise.errors import SettingsError
+from foldwise.registry.snapshot import Snapshot, Version
+from foldwise.report import album
+from foldwise.report.picture import Picture
+from foldwise.search.archive import restore
+from foldwise.search.summary import outer_estimates
+from foldwise.stats.intervals import score_intervals
+from foldwise.store.open import open_store
+from tests import table_files
+
+TUNE = {"folds": 3, "trials": 5, "startup_trials": 3, "c_high": 100.0}
+NAME = "people-classifier"
+
+
+@dataclass(frozen=True)
+class Done:
+    """A project whose stages have run, and what was printed."""
+
+    folder: Path
+
+    def files(self, *places: str) -> Iterator[tuple[Path, bytes]]:
+        """All files below these folders."""
+        for place in places:
+            for path in sorted((self.folder / place).rglob("*")):
+                if path.is_file():
+                    yield path, path.read_bytes()
+
+    def change(self, **sections: dict[str, Any]) -> None:
+        """Set parameters."""
+        path = self.folder / "params.yaml"
+        params = yaml.safe_load(path.read_text()) if path.exists() else {}
+        path.write_text(yaml.safe_dump(params | sections))
+
+    @property
+    def registry(self) -> Snapshot:
+        """The registry as it is now."""
+        return Snapshot.read(open_store(self.folder), NAME)
+
+    def card(self, version: Version) -> str:
+        """The version's description."""
+        store = open_store(self.folder)
+        return str(store.client.get_model_version(NAME, str(version.number)).description)
+
+
+def words_of(name: str, figure: Figure, *, with_svg: bool = True) -> Picture:
+    """In place of pixels, which can't be searched, all that is written in a figure."""
+    texts = [figure.get_label(), *(each.get_text() for each in figure.findobj(Text))]
+    words = "\n".join(map(str, texts))
+    return Picture(name, words, words.encode(), words.encode() if with_svg else None)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def in_words() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.setenv("FOLDWISE_QUIET", "1")
+        patch.setattr(album, "drawn", words_of)
+        yield
+
+
+def run(folder: Path, table: Any, holdout: object) -> Iterator[Done]:
+    """A project of a table, its three stages run, with the process in its folder."""
+    table_files.write(table, folder)
+    (folder / "dvc.yaml").write_text("stages: {}\n")
+    done = Done(folder)
+    done.change(prepare={**table_files.PARAMETERS, "name": "people", "holdout": holdout}, tune=TUNE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for stage in (prepare, tune, evaluate):
+            stage.main()
+        yield done
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
+    """Breast cancer, a fifth held out."""
+    yield from run(tmp_path_factory.mktemp("people"), table_files.cancer(), None)
+
+
+@pytest.fixture(scope="module")
+def unheld(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
+    """Wine, nothing held out."""
+    yield from run(tmp_path_factory.mktemp("unheld"), table_files.wine(), "none")
+
+
+def test_rows_groups_and_rare_values_stand_nowhere_but_in_the_model_s_own_categories(
+    done: Done,
+) -> None:
+    """In no byte of reports or of MLflow's database and artifacts; groups not in the model either.
+
+    The figures are looked at by all that is written in them.
+    """
+    number = table_files.NUMBER
+    secrets = (
+        f"{number:.6f}"[:8].encode(),
+        struct.pack("<d", number),
+        table_files.PERSON.encode(),
+        table_files.RARE.encode(),
+    )
+    told = [*done.files("reports", "mlruns", "models")]
+    own = {"model.skops", "search.json"}  # the encoder's categories, stored and kept to be drawn
+    found = {
+        (path.name, secret)
+        for path, content in told
+        for secret in secrets
+        if secret in content and (secret != secrets[-1] or path.name not in own)
+    }
+    assert not found
+    kept = [content for path, content in told if path.name == "model.skops"]
+    assert kept
+    assert all(table_files.RARE.encode() in content for content in kept)
+    assert not any(secret in content for content in kept for secret in secrets[:3])
+    assert any(b"a rare value" in content for _, content in done.files("reports/figures"))
+
+
+def test_no_group_is_in_two_parts_nor_in_both_splits(done: Done) -> None:
+    """As the stages made them: each person's rows in one part, in one split."""
+    prepared = done.folder / "data" / "prepared"
+    groups, plan = load("development", prepared).groups, restore(done.folder / TUNED).plan
+    assert groups is not None
+    pairs = {*zip(groups.tolist(), plan.part_of[0].tolist(), strict=True)}
+    assert len(pairs) == len(np.unique(groups)) > 100
+    people = table_files.cancer()["person"].nunique()
+    told = json.loads((done.folder / "reports" / "data.json").read_text())
+    assert told["development_groups"] + told["holdout_groups"] == people
+
+
+def test_intervals_are_of_rows_drawn_in_groups(done: Done) -> None:
+    """Those of the outer folds and of the holdout: not what single rows would give."""
+    work = Workspace(done.folder)
+    result, groups = restore(done.folder / TUNED), work.data("development").groups
+    told = json.loads((done.folder / "reports" / "tuning.json").read_text())["intervals"]
+    expected = outer_estimates(result, confidence=0.95, groups=groups)["log_loss"].interval
+    (found,) = [each for each in told if each["metric"] == "log_loss"]
+    assert found["low"] == pytest.approx(expected.low, abs=1e-6)
+    assert expected != outer_estimates(result, confidence=0.95)["log_loss"].interval
+    holdout = work.data("holdout")
+    said = result.final.model.predict(holdout.images).values
+    spans = score_intervals(said, holdout.labels, 0.95, holdout.groups)
+    told = json.loads((done.folder / "reports" / "evaluation.json").read_text())
+    assert told["accuracy_low"] == pytest.approx(spans["accuracy"].low, abs=1e-6)
+
+
+def test_the_card_says_what_goes_in_and_that_the_model_holds_its_categories(done: Done) -> None:
+    (version,) = done.registry.versions
+    card = done.card(version)
+    assert "- town: category\n- ward: category" in card
+    assert "**The model holds the values of its categories**" in card
+    assert "groups of development rows" in card
+    assert "image" not in card
+    assert "pixel" not in card
+
+
+def test_the_page_shows_a_table_and_no_picture_of_images(done: Done) -> None:
+    names = {path.stem for path, _ in done.files("reports/figures/evaluate")}
+    assert names >= {"classes", "coefficients", "precision_recall", "calibration"}
+    assert not names & {"confused_pairs", "mistakes"}
+    page = (done.folder / "reports" / "report.html").read_text()
+    for word in ("image of", "images", "raw pixels", "pixels of", "standardised pixels"):
+        assert word not in page
+
+
+def test_a_version_of_a_table_verifies_and_is_promoted(done: Done, capsys: Any) -> None:
+    commands.verify(None, model=None)
+    said = capsys.readouterr().out
+    assert "predicted labels" in said
+    assert said.endswith("verified\n")
+    done.change(promotion={"min_accuracy": 0.5, "max_log_loss": 5.0, "max_calibration_error": 0.5})
+    commands.promote("challenger", model=None, reason="", is_dry=False, is_forced=False)
+    assert done.registry.champion == done.registry.find("1")
+
+
+def test_what_is_for_images_is_refused_in_one_line(
+    done: Done, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Filters, candidates, and the comparison's entries, which are given pixels."""
+    for name, value in {"features": "filters", "candidates": ["plain"]}.items():
+        done.change(tune={**TUNE, name: value})
+        with pytest.raises(SettingsError, match=f"tune.{name} must be .* when prepare.source is"):
+            tune.main()
+    done.change(tune=TUNE)
+    entry = {
+        "estimator": "sklearn.linear_model.LogisticRegression",
+        "space": {"C": {"log": [0.1, 1.0]}},
+    }
+    (done.folder / "comparison").mkdir()
+    entries = yaml.safe_dump({"models": {"plain": entry}})
+    (done.folder / "comparison" / "params.yaml").write_text(entries)
+    monkeypatch.setattr(sys, "argv", ["compare", "plain"])
+    with pytest.raises(SettingsError, match="the comparison needs images, got a table"):
+        compare.main()
+
+
+def test_asked_for_rows_are_shown(done: Done) -> None:
+    """With report.rows the example is rows of the table, and rare values have their names."""
+    done.change(report={"rows": True})
+    evaluate.main()
+    version = done.registry.versions[-1]
+    assert version.number == 2
+    examples = [
+        content
+        for path, content in done.files("mlruns")
+        if path.name == "input_example.json" and version.model_id in path.as_posix()
+    ]
+    assert len(json.loads(examples[0])["data"]) == 3
+    assert any(
+        f"town: {table_files.RARE}".encode() in text for _, text in done.files("reports/figures")
+    )
+
+
+def test_nothing_held_out_is_said_by_evidence_card_and_page(unheld: Done) -> None:
+    (version,) = unheld.registry.versions
+    card = unheld.card(version)
+    assert "nothing held out" in card.splitlines()[0]
+    assert "There is no holdout" in card
+    assert "There is no holdout" in (unheld.folder / "reports" / "report.html").read_text()
+    told = json.loads((unheld.folder / "reports" / "evaluation.json").read_text())
+    tuning = json.loads((unheld.folder / "reports" / "tuning.json").read_text())
+    assert (told["scored"], told["rows"]) == ("outer folds", 178)
+    assert told["log_loss"] == tuning["outer_log_loss"]
+    (evidence,) = (of for path, of in unheld.files("mlruns") if path.name == "evidence.json")
+    assert json.loads(evidence)["holdout"] == {}
+    store = open_store(unheld.folder)
+    metrics = store.client.get_run(version.run_id).data.metrics
+    assert not [name for name in metrics if name.startswith("holdout")]
+    assert not unheld.registry.looks(version.tags["holdout_digest"])
+
+
+def test_nothing_held_out_verifies_and_is_promoted_by_force_alone(
+    unheld: Done, capsys: Any
+) -> None:
+    commands.verify(None, model=None)
+    assert capsys.readouterr().out.endswith("verified\n")
+    with pytest.raises(SystemExit):
+        commands.promote("challenger", model=None, reason="", is_dry=False, is_forced=False)
+    assert "nested estimates alone" in capsys.readouterr().out
+    assert "champion" not in unheld.registry.aliases
+    commands.promote(
+        "challenger", model=None, reason="the only one yet", is_dry=False, is_forced=True
+    )
+    assert unheld.registry.champion == unheld.registry.find("1")
+    assert unheld.registry.decisions[-1].decision == "forced"
