@@ -17,8 +17,8 @@ from foldwise.stats.scores import METRIC, PUBLISHED, metric_label
 
 
 def axis_label(prefix: str, metric: str) -> str:
-    """Give an axis title with the unit where there is one: ``Inner log-loss (nats per image)``."""
-    unit = METRIC[metric].unit
+    """Give an axis title with the unit where there is one: ``Inner log-loss (nats per row)``."""
+    unit = METRIC[metric].unit if metric in METRIC else ""
     return f"{prefix} {metric_label(metric)}".strip() + (f" ({unit})" if unit else "")
 
 
