@@ -29,7 +29,7 @@ import foldwise, numpy
 for name in foldwise._HOME:
     getattr(foldwise, name)
 rows = numpy.random.default_rng(0).normal(size=(60, 2))
-search = foldwise.NestedSearchCV(cv=3, n_trials=3).fit(rows, rows[:, 0] > 0)
+search = foldwise.NestedSearchCV(cv=3, n_trials=3).fit(rows, rows.sum(axis=1) > 0)
 print(search.outer_summary_.loc["accuracy", "mean"] > 0.8)
 try:
     import foldwise.app.cli
