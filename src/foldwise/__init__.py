@@ -17,6 +17,7 @@ _PUBLIC = {
         "StoreError",
     ),
     "foldwise.estimator": ("NestedSearchCV",),
+    "foldwise.facades": ("log_to_mlflow", "write_report"),
     "foldwise.logistic": ("StandardLogistic",),
     "foldwise.search.archive": ("archive", "restore"),
     "foldwise.search.engines.batched": ("BatchedEngine",),

@@ -5,7 +5,14 @@ from importlib.util import find_spec
 
 
 class FoldwiseError(Exception):
-    """Base of all errors that are shown as one line, without a traceback (exit status 1)."""
+    """Base of all errors that are shown as one line, without a traceback (exit status 1).
+
+    Examples
+    --------
+    >>> from foldwise import DataError, FoldwiseError
+    >>> issubclass(DataError, FoldwiseError)
+    True
+    """
 
 
 class OutputError(FoldwiseError):
@@ -13,23 +20,61 @@ class OutputError(FoldwiseError):
 
 
 class SettingsError(FoldwiseError):
-    """A parameter is unknown, of the wrong type or impossible."""
+    """A parameter is unknown, of the wrong type or impossible.
+
+    Examples
+    --------
+    >>> from foldwise import FoldwiseError, SettingsError
+    >>> isinstance(SettingsError("tune.folds must be at least 3, got 2: edit"), FoldwiseError)
+    True
+    """
 
 
 class DataError(FoldwiseError):
-    """A data file or answer breaks the format, or the data can't be learned from."""
+    """A data file or answer breaks the format, or the data can't be learned from.
+
+    Examples
+    --------
+    >>> from foldwise import DataError, InputError
+    >>> issubclass(InputError, DataError)
+    True
+    """
 
 
 class InputError(DataError, ValueError):
-    """What an estimator was given can't be used; a ValueError, as scikit-learn wants it."""
+    """What an estimator was given can't be used; a ValueError, as scikit-learn wants it.
+
+    Examples
+    --------
+    >>> from foldwise import StandardLogistic
+    >>> StandardLogistic().fit([[1.0], [2.0]], ["ill", "ill"])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    foldwise.errors.InputError: y must have at least two classes, got one class, 'ill': ...
+    """
 
 
 class SearchError(FoldwiseError):
-    """The search can't run or go on: it is taken, or its storage is damaged."""
+    """The search can't run or go on: it is taken, or its storage is damaged.
+
+    Examples
+    --------
+    >>> from foldwise import restore
+    >>> from pathlib import Path
+    >>> restore(Path("nowhere"))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    foldwise.errors.SearchError: ...
+    """
 
 
 class StoreError(FoldwiseError):
-    """The tracking store or registry can't be reached, read or written."""
+    """The tracking store or registry can't be reached, read or written.
+
+    Examples
+    --------
+    >>> from foldwise import FoldwiseError, StoreError
+    >>> issubclass(StoreError, FoldwiseError)
+    True
+    """
 
 
 class PromotionError(FoldwiseError):

@@ -137,6 +137,8 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         their seconds (a fit that two studies share counts in both), and whether it won. A final
         study's fold is missing.
     result_ : SearchResult
+    search_key_ : str
+        Digest of data and parameters: of the same search it is the same.
     scorer_, classes_, n_features_in_, feature_names_in_
 
     Examples
@@ -222,7 +224,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         if asked.classes is not None:
             warn_of_telling_columns(asked.X, asked.labels)
         engine = asked.engine
-        with self._book(asked) as book:
+        with self._book(asked, key := asked.key) as book:
             search = NestedSearch(
                 asked.labels, asked.plan, asked.space, self.n_trials, engine, book, self.select
             )
@@ -231,12 +233,12 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         for begun in ("_open", "_drawn"):
             self.__dict__.pop(begun, None)
         _tell(self, asked, result, thresholds)
+        self.search_key_ = key
         return self
 
     @contextmanager
-    def _book(self, asked: Asked) -> Iterator[Book]:
+    def _book(self, asked: Asked, key: str) -> Iterator[Book]:
         """Where finished trials are kept: what was begun and not finished is gone on with."""
-        key = asked.key
         if self.storage is None:
             begun, book = self.__dict__.get("_open", ("", MemoryBook()))
             self._open = (key, book if begun == key else MemoryBook())

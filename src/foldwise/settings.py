@@ -309,7 +309,14 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """A number from low to high, both included; whole if they are integers."""
+    """A number from low to high, both included; whole if they are integers.
+
+    Examples
+    --------
+    >>> from foldwise import Between
+    >>> Between(0.01, 1.0, is_log=True).place(0.1)
+    0.5
+    """
 
     low: int | float
     high: int | float
@@ -330,7 +337,14 @@ class Between:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """One of the values given."""
+    """One of the values given.
+
+    Examples
+    --------
+    >>> from foldwise import OneOf
+    >>> OneOf(("gini", "entropy")).options
+    ('gini', 'entropy')
+    """
 
     options: tuple[Value, ...]
 

@@ -35,9 +35,11 @@ NAMES = {
     "StoreError",
     "Trial",
     "archive",
+    "log_to_mlflow",
     "outer_estimates",
     "restore",
     "score",
+    "write_report",
 }
 
 

@@ -8,10 +8,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 _COMMAND = re.compile(r"`((?:(?:dvc|foldwise|git|make|mlflow|rm) |MLFLOW_)[^`]*)`")
 _REMEDIES = "tests/e2e/test_remedies.py::test_what_a_message_tells_to_type_mends_what_it_tells_of"
+_DOCTOR = "tests/integration/test_doctor.py::test_what_the_doctor_tells_to_type_mends_it"
 
 TYPED = {
     "MLFLOW_TRACKING_URI={} mlflow experiments restore -x {}": "tests/integration/"
     "test_tracking_store.py::test_a_deleted_experiment_is_named_with_a_command_that_brings_it_back",
+    "dvc checkout {}": _DOCTOR,
     "dvc --cd comparison repro": "tests/e2e/"
     "test_comparison.py::test_a_killed_model_goes_on_with_the_trials_it_had",
     "dvc pull": "tests/e2e/"
@@ -30,8 +32,10 @@ TYPED = {
     "foldwise relocate": "tests/e2e/test_sections.py::test_the_sections_work_as_written",
     "foldwise ui --port {}": "tests/integration/test_tracking_ui.py",
     "foldwise verify champion": "tests/integration/test_registry_cli.py::test_a_model_s_life",
+    "git add --all && git commit -m Begin": _DOCTOR,
     "git config --global --add safe.directory {}": "tests/unit/runs/"
     "test_lineage.py::test_a_checkout_that_git_refuses_is_told_with_what_mends_it",
+    "git init": _DOCTOR,
     "git restore {}": _REMEDIES,
     "make clean install": "tests/integration/"
     "test_tracking_relocation.py::test_the_sources_of_another_folder_are_said_to_run",

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -151,6 +152,33 @@ def draw() -> None:
     from foldwise.app import drawing
 
     drawing.draw()
+
+
+@foldwise.command(
+    epilog=_examples(
+        "foldwise init digits           scikit-learn's digits",
+        "foldwise init ward --table visits.csv --target outcome --group patient",
+    )
+)
+@click.argument("name")
+@click.option("--table", type=click.Path(path_type=Path), help="CSV or Parquet, copied")
+@click.option("--target", metavar="COLUMN", help="of the table: its classes")
+@click.option("--group", metavar="COLUMN", help="of the table: rows that belong together")
+def init(name: str, *, table: Path | None, target: str | None, group: str | None) -> None:
+    """Make a project in the empty folder NAME, which the data are called by."""
+    from foldwise.app import init as beginning
+
+    beginning.init(name, table=table, target=target, group=group)
+
+
+@foldwise.command(
+    epilog=_examples("foldwise doctor                exit status 1 if something is wrong")
+)
+def doctor() -> None:
+    """Look what a project lacks, and say what to do about it."""
+    from foldwise.app import doctor as physician
+
+    physician.doctor()
 
 
 @foldwise.command(epilog=_examples("foldwise relocate"))

@@ -187,6 +187,13 @@ class FilterBank(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         Standard deviation of a window, in cells of the grid.
     power : {1.0, 0.5, 0.25}
         Of each window's sum.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from foldwise import FilterBank
+    >>> FilterBank((28, 28)).fit_transform(np.zeros((1, 784), np.uint8)).shape
+    (1, 1024)
     """
 
     def __init__(  # noqa: PLR0913 - scikit-learn has every parameter named

@@ -54,6 +54,19 @@ def search_pictures(
     )
 
 
+def outer_pictures(result: SearchResult, classes: Sequence[str]) -> tuple[Picture, ...]:
+    """Draw ``confusion`` and ``roc`` of what the first partition's outer models predicted."""
+    outer = [fold for fold in result.outer if not fold.part.repeat]
+    labels = np.concatenate([fold.labels for fold in outer])
+    probabilities = np.concatenate([fold.predictions.values for fold in outer])
+    return confusion_and_roc(
+        confusion(probabilities, labels),
+        roc_curve_points(probabilities, labels, ROC_POINTS),
+        [each.roc_auc for each in per_class(probabilities, labels)],
+        classes,
+    )
+
+
 def fold_pictures(fold: OuterFold, classes: Sequence[str]) -> tuple[Picture, ...]:
     """Draw one outer fold's own ``confusion`` matrix and ``roc`` curves; PNG alone, for speed."""
     probabilities, labels = fold.predictions.values, fold.labels

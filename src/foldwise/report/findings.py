@@ -213,13 +213,12 @@ def _sampler(space: Space) -> str:
     return f"{words}, a smoothing one, as {metric_label(space.metric)} moves in steps"
 
 
-def edge_caution(search: SearchResult) -> str:
+def edge_caution(search: SearchResult, place: str = "params.yaml") -> str:
     """That a value was chosen at an edge of its range, beyond which the optimum may lie."""
     at_edge = {n for best in best_trials(search) for n in edges(best.values, search.space)}
     names = " and ".join(sorted(at_edge))
-    return f"A chosen {names} lies at an edge of the range: widen it in params.yaml." * bool(
-        at_edge
-    )
+    words = f"A chosen {names} lies at an edge of the range: widen it in {place}."
+    return words * bool(at_edge)
 
 
 def unseen_caution(images: NDArray[np.uint8], features: NDArray[np.uint8]) -> str:

@@ -7,9 +7,10 @@ from math import prod
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from foldwise.report import wording
-from foldwise.report.findings import Findings
+from foldwise.report.findings import Findings, edge_caution
 from foldwise.report.picture import Picture
 from foldwise.search.summary import optimism
+from foldwise.search.trials import SearchResult
 from foldwise.stats.scores import METRICS, metric_label
 
 
@@ -35,6 +36,22 @@ def render_card(findings: Findings) -> str:
     second level, because MLflow shows the first one huge.
     """
     return _written("card.md.j2", findings)
+
+
+def render_search(search: SearchResult, pictures: Iterable[Picture], **told: object) -> str:
+    """Write the page of a search from Python: no holdout, no project.
+
+    Parameters
+    ----------
+    search : SearchResult
+    pictures : iterable of Picture
+        What ``album.search_pictures`` and ``album.outer_pictures`` give.
+    **told
+        What the search is of, and its tables, by the names in ``search.html.j2``.
+    """
+    template = _environment().get_template("search.html.j2")
+    caution = edge_caution(search, "param_distributions")
+    return template.render(search=search, pictures=tuple(pictures), caution=caution, **told)
 
 
 def _written(name: str, findings: Findings, **more: object) -> str:
@@ -64,7 +81,19 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    words = ("chosen", "counted", "digits_told", "escaped", "number", "percent", "signed", "span")
-    environment.filters |= {word: getattr(wording, word) for word in (*words, "value_text")}
+    words = (
+        "brief",
+        "chosen",
+        "counted",
+        "digits_told",
+        "escaped",
+        "number",
+        "percent",
+        "signed",
+        "span",
+    )
+    environment.filters |= {
+        word: getattr(wording, word) for word in (*words, "value_text", "values_text")
+    }
     environment.filters |= {"metric_label": metric_label, "optimism": optimism, "product": prod}
     return environment

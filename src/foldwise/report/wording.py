@@ -18,7 +18,7 @@ from foldwise.stats.scores import METRIC, PUBLISHED, metric_label
 
 def axis_label(prefix: str, metric: str, row: str = "image") -> str:
     """Give an axis title with the unit where there is one: ``Inner log-loss (nats per image)``."""
-    unit = METRIC[metric].unit.replace("image", row)
+    unit = METRIC[metric].unit.replace("row", row) if metric in METRIC else ""
     return f"{prefix} {metric_label(metric)}".strip() + (f" ({unit})" if unit else "")
 
 

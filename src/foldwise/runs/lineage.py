@@ -112,13 +112,9 @@ def lineage(
             "development_digest": data.development_digest,
             "holdout_digest": data.holdout_digest,
             "parameters_digest": parameters_digest(settings),
-            "mlflow.user": user(),
-            "mlflow.source.name": "foldwise",
-            "mlflow.source.type": "LOCAL",
-            **git_state(folder or Path.cwd()),
+            **surroundings(folder or Path.cwd()),
             **dvc_experiment(),
             **parameters_not_committed(folder or Path.cwd(), settings),
-            **library_versions(),
         },
         splits=tuple(
             SplitFacts(split, digest, rows, features)
@@ -131,6 +127,17 @@ def lineage(
         space=space,
         note=pipeline_begun_note(data.name, settings.tune.folds, settings.tune.trials),
     )
+
+
+def surroundings(folder: Path) -> dict[str, str]:
+    """Who ran what, as tags: user, commit, library versions."""
+    return {
+        "mlflow.user": user(),
+        "mlflow.source.name": "foldwise",
+        "mlflow.source.type": "LOCAL",
+        **git_state(folder),
+        **library_versions(),
+    }
 
 
 def git_state(folder: Path) -> dict[str, str]:

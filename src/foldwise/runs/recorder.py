@@ -299,6 +299,8 @@ def _name_data(store: Store, lineage: Lineage, run_id: str) -> None:
     from mlflow.exceptions import MlflowException
 
     inputs = [_dataset(lineage, split) for split in lineage.splits]
+    if not inputs:
+        return
     try:
         store.client.log_inputs(run_id, datasets=inputs)
     except MlflowException as error:

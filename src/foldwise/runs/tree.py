@@ -13,6 +13,7 @@ from foldwise.search.trials import (
     Event,
     FinalModel,
     OuterFold,
+    Part,
     Progress,
     SearchResult,
     Study,
@@ -21,7 +22,7 @@ from foldwise.search.trials import (
     number_of,
 )
 from foldwise.settings import Value
-from foldwise.stats.scores import METRICS, Scores, metric_label
+from foldwise.stats.scores import METRICS, SCORE, Scores, metric_label
 
 Level = Literal["pipeline", "study", "trial"]
 _LEVELS: tuple[Level, ...] = ("pipeline", "study", "trial")
@@ -154,7 +155,7 @@ def trial_node(pipeline: str, trial: Trial, space: Space) -> RunNode:
             *_numbers(trial.values, space),
             *_inner_means(trial),
             *(
-                Point(f"inner_{metric}", _rounded(fold.scores[metric]), fold.part.fold)
+                Point(f"inner_{metric}", _rounded(fold.scores[metric]), _step(fold.part, trial))
                 for metric in _metrics(trial)
                 for fold in trial.inner
             ),
@@ -302,8 +303,15 @@ def _fits(trial: Trial) -> tuple[Point, ...]:
 
 
 def _metrics(trial: Trial) -> tuple[str, ...]:
-    """The metrics that there are: no log-loss of decision scores."""
-    return tuple(metric for metric in METRICS if not math.isnan(trial.mean(metric)))
+    """The metrics that there are: no log-loss of decision scores, for regressors none of these."""
+    known = trial.inner[0].scores
+    return tuple(m for m in (*METRICS, SCORE) if m in known and not math.isnan(trial.mean(m)))
+
+
+def _step(part: Part, trial: Trial) -> int:
+    """Its number; in the final study, which scores those of all partitions, one after another."""
+    folds = 1 + max(fold.part.fold for fold in trial.inner)
+    return part.fold + part.repeat * folds * trial.study.is_final
 
 
 def _inner_means(trial: Trial) -> tuple[Point, ...]:

@@ -76,7 +76,16 @@ class _Story:
 
 
 def archive(result: SearchResult) -> dict[str, bytes]:
-    """The result as files, name to content; equal results give equal bytes."""
+    """The result as files, name to content; equal results give equal bytes.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from foldwise import NestedSearchCV, archive
+    >>> search = NestedSearchCV(cv=3, n_trials=2).fit(*load_iris(return_X_y=True))
+    >>> sorted(archive(search.result_))
+    ['arrays.npz', 'search.json']
+    """
     plan = result.plan
     arrays: dict[str, NDArray[Any]] = {
         "plan/part_of": plan.part_of.astype(np.int16),
@@ -126,6 +135,20 @@ def restore(folder: Path) -> SearchResult:
     ------
     SearchError
         If a file is missing or not whole.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn.datasets import load_iris
+    >>> from foldwise import NestedSearchCV, archive, restore
+    >>> search = NestedSearchCV(cv=3, n_trials=2).fit(*load_iris(return_X_y=True))
+    >>> with TemporaryDirectory() as folder:
+    ...     for name, content in archive(search.result_).items():
+    ...         _ = Path(folder, name).write_bytes(content)
+    ...     same = restore(Path(folder))
+    >>> same.final.best == search.result_.final.best
+    True
     """
     try:
         text = (folder / "search.json").read_text()

@@ -85,7 +85,17 @@ class Predictions:
 
 
 class Model(Protocol):
-    """A fitted classifier."""
+    """A fitted classifier.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from foldwise import NestedSearchCV, Model
+    >>> search = NestedSearchCV(cv=3, n_trials=2).fit(*load_iris(return_X_y=True))
+    >>> model: Model = search.result_.final.model
+    >>> model.predict(load_iris().data).values.shape
+    (150, 3)
+    """
 
     def predict(self, X: NDArray[Any]) -> Predictions:
         """What it says of raw rows (rows, features)."""
@@ -133,7 +143,14 @@ class Done:
 
 
 class Engine(Protocol):
-    """Makes fits and scores them where they are made; the module says what it promises."""
+    """Makes fits and scores them where they are made; the module says what it promises.
+
+    Examples
+    --------
+    >>> from foldwise import Engine, EstimatorEngine
+    >>> hasattr(EstimatorEngine, "run") and hasattr(Engine, "run")
+    True
+    """
 
     def run(
         self, tasks: Sequence[Task], *, later: Collection[LeftOut] = ()

@@ -45,7 +45,15 @@ class Book(Protocol):
 
 @dataclass(slots=True)
 class MemoryBook:
-    """A book that lasts as long as the process."""
+    """A book that lasts as long as the process.
+
+    Examples
+    --------
+    >>> from foldwise import MemoryBook
+    >>> from foldwise.search.trials import FINAL
+    >>> list(MemoryBook().completed(FINAL))
+    []
+    """
 
     trials: list[Trial] = field(default_factory=list)
 
@@ -97,6 +105,19 @@ class NestedSearch:
         Completed trials in it are replayed; new ones go in before they are told.
     select : "best" or "one_se"
         Which of a study's trials its values are, see :meth:`Space.chosen`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from foldwise import Between, EstimatorEngine, NestedSearch, Plan, Space
+    >>> X, y = np.arange(60.0)[:, None], (np.arange(60) > 30).astype(int)
+    >>> plan = Plan.stratified(y, folds=3, seed=1)
+    >>> space = Space({"max_depth": Between(1, 3, is_log=False)}, "tpe", 2, 1, "accuracy")
+    >>> engine = EstimatorEngine(X, y, (0, 1), plan, lambda of: DecisionTreeClassifier(**of))
+    >>> *events, result = NestedSearch(y, plan, space, 2, engine).run()
+    >>> len(result.outer), len(result.trials)
+    (3, 8)
     """
 
     labels: NDArray[np.int64]

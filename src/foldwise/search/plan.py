@@ -43,6 +43,14 @@ class Plan:
         False for rows that are only trained on, such as shifted copies.
     has_outer : bool
         Whether outer folds estimate the procedure, or there is a final study alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from foldwise import Plan
+    >>> plan = Plan.stratified(np.arange(12) % 2, folds=3, seed=1, groups=np.arange(12) // 4)
+    >>> plan.folds, len(plan.parts)
+    (3, 3)
     """
 
     part_of: NDArray[np.int64]

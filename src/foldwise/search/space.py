@@ -62,6 +62,13 @@ class Space:
         Of models, the simplest first, if the space is conditional: the kind is a value like any
         other, and ``svm.C`` is a dimension of the kind ``svm`` alone. Trials take turns, and each
         kind's are those that it would have without the others.
+
+    Examples
+    --------
+    >>> from foldwise import Between, OneOf, Space
+    >>> dimensions = {"C": Between(0.01, 1.0, is_log=True), "kernel": OneOf(("linear", "rbf"))}
+    >>> list(Space(dimensions, "tpe", 5, seed=1, metric="log_loss").ranges)
+    ['C']
     """
 
     dimensions: Mapping[str, Dimension]

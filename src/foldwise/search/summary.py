@@ -50,6 +50,15 @@ def outer_estimates(
     """Each metric's mean over the outer folds; all intervals with ``confidence``, in (0, 1).
 
     Variances are clustered by ``groups`` (rows,), if rows are drawn in groups.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from foldwise import NestedSearchCV, outer_estimates
+    >>> search = NestedSearchCV(cv=3, n_trials=2).fit(*load_iris(return_X_y=True))
+    >>> estimate = outer_estimates(search.result_, confidence=0.95)["accuracy"]
+    >>> estimate.interval.low < estimate.mean < estimate.interval.high
+    True
     """
     intervals = outer_intervals([_evidence(fold) for fold in result.outer], confidence, groups)
     return {

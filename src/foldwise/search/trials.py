@@ -89,6 +89,15 @@ class Trial:
     """A trial finished: values tried in one study, scored on each of its inner folds.
 
     ``number`` counts the study's completed trials from 0; ``inner`` is sorted by part.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from foldwise import NestedSearchCV
+    >>> search = NestedSearchCV(cv=3, n_trials=2).fit(*load_iris(return_X_y=True))
+    >>> trial = search.result_.trials[0]
+    >>> str(trial.study), trial.number, len(trial.inner)
+    ('outer-0', 0, 2)
     """
 
     study: Study
@@ -161,7 +170,16 @@ class FitCounts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SearchResult:
-    """The whole search. ``trials`` are sorted by study (outer folds, then final), then number."""
+    """The whole search. ``trials`` are sorted by study (outer folds, then final), then number.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from foldwise import NestedSearchCV
+    >>> search = NestedSearchCV(cv=3, n_trials=2).fit(*load_iris(return_X_y=True))
+    >>> [str(fold.study) for fold in search.result_.outer]
+    ['outer-0', 'outer-1', 'outer-2']
+    """
 
     plan: "Plan"
     space: "Space"

@@ -3,6 +3,9 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
+
+from foldwise.files import write_bytes
 
 SEARCH_VERSION = 2
 """Raise it when a search of the same data and parameters comes to another number.
@@ -21,3 +24,8 @@ def search_key(development_digest: str, parameters: Mapping[str, object], seed: 
         "version": SEARCH_VERSION,
     }
     return hashlib.sha256(json.dumps(story, sort_keys=True).encode()).hexdigest()[:32]
+
+
+if __name__ == "__main__":  # a stage of the projects that `foldwise init` makes
+    told = json.dumps({"search_version": SEARCH_VERSION})
+    write_bytes(Path("search-version.json"), f"{told}\n".encode())

@@ -247,7 +247,7 @@ _TABLE = (
         "log-loss",
         lambda sums: sums.loss,
         is_loss=True,
-        unit="nats per image",
+        unit="nats per row",
         counts=False,
     ),
 )
@@ -263,8 +263,8 @@ def is_loss(metric: str) -> bool:
 
 
 def metric_label(metric: str) -> str:
-    """Name the metric as people write it: ``log-loss``, ``ROC AUC``."""
-    return METRIC[metric].label
+    """Name the metric as people write it: ``log-loss``, ``ROC AUC``; any other by itself."""
+    return METRIC[metric].label if metric in METRIC else metric
 
 
 def metrics_of(sums: Sums) -> dict[str, NDArray[np.float64]]:
@@ -311,6 +311,14 @@ def score(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> Scor
     predictions (``average="macro"``, ``zero_division=0``). ROC AUC is the mean over classes, one
     against the rest; with two classes the plain AUC. Where scikit-learn refuses, because the rows
     lack a class, it is the mean over the classes that occur, and NaN if only one does.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from foldwise import score
+    >>> told = score(np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]), np.array([0, 1, 1]))
+    >>> round(told["accuracy"], 3), round(told["roc_auc"], 3)
+    (0.667, 1.0)
     """
     sums = Sums(
         ClassCounts.of(confusion(probabilities, labels)),

@@ -58,9 +58,12 @@ def project_root() -> Path:
     raise StoreError(f"no dvc.yaml in {here} or above it: run this inside the project")
 
 
-def tracking_address(root: Path) -> Address:
-    """The store named by ``MLFLOW_TRACKING_URI``, by default ``<root>/mlruns/mlflow.db``."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI", "").strip()
+def tracking_address(root: Path, uri: str | None = None) -> Address:
+    """The store named by ``MLFLOW_TRACKING_URI``, by default ``<root>/mlruns/mlflow.db``.
+
+    ``uri`` is asked in place of the environment.
+    """
+    uri = (os.environ.get("MLFLOW_TRACKING_URI", "") if uri is None else uri).strip()
     if not uri:
         return _sqlite(root / "mlruns" / "mlflow.db")
     if uri.startswith(_SQLITE):

@@ -226,13 +226,21 @@ class Store:
         return str(experiment.experiment_id)
 
 
-def open_store(root: Path | None = None, *, creates: bool = True, writes: bool = True) -> Store:
+def open_store(
+    root: Path | None = None,
+    *,
+    uri: str | None = None,
+    creates: bool = True,
+    writes: bool = True,
+) -> Store:
     """Open the store that ``MLFLOW_TRACKING_URI`` names, by default ``<root>/mlruns/mlflow.db``.
 
     Parameters
     ----------
     root : Path, optional
         The project's folder; by default found from ``DVC_ROOT`` or the working folder.
+    uri : str, optional
+        Asked in place of ``MLFLOW_TRACKING_URI``.
     creates, writes : bool
         Whether a database that isn't there is made, and one must be writable.
 
@@ -243,7 +251,7 @@ def open_store(root: Path | None = None, *, creates: bool = True, writes: bool =
         read-only, of another MLflow, or was moved. Nothing has been written then.
     """
     root = (root or project_root()).resolve()
-    address = tracking_address(root)
+    address = tracking_address(root, uri)
     if address.database is None:
         address.login()
         check_server(address.uri)

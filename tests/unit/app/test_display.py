@@ -72,7 +72,7 @@ def test_what_start_up_trials_need_tells_nothing_of_the_rest(
         yield make_result()
 
     search = SimpleNamespace(
-        run=told, space=SimpleNamespace(startup=2, metric="log_loss"), trials=5
+        run=told, space=SimpleNamespace(startup=2, metric="log_loss", numbers=range), trials=5
     )
     Display("tune").follow(cast("NestedSearch", search))
     assert capsys.readouterr().err.splitlines() == [

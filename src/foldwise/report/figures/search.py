@@ -231,7 +231,7 @@ def outer_folds(result: SearchResult, estimate: OuterEstimate, *, unit: str = "i
     """
     metric, mean, folds = result.metric, estimate.mean, len(result.outer)
     intervals = {"mean": estimate.interval, "mean, corrected": estimate.corrected}
-    names = [*(f"outer fold {fold.fold}" for fold in result.outer), *intervals]
+    names = [*(str(fold.study).replace("-", " fold ") for fold in result.outer), *intervals]
     figure = canvas(
         f"Outer {metric_label(metric)} {number(mean)} "
         f"({percent(estimate.interval.confidence, digits=0)} interval {span(estimate.interval)})",

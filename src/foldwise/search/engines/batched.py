@@ -221,6 +221,14 @@ class BatchedEngine:
     is_table : bool
         Whether the layout is of floats, as the images then are.
     judge : Judge, optional
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from foldwise import NestedSearchCV, BatchedEngine
+    >>> search = NestedSearchCV(cv=3, n_trials=2).fit(*load_iris(return_X_y=True))
+    >>> search.engine_  # it is what fits the default estimator
+    'batched'
     """
 
     images: NDArray[Any]

@@ -117,6 +117,17 @@ class EstimatorEngine:
     judge : Judge, optional
     given : Given, optional
         The estimator gets X as it is and fits are joblib's; without, X as float32 in threads.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from foldwise import EstimatorEngine, Plan
+    >>> X, y = np.arange(30.0)[:, None], np.arange(30) % 2
+    >>> plan = Plan.stratified(y, folds=3, seed=1)
+    >>> engine = EstimatorEngine(X, y, (0, 1), plan, lambda of: DecisionTreeClassifier(**of))
+    >>> engine.classes
+    (0, 1)
     """
 
     X: Any

@@ -1,0 +1,146 @@
+"""``foldwise doctor``: what a project needs, what it has, and what to type where that differs."""
+
+import importlib.metadata
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from foldwise.app.commands import columns
+from foldwise.app.exits import tell
+from foldwise.app.init import dvc_init, top_level
+from foldwise.errors import SettingsError, StoreError
+from foldwise.runs.lineage import git_state
+from foldwise.settings import load_settings
+from foldwise.store.address import project_root, tracking_address
+from foldwise.store.open import open_store
+
+_PIN = re.compile(r"^([\w.-]+==[^\\\n]+)", re.MULTILINE)
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One rule: what there is, and what to do if it doesn't hold."""
+
+    rule: str
+    value: str
+    remedy: str = ""
+
+
+def doctor() -> None:
+    """Print what holds and what doesn't; ends with status 1 if something doesn't."""
+    findings = examined(project_root())
+    rows = [("wrong" if f.remedy else "ok", f.rule, f.value, f.remedy or "-") for f in findings]
+    tell(columns(("", "rule", "value", "remedy"), rows))
+    wrong = sum(bool(finding.remedy) for finding in findings)
+    tell(f"\n{wrong or 'nothing'} of {len(findings)} is wrong\n")
+    if wrong:
+        raise SystemExit(1)
+
+
+def examined(root: Path) -> tuple[Finding, ...]:
+    """Look at everything, whatever is wrong before."""
+    looks = (
+        _interpreter, _versions, _git, _commit, _dvc, _parameters, _data, _store,
+    )  # fmt: skip
+    return tuple(look(root) for look in looks)
+
+
+def _interpreter(_: Path) -> Finding:
+    rule, own = "the stages' python is foldwise's", Path(sys.executable).parent
+    found = shutil.which("python")
+    remedy = f'run `export PATH="{own}:$PATH"`'
+    return Finding(rule, found or "none", "" if found and Path(found).parent == own else remedy)
+
+
+def _versions(root: Path) -> Finding:
+    lock = root / "requirements.lock"
+    told = _PIN.findall(lock.read_text()) if lock.is_file() else _ranges()
+    wrong = [each for each in map(Requirement, told) if not _is_met(each)]
+    value = f"{len(told)} packages" if not wrong else ", ".join(map(_had, wrong[:_NAMED]))
+    by = f"-r {lock.name}" if lock.is_file() else "'foldwise[workflow]'"
+    rule = f"versions are those of {lock.name if lock.is_file() else 'foldwise'}"
+    return Finding(rule, value, f"run `python -m pip install {by}`" if wrong else "")
+
+
+def _ranges() -> list[str]:
+    return importlib.metadata.requires("foldwise") or []
+
+
+def _is_met(wanted: Requirement) -> bool:
+    if wanted.name == "foldwise" or (
+        wanted.marker and not wanted.marker.evaluate({"extra": "workflow"})
+    ):
+        return True
+    found = _version(wanted.name)
+    return found is not None and wanted.specifier.contains(found, prereleases=True)
+
+
+def _had(wanted: Requirement) -> str:
+    return f"{wanted.name} {_version(wanted.name) or 'missing'} for {wanted.specifier}"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _git(root: Path) -> Finding:
+    top = top_level(root)
+    return Finding("a git repository", str(top or "none"), "" if top else "run `git init`")
+
+
+def _commit(root: Path) -> Finding:
+    commit = git_state(root).get("git.commit", "")
+    remedy = "" if commit else "run `git add --all && git commit -m Begin`"
+    return Finding("a commit, which experiments begin at", commit[:12] or "none", remedy)
+
+
+def _dvc(root: Path) -> Finding:
+    there = (root / ".dvc").is_dir()
+    return Finding("a DVC project", str(there), "" if there else f"run `{dvc_init(root)}`")
+
+
+def _parameters(root: Path) -> Finding:
+    rule = "params.yaml holds"
+    try:
+        return Finding(rule, load_settings(root / "params.yaml").prepare.name)
+    except SettingsError as error:
+        return Finding(rule, *_parted(error))
+
+
+def _data(root: Path) -> Finding:
+    rule = "the data are there"
+    try:
+        prepare = load_settings(root / "params.yaml").prepare
+    except SettingsError:
+        return Finding(rule, "unknown", "mend params.yaml first")
+    path = root / prepare.path
+    if prepare.source not in ("idx", "table"):
+        return Finding(rule, prepare.source)
+    there = path.is_dir() if prepare.source == "idx" else path.is_file()
+    remedy = f"run `dvc checkout {prepare.path}`, or `dvc pull` from a remote, or put them there"
+    return Finding(rule, prepare.path, "" if there else remedy)
+
+
+def _store(root: Path) -> Finding:
+    rule = "MLflow's store answers"
+    try:
+        address = tracking_address(root)
+        if address.database and not address.database.exists():
+            return Finding(rule, "the first run makes it")
+        return Finding(rule, open_store(root, creates=False).tracking_uri)
+    except StoreError as error:
+        return Finding(rule, *_parted(error))
+
+
+def _parted(error: Exception) -> tuple[str, str]:
+    """What is wrong and the remedy, which an error of ours tells after its last colon."""
+    value, _, remedy = str(error).rpartition(": ")
+    return value or remedy, remedy

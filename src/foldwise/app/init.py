@@ -1,0 +1,115 @@
+"""``foldwise init``: a project in an empty folder, whose pipeline runs the installed foldwise."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from jinja2 import Environment, PackageLoader
+
+from foldwise.app.exits import tell
+from foldwise.errors import FoldwiseError, OutputError, SettingsError
+from foldwise.files import write_bytes
+from foldwise.settings import load_settings
+
+_FILES = {
+    "dvc.yaml": "dvc.yaml.j2",
+    "params.yaml": "params.yaml.j2",
+    "README.md": "README.md.j2",
+    ".gitignore": "gitignore.j2",
+    ".dvcignore": "dvcignore.j2",
+}
+_CONFIG = "[core]\n    analytics = false\n    autostage = false\n"
+
+
+def init(name: str, *, table: Path | None, target: str | None, group: str | None) -> None:
+    """Make the folder ``name`` a project: of the table, or of scikit-learn's digits without one.
+
+    The table is copied into it and given to DVC, so that git never holds its rows.
+
+    Raises
+    ------
+    OutputError
+        The folder isn't empty.
+    SettingsError
+        The options don't go together, or there is no such table.
+    """
+    _check(table, target, group)
+    folder = Path(name)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise OutputError(
+            f"a project begins in a folder that is empty or not there yet, {folder} is neither:"
+            " name another"
+        )
+    path = f"data/{table.name}" if table else ""
+    facts = {"name": folder.resolve().name, "path": path, "target": target, "group": group}
+    files = {at: _rendered(template, facts) for at, template in _FILES.items()}
+    _check_parameters(files["params.yaml"])
+    folder.mkdir(parents=True, exist_ok=True)
+    for at, text in files.items():
+        write_bytes(folder / at, text.encode())
+    begin_history(folder)
+    write_bytes(folder / ".dvc" / "config", _CONFIG.encode())
+    if table:
+        (folder / "data").mkdir()
+        shutil.copyfile(table, folder / path)
+        _do(folder, sys.executable, "-m", "dvc", "add", "--quiet", path)
+    tell(f"made {folder}: `cd {folder}`, then `dvc repro`; README.md tells more\n")
+
+
+def begin_history(folder: Path) -> None:
+    """Make the folder a git repository, unless it is in one, and a DVC project of its own."""
+    if top_level(folder) is None:
+        _do(folder, "git", "init", "--quiet")
+    _do(folder, sys.executable, "-m", *dvc_init(folder).split(), "--quiet")
+
+
+def dvc_init(folder: Path) -> str:
+    """The command that makes a folder of a git repository a DVC project."""
+    is_top = top_level(folder) == folder.resolve()
+    return "dvc init" if is_top else "dvc init --subdir"
+
+
+def top_level(folder: Path) -> Path | None:
+    """The root of the git repository that a folder lies in, if it does."""
+    command = ["git", "rev-parse", "--show-toplevel"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return None if done.returncode else Path(done.stdout.strip()).resolve()
+
+
+def _check(table: Path | None, target: str | None, group: str | None) -> None:
+    if table is None and (target or group):
+        given = "--target" if target else "--group"
+        raise SettingsError(f"{given} names a column of a table, got no table: give --table, too")
+    if table is not None and target is None:
+        raise SettingsError("--table needs the column of classes, got none: give --target, too")
+    if table is not None and not table.is_file():
+        raise SettingsError(f"--table must be a CSV or Parquet file, got {table}: name one")
+
+
+def _rendered(template: str, facts: dict[str, str | None]) -> str:
+    loader = PackageLoader("foldwise", "app/project")
+    page = Environment(loader=loader, trim_blocks=True, keep_trailing_newline=True)  # noqa: S701 - no HTML
+    return page.get_template(template).render(facts)
+
+
+def _check_parameters(text: str) -> None:
+    with TemporaryDirectory(prefix="foldwise-") as scratch:
+        path = Path(scratch, "params.yaml")
+        path.write_text(text)
+        try:
+            load_settings(path)
+        except SettingsError as error:
+            words = str(error).replace(f"edit {path}", "name it otherwise")
+            raise SettingsError(words) from error
+
+
+def _do(folder: Path, *command: str) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = " ".join(done.stderr.split())[-300:]
+        raise FoldwiseError(
+            f"{' '.join(command[-3:])} must succeed in {folder}, it said '{said}': mend that,"
+            " and begin again with an empty folder"
+        )

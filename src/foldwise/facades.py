@@ -1,0 +1,200 @@
+"""What a notebook leaves behind: a fitted search as one page to read, or as MLflow's run tree."""
+
+from collections.abc import Iterable, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from foldwise.errors import StoreError, require_extra
+from foldwise.files import write_bytes
+from foldwise.frames import CONFIDENCE, signed
+from foldwise.search.summary import Estimates, OuterEstimate
+from foldwise.settings import Between, OneOf
+from foldwise.stats.intervals import Interval, corrected_interval
+
+if TYPE_CHECKING:
+    from foldwise.estimator import NestedSearchCV
+    from foldwise.report.picture import Picture
+
+_LONGEST = 500
+"""Characters of a parameter of MLflow's that its oldest database takes."""
+
+
+def write_report(search: "NestedSearchCV", path: str | PathLike[str]) -> Path:
+    """Write a fitted search as one HTML file, without scripts, that opens anywhere.
+
+    It shows figures of the search, not a row of the data, nor a group's name.
+
+    Parameters
+    ----------
+    search : NestedSearchCV
+        Fitted.
+    path : path
+        Of the file, which is replaced.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    MissingError
+        What draws it isn't installed: it is the extra ``report``.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn.datasets import load_iris
+    >>> from foldwise import NestedSearchCV, write_report
+    >>> search = NestedSearchCV(cv=3, n_trials=3).fit(*load_iris(return_X_y=True))
+    >>> with TemporaryDirectory() as folder:
+    ...     page = write_report(search, Path(folder) / "report.html").read_text()
+    >>> "outer folds choose" in page
+    True
+    """
+    target = Path(path)
+    write_bytes(target, _page(search, _pictures(search)).encode())
+    return target
+
+
+def log_to_mlflow(
+    search: "NestedSearchCV", experiment: str = "foldwise", *, tracking_uri: str | None = None
+) -> str:
+    """Write a fitted search to MLflow: a run, below it one a study, below these one a trial.
+
+    Logged again, the same search adds nothing; one that went on adds what is new. The search's run
+    holds the tables of scores, the pictures and the page of :func:`write_report`. No row of the
+    data is written, nor a group's name.
+
+    Parameters
+    ----------
+    search : NestedSearchCV
+        Fitted.
+    experiment : str
+        Made if there is none of this name.
+    tracking_uri : str, optional
+        ``sqlite:///PATH`` or ``http(s)://HOST``. Without one it is what ``MLFLOW_TRACKING_URI``
+        says, else ``mlruns/mlflow.db`` of the project, or of the working folder outside of one.
+
+    Returns
+    -------
+    str
+        The run's id.
+
+    Raises
+    ------
+    MissingError
+        MLflow isn't installed: it is in the extra ``workflow``.
+    StoreError
+        The store can't be used, or hasn't taken all: call it again.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn.datasets import load_iris
+    >>> from foldwise import NestedSearchCV, log_to_mlflow
+    >>> search = NestedSearchCV(cv=3, n_trials=2).fit(*load_iris(return_X_y=True))
+    >>> with TemporaryDirectory() as folder:
+    ...     run_id = log_to_mlflow(search, tracking_uri=f"sqlite:///{folder}/mlflow.db")
+    >>> len(run_id)
+    32
+    """
+    require_extra("workflow", "log_to_mlflow")
+    check_is_fitted(search)
+    from foldwise.report.picture import picture_files
+    from foldwise.runs.lineage import Lineage, surroundings
+    from foldwise.runs.recorder import Recorder
+    from foldwise.runs.tree import pipeline_begun_note
+    from foldwise.store.address import project_root
+    from foldwise.store.mutex import held
+    from foldwise.store.open import open_store
+
+    try:
+        root = project_root()
+    except StoreError:
+        root = Path.cwd()
+    store, key, result = open_store(root, uri=tracking_uri), search.search_key_, search.result_
+    described = Lineage(
+        experiment,
+        key,
+        attempt=1,
+        params={name: of[:_LONGEST] for name, of in _parameters(search).items()},
+        tags={"search_key": key, "attempt": "1", **surroundings(Path.cwd())},
+        splits=(),
+        space=result.space,
+        note=pipeline_begun_note(experiment, result.plan.folds, search.n_trials),
+        stem="search",
+    )
+    pictures = _pictures(search)
+    files = {
+        "outer_scores.csv": search.outer_scores_.to_csv(index=False).encode(),
+        "outer_summary.csv": search.outer_summary_.to_csv().encode(),
+        "trials.csv": search.inner_results_.to_csv(index=False).encode(),
+        "report.html": _page(search, pictures).encode(),
+        **{f"figures/{name}": of for name, of in picture_files(pictures).items()},
+    }
+    with (
+        held(store, f"search-{key}", f"log the search {key[:12]}") as lease,
+        Recorder.open(store, described, lease=lease) as recorder,
+    ):
+        recorder.record_all(result)
+        recorder.record_artifacts(None, files)
+        return recorder.run_id
+
+
+def _parameters(search: "NestedSearchCV") -> dict[str, str]:
+    """What the search was asked for; of arrays and objects their kind alone, never a row."""
+    asked = search.get_params(deep=False).items()
+    return {name: _told(value) for name, value in asked if value is not None}
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, Mapping):
+        # A candidate is an estimator with its ranges.
+        firsts = {name: of[0] if isinstance(of, tuple) else of for name, of in value.items()}
+        return ", ".join(f"{name}: {_told(of)}" for name, of in firsts.items())
+    is_plain = isinstance(value, bool | int | float | str | Between | OneOf)
+    is_estimator = hasattr(value, "get_params")
+    return str(value) if is_plain or is_estimator else type(value).__name__
+
+
+def _estimates(search: "NestedSearchCV") -> Estimates:
+    """The estimate of the metric that was selected by, on its own scale."""
+    result = search.result_
+    metric, row = result.metric, search.outer_summary_.iloc[0]
+    scores = [fold.scores[metric] for fold in result.outer]
+    low, high = sorted(signed(metric, row[end]) for end in ("low", "high"))
+    interval = Interval(low, high, CONFIDENCE, row["method"])
+    corrected = corrected_interval(scores, CONFIDENCE, folds=result.plan.folds)
+    spread = float(np.std(scores, ddof=1))
+    return {metric: OuterEstimate(signed(metric, row["mean"]), spread, interval, corrected)}
+
+
+def _pictures(search: "NestedSearchCV") -> "tuple[Picture, ...]":
+    require_extra("report", "a report")
+    check_is_fitted(search)
+    from foldwise.report.album import outer_pictures, search_pictures
+
+    result = search.result_
+    classes = [str(name) for name in getattr(search, "classes_", ())]
+    drawn = search_pictures(result, _estimates(search), unit="row")
+    return (*drawn, *outer_pictures(result, classes)) if classes else drawn
+
+
+def _page(search: "NestedSearchCV", pictures: "Iterable[Picture]") -> str:
+    from foldwise.report.page import render_search
+
+    names = [f"{fold.part.repeat}.{fold.fold}" for fold in search.result_.outer]
+    return render_search(
+        search.result_,
+        pictures,
+        estimator=_told(search.estimator) if search.estimator is not None else "StandardLogistic",
+        estimate=_estimates(search)[search.result_.metric],
+        summary=search.outer_summary_,
+        scores=search.outer_scores_.drop(columns=["repeat", "fold"]).set_axis(names),
+        parameters=_parameters(search) | {"search key": search.search_key_},
+    )

@@ -1,0 +1,129 @@
+"""What a notebook leaves: the page, and the run tree in a real store and on a real server."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+import foldwise
+from foldwise.errors import MissingError
+from foldwise.store.open import Store, open_store, search_runs
+
+ROWS = 60
+
+
+def table() -> tuple[pd.DataFrame, pd.Series, list[str]]:
+    """Two columns, a class that one of them nearly tells, and patients of two rows each."""
+    draw = np.random.default_rng(5)
+    X = pd.DataFrame(draw.normal(size=(ROWS, 2)), columns=["age", "dose"])
+    y = pd.Series(np.where(X["age"] + draw.normal(size=ROWS) / 2 > 0, "ill", "well"))
+    return X, y, [f"patient-{row // 2:03d}" for row in range(ROWS)]
+
+
+@pytest.fixture(scope="module")
+def search() -> Any:
+    """Two partitions in groups."""
+    X, y, patients = table()
+    return foldwise.NestedSearchCV(cv=3, n_trials=2, n_repeats=2).fit(X, y, groups=patients)
+
+
+def logged(store: Store, experiment_name: str = "ward") -> dict[str, dict[str, Any]]:
+    """The runs of an experiment by name: parent, status, metrics, what else is told."""
+    experiment = store.find_experiment(experiment_name)
+    assert experiment is not None
+    runs = search_runs(store.client, experiment, "")
+    names = {run.info.run_id: run.info.run_name for run in runs}
+    assert len(set(names.values())) == len(runs)
+    return {
+        name: {
+            "parent": names.get(run.data.tags.get("mlflow.parentRunId", "")),
+            "status": run.info.status,
+            "metrics": run.data.metrics,
+            "told": str([run.data.params, run.data.tags]),
+        }
+        for run, name in zip(runs, names.values(), strict=True)
+    }
+
+
+def test_a_search_is_the_same_tree_of_runs_in_a_file_and_on_a_server_however_often_it_is_logged(
+    search: Any, team_store: Store, tmp_path: Path
+) -> None:
+    """A run, below it six outer studies and the final one, below each its trials: all ended."""
+    on_server = foldwise.log_to_mlflow(search, "ward")
+    database = f"sqlite:///{tmp_path}/own/mlflow.db"
+    run_id = foldwise.log_to_mlflow(search, "ward", tracking_uri=database)
+    assert foldwise.log_to_mlflow(search, "ward", tracking_uri=database) == run_id
+    for store, run in ((team_store, on_server), (open_store(tmp_path, uri=database), run_id)):
+        runs = logged(store)
+        (top,) = (name for name, told in runs.items() if told["parent"] is None)
+        studies = {name for name, told in runs.items() if told["parent"] == top}
+        assert studies == {f"outer-{of}" for of in ("0", "1", "2", "1.0", "1.1", "1.2")} | {
+            "final study"
+        }
+        assert len(runs) == 1 + 7 + 7 * 2
+        assert {told["status"] for told in runs.values()} == {"FINISHED"}
+        mean = search.outer_summary_.loc["accuracy", "mean"]
+        assert runs[top]["metrics"]["outer_accuracy"] == pytest.approx(mean, abs=1e-6)
+        assert "patient-" not in str(runs)
+        files = {file.path for file in store.client.list_artifacts(run)}
+        assert {"report.html", "outer_summary.csv", "figures"} <= files
+        (final,) = (n for n in runs if n.startswith("final·t00"))
+        inner = store.client.get_metric_history(_id(store, final), "inner_accuracy")
+        assert [point.step for point in inner] == [0, 1, 2, 3, 4, 5]
+
+
+def _id(store: Store, name: str) -> str:
+    experiment = store.find_experiment("ward")
+    assert experiment is not None
+    (run,) = search_runs(store.client, experiment, f"attributes.run_name = '{name}'")
+    return str(run.info.run_id)
+
+
+def test_the_page_tells_the_estimate_and_no_row_or_group(search: Any, tmp_path: Path) -> None:
+    page = foldwise.write_report(search, tmp_path / "report.html").read_text()
+    assert f"{search.outer_summary_.loc['accuracy', 'mean']:.4f}" in page
+    assert all(name in page for name in ("ill", "well", "1.2</th>", search.search_key_))
+    X, _, patients = table()
+    assert "patient-" not in page
+    assert not any(repr(value) in page for value in X["age"])
+    assert patients[0] not in page
+
+
+def test_candidates_and_regressors_have_a_page_and_a_tree_too(root: Path, tmp_path: Path) -> None:
+    """What one kind of model alone has is shown of its trials; a scorer of one's own is a score."""
+    X, y, _ = table()
+    kinds = {
+        "line": (foldwise.StandardLogistic(), {"C": foldwise.Between(0.01, 1.0, is_log=True)}),
+        "tree": (DecisionTreeClassifier(random_state=0), {"max_depth": [1, 2]}),
+    }
+    searches = {
+        "kinds": foldwise.NestedSearchCV(kinds, cv=3, n_trials=2).fit(X, y),
+        "dose": foldwise.NestedSearchCV(
+            DecisionTreeRegressor(random_state=0), {"max_depth": [1, 2]},
+            cv=[f"ward-{row % 3}" for row in range(ROWS)], n_trials=2, scoring="r2",
+        ).fit(X, X["age"] + X["dose"]),
+    }  # fmt: skip
+    database = f"sqlite:///{root}/mlruns/mlflow.db"
+    for name, search in searches.items():
+        page = foldwise.write_report(search, tmp_path / f"{name}.html").read_text()
+        assert f"{search.outer_summary_.iloc[0]['mean']:.4f}".lstrip("-") in page
+        assert "ward-" not in page
+        foldwise.log_to_mlflow(search, name, tracking_uri=database)
+        (top,) = (
+            told
+            for told in logged(open_store(root, uri=database), name).values()
+            if told["parent"] is None
+        )
+        metric = "outer_score" if name == "dose" else "outer_accuracy"
+        assert metric in top["metrics"]
+
+
+def test_a_page_without_what_draws_it_names_the_extra(
+    search: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
+    with pytest.raises(MissingError, match=r"a report needs matplotlib.*'foldwise\[report\]'"):
+        foldwise.write_report(search, tmp_path / "report.html")
