@@ -8,7 +8,9 @@ import zipfile
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -499,6 +501,33 @@ def test_a_source_that_is_no_model_of_the_store_is_one_line(
             )
         with pytest.raises(StoreError, match="fetching version 1 of blobs-classifier"):
             verify(store, seen(store).find("1"), HOLDOUT, SETTINGS)
+
+
+@pytest.mark.parametrize("scheme", ["http", "HTTP"])
+@pytest.mark.usefixtures("version")
+def test_an_address_is_judged_before_anything_is_asked_of_it(store: Store, scheme: str) -> None:
+    """Who writes a store would learn who reads it, and choose what is unpacked."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        place = f"{scheme}://127.0.0.1:{server.server_port}/model"
+        with (
+            closing(sqlite3.connect(store.root / "mlruns" / "mlflow.db")) as connection,
+            connection,
+        ):
+            connection.execute(
+                "UPDATE model_versions SET source = ?, storage_location = ?", (place, place)
+            )
+        with pytest.raises(StoreError, match="a model's files must lie in MLflow's store, got"):
+            verify(store, seen(store).find("1"), HOLDOUT, SETTINGS)
+        server.shutdown()
+    assert not asked
 
 
 @pytest.mark.parametrize("damage", ["cut", "schema", "nested", "evidence", "evidence nested"])

@@ -108,6 +108,7 @@ def run(main: Callable[[], None], *, resume: str = "run the same command again")
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)
     try:
+        is_quiet()  # a word that is no answer is refused by who stays silent anyway, too
         main()
     except FoldwiseError as error:
         _end(str(error), status=1)

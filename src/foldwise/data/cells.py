@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from foldwise.data.labels import TWO_WAYS, WRITE_ONE_WAY, alike
 from foldwise.data.table_file import MISSING
 
 _MOST_CATEGORIES = 1000
@@ -45,12 +46,16 @@ Kind = Literal["number", "category", "word"]
 
 
 class Fault(NamedTuple):
-    """What is wrong with a column, what mends it, and in which cell, its row from 0, it is seen."""
+    """What is wrong with a column, what mends it, and in which cell, its row from 0, it is seen.
+
+    ``other`` is the row of a second cell, where it takes two.
+    """
 
     got: str
     remedy: str
     row: int | None = None
     cell: str = ""
+    other: int | None = None
 
 
 _EMPTY = Fault("no value in any row", _DROP)
@@ -80,6 +85,15 @@ class Words:
         places[[*order, -1]] = [*range(len(order)), -1]
         levels = [self.levels[place] for place in order]
         return pd.Categorical.from_codes(places[self.codes], categories=levels)
+
+    def alike(self) -> Fault | None:
+        """The first two words that nobody can tell apart by sight."""
+        places = alike(self.levels)
+        if places is None:
+            return None
+        row, other = sorted(int((self.codes == place).argmax()) for place in places)
+        word = self.levels[places[0]][:30]
+        return Fault(f"{word!r} {TWO_WAYS}", WRITE_ONE_WAY, row, word, other)
 
     def missing(self, remedy: str) -> Fault | None:
         """The first cell that is missing."""

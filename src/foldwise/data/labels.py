@@ -1,6 +1,8 @@
 """Labels as class codes, rows by class; data that can't be learned from is refused."""
 
+from collections.abc import Iterable
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,8 @@ from foldwise.errors import DataError
 
 Labels = NDArray[np.int64] | NDArray[np.str_]
 _OTHER_DATA = "choose data whose splits have rows of every class"
+TWO_WAYS = "in two of Unicode's spellings, which look alike,"
+WRITE_ONE_WAY = "spell it in one way, such as NFC, everywhere"
 
 
 def make_dataset(
@@ -71,6 +75,16 @@ def code_labels(
             f" {split}: {remedy}"
         )
     return tuple(classes.tolist()), codes.astype(np.int64), holdout_codes.astype(np.int64)
+
+
+def alike(words: Iterable[str]) -> tuple[int, int] | None:
+    """The places of the first two different words that are one in Unicode's normal form."""
+    seen: dict[str, tuple[int, str]] = {}
+    for place, word in enumerate(words):
+        first, known = seen.setdefault(normalize("NFC", word), (place, word))
+        if known != word:
+            return first, place
+    return None
 
 
 def _as_integers(development: Labels, holdout: Labels) -> tuple[Labels, Labels]:

@@ -180,7 +180,7 @@ class _Rows:
             got = f"{len(words.levels):,} different values, as measurements are and no classes"
             remedy = "name another in prepare.target, or put values together as classes"
             raise self._refused(name, Fault(got, remedy))
-        if fault := words.missing("fill it, or leave the row out"):
+        if fault := words.missing("fill it, or leave the row out") or words.alike():
             raise self._refused(name, fault)
         labels = np.array(words.levels, dtype=np.str_) if levels is None else np.array(levels)
         return np.asarray(labels[words.codes])
@@ -188,7 +188,7 @@ class _Rows:
     def groups(self, name: str, marks: NDArray[np.bool_] | None) -> NDArray[np.int64]:
         """A number for each row's group; marks must keep them whole."""
         words = self.columns[name].words()
-        if fault := words.missing("fill it, or leave the row out"):
+        if fault := words.missing("fill it, or leave the row out") or words.alike():
             raise self._refused(name, fault)
         if len(words.levels) in (1, len(words.codes)):
             has = "one value in all rows" if len(words.levels) == 1 else "another value in each row"
@@ -261,8 +261,15 @@ class _Rows:
 
     def _refused(self, name: str, fault: Fault) -> DataError:
         """The line about a column, and about a row where there is one."""
-        file, row = self.files[0], fault.row or 0
-        if row >= self.lengths[0]:
-            file, row = self.files[1], row - self.lengths[0]
-        place = "" if fault.row is None else f" in {file.row(row)}"
+        file, row = self._place(fault.row or 0)
+        place = "" if fault.row is None else f" in {row}"
+        if fault.other is not None:
+            second, other = self._place(fault.other)
+            place += f" and {other}" + (f" of {second.path}" if second is not file else "")
         return DataError(f"{file.path}: column {name!r} has {fault.got}{place}: {fault.remedy}")
+
+    def _place(self, row: int) -> tuple[TableFile, str]:
+        """The file of a row, counted from 0 over all files, and how the file counts it."""
+        if row < self.lengths[0]:
+            return self.files[0], self.files[0].row(row)
+        return self.files[1], self.files[1].row(row - self.lengths[0])

@@ -14,6 +14,7 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlsplit
 
 from foldwise.errors import StoreError
 from foldwise.files import DocumentError, decode, encode, write_bytes
@@ -33,6 +34,8 @@ LOADED = "registered_model_meta"
 LOADER, PREDICT = "mlflow.sklearn", "predict_proba"
 SERVED_WITH = ("mlflow", "numpy", "scikit-learn", "skops")
 
+_ANYBODYS = {"http", "https", "ftp", "ftps", "sftp"}
+"""Where a server may be anybody's: MLflow's own is asked by names of its own."""
 _ADDED_LATER = {AUDIT, LOADED}
 _FILES = {
     *("MLmodel", SKOPS, EVIDENCE, CARD, "requirements.txt", "conda.yaml", "python_env.yaml"),
@@ -94,6 +97,8 @@ def fetch_files(store: Store, version: Version, folder: Path) -> Path:
     with store.as_default(), store_faults(doing):
         place = store.client.get_model_version_download_uri(version.name, str(version.number))
         elsewhere = f"{doing}: a model's files must lie in MLflow's store, got {place[:100]}"
+        if urlsplit(place).scheme.lower() in _ANYBODYS:
+            raise StoreRefused(elsewhere)
         try:
             found = mlflow.artifacts.download_artifacts(
                 artifact_uri=place, dst_path=str(folder) if store.is_server else None

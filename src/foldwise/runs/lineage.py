@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from foldwise.data.dataset import DataInfo
 from foldwise.errors import StoreError
@@ -28,6 +29,7 @@ _LIBRARIES = ("foldwise", "numpy", "scipy", "scikit-learn", "optuna", "mlflow", 
 # What the pipeline itself writes into the working tree is no change of its sources.
 _WRITTEN = ("reports", "dvc.lock", "comparison/reports", "comparison/dvc.lock")
 _SOURCES = ("--", ".", *(f":(exclude){place}" for place in _WRITTEN))
+_CODE = ("--", *(f"src/*{ending}" for ending in (".py", ".pyc", ".so", ".pyd")))
 # A hook, or a shell, may have set them for a repository that isn't this checkout's.
 _OF_ANOTHER = {
     "GIT_COMMON_DIR",
@@ -153,13 +155,27 @@ def git_state(folder: Path) -> dict[str, str]:
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return {}
-    # However the user likes to see it: code that git doesn't track may have run.
-    changes = _git(folder, "status", "--porcelain", "--untracked-files=normal", *_SOURCES)
+    changes = _changes(folder)
     return {
         "git.commit": commit,
         "git.dirty": "unknown" if changes is None else str(bool(changes)).lower(),
         "mlflow.source.git.commit": commit,
     }
+
+
+def _changes(folder: Path) -> str | None:
+    """What isn't the commit's, whatever git was told to pass over: it may have run all the same."""
+    with TemporaryDirectory(prefix="foldwise-") as place:
+        # The user's own index may call a changed file unchanged.
+        index = Path(place) / "index"
+        told = (
+            _git(folder, "read-tree", "HEAD", index=index),
+            _git(
+                folder, "status", "--porcelain", "--untracked-files=normal", *_SOURCES, index=index
+            ),
+            _git(folder, "ls-files", "--others", "--exclude=__pycache__/", *_CODE, index=index),
+        )
+    return None if None in told else "".join(map(str, told))
 
 
 def parameters_not_committed(folder: Path, settings: Settings) -> dict[str, str]:
@@ -222,12 +238,13 @@ def _params(settings: Settings, data: DataInfo) -> dict[str, str]:
     }
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
+def _git(folder: Path, *arguments: str, index: Path | None = None) -> str | None:
+    own = {"GIT_INDEX_FILE": str(index)} if index else {}
     try:
         answer = subprocess.run(
             ["git", *arguments],  # noqa: S607 - whichever git the user works with
             cwd=folder,
-            env={name: told for name, told in os.environ.items() if name not in _OF_ANOTHER},
+            env={name: told for name, told in os.environ.items() if name not in _OF_ANOTHER} | own,
             capture_output=True,
             text=True,
             timeout=20,

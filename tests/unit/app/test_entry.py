@@ -53,6 +53,13 @@ def test_a_command_that_ends_well_says_nothing(tmp_path: Path) -> None:
     assert outcome(tmp_path, "    pass") == (0, "")
 
 
+def test_a_word_that_is_no_answer_is_refused_by_every_command(tmp_path: Path) -> None:
+    """By one that has nothing to keep quiet, too."""
+    status, words = outcome(tmp_path, "    pass", within=("env", "FOLDWISE_QUIET=maybe"))
+    assert status == 1
+    assert words.startswith("foldwise: FOLDWISE_QUIET must be one of 1, on, true, yes or 0,")
+
+
 def test_our_own_error_is_one_line(tmp_path: Path) -> None:
     """Even if its text had a newline."""
     body = "    raise DataError('rule,\\n value: remedy')"

@@ -234,6 +234,16 @@ BAD: dict[str, Bad] = {
         as_csv(ill=["yes", "no", None] * 4), ": column 'ill' has no value in row 4: fill it, or"
         " leave the row out", _GOOD,
     ),
+    "a class in two spellings": Bad(
+        as_csv(ill=["caf\u00e9", "no"] * 3 + ["cafe\u0301", "no"] * 3), ": column 'ill' has"
+        " 'caf\u00e9' in two of Unicode's spellings, which look alike, in row 2 and row 8: spell it"
+        " in one way, such as NFC, everywhere", as_csv(ill=["caf\u00e9", "no"] * 6),
+    ),
+    "a group in two spellings": Bad(
+        as_csv(who=["\u1e55", "p\u0301", *GOOD["who"][2:]]), ": column 'who' has"
+        " '\u1e55' in two of Unicode's spellings, which look alike, in row 2 and row 3: spell it"
+        " in one way, such as NFC, everywhere", as_csv(),
+    ),
     "a group with gaps": Bad(
         worded(5, "p2", ""), ": column 'who' has no value in row 5: fill it, or leave the row out",
         _GOOD,

@@ -62,11 +62,43 @@ def test_a_changed_or_new_source_is_dirt(checkout: Path, name: str) -> None:
     assert git_state(checkout)["git.dirty"] == "true"
 
 
+@pytest.mark.parametrize("name", ["src/new.py", "new.yaml"])
 @pytest.mark.parametrize("wish", ["no", "normal", "all"])
-def test_untracked_code_is_dirt_however_the_user_likes_to_see_it(checkout: Path, wish: str) -> None:
+def test_untracked_code_is_dirt_however_the_user_likes_to_see_it(
+    checkout: Path, wish: str, name: str
+) -> None:
     """What git doesn't show may have run all the same."""
     _git(checkout, "config", "status.showUntrackedFiles", wish)
-    (checkout / "src/new.py").write_text("2\n")
+    (checkout / name).write_text("2\n")
+    assert git_state(checkout)["git.dirty"] == "true"
+
+
+@pytest.mark.parametrize("wish", ["--assume-unchanged", "--skip-worktree"])
+def test_a_changed_source_is_dirt_whatever_git_was_told_to_assume(
+    checkout: Path, wish: str
+) -> None:
+    """The user's own index is believed no more than left changed."""
+    _git(checkout, "update-index", wish, "src/a.py")
+    index = (checkout / ".git/index").read_bytes()
+    assert git_state(checkout)["git.dirty"] == "false"
+    (checkout / "src/a.py").write_text("2\n")
+    assert git_state(checkout)["git.dirty"] == "true"
+    assert (checkout / ".git/index").read_bytes() == index
+
+
+@pytest.mark.parametrize("place", ["global", ".git/info/exclude", "src/.gitignore"])
+def test_new_code_is_dirt_wherever_it_is_called_ignored(
+    checkout: Path, tmp_path_factory: pytest.TempPathFactory, place: str
+) -> None:
+    """By a list that no commit holds; what Python itself leaves there is none."""
+    ignored = tmp_path_factory.mktemp("home") / "ignore" if place == "global" else checkout / place
+    ignored.write_text("*\n")
+    _git(checkout, "config", "core.excludesFile", str(ignored))
+    (checkout / "src/__pycache__").mkdir()
+    (checkout / "src/__pycache__/a.cpython-311.pyc").write_bytes(b"")
+    assert git_state(checkout)["git.dirty"] == "false"
+    (checkout / "src/room").mkdir()
+    (checkout / "src/room/new.py").write_text("2\n")
     assert git_state(checkout)["git.dirty"] == "true"
 
 
