@@ -503,9 +503,14 @@ def test_a_source_that_is_no_model_of_the_store_is_one_line(
             verify(store, seen(store).find("1"), HOLDOUT, SETTINGS)
 
 
-@pytest.mark.parametrize("scheme", ["http", "HTTP"])
+@pytest.mark.parametrize(
+    ("scheme", "is_server"),
+    [("http", False), ("mlflow-artifacts", False), ("http", True), ("HTTP", True)],
+)
 @pytest.mark.usefixtures("version")
-def test_an_address_is_judged_before_anything_is_asked_of_it(store: Store, scheme: str) -> None:
+def test_an_address_is_judged_before_anything_is_asked_of_it(
+    store: Store, scheme: str, *, is_server: bool
+) -> None:
     """Who writes a store would learn who reads it, and choose what is unpacked."""
     asked: list[str] = []
 
@@ -516,7 +521,9 @@ def test_an_address_is_judged_before_anything_is_asked_of_it(store: Store, schem
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        place = f"{scheme}://127.0.0.1:{server.server_port}/model"
+        # What is laid out otherwise MLflow itself would not ask.
+        path = "mlflow-artifacts/artifacts/1/model"
+        place = f"{scheme}://127.0.0.1:{server.server_port}/{path}"
         with (
             closing(sqlite3.connect(store.root / "mlruns" / "mlflow.db")) as connection,
             connection,
@@ -524,8 +531,9 @@ def test_an_address_is_judged_before_anything_is_asked_of_it(store: Store, schem
             connection.execute(
                 "UPDATE model_versions SET source = ?, storage_location = ?", (place, place)
             )
+        reader = replace(store, artifacts=None) if is_server else store
         with pytest.raises(StoreError, match="a model's files must lie in MLflow's store, got"):
-            verify(store, seen(store).find("1"), HOLDOUT, SETTINGS)
+            verify(reader, seen(store).find("1"), HOLDOUT, SETTINGS)
         server.shutdown()
     assert not asked
 

@@ -97,7 +97,7 @@ def fetch_files(store: Store, version: Version, folder: Path) -> Path:
     with store.as_default(), store_faults(doing):
         place = store.client.get_model_version_download_uri(version.name, str(version.number))
         elsewhere = f"{doing}: a model's files must lie in MLflow's store, got {place[:100]}"
-        if urlsplit(place).scheme.lower() in _ANYBODYS:
+        if not _may_lie_at(place, store.artifacts):
             raise StoreRefused(elsewhere)
         try:
             found = mlflow.artifacts.download_artifacts(
@@ -105,11 +105,22 @@ def fetch_files(store: Store, version: Version, folder: Path) -> Path:
             )
         except (ValueError, ImportError) as error:  # a scheme that nobody here knows
             raise StoreRefused(elsewhere) from error
+    return _absolute(found)
+
+
+def _may_lie_at(place: str, artifacts: Path | None) -> bool:
+    """Whether a model of the store may lie there; a server alone knows where its own lie."""
+    if artifacts is None:
+        return urlsplit(place).scheme.lower() not in _ANYBODYS
+    from mlflow.utils.file_utils import local_file_uri_to_path
+
+    path: str = local_file_uri_to_path(place)  # type: ignore[no-untyped-call]
+    return _absolute(path).is_relative_to(artifacts)
+
+
+def _absolute(path: str) -> Path:
     # As the path says it: a link in the store is told as one.
-    path = Path(os.path.abspath(found))  # noqa: PTH100 - resolve would follow links
-    if store.artifacts and not path.is_relative_to(store.artifacts):
-        raise StoreRefused(elsewhere)
-    return path
+    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve would follow links
 
 
 def sealed(version: Version, folder: Path, root: Path | None) -> tuple[Check, ...]:
