@@ -299,11 +299,14 @@ def test_another_model_is_named_on_the_line(project: Store, foldwise: Command) -
 
 
 def test_the_history_is_told_without_what_loads_a_model(project: Store) -> None:
-    """Importing that takes longer than all the rest."""
+    """Importing that, and looking for garbage meanwhile, takes longer than all the rest."""
     program = (
-        "import sys\n"
+        "import gc, sys\n"
+        "from foldwise.app import commands\n"
         "from foldwise.app.cli import main\n"
+        "looks = gc.get_stats()[-1]['collections']\n"
         "main(['history'])\n"
+        "print(gc.get_stats()[-1]['collections'] - looks, gc.isenabled())\n"
         "slow = ('pandas', 'scipy', 'sklearn', 'optuna')\n"
         "print([name for name in slow if name in sys.modules])\n"
     )
@@ -314,7 +317,7 @@ def test_the_history_is_told_without_what_loads_a_model(project: Store) -> None:
         text=True,
         check=True,
     )
-    assert ended.stdout == f"no decision on {NAME} yet\n[]\n"
+    assert ended.stdout == f"no decision on {NAME} yet\n0 True\n[]\n"
 
 
 @pytest.mark.parametrize("command", ["history", "verify", "promote"])

@@ -3,8 +3,9 @@
 Whoever only looks imports neither the gate nor what loads a model: they take seconds.
 """
 
+import gc
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
@@ -101,6 +102,17 @@ def rollback(*, model: str | None, reason: str, is_forced: bool) -> None:
     _exit(decision)
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Look for no garbage meanwhile: among all that is imported that is a fifth of the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@_uncollected()
 def history(*, model: str | None) -> None:
     """Print all decisions."""
     import_slim_mlflow()
