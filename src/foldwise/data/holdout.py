@@ -15,8 +15,8 @@ Rows = NDArray[np.int64]
 def split_table(table: Table, holdout: Holdout, *, seed: int) -> tuple[Rows, Rows]:
     """Row numbers of the development set and of the holdout, ascending.
 
-    Of a share, the larger groups are taken first, by chance, if the classes' shares come nearer to
-    the one asked for; single rows make up for the rest, class by class. Equal rows that can't be
+    Of a share, groups are taken by chance, large or small, while their rows come nearer to that
+    share of each class; single rows make up for the rest, class by class. Equal rows that can't be
     equal by chance, see `kept_together`, are one group.
 
     Parameters
@@ -93,15 +93,15 @@ def _dealt(
     totals = np.bincount(classes)
     held = np.zeros(len(totals))
     is_held = np.zeros(len(target), dtype=np.bool_)
+    is_single = sizes[places] == 1
+    # Of grouped and of single rows the same share: both kinds are drawn as they are.
+    aim = share * np.bincount(classes[~is_single], minlength=len(totals)) / totals
     by_group = np.split(np.argsort(places, kind="stable"), np.cumsum(sizes)[:-1])
-    for group in sorted(generator.permutation(len(sizes)), key=lambda each: -sizes[each]):
-        if sizes[group] == 1:
-            break
+    for group in generator.permutation(np.flatnonzero(sizes > 1)):
         rows = by_group[group]
         more = held + np.bincount(classes[rows], minlength=len(totals))
-        if _far(more / totals, share) < _far(held / totals, share):
+        if _far(more / totals, aim) < _far(held / totals, aim):
             held, is_held[rows] = more, True
-    is_single = sizes[places] == 1
     for code, total in enumerate(totals):
         rows = generator.permutation(np.flatnonzero(is_single & (classes == code)))
         wanted = max(round(share * total) - int(held[code]), int(held[code] == 0))
@@ -109,5 +109,5 @@ def _dealt(
     return is_held
 
 
-def _far(shares: NDArray[np.float64], share: float) -> float:
-    return float(((shares - share) ** 2).sum())
+def _far(shares: NDArray[np.float64], aim: NDArray[np.float64]) -> float:
+    return float(((shares - aim) ** 2).sum())

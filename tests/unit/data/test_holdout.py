@@ -59,6 +59,15 @@ def test_large_groups_are_made_up_for_by_single_rows() -> None:
     assert np.abs(shares - 0.2).max() < 0.02
 
 
+def test_groups_are_held_out_whatever_their_size() -> None:
+    """Of groups of 2 to 9 rows each size has its share, which an order by size would not give."""
+    groups = np.repeat(np.arange(400), np.arange(400) % 8 + 2)
+    one = table(len(groups), groups=groups)
+    held = np.concatenate([np.unique(groups[split_table(one, 0.2, seed=n)[1]]) for n in range(20)])
+    shares = np.bincount(held % 8) / (20 * 50)
+    assert np.abs(shares - 0.2).max() < 0.06, shares
+
+
 def test_the_seed_decides_and_nothing_else() -> None:
     """The same seed gives the same rows, another one others."""
     one = table()
