@@ -44,12 +44,20 @@ def test_a_new_project_is_reproduced_once_and_then_knows_that_nothing_is_stale(
     assert "search-version.json" in status.output
 
 
+def test_a_new_project_is_committed_before_doctor_asks_for_a_commit() -> None:
+    """Who types the README's lines in their order is told of no fault."""
+    text = (ROOT / "src/foldwise/app/project/README.md.j2").read_text()
+    assert text.index("$ git add --all && git commit") < text.index("$ foldwise doctor")
+    assert text.index("$ foldwise doctor") < text.index("$ dvc repro")
+
+
 def test_the_pipeline_of_a_new_project_is_this_one_but_for_what_it_depends_on() -> None:
     """Outputs, parameters and commands are the same: neither is forgotten where the other moves."""
     text = (ROOT / "src/foldwise/app/project/dvc.yaml.j2").read_text()
     new = yaml.safe_load("".join(f"{s}\n" for s in text.splitlines() if not s.startswith("{%")))
     here = yaml.safe_load((ROOT / "dvc.yaml").read_text())
     assert new["plots"] == here["plots"]
+    assert "image" not in text, "a table has rows"
     assert new["stages"].keys() - here["stages"].keys() == {"version"}
     for name, stage in here["stages"].items():
         for key in ("cmd", "outs", "metrics"):

@@ -232,7 +232,10 @@ def test_nothing_held_out_is_said_by_evidence_card_and_page(unheld: Done) -> Non
     card = unheld.card(version)
     assert "nothing held out" in card.splitlines()[0]
     assert "There is no holdout" in card
-    assert "There is no holdout" in (unheld.folder / "reports" / "report.html").read_text()
+    page = (unheld.folder / "reports" / "report.html").read_text()
+    assert "There is no holdout" in page
+    assert "dvc repro" in page, "what makes it again: there is no Makefile"
+    assert "make repro" not in page
     told = json.loads((unheld.folder / "reports" / "evaluation.json").read_text())
     tuning = json.loads((unheld.folder / "reports" / "tuning.json").read_text())
     assert (told["scored"], told["rows"]) == ("outer folds", 178)

@@ -237,9 +237,11 @@ def _commands(tags: Mapping[str, str]) -> tuple[str, ...]:
     """What makes the version again: parameters that weren't committed are to be given."""
     commit, changed = tags.get("git.commit", ""), tags.get(CHANGED, "")
     first = (f"git checkout {commit}",) if commit else ()
+    is_checkout = (project_root() / "requirements.lock").is_file()
     if not changed:
-        return (*first, "make repro")
-    return (*first, "make install", ". .venv/bin/activate", f"dvc exp run --temp {changed}")
+        return (*first, "make repro" if is_checkout else "dvc repro")
+    install = ("make install", ". .venv/bin/activate") if is_checkout else ()
+    return (*first, *install, f"dvc exp run --temp {changed}")
 
 
 def the_page(findings: Findings, pictures: Sequence[Picture]) -> dict[str, bytes]:

@@ -36,6 +36,7 @@ _FORMATS = {
     b"{": ("JSON", _SAVE),
     b"[": ("JSON", _SAVE),
 }
+_NAMED = 30
 _UNNAMED = re.compile(r"__index_level_\d+__")
 
 
@@ -85,11 +86,9 @@ class TableFile:
         if name in self.names:
             return
         near = get_close_matches(name, self.names, n=1, cutoff=0.5)
-        hint = (
-            f"did you mean {near[0]!r}?"
-            if near
-            else f"it has {', '.join(map(repr, self.names)):.200}"
-        )
+        more = f" and {len(self.names) - _NAMED} more" if len(self.names) > _NAMED else ""
+        listed = ", ".join(map(repr, self.names[:_NAMED])) + more
+        hint = f"did you mean {near[0]!r}?" if near else f"it has {listed}"
         raise DataError(
             f"{self.path}: prepare.{key} must name one of its columns, got {name!r} ({hint}):"
             " edit params.yaml"

@@ -27,7 +27,13 @@ _WORD = re.compile(r"(?!(?i:true|false|null|inf|nan)$)[A-Za-z][\w./-]*", re.ASCI
 _LIBRARIES = ("foldwise", "numpy", "scipy", "scikit-learn", "optuna", "mlflow", "dvc", "skops")
 
 # What the pipeline itself writes into the working tree is no change of its sources.
-_WRITTEN = ("reports", "dvc.lock", "comparison/reports", "comparison/dvc.lock")
+_WRITTEN = (
+    "reports",
+    "dvc.lock",
+    "search-version.json",
+    "comparison/reports",
+    "comparison/dvc.lock",
+)
 _SOURCES = ("--", ".", *(f":(exclude){place}" for place in _WRITTEN))
 _CODE = ("--", *(f"src/*{ending}" for ending in (".py", ".pyc", ".so", ".pyd")))
 # A hook, or a shell, may have set them for a repository that isn't this checkout's.

@@ -210,6 +210,12 @@ BAD: dict[str, Bad] = {
         _GOOD, ": prepare.group must name one of its columns, got 'clinic' (it has 'age', 'dose',"
         " 'sex', 'who', 'ill'): edit params.yaml", roles={"group": "clinic"}, then={"group": "who"},
     ),
+    "no such group among many": Bad(
+        as_csv(**{f"dose {k:03}": GOOD["dose"] for k in range(40)}), ": prepare.group must name one"
+        " of its columns, got 'clinic' (it has 'age', 'dose', 'sex', 'who', 'ill', "
+        + ", ".join(f"'dose {k:03}'" for k in range(25)) + " and 15 more): edit params.yaml",
+        roles={"group": "clinic"}, then={"group": "who"},
+    ),
     "no column left": Bad(
         _GOOD, "no column is left as a feature: shorten"
         " prepare.drop", roles={"drop": ("age", "dose", "sex")}, then={"drop": ("age", "dose")},

@@ -48,7 +48,9 @@ def test_a_clean_checkout_has_a_commit_and_no_dirt(checkout: Path) -> None:
     assert state["mlflow.source.git.commit"] == state["git.commit"]
 
 
-@pytest.mark.parametrize("name", ["reports/tuning.json", "reports/new.csv", "dvc.lock"])
+@pytest.mark.parametrize(
+    "name", ["reports/tuning.json", "reports/new.csv", "dvc.lock", "search-version.json"]
+)
 def test_what_the_pipeline_writes_is_no_dirt(checkout: Path, name: str) -> None:
     """Otherwise every second run would be called dirty by the first."""
     (checkout / name).write_text("2\n")
