@@ -10,7 +10,7 @@ from typing import Any
 from tests.run_tree import RunFacts, run_tree
 
 _RESULTS = ("data/prepared", "models/tuned", "reports")
-_OWN_TAGS = ("pipeline", "bytes_digest")
+_OWN_TAGS = ("pipeline", "bytes_digest", "report_digest")  # the page links to its runs
 
 
 @dataclass(frozen=True, slots=True)
