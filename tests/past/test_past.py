@@ -80,13 +80,15 @@ def test_every_version_verifies(settled: Past, number: int) -> None:
 
 
 def test_the_history_tells_the_same_decisions_in_the_same_order(settled: Past) -> None:
-    """When, by whom, what, and why: each record a line, and nothing seems unrecorded."""
-    lines = command(settled.folder, "history").splitlines()[2:]
+    """When, by whom, what, and why: each record a row, and nothing seems unrecorded."""
+    told = _entries(command(settled.folder, "history"))
+    lines = [row for row, _ in told]
     records = settled.records(NAME)
     assert [line.split()[:2] for line in lines] == [[r["at"], r["who"]] for r in records]
     assert _decisions(lines) == [*DECIDED, "promoted (abandoned) 5"]
-    for line, record in zip(lines, records, strict=True):
-        assert line.endswith(record["reason"] or "-")
+    for (_, notes), record in zip(told, records, strict=True):
+        reason = record["reason"]
+        assert notes.endswith(f"reason: {reason}") if reason else "reason:" not in notes
         assert record["who"] == "someone@somewhere"
 
 
@@ -116,7 +118,7 @@ def test_a_move_that_was_made_is_applied(past: Past, copy: Copy) -> None:
     _set(mine, "params.yaml", "prepare", name="twin")
     printed = command(mine.folder, "history")
     assert printed.splitlines()[0].endswith("cut short, is applied")
-    assert "promoted 1" in printed.splitlines()[-1]
+    assert "promoted 1" in _entries("\n".join(printed.splitlines()[1:]))[-1][0]
     assert mine.aliases(TWIN) == {"challenger": 1, "champion": 1}
     assert [record["state"] for record in past.records(TWIN)] == ["pending"]
     assert [record["state"] for record in mine.records(TWIN)] == ["applied"]
@@ -133,7 +135,7 @@ def test_the_challenger_is_promoted_and_rolled_back(settled: Past, copy: Copy) -
         mine.folder, "rollback", "--reason", "errors in use"
     )
     assert mine.aliases(NAME) == {"challenger": 5, "champion": 3, "previous_champion": 5}
-    lines = command(mine.folder, "history").splitlines()[2:]
+    lines = [row for row, _ in _entries(command(mine.folder, "history"))]
     assert _decisions(lines) == [
         *DECIDED,
         "promoted (abandoned) 5",
@@ -233,6 +235,18 @@ def _without_ends(told: dict[str, Any]) -> dict[str, Any]:
 
 def _rows(table: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(table.read_text().splitlines()))
+
+
+def _entries(history: str) -> list[tuple[str, str]]:
+    """The rows below the table's head, each with the notes that stand indented under it."""
+    found: list[tuple[str, str]] = []
+    for line in history.splitlines()[2:]:
+        if line.startswith(" "):
+            row, notes = found.pop()
+            found.append((row, f"{notes} {line.strip()}".strip()))
+        else:
+            found.append((line, ""))
+    return found
 
 
 def _decisions(lines: list[str]) -> list[str]:
