@@ -1,14 +1,47 @@
-"""A model served by MLflow: wait for its server, ask it."""
+"""A model served by MLflow: start its server, ask it, end it."""
 
+import os
+import signal
+import socket
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 import requests
 
 
-def wait_until_up(address: str, server: subprocess.Popen[bytes]) -> str:
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def serving(
+    command: Sequence[str], port: int, *, folder: Path, environment: Mapping[str, str]
+) -> Iterator[str]:
+    """The address that the command serves at, which is ended afterwards with all it started."""
+    server = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield _wait_until_up(f"http://127.0.0.1:{port}", server)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
+        server.wait(30)
+
+
+def _wait_until_up(address: str, server: subprocess.Popen[bytes]) -> str:
     """Give the address when something answers there."""
     for _ in range(240):
         assert server.poll() is None, "the server ended"

@@ -3,12 +3,9 @@
 import json
 import os
 import shlex
-import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +20,7 @@ from foldwise.registry.registration import register
 from foldwise.registry.stored_files import fetch_files
 from foldwise.solver.linear import probabilities
 from foldwise.store.open import Store, open_store
-from tests.e2e.served import post, wait_until_up
+from tests.e2e.served import free_port, post, serving
 from tests.e2e.without_foldwise import predict_elsewhere
 from tests.integration.registry_cases import (
     NAME,
@@ -66,28 +63,15 @@ def loaded(store: Store) -> "PyFuncModel":
 
 @pytest.fixture(scope="module")
 def port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture(scope="module")
 def address(store: Store, port: int) -> Iterator[str]:
     """A server of the champion, started by README's lines."""
-    server = subprocess.Popen(
-        ["bash", "-ec", as_here(readme_block("mlflow models serve"), port)],
-        cwd=store.root,
-        env=fresh_shell(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        yield wait_until_up(f"http://127.0.0.1:{port}", server)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
+    command = ["bash", "-ec", as_here(readme_block("mlflow models serve"), port)]
+    with serving(command, port, folder=store.root, environment=fresh_shell()) as address:
+        yield address
 
 
 def readme_block(with_words: str) -> str:

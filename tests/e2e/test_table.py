@@ -1,13 +1,9 @@
 """A table from its file to a served champion, by the real commands; nothing of foldwise serves."""
 
 import json
-import os
-import signal
-import socket
-import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +14,7 @@ from foldwise.data.dataset import load
 from foldwise.search.archive import restore
 from tests import table_files
 from tests.e2e.project import Project, commit, make_project
-from tests.e2e.served import post, wait_until_up
+from tests.e2e.served import free_port, post, serving
 
 pytestmark = pytest.mark.e2e
 
@@ -45,24 +41,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture(scope="module")
 def address(project: Project) -> Iterator[str]:
     """A server of the champion."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     store = f"sqlite:///{project.folder}/mlruns/mlflow.db"
     served = ("models", "serve", "-m", "models:/people-classifier@champion")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", *served, "--env-manager", "local", "-p", str(port)],
-        env=project.environment({"MLFLOW_TRACKING_URI": store, "PYTHONPATH": ""}),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        yield wait_until_up(f"http://127.0.0.1:{port}", server)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
+    command = [sys.executable, "-m", "mlflow", *served, "--env-manager", "local", "-p", str(port)]
+    environment = project.environment({"MLFLOW_TRACKING_URI": store, "PYTHONPATH": ""})
+    with serving(command, port, folder=Path.cwd(), environment=environment) as address:
+        yield address
 
 
 def test_the_served_model_answers_as_the_solver_does_whatever_json_holds(
