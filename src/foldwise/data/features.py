@@ -83,23 +83,26 @@ class _Maps:
 
     @cached_property
     def stock(self) -> tuple[tuple[str, Any], ...]:
-        """Fitted steps from pixels to the windows' sums above the threshold."""
+        """Fitted steps from pixels to the windows' sums above the threshold.
+
+        Few, and hardly nested: each asks all those within it what they are, for every image.
+        """
         channels, filters, *places = self.responses
         even = [n for n in range(1, filters + 1) if filters % n == 0]
-        few = max((n for n in even if n * math.prod(places) <= _TOGETHER), default=1)
-        banks = [_times(self._filters_of(start, few)) for start in range(0, filters, few)]
+        few = max((n for n in even if 2 * n * math.prod(places) <= _TOGETHER), default=1)
         windows = self._windows_of(few)
-        light = _clip(self.threshold, None), _times(windows)
-        dark = _clip(None, -self.threshold), _times(-windows)
-        whole, both = _rows_of(len(windows)), _side_by_side([light, dark])
-        of_channels = [
-            [*self._cut(channel), _side_by_side([[bank, whole, both] for bank in banks])]
-            for channel in range(channels)
+        least = {"a_min": self.threshold, "a_max": None, "dtype": "float64"}
+        above = FunctionTransformer(np.clip, kw_args=least)
+        banks = [
+            [_times(self._filters_of(start, few)), _rows_of(len(windows)), above, _times(windows)]
+            for start in range(0, filters, few)
         ]
+        of_channels = [[*self._cut(channel), _side_by_side(banks)] for channel in range(channels)]
+        sums = of_channels[0] if channels == 1 else [_side_by_side(of_channels)]
         features = np.arange(2 * self.windows.shape[0]).reshape(channels, len(banks), 2, -1)
         return (
             ("floats", _floats(self.filters.shape[1], self._kind)),
-            ("sums", _side_by_side(of_channels)),
+            *((f"sums_{n}", step) for n, step in enumerate(sums)),
             ("light_first", _take(features.transpose(2, 0, 1, 3).ravel())),
             ("floor", _minus(np.tile(self.floor, 2))),
         )
@@ -139,18 +142,27 @@ class _Maps:
         return np.array([places[:, rows, columns].ravel() for rows, columns in self._tiles])
 
     def _filters_of(self, start: int, few: int) -> NDArray[Any]:
-        """A few filters (pixels, responses) of any tile, dense, because little of it is zero."""
+        """A few filters (pixels, responses) of any tile, dense, because little of it is zero.
+
+        Twice: what is dark on light is light on dark of the filters turned round.
+        """
         own, pixels = self._places(start, few)[0], self._seen(0)[0]
-        return np.ascontiguousarray(self.filters[own][:, pixels].toarray().T, self._kind)
+        light = self.filters[own][:, pixels].toarray().T
+        return np.ascontiguousarray(np.hstack([light, -light]), self._kind)
 
     def _windows_of(self, few: int) -> NDArray[np.float64]:
         """The windows (responses, sums) of any few filters; what tiles share counts once."""
-        places = self._places(0, few).ravel()
+        places = self._places(0, few)
         sums = few * self.windows.shape[0] // math.prod(self.responses[:2])
-        dense = self.windows[:sums][:, places].toarray().T
-        again = np.setdiff1d(np.arange(len(places)), np.unique(places, return_index=True)[1])
+        dense = self.windows[:sums][:, places.ravel()].toarray().T
+        again = np.setdiff1d(
+            np.arange(places.size), np.unique(places.ravel(), return_index=True)[1]
+        )
         dense[again] = 0
-        return np.ascontiguousarray(dense)
+        both = np.zeros((len(places), 2, places.shape[1], 2, sums))
+        for sign in range(2):
+            both[:, sign, :, sign] = dense.reshape(*places.shape, sums)
+        return both.reshape(2 * places.size, 2 * sums)
 
     def _cut(self, channel: int) -> tuple[FunctionTransformer, FunctionTransformer]:
         """A channel's tiles, a row each."""
@@ -435,11 +447,6 @@ def _side_by_side(several: Sequence[Sequence[Any]]) -> FeatureUnion:
 
 def _times(matrix: NDArray[Any]) -> FunctionTransformer:
     return FunctionTransformer(np.dot, kw_args={"b": matrix})
-
-
-def _clip(low: float | None, high: float | None) -> FunctionTransformer:
-    kw_args = {"a_min": low, "a_max": high, "dtype": "float64"}
-    return FunctionTransformer(np.clip, kw_args=kw_args)
 
 
 def _minus(floor: NDArray[np.float64]) -> MinMaxScaler:
