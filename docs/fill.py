@@ -9,9 +9,10 @@ from pathlib import Path
 
 from benchmarks.markdown import table, with_section
 from docs.quoting import REPORTS, ROOT, read_csv, read_json, with_interval
+from foldwise.app.show import known, result_rows
 from foldwise.report.reference import REFERENCES, read_reference
 from foldwise.settings import Entry, reference_rows, reference_tables
-from foldwise.stats.scores import METRICS, PUBLISHED, metric_label
+from foldwise.stats.scores import PUBLISHED
 
 COMPARISON = ROOT / "comparison" / "reports"
 
@@ -37,7 +38,6 @@ def _with_sections(path: Path, sections: Mapping[str, str]) -> str:
 def _results() -> str:
     names = ("data", "tuning", "evaluation")
     data, tuning, evaluation = (read_json(REPORTS / f"{name}.json") for name in names)
-    outer = {each["metric"]: each for each in tuning["intervals"]}
     published = read_reference(data["name"], data["classes"], ROOT / REFERENCES)
     if published is None:
         raise SystemExit(f"{REFERENCES} must have {data['name']}: README compares with it")
@@ -45,20 +45,10 @@ def _results() -> str:
         "| | outer folds, mean (95 % interval) | holdout (95 % interval) | reference report |",
         "|---|---|---|---|",
     ]
-    for metric in METRICS:
-        each = outer[metric]
-        lines.append(
-            f"| {metric_label(metric)} "
-            f"| {each['mean']:.4f} ({each['low']:.4f} to {each['high']:.4f}) "
-            f"| {with_interval(evaluation, metric)} | {published.scores.get(metric, '–')} |"
-        )
     error = tuning.get("log10_error")
-    known = f" (known to a factor of {10**error:.2f})" if error else ""
-    for name in tuning["range"]:
-        chosen = sorted(fold[name] for fold in tuning["folds"])
-        theirs = published.C if name == "C" else "–"
-        spread = f"{chosen[0]:.3g} to {chosen[-1]:.3g}{known}"
-        lines.append(f"| {name} | {spread} | {tuning[name]:.3g} | {theirs} |")
+    for name, spread, *others in result_rows(tuning, evaluation, published):
+        more = f" ({known(error)})" if error and name in tuning["range"] else ""
+        lines.append(f"| {' | '.join((name, spread + more, *others))} |")
     lines += [
         "",
         (

@@ -1,6 +1,8 @@
 """The commands in a project folder: what they print, and with which status they end."""
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +23,8 @@ prepare: {source: digits, name: blobs}
 promotion: {min_accuracy: 0.5, max_log_loss: 5, max_calibration_error: 0.5, bootstrap: 500}
 """
 SPLIT = make_holdout()
+DIGEST_OF_A_AND_B = "8ea7b150bb7c692952804d00767e8840.dir"
+"""As `dvc add` tells it of a folder of the files a and b, which hold 1 and 2."""
 
 
 @pytest.fixture(autouse=True)
@@ -77,11 +81,12 @@ class Command:
 def test_a_model_s_life(project: Store, foldwise: Command) -> None:
     """Promote, be refused, roll back, look at the history, verify: statuses 0, 2 and 0."""
     assert foldwise("history") == 0
-    assert foldwise.out == f"no decision on {NAME} yet\n"
+    assert foldwise.out.endswith(f"\n\nno decision on {NAME} yet\n")
 
     assert foldwise("promote", "1") == 0
     assert foldwise.out.splitlines()[0].split() == ["check", "figure", "bound", "verdict"]
     assert f"promoted: version 1 of {NAME} is the champion (before: none)\n" in foldwise.out
+    assert "no rollback leads back to having none" in foldwise.out.splitlines()[-1]
 
     assert foldwise("promote", "3", "--dry-run") == 2
     assert "dry run: would be refused: version 3 fails" in foldwise.out
@@ -94,6 +99,7 @@ def test_a_model_s_life(project: Store, foldwise: Command) -> None:
     assert foldwise("promote", "2") == 0
     assert foldwise.out == ("nothing to do: the champion has the content of version 2 already\n")
 
+    assert "no rollback" not in foldwise.out
     assert foldwise("rollback", "--reason", "errors in use") == 0
     assert f"rolled back: version 1 of {NAME} is the champion (before: version 2)" in foldwise.out
 
@@ -167,8 +173,56 @@ def test_a_rollback_to_the_champion_itself_says_that_there_is_nothing_to_do(
 
 
 def rows_of(table: str) -> list[str]:
-    """The lines below a table's head, without the notes on them."""
-    return [line for line in table.splitlines()[2:] if not line.startswith(" ")]
+    """The lines below the last table's head, without the notes on them."""
+    lines = table.rpartition("\n\n")[2].splitlines()
+    return [line for line in lines[2:] if not line.startswith(" ")]
+
+
+def test_the_history_lists_versions_with_aliases_and_figures(
+    project: Store, foldwise: Command
+) -> None:
+    """And below each decision the numbers that it was made by."""
+    foldwise("promote", "1")
+    foldwise("history")
+    versions, _, decisions = foldwise.out.partition("\n\n")
+    rows = [re.split(" {2,}", line) for line in versions.splitlines() if line[0].isdecimal()]
+    assert [row[:2] for row in rows] == [["1", "champion"], ["2", "-"], ["3", "challenger"]]
+    told = seen(project).find("1").tags
+    figures = [told[name] for name in ("chosen", "outer_log_loss", "holdout_accuracy")]
+    assert [rows[0][at] for at in (3, 4, 7)] == figures
+    (decision,) = seen(project).decisions
+    numbers = {check.name: check.value for check in decision.checks if check.value is not None}
+    assert numbers["holdout accuracy"] == pytest.approx(float(told["holdout_accuracy"]), abs=5e-5)
+    assert f"figures: holdout accuracy {numbers['holdout accuracy']:.6f}, " in decisions
+
+
+@pytest.mark.usefixtures("project")
+def test_verify_says_which_data_it_checked(foldwise: Command) -> None:
+    """The development set and the raw files too, which nothing is served of: they only warn."""
+    foldwise("verify", "1")
+    assert (
+        foldwise.out.splitlines()[1] == "against data/prepared and digits, which has no files here"
+    )
+    (line,) = (line for line in foldwise.out.splitlines() if line.startswith("development set"))
+    assert re.split(" {2,}", line)[1:] == ["not here", "d" * 12, "warning"]
+
+
+def test_raw_files_that_changed_since_are_told(project: Store, foldwise: Command) -> None:
+    """By the digest that DVC's lock has of them."""
+    raw = project.root / "data" / "raw"
+    raw.mkdir()
+    (raw / "a").write_text("1")
+    (raw / "b").write_text("2")
+    (project.root / "params.yaml").write_text(PARAMS.replace("digits", "idx"))
+    lock = {"stages": {"prepare": {"deps": [{"path": "data/raw", "md5": DIGEST_OF_A_AND_B}]}}}
+    (project.root / "dvc.lock").write_text(json.dumps(lock))
+    found = []
+    for content in ("2", "3"):
+        (raw / "b").write_text(content)
+        assert foldwise("verify", "1") == 0
+        found += [line for line in foldwise.out.splitlines() if line.startswith("raw files")]
+    assert [line.split()[-1] for line in found] == ["pass", "warning"]
+    assert DIGEST_OF_A_AND_B[:12] in found[0]
 
 
 def test_the_history_of_a_deleted_version_is_told(project: Store, foldwise: Command) -> None:
@@ -317,7 +371,7 @@ def test_the_history_is_told_without_what_loads_a_model(project: Store) -> None:
         text=True,
         check=True,
     )
-    assert ended.stdout == f"no decision on {NAME} yet\n0 True\n[]\n"
+    assert ended.stdout.endswith(f"\n\nno decision on {NAME} yet\n0 True\n[]\n")
 
 
 @pytest.mark.parametrize("command", ["history", "verify", "promote"])

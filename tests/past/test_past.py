@@ -89,6 +89,7 @@ def test_the_history_tells_the_same_decisions_in_the_same_order(settled: Past) -
     for (_, notes), record in zip(told, records, strict=True):
         reason = record["reason"]
         assert notes.endswith(f"reason: {reason}") if reason else "reason:" not in notes
+        assert "figures:" not in notes  # those records kept words alone
         assert record["who"] == "someone@somewhere"
 
 
@@ -118,7 +119,7 @@ def test_a_move_that_was_made_is_applied(past: Past, copy: Copy) -> None:
     _set(mine, "params.yaml", "prepare", name="twin")
     printed = command(mine.folder, "history")
     assert printed.splitlines()[0].endswith("cut short, is applied")
-    assert "promoted 1" in _entries("\n".join(printed.splitlines()[1:]))[-1][0]
+    assert "promoted 1" in _entries(printed)[-1][0]
     assert mine.aliases(TWIN) == {"challenger": 1, "champion": 1}
     assert [record["state"] for record in past.records(TWIN)] == ["pending"]
     assert [record["state"] for record in mine.records(TWIN)] == ["applied"]
@@ -238,9 +239,9 @@ def _rows(table: Path) -> list[dict[str, str]]:
 
 
 def _entries(history: str) -> list[tuple[str, str]]:
-    """The rows below the table's head, each with the notes that stand indented under it."""
+    """The rows of decisions, each with the notes that stand indented under it."""
     found: list[tuple[str, str]] = []
-    for line in history.splitlines()[2:]:
+    for line in history.rpartition("\n\n")[2].splitlines()[2:]:
         if line.startswith(" "):
             row, notes = found.pop()
             found.append((row, f"{notes} {line.strip()}".strip()))

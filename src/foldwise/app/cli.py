@@ -45,6 +45,7 @@ _model = click.option(
 @click.group(
     no_args_is_help=False,
     epilog=_examples(
+        "foldwise show                  the result, and what to do next",
         "foldwise ui                    look at what `make repro` made",
         "foldwise verify challenger     is what is registered what was evaluated?",
         "foldwise promote --dry-run     would it become the champion, and by which checks?",
@@ -53,6 +54,14 @@ _model = click.option(
 @click.version_option(__version__, message="foldwise %(version)s")
 def foldwise() -> None:
     """Judge, promote, verify and show the models that `dvc repro` has registered."""
+
+
+@foldwise.command(epilog=_examples("foldwise show"))
+def show() -> None:
+    """Show the result, the model's status, and what to do next."""
+    from foldwise.app import show as screen
+
+    screen.show()
 
 
 @foldwise.command(

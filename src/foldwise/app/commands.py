@@ -4,17 +4,20 @@ Whoever only looks imports neither the gate nor what loads a model: they take se
 """
 
 import gc
+import hashlib
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from textwrap import wrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from foldwise.app.exits import import_slim_mlflow, printable, tell
-from foldwise.errors import StoreError
+from foldwise.errors import DataError, StoreError
 from foldwise.registry.audit import (
     CHALLENGER,
     CHAMPION,
@@ -25,8 +28,8 @@ from foldwise.registry.audit import (
     Unrecorded,
     advised,
 )
-from foldwise.registry.snapshot import Snapshot, model_name
-from foldwise.registry.stored_files import fault_of, sealed
+from foldwise.registry.snapshot import Snapshot, Version, model_name
+from foldwise.registry.stored_files import fault_of, read_yaml, sealed
 from foldwise.settings import Settings, load_settings
 from foldwise.store.address import project_root
 from foldwise.store.open import Store, open_store
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
 
 _REFUSED = 2
 _WIDTH, _NOTE = 100, "    "
+_FIGURES = ("chosen", "outer_log_loss", "outer_accuracy", "holdout_log_loss", "holdout_accuracy")
+"""Tags of a version that are listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,8 @@ def promote(which: str, *, model: str | None, reason: str, is_dry: bool, is_forc
     )
     tell(check_table(decision.checks) + "\n" if decision.checks else "")
     tell(_promotion(decision, project.name, is_dry=is_dry))
+    if decision.state == "applied" and decision.champion is None and decision.previous is None:
+        tell("no rollback leads back to having none: it needs a version that was champion before\n")
     _exit(decision)
 
 
@@ -119,6 +126,8 @@ def history(*, model: str | None) -> None:
     project = _open(model, writes=False)
     registry = project.registry()
     entries, champion = registry.history, registry.champion
+    if registry.versions:
+        tell(f"{version_table(registry.versions)}\n")
     tell(history_table(entries) if entries else f"no decision on {project.name} yet\n")
     if champion is None:
         return
@@ -136,14 +145,55 @@ def verify(which: str | None, *, model: str | None) -> None:
     registry = project.registry()
     version = registry.find(which or _in_use(registry))
     verification = verify_version(project.store, version, project.holdout(), project.settings)
-    checks = verification.checks
+    checks = (*verification.checks, *_data_checks(project, version))
     if {CHAMPION, PREVIOUS}.intersection(version.aliases):
         checks = (*checks, *_recorded(registry))
     tell(f"{project.name} version {version.number} ({', '.join(version.aliases) or 'no alias'})\n")
-    tell(f"\n{check_table(checks)}\n")
+    tell(f"against data/prepared and {_source(project.settings)}\n\n{check_table(checks)}\n")
     tell("verified\n" if verification.holds else "not verified: don't serve this version\n")
     if not verification.holds:
         raise SystemExit(1)
+
+
+def _source(settings: Settings) -> str:
+    prepare = settings.prepare
+    is_file = prepare.source in ("idx", "table")
+    return prepare.path if is_file else f"{prepare.source}, which has no files here"
+
+
+def _data_checks(project: _Project, version: Version) -> Iterator[Check]:
+    """Whether development set and raw files are the version's, too: nothing is served of them."""
+    from foldwise.data.dataset import PREPARED, load, load_facts
+
+    told, found = version.tags.get("development_digest", ""), "not here"
+    with suppress(DataError):
+        load("development", project.root / PREPARED)  # its bytes, too
+        found = load_facts(project.root / PREPARED / "development").digest
+    yield advised("development set", found[:12], told[:12] or "none recorded", holds=found == told)
+    if project.settings.prepare.source in ("idx", "table"):
+        path, recorded = project.settings.prepare.path, _prepared_from(project)
+        found = _dvc_digest(project.root / path)
+        figure = f"{path}: {found[:12] or 'not here'}"
+        bound = f"{recorded[:12] or 'none'} (dvc.lock)"
+        yield advised("raw files", figure, bound, holds=found == recorded != "")
+
+
+def _prepared_from(project: _Project) -> str:
+    """The digest of the raw files that the prepared data were made of, by DVC's lock."""
+    lock, path = project.root / "dvc.lock", project.settings.prepare.path
+    told: Any = read_yaml(lock) if lock.is_file() else None
+    deps = (told or {}).get("stages", {}).get("prepare", {}).get("deps", [])
+    return next((str(of.get("md5", "")) for of in deps if of.get("path") == path), "")
+
+
+def _dvc_digest(path: Path) -> str:
+    """MD5 of a file, or of a folder's list of files, as DVC's lock has it; empty without any."""
+    if path.is_file():
+        return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    files = sorted(each.relative_to(path).as_posix() for each in path.rglob("*") if each.is_file())
+    listed = [{"md5": _dvc_digest(path / name), "relpath": name} for name in files]
+    digest = hashlib.md5(json.dumps(listed).encode(), usedforsecurity=False).hexdigest()
+    return f"{digest}.dir" if listed else ""
 
 
 def relocate() -> None:
@@ -228,23 +278,30 @@ def _exit(decision: Decision) -> None:
         raise SystemExit(_REFUSED)
 
 
-def columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Rows under a head, at most `_WIDTH` characters wide: the longest cells go over more lines.
+def columns(
+    head: Sequence[str] | None, rows: Iterable[Sequence[str]], *, width: int = _WIDTH
+) -> str:
+    """Rows under a head, if there is one: where they are too wide, the longest cells go over lines.
 
     What a cell says after a semicolon, a reason or a remedy, stands in lines below its row. What
     lies in a store can't steer the terminal: characters that aren't printable become ``?``.
     """
     parts = [[printable(cell).partition("; ") for cell in row] for row in rows]
     cells = [[value for value, _, _ in row] for row in parts]
-    widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
-    while sum(widths) + 2 * (len(widths) - 1) > _WIDTH:
+    heads = [] if head is None else [head]
+    widths = [max(map(len, column)) for column in zip(*heads, *cells, strict=True)]
+    while sum(widths) + 2 * (len(widths) - 1) > width:
         widths[widths.index(max(widths))] -= 1
-    lines = [*_row(head, widths), "  ".join("-" * width for width in widths)]
+    lines = [line for each in heads for line in (*_row(each, widths), _rule(widths))]
     for row, notes in zip(cells, parts, strict=True):
         lines += _row(row, widths)
         for note in "\n".join(more for _, _, more in notes).splitlines():
-            lines += wrap(note, _WIDTH, initial_indent=_NOTE, subsequent_indent=_NOTE)
+            lines += wrap(note, width, initial_indent=_NOTE, subsequent_indent=_NOTE)
     return "".join(f"{line}\n" for line in lines)
+
+
+def _rule(widths: Sequence[int]) -> str:
+    return "  ".join("-" * width for width in widths)
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
@@ -262,6 +319,22 @@ def check_table(checks: Iterable[Check]) -> str:
     )
 
 
+def version_table(versions: Iterable[Version]) -> str:
+    """Versions with who bears which alias, and the figures that they were registered with."""
+    return columns(
+        ("version", "aliases", "registered", *(name.replace("_", " ") for name in _FIGURES)),
+        (
+            (
+                str(each.number),
+                ", ".join(each.aliases) or "-",
+                f"{datetime.fromtimestamp(each.created / 1000, UTC):%Y-%m-%d %H:%M}",
+                *(each.tags.get(name, "-") for name in _FIGURES),
+            )
+            for each in versions
+        ),
+    )
+
+
 def history_table(entries: Iterable[Decision | Unrecorded]) -> str:
     """Decisions and unrecorded changes, oldest first; below each what failed, and the reason."""
     return columns(("when", "who", "decision", "champion"), (_told(entry) for entry in entries))
@@ -274,7 +347,9 @@ def _told(entry: Decision | Unrecorded) -> tuple[str, ...]:
     gone = " (deleted since)" if entry.is_short else ""
     moved = entry.state == "applied"
     failed = ", ".join(check.name for check in entry.checks if check.verdict == "fail")
-    notes = {"failed": failed, "reason": " ".join(entry.reason.split())}
+    figures = (f"{check.name} {check.figure}" for check in entry.checks if check.value is not None)
+    reason = " ".join(entry.reason.split())
+    notes = {"failed": failed, "figures": ", ".join(figures), "reason": reason}
     return (
         entry.at,
         entry.who,

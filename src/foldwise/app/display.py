@@ -36,8 +36,8 @@ _TELLING = 0.05
 class Display:
     """Follows a stage; silent where ``FOLDWISE_QUIET`` asks for it.
 
-    On a terminal a bar for each kind of work with the time left, and one a study with its best
-    values so far; otherwise a line at most every 15 seconds and at each study's end.
+    On a terminal a bar with the time left, and below it one a study with its best values so far;
+    otherwise a line at most every 15 seconds and at each study's end.
     """
 
     @classmethod
@@ -59,6 +59,7 @@ class Display:
             rich.TextColumn("{task.description:<11}"),
             rich.BarColumn(bar_width=30),
             rich.MofNCompleteColumn(),
+            rich.TextColumn("{task.fields[what]}"),
             _Left(),
             rich.TextColumn("{task.fields[best]}"),
             console=Console(stderr=True),
@@ -66,13 +67,15 @@ class Display:
             disable=not self._is_drawn,
         )
         self._tasks: dict[str, rich.TaskID] = {}
+        self._studies: dict[Study, int] = {}
 
     def follow(self, search: NestedSearch, *heard: Callable[[Event], None]) -> SearchResult:
         """Run a search to its result; each event is shown, then told to all who want to hear."""
         if search.space.startup < search.trials:
             self._burst = search.space.startup / search.trials
+        trials = len(search.space.numbers(search.trials))
+        self._studies = {each.study: trials for each in search.plan.studies}
         for event in search.run():
-            trials = len(search.space.numbers(search.trials))
             self.show(event, metric=search.space.metric, trials=trials)
             for hear in heard:
                 hear(event)
@@ -92,9 +95,9 @@ class Display:
                 self.say(f"{study_name(event.study)}: {values_text(event.best.values)}, {score}")
             case FinalModel():
                 self.say(f"{study_name(FINAL)}: {values_text(event.best.values)}")
-                if "fits" in self._tasks:  # the last models are fits that go untold
-                    total = self._bars.tasks[self._tasks["fits"]].total
-                    self._bars.update(self._tasks["fits"], completed=total)
+                if self._stage in self._tasks:  # the last models are fits that go untold
+                    total = self._bars.tasks[self._tasks[self._stage]].total
+                    self._bars.update(self._tasks[self._stage], completed=total)
 
     def _trial(self, trial: Trial, metric: str, trials: int | None) -> None:
         best = best_trial((self._best.get(trial.study, trial), trial), metric)
@@ -103,21 +106,24 @@ class Display:
         self._bars.update(self._bar(study_name(trial.study), trials), advance=1, best=words)
 
     def _progress(self, made: Progress) -> None:
+        bar = self._bars.tasks[self._bar(self._stage, made.total)]
+        is_whole, was_whole = made.what == _WHOLE, bar.fields["what"] == _WHOLE
         # What was replayed took no time; other pieces than these are on the way to them.
-        is_new = made.what not in self._tasks
-        task = self._bar(made.what, made.total)
-        if made.what == _WHOLE and (is_new or made.done <= self._burst * made.total):
-            self._bars.update(task, first=made.done, began=time.monotonic())
-        self._bars.update(task, completed=made.done, total=made.total)
+        if is_whole and (not was_whole or made.done <= self._burst * made.total):
+            self._bars.update(bar.id, first=made.done, began=time.monotonic())
+            for study, trials in self._studies.items():
+                self._bar(study_name(study), trials)
+        if is_whole or not was_whole or bar.finished:
+            self._bars.update(bar.id, completed=made.done, total=made.total, what=made.what)
         if not self._is_drawn and time.monotonic() - self._spoke > LINE_SECONDS:
             best = self._best.get(FINAL)
             found = f"; {study_name(FINAL)}: {values_text(best.values)}" if best else ""
-            left = time_left(self._bars.tasks[task])
+            left = time_left(bar) if is_whole else ""
             self.say(f"{made.done:,} of {made.total:,} {made.what}{left and f', {left}'}{found}")
 
     def _bar(self, name: str, total: int | None) -> rich.TaskID:
         if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(name, total=total, best="", first=None)
+            self._tasks[name] = self._bars.add_task(name, total=total, best="", first=None, what="")
         return self._tasks[name]
 
     def say(self, line: str) -> None:
@@ -139,7 +145,7 @@ def time_left(task: rich.Task) -> str:
     trials need is done before any of them ends, and then they end at once.
     """
     first, total = task.fields["first"], task.total
-    if first is None or total is None or task.completed >= total:
+    if first is None or total is None or task.completed >= total or task.completed < first:
         return ""
     made, spent = task.completed - first, task.get_time() - task.fields["began"]
     if made < max(1, _TELLING * total):

@@ -75,7 +75,13 @@ def main() -> None:
         card = render_card(findings)
         version = submit(work, tuned.result, judged, verdict, card=card, kind=kind, page=page)
     work.close(place.search_key, place.attempt, tuned.result.space)
-    say(findings.headline(), *findings.cautions(), f"registered: version {version.number}")
+    say(
+        findings.headline(),
+        findings.answer(),
+        f"registered: version {version.number} of {version.name}; page: {REPORTS}/report.html",
+        *findings.cautions(),
+        "next: `foldwise show`, then `foldwise promote --dry-run`",
+    )
 
 
 def count_look(work: Workspace, registry: Snapshot, verdict: Verdict) -> None:

@@ -31,18 +31,20 @@ _SHORT_REASON = 500
 class Check:
     """One line of a judgement: what was looked at, found, and asked for, all in words.
 
-    ``bound`` is empty where the check only reports.
+    ``bound`` is empty where the check only reports; ``value`` is the figure as a number, if it is
+    one that versions are compared by.
     """
 
     name: str
     figure: str
     bound: str
     verdict: Literal["pass", "warning", "fail"]
+    value: float | None = None
 
 
-def judged(name: str, figure: str, bound: str, *, holds: bool) -> Check:
+def judged(name: str, figure: str, bound: str, *, holds: bool, value: float | None = None) -> Check:
     """A check that passes or fails."""
-    return Check(name, figure, bound, "pass" if holds else "fail")
+    return Check(name, figure, bound, "pass" if holds else "fail", value)
 
 
 def advised(name: str, figure: str, bound: str, *, holds: bool) -> Check:

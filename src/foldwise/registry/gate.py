@@ -102,6 +102,11 @@ class Case:
         """A figure of the holdout in a line."""
         return f"{figure:{sign}.{self.digits}f}"
 
+    def at_most(self, name: str, found: float, most: float) -> Check:
+        """A check of a figure of the holdout that must not be larger."""
+        bound, value = f"<= {most:g}", round(found, self.digits)
+        return judged(name, self.told(found), bound, holds=found <= most, value=value)
+
 
 def judge(case: Case) -> tuple[Check, ...]:
     """Make all checks.
@@ -176,18 +181,19 @@ def _verification(case: Case) -> Iterator[Check]:
 
 def _accuracy(case: Case) -> Iterator[Check]:
     found, floor = case.scores["accuracy"], case.settings.promotion.min_accuracy
-    yield judged("holdout accuracy", f"{found:.{DIGITS}f}", f">= {floor:g}", holds=found >= floor)
+    figure, is_enough = f"{found:.{DIGITS}f}", found >= floor
+    yield judged("holdout accuracy", figure, f">= {floor:g}", holds=is_enough, value=found)
 
 
 def _log_loss(case: Case) -> Iterator[Check]:
     found, most = case.scores["log_loss"], case.settings.promotion.max_log_loss
-    yield judged("holdout log-loss", case.told(found), f"<= {most:g}", holds=found <= most)
+    yield case.at_most("holdout log-loss", found, most)
 
 
 def _calibration(case: Case) -> Iterator[Check]:
     found = calibration_error(case.predicted, case.labels)
     most = case.settings.promotion.max_calibration_error
-    yield judged("calibration error", case.told(found), f"<= {most:g}", holds=found <= most)
+    yield case.at_most("calibration error", found, most)
 
 
 def _fits(case: Case) -> Iterator[Check]:
@@ -281,6 +287,7 @@ def _log_loss_against(case: Case) -> Iterator[Check]:
             f"{case.told(found.mean, '+')}, at most {case.told(found.upper, '+')}",
             f"< 0 at level {case.level:.2g}, comparison {case.number} on this holdout",
             holds=found.upper < 0,
+            value=round(found.mean, case.digits),
         )
 
 
@@ -298,6 +305,7 @@ def _accuracy_against(case: Case) -> Iterator[Check]:
             f"> {-margin:g} at level {alpha:g}, each time"
             + ("" if holds or case.groups is not None else _out_of_reach(case, margin)),
             holds=holds,
+            value=0 - found.mean,
         )
 
 

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 # PostgreSQL's column for a version's description; SQLite would take more.
 _LONGEST_CARD = 5000
 _SHOWN_CLASSES = 3
+_TOLD = ("accuracy", "log_loss")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +93,23 @@ class Submission:
             "parameters_digest": self.evidence.parameters_digest,
             **self.identity(),
             **self.report(),
+            **self.figures(),
         }
+
+    def figures(self) -> dict[str, str]:
+        """What versions are told apart by, for the lists of them; in the digits published."""
+        evidence, told = self.evidence, {}
+        values = evidence.chosen[-1].items()
+        told["chosen"] = ", ".join(
+            f"{name} = {of:.3g}" if isinstance(of, float) else f"{name} = {of}"
+            for name, of in values
+        )
+        for metric in _TOLD:
+            if evidence.outer:
+                told[f"outer_{metric}"] = f"{fmean(each[metric] for each in evidence.outer):.4g}"
+            if metric in evidence.holdout:
+                told[f"holdout_{metric}"] = f"{evidence.holdout[metric]:.4g}"
+        return told
 
     def report(self) -> dict[str, str]:
         """The digest of the page, if there is one."""

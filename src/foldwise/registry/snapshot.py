@@ -38,6 +38,8 @@ class Version:
     model_id: str
     aliases: tuple[str, ...]
     tags: Mapping[str, str]
+    created: int = 0
+    """Milliseconds since 1970."""
 
     @property
     def content(self) -> str:
@@ -226,6 +228,7 @@ def to_version(found: "ModelVersion") -> Version:
         model_id=(found.source or "").removeprefix("models:/"),
         aliases=tuple(found.aliases),
         tags=dict(found.tags),
+        created=found.creation_timestamp or 0,
     )
 
 

@@ -29,6 +29,7 @@ def search_files(result: SearchResult, outer: Estimates) -> dict[str, bytes]:
     """Write a search's files in reports/, by name."""
     tables = {
         "tuning.json": json_text(tuning(result, outer)),
+        "outer.json": json_text(outer_headline(result, outer)),
         "trials.csv": trials_csv(result),
         "curve.csv": curve_csv(result),
     }
@@ -42,6 +43,7 @@ def holdout_files(
     scored: dict[str, Json] = {} if has_holdout else {"scored": "outer folds"}
     tables = {
         "evaluation.json": json_text(scored | evaluation(holdout)),
+        "holdout.json": json_text(holdout_headline(holdout) if has_holdout else {}),
         "predictions.csv": predictions_csv(judged),
         "confusion.csv": confusion_csv(holdout),
         "mistakes.csv": mistakes_csv(holdout),
@@ -53,11 +55,7 @@ def holdout_files(
 
 
 def tuning(result: SearchResult, outer: Estimates) -> dict[str, Json]:
-    """Tell the search as a JSON document.
-
-    Numbers to be compared between revisions stand at the top; ``dvc metrics`` shows these alone,
-    because it passes over lists. ``intervals`` and ``folds`` are lists for that reason.
-    """
+    """Tell the search as a JSON document."""
     metric, space, best = result.metric, result.space, result.final.best
     gaps = [optimism(fold, metric) for fold in result.outer]
     error, told = optimum_error(result), contest(result)
@@ -76,6 +74,20 @@ def tuning(result: SearchResult, outer: Estimates) -> dict[str, Json]:
         "folds": [_fold(result, fold) for fold in result.outer],
         **({"candidates": [_candidate(metric, of) for of in told]} if told else {}),
     }
+
+
+def outer_headline(result: SearchResult, outer: Estimates) -> dict[str, Json]:
+    """What `dvc metrics` compares of a search: few numbers, so that they stand side by side."""
+    means = {metric: rounded(each.mean) for metric, each in outer.items()}
+    span = outer[result.metric].interval
+    ends = {f"{result.metric}_low": rounded(span.low), f"{result.metric}_high": rounded(span.high)}
+    return {**_values(result.final.best.values), **means, **ends}
+
+
+def holdout_headline(holdout: HoldoutSummary) -> dict[str, Json]:
+    """The same of the holdout, by the same names: DVC shows them in the same columns."""
+    told = {metric: rounded(holdout.scores[metric]) for metric in holdout.intervals}
+    return {**told, "calibration_error": rounded(holdout.calibration_error)}
 
 
 def _candidate(metric: str, told: Candidate) -> Json:

@@ -9,7 +9,7 @@ from rich import progress as rich
 
 from foldwise.app.display import LINE_SECONDS, Display, span, time_left
 from foldwise.search.trials import FINAL, Event, Progress
-from tests.factories import make_outer_fold, make_result, make_trial
+from tests.factories import make_outer_fold, make_plan, make_result, make_trial
 
 if TYPE_CHECKING:
     from foldwise.search.nested import NestedSearch
@@ -72,7 +72,10 @@ def test_what_start_up_trials_need_tells_nothing_of_the_rest(
         yield make_result()
 
     search = SimpleNamespace(
-        run=told, space=SimpleNamespace(startup=2, metric="log_loss", numbers=range), trials=5
+        run=told,
+        space=SimpleNamespace(startup=2, metric="log_loss", numbers=range),
+        plan=SimpleNamespace(studies=()),
+        trials=5,
     )
     Display("tune").follow(cast("NestedSearch", search))
     assert capsys.readouterr().err.splitlines() == [
@@ -91,6 +94,37 @@ def test_one_estimate_is_given_for_the_whole_stage(
         clock.now += LINE_SECONDS + 5
         display.show(Progress(done, 10, "points of paths"))
     assert "left" not in capsys.readouterr().err
+
+
+def test_a_stage_has_one_bar_and_studies_join_it_when_their_fits_begin() -> None:
+    """Whatever is counted on the way to the fits, and before any trial is complete."""
+    display, result = Display("tune"), make_result()
+    events = (
+        Progress(1, 10, "points of paths"),
+        Progress(0, 16),
+        Progress(9, 10, "points of paths"),
+        make_trial(FINAL, 0),
+        Progress(4, 16),
+        result,
+    )
+    bars: list[list[str]] = []
+
+    def told() -> Iterator[Event]:
+        for event in events:
+            yield event
+            shown = display._bars.tasks
+            bars.append([f"{of.description} {of.completed:g}/{of.total:g}" for of in shown])
+
+    search = SimpleNamespace(
+        run=told,
+        space=SimpleNamespace(startup=4, metric="log_loss", numbers=range),
+        plan=make_plan(3),
+        trials=4,
+    )
+    display.follow(cast("NestedSearch", search))
+    studies = ["outer-0 0/4", "outer-1 0/4", "outer-2 0/4", "final study 0/4"]
+    assert bars[:3] == [["tune 1/10"], ["tune 0/16", *studies], ["tune 0/16", *studies]]
+    assert bars[4] == ["tune 4/16", *studies[:3], "final study 1/4"]
 
 
 def test_long_times_are_told_in_minutes() -> None:

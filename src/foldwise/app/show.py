@@ -1,0 +1,146 @@
+"""``foldwise show``: the result in one screen, and how it stands with the model just now."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from foldwise.app.commands import columns
+from foldwise.app.exits import import_slim_mlflow, tell
+from foldwise.errors import SearchError
+from foldwise.registry.audit import CHALLENGER, CHAMPION
+from foldwise.registry.snapshot import Snapshot, model_name
+from foldwise.report.reference import REFERENCES, Reference, read_reference
+from foldwise.report.wording import counted, digits_told, number
+from foldwise.settings import Settings, flattened, load_settings
+from foldwise.stats.scores import METRICS, metric_label
+from foldwise.store.address import project_root
+from foldwise.store.open import open_store
+
+Json = Mapping[str, Any]
+
+_WIDTH = 80
+_WHERE = {
+    "reports/report.html": "the page to read",
+    "foldwise ui": "folds, trials and versions in the browser",
+    "foldwise history": "versions and decisions",
+}
+
+
+def show() -> None:
+    """Print the result that lies in reports/, its parameters, the model's status, what is next."""
+    import_slim_mlflow()
+    root = project_root()
+    settings = load_settings(root / "params.yaml")
+    data, tuning, evaluation = (_read(root, name) for name in ("data", "tuning", "evaluation"))
+    reference = read_reference(data["name"], data["classes"], root / REFERENCES)
+    store = open_store(root, creates=False, writes=False)
+    registry = Snapshot.read(store, model_name(data["name"]))
+    fits, error = tuning["fits"], tuning.get("log10_error")
+    facts = {
+        **({f"best {next(iter(tuning['range']))}": known(error)} if error else {}),
+        "parameters": parameters_told(settings),
+        "fits": f"{fits['distinct']:,} distinct ones, {fits['converged']:,} converged",
+        "holdout": looks_told(registry, data["holdout_digest"]),
+        **status(registry),
+        **_WHERE,
+    }
+    tell(f"{_data(data)}\n\n{result_table(tuning, evaluation, reference)}\n")
+    tell(columns(None, facts.items(), width=_WIDTH))
+
+
+def _read(root: Path, name: str) -> Json:
+    path = root / "reports" / f"{name}.json"
+    try:
+        document: Json = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise SearchError(
+            f"{path} must tell a result, reading gave {error}: run `dvc repro`"
+        ) from error
+    return document
+
+
+def _data(data: Json) -> str:
+    unit = "image" if "image_shape" in data else "row"
+    sizes = (counted(data[f"{of}_rows"], f"{of} {unit}") for of in ("development", "holdout"))
+    return f"{data['name']}: {' and '.join(sizes)}, {data['classes']} classes"
+
+
+def result_rows(
+    tuning: Json, evaluation: Json, reference: Reference | None
+) -> list[tuple[str, str, str, str]]:
+    """Each metric on the outer folds, on the holdout and as published; then the chosen values."""
+    outer = {each["metric"]: each for each in tuning["intervals"]}
+    is_held_out = "scored" not in evaluation
+    published = reference.scores if reference else {}
+    rows = []
+    for metric in METRICS:
+        each, ends = outer[metric], (metric, f"{metric}_low", f"{metric}_high")
+        held = (evaluation[end] for end in ends) if is_held_out else ()
+        rows.append(
+            (
+                metric_label(metric),
+                _spanned(each["mean"], each["low"], each["high"]),
+                _spanned(*held, digits=digits_told(metric)),
+                published.get(metric, "–"),
+            )
+        )
+    for name in tuning["range"]:
+        chosen = sorted(fold[name] for fold in tuning["folds"] if name in fold)
+        spread = f"{chosen[0]:.3g} to {chosen[-1]:.3g}" if chosen else "–"
+        final = f"{tuning[name]:.3g}" if name in tuning else "–"
+        rows.append((name, spread, final, reference.C if reference and name == "C" else "–"))
+    return rows
+
+
+def known(log10_error: float) -> str:
+    """How well the folds' choices say where the best value lies."""
+    return f"known to a factor of {10**log10_error:.2f}"
+
+
+def _spanned(*figures: float, digits: int = 4) -> str:
+    if not figures:
+        return "–"
+    value, low, high = (number(float(each), digits=digits) for each in figures)
+    return f"{value} ({low} to {high})"
+
+
+def result_table(tuning: Json, evaluation: Json, reference: Reference | None) -> str:
+    """`result_rows` for the terminal, in 80 columns."""
+    sure = f"{tuning['intervals'][0]['confidence']:.0%}"
+    head = ("", f"outer folds ({sure} interval)", f"holdout ({sure} interval)", "published")
+    rows = [row if reference else row[:3] for row in result_rows(tuning, evaluation, reference)]
+    return columns(head if reference else head[:3], rows, width=_WIDTH)
+
+
+def parameters_told(settings: Settings) -> str:
+    """The parameters that aren't the defaults."""
+    usual = flattened(Settings())
+    changed = {key: value for key, value in flattened(settings).items() if value != usual[key]}
+    told = ", ".join(f"{key} = {value}" for key, value in changed.items())
+    return told or "all as foldwise has them by default"
+
+
+def looks_told(registry: Snapshot, digest: str) -> str:
+    """How often a holdout was looked at, and what that means."""
+    models = {content for content, _ in registry.looks(digest)}
+    return f"seen by {counted(len(models), 'model')}: with each, `promote` asks for more"
+
+
+def status(registry: Snapshot) -> dict[str, str]:
+    """Which version is in use, since when, which one waits, and what to do next."""
+    champion, challenger = registry.champion, registry.holder(CHALLENGER)
+    moves = [each for each in registry.decisions if each.state == "applied"]
+    told = f"no version is the {CHAMPION} yet"
+    if champion is not None:
+        told = f"version {champion.number} is the {CHAMPION}"
+        if moves and moves[-1].version == champion.number:
+            told += f", {moves[-1].decision} on {moves[-1].at[:10]} by {moves[-1].who}"
+    if challenger is None:
+        return {"status": f"{told}, nor registered", "next": "`dvc repro` registers one"}
+    if challenger == champion:
+        return {"status": told, "next": "`foldwise verify`: is it as it was evaluated?"}
+    return {
+        "status": f"{told}, version {challenger.number} is the {CHALLENGER}",
+        "next": "`foldwise promote --dry-run`: may it be the champion?",
+    }

@@ -1,0 +1,82 @@
+"""The result in one screen: what it says, within 80 columns."""
+
+import pytest
+
+from foldwise.app.show import looks_told, parameters_told, result_rows, result_table, status
+from foldwise.registry.audit import CHALLENGER, CHAMPION, Decision
+from foldwise.registry.snapshot import Snapshot, Version
+from foldwise.report.reference import Reference
+from foldwise.report.tables import evaluation, tuning
+from foldwise.settings import Settings, TuneSettings
+from foldwise.stats.scores import METRICS
+from tests.factories import make_result
+from tests.unit.report.findings_cases import make_estimates, make_holdout_summary, make_judged
+
+TUNING = tuning(make_result(), make_estimates())
+HELD = evaluation(make_holdout_summary(make_judged()))
+REFERENCE = Reference("a report", "0.59", {"accuracy": "0.922"}, ("0.9",) * 3)
+DIGEST = "h" * 64
+PROMOTED = Decision(
+    "1", "2026-01-15T10:00:00+00:00", "ann@host", "promote", "promoted", "applied",
+    None, None, 1, "", (),
+)  # fmt: skip
+
+
+def registry(**aliases: int) -> Snapshot:
+    """A model of two versions, the first of which was promoted."""
+    tags = {f"holdout.{DIGEST}.{content}": "{}" for content in ("one", "one.two", "two")}
+    versions = (
+        Version("m", 1, "r", "m", (), {PROMOTED.tag: PROMOTED.to_json()}),
+        Version("m", 2, "r", "m", (), {}),
+    )
+    return Snapshot("m", versions, aliases, {"m": tags})
+
+
+def test_the_table_has_a_row_a_metric_and_fits_80_columns() -> None:
+    """With the published numbers and without."""
+    for reference in (REFERENCE, None):
+        table = result_table(TUNING, HELD, reference)
+        assert max(map(len, table.splitlines())) <= 80
+        assert len(table.splitlines()) == 2 + len(METRICS) + 1
+        assert ("0.922" in table) == (reference is not None)
+
+
+def test_without_a_holdout_its_figures_are_not_shown_as_such() -> None:
+    """`evaluation.json` then tells those of the outer folds' rows."""
+    told = {"scored": "outer folds", **HELD}
+    assert {row[2] for row in result_rows(TUNING, told, None)[:-1]} == {"–"}
+
+
+def test_only_parameters_that_are_not_the_defaults_are_told() -> None:
+    """By their full keys."""
+    assert parameters_told(Settings()) == "all as foldwise has them by default"
+    assert parameters_told(Settings(tune=TuneSettings(folds=5))) == "tune.folds = 5"
+
+
+def test_the_looks_at_the_holdout_are_models_not_comparisons() -> None:
+    """One that met a champion looked once."""
+    assert looks_told(registry(), DIGEST).startswith("seen by 2 models")
+    assert looks_told(registry(), "other").startswith("seen by 0 models")
+
+
+@pytest.mark.parametrize(
+    ("aliases", "told", "then"),
+    [
+        ({}, "no version is the champion yet, nor registered", "dvc repro"),
+        ({CHALLENGER: 2}, "version 2 is the challenger", "promote --dry-run"),
+        (
+            {CHALLENGER: 2, CHAMPION: 1},
+            "version 1 is the champion, promoted on 2026-01-15 by ann@host, version 2",
+            "promote --dry-run",
+        ),
+        ({CHALLENGER: 2, CHAMPION: 2}, "version 2 is the champion", "verify"),
+    ],
+)
+def test_the_status_says_who_is_in_use_since_when_and_what_is_next(
+    aliases: dict[str, int], told: str, then: str
+) -> None:
+    """Who was put there by hand has no date."""
+    found = status(registry(**aliases))
+    assert told in found["status"]
+    assert ("2026" in found["status"]) == (aliases.get(CHAMPION) == 1)
+    assert then in found["next"]
