@@ -1,5 +1,6 @@
 """The registered model serves raw pixels without foldwise, and refuses images of another size."""
 
+import gzip
 import json
 import os
 import shlex
@@ -121,13 +122,35 @@ def test_the_readme_s_curl_line_answers_a_probability_for_each_class(
 
 
 def test_the_readme_s_lines_of_python_predict(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """With the variable that its shell lines export."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store.tracking_uri)
-    names: dict[str, Any] = {"images": IMAGES}
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "data" / "raw" / "t10k-images-idx3-ubyte.gz"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(gzip.compress(bytes(16) + IMAGES.tobytes()))
+    names: dict[str, Any] = {}
     exec(as_here(readme_block("load_model")), names)  # noqa: S102 - README's own lines
     np.testing.assert_allclose(names["probabilities"], EXPECTED, rtol=0, atol=1e-12)
+    assert names["labels"].tolist() == [str(of) for of in EXPECTED.argmax(axis=1)]
+
+
+def test_a_client_learns_which_probability_is_whose(
+    address: str, store: Store, loaded: "PyFuncModel"
+) -> None:
+    """By the signature and the metadata; what the server answers comes in that order."""
+    from mlflow.models import get_model_info
+
+    with store.as_default():
+        told = get_model_info(f"models:/{NAME}@{CHAMPION}")
+    names = told.signature.outputs.input_names()
+    assert names == ["0", "1", "2"]
+    assert json.loads((told.metadata or {})["classes"]) == [0, 1, 2]
+    answer = post(address, {"inputs": IMAGES.tolist()}).json()["predictions"]
+    labels = [names[int(np.argmax(of))] for of in answer]
+    stock = loaded.get_raw_model().predict(IMAGES.astype(np.float64))
+    assert labels == [str(each) for each in stock]
 
 
 @pytest.mark.parametrize("key", ["inputs", "instances"])

@@ -4,19 +4,32 @@ import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 
 from foldwise.app.cli import main
 from foldwise.data.dataset import write_split
 from foldwise.registry.stored_files import fetch_files, files_digest
+from foldwise.solver.linear import probabilities
 from foldwise.store.open import Store, open_store
 from tests.integration.conftest import copied
-from tests.integration.registry_cases import CLASSES, NAME, SHAPE, make_holdout, seen
+from tests.integration.registry_cases import (
+    CLASSES,
+    NAME,
+    SHAPE,
+    make_holdout,
+    model_of,
+    seen,
+)
 
 PARAMS = """
 prepare: {source: digits, name: blobs}
@@ -432,3 +445,96 @@ def test_relocate_says_what_it_did(
     assert foldwise("relocate") == 0
     assert f"now point to {moved}/mlruns/artifacts" in foldwise.out
     assert foldwise("verify") == 0
+
+
+def images_as(kind: str, folder: Path, images: NDArray[np.generic]) -> Path:
+    """Images (rows, 16) in a file of a kind, or in a folder of PNGs."""
+    place = folder / f"images.{kind}"
+    frame = pd.DataFrame(images, columns=[f"pixel {number}" for number in range(16)])
+    match kind:
+        case "idx":
+            place.write_bytes(
+                struct.pack(">4B3I", 0, 0, 8, 3, len(images), 4, 4) + images.tobytes()
+            )
+        case "csv":
+            frame.to_csv(place, index=False)
+        case "parquet":
+            frame.to_parquet(place)
+        case _:
+            place.mkdir()
+            for row, image in enumerate(images):
+                Image.fromarray(image.reshape(4, 4)).save(place / f"{row:02d}.png")
+    return place
+
+
+@pytest.mark.parametrize("kind", ["idx", "csv", "parquet", "png"])
+def test_predict_answers_as_the_model_from_every_kind_of_file(
+    project: Store, foldwise: Command, tmp_path: Path, kind: str
+) -> None:
+    """Row by row, in columns that bear the classes' names; CSV or Parquet, by the output's name."""
+    expected = probabilities(model_of(0.1), SPLIT.images[:12])
+    file = images_as(kind, tmp_path, SPLIT.images[:12])
+    for output in (tmp_path / "answers.csv", tmp_path / "answers.parquet"):
+        assert foldwise("predict", str(file), "--output", str(output), "--by", "1") == 0, (
+            foldwise.err
+        )
+        read = pd.read_csv if output.suffix == ".csv" else pd.read_parquet
+        found = read(output)
+        assert [*found] == ["file" if kind == "png" else "row", "predicted", "p_0", "p_1", "p_2"]
+        np.testing.assert_allclose(found.iloc[:, 2:], expected, atol=1e-6)
+        assert found["predicted"].astype(int).tolist() == expected.argmax(axis=1).tolist()
+    assert f"12 rows by version 1 of {NAME}" in foldwise.out
+    assert not list(tmp_path.glob("*.errors.csv"))
+    assert project.is_server is False
+
+
+def test_a_row_that_does_not_fit_ends_a_prediction_or_is_kept_apart(
+    project: Store, foldwise: Command, tmp_path: Path
+) -> None:
+    """In one line that names row, column and remedy, and nothing is written; or with the reason."""
+    rows = SPLIT.images[:4].astype(object)
+    rows[1, 2], rows[2, 3], rows[3, 0] = "x", 300, None
+    file, output = images_as("csv", project.root, rows), tmp_path / "answers.csv"
+    assert foldwise("predict", str(file), "--output", str(output)) == 1
+    (line,) = foldwise.err.splitlines()
+    assert "row 1, counted from 0, must fit the model, got 'x' where a number belongs" in line
+    assert "in column 'pixel 2': mend it, or let `--errors keep`" in line
+    assert not output.exists()
+    assert foldwise("predict", str(file), "--output", str(output), "--errors", "keep") == 0
+    assert pd.read_csv(output)["row"].tolist() == [0]
+    kept = (tmp_path / "answers.csv.errors.csv").read_text().splitlines()
+    reasons = [line.replace('"', "").split(" where")[0] for line in kept]
+    assert reasons == ["row,reason", "1,'x'", "2,300", "3,nothing"]
+
+
+def test_a_version_that_is_not_as_registered_predicts_nothing(
+    project: Store, foldwise: Command, tmp_path: Path
+) -> None:
+    """Its files are looked at before they are opened."""
+    (fetch_files(project, seen(project).find("2"), Path("unused")) / "MLmodel").write_text(
+        "changed"
+    )
+    file = images_as("idx", tmp_path, SPLIT.images[:2])
+    assert foldwise("predict", str(file), "--output", str(tmp_path / "x.csv"), "--by", "2") == 1
+    assert "see `foldwise verify 2`" in foldwise.err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("gone", b"", "must be CSV, Parquet, IDX or a folder of PNGs"),
+        ("few.csv", b"a,b\n1,2\n", "must hold images of 4 x 4, 16 pixels each, got 2 columns"),
+        ("wide.idx", struct.pack(">4B3I", 0, 0, 8, 3, 1, 1, 2) + b"ab", "got images of 1 x 2"),
+    ],
+)
+@pytest.mark.usefixtures("project")
+def test_a_file_of_something_else_is_one_line(
+    foldwise: Command, name: str, content: bytes, complaint: str
+) -> None:
+    """Before anything is predicted; the project's folder of data is where we are."""
+    if content:
+        Path(name).write_bytes(content)
+    assert foldwise("predict", name, "--output", "x.csv") == 1
+    (line,) = foldwise.err.splitlines()
+    assert complaint in line
+    assert not Path("x.csv").exists()

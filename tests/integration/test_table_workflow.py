@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from foldwise.app import commands, compare, evaluate, prepare, tune
+from foldwise.app import commands, compare, evaluate, predict, prepare, tune
 from foldwise.app.workspace import TUNED, Workspace
 from foldwise.data.dataset import load
-from foldwise.errors import SettingsError
+from foldwise.errors import DataError, SettingsError
 from foldwise.registry.snapshot import Snapshot, Version
 from foldwise.report import album
 from foldwise.report.picture import Picture
@@ -225,6 +226,27 @@ def test_asked_for_rows_are_shown(done: Done) -> None:
     assert any(
         f"town: {table_files.RARE}".encode() in text for _, text in done.files("reports/figures")
     )
+
+
+def test_a_table_is_predicted_as_it_was_evaluated(done: Done, tmp_path: Path) -> None:
+    """From a CSV file with its columns in another order; what has no number there is told."""
+    held = Workspace(done.folder).data("holdout").images
+    held = held[[*reversed(held.columns)]]
+    given, output = tmp_path / "new.csv", tmp_path / "answers.csv"
+    held.to_csv(given, index=False)
+    asked: Any = {"output": output, "which": None, "model": None}
+    predict.predict(given, **asked, keeps_errors=False)
+    told = pd.read_csv(done.folder / "reports" / "predictions.csv").drop(columns="label")
+    found = pd.read_csv(output)
+    assert [*found] == [*told]
+    pd.testing.assert_frame_equal(found, told, atol=2e-6)
+    number = next(name for name in held if held[name].dtype.kind == "f")
+    held.astype({number: object}).assign(**{number: "?!"}).iloc[:3].to_csv(given, index=False)
+    with pytest.raises(DataError, match=r"row 0, .* '\?!' where a number belongs"):
+        predict.predict(given, **asked, keeps_errors=False)
+    held.drop(columns=number).to_csv(given, index=False)
+    with pytest.raises(DataError, match=f"lacks {number!r}"):
+        predict.predict(given, **asked, keeps_errors=True)
 
 
 def test_nothing_held_out_is_said_by_evidence_card_and_page(unheld: Done) -> None:

@@ -154,6 +154,38 @@ def verify(version: str | None, model: str | None) -> None:
 
 
 @foldwise.command(
+    epilog=_examples(
+        "foldwise predict images.idx --output answers.csv",
+        "foldwise predict visits.csv --output answers.parquet --errors keep",
+        "foldwise predict pictures --output answers.csv --by 3",
+    )
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--output", required=True, type=click.Path(path_type=Path), help="CSV, or Parquet: *.parquet"
+)
+@click.option("--by", "which", metavar="VERSION", help="number or alias  [default: as of verify]")
+@click.option(
+    "--errors",
+    type=click.Choice(["stop", "keep"]),
+    default="stop",
+    show_default=True,
+    help="end at a row that doesn't fit, or keep such rows and why in OUTPUT.errors.csv",
+)
+@_model
+def predict(file: Path, *, output: Path, which: str | None, errors: str, model: str | None) -> None:
+    """Predict the rows of a file.
+
+    FILE is CSV or Parquet, images as IDX, or a folder of PNG files. Pixels go from 0 to 255, as in
+    the files that the model was made of.
+    """
+    from foldwise.app import predict as prediction
+
+    keeps = errors == "keep"
+    prediction.predict(file, output=output, which=which, model=model, keeps_errors=keeps)
+
+
+@foldwise.command(
     epilog=_examples("foldwise draw                  after a change of colours or words")
 )
 def draw() -> None:

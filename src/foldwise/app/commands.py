@@ -44,16 +44,20 @@ _FIGURES = ("chosen", "outer_log_loss", "outer_accuracy", "holdout_log_loss", "h
 
 
 @dataclass(frozen=True, slots=True)
-class _Project:
+class Project:
+    """An open project, and the registered model that a command is about."""
+
     root: Path
     settings: Settings
     store: Store
     name: str
 
     def registry(self) -> Snapshot:
+        """The registry as it is now."""
         return Snapshot.read(self.store, self.name)
 
     def holdout(self) -> "Holdout":
+        """The prepared holdout."""
         from foldwise.data.dataset import PREPARED, load, load_facts
         from foldwise.registry.verify import Holdout
 
@@ -69,7 +73,7 @@ def promote(which: str, *, model: str | None, reason: str, is_dry: bool, is_forc
     from foldwise.registry import champion
 
     champion.check_reason(reason, is_needed=is_forced)
-    project = _open(model, settles=not is_dry)
+    project = open_project(model, settles=not is_dry)
     decision = champion.promote(
         project.store,
         project.name,
@@ -91,7 +95,7 @@ def rollback(*, model: str | None, reason: str, is_forced: bool) -> None:
     """Return to the previous champion."""
     from foldwise.registry import champion
 
-    project = _open(model)
+    project = open_project(model)
     # A missing reason is the rollback's own to refuse, whoever was champion.
     if reason and project.registry().holder(PREVIOUS) is None:
         raise StoreError(
@@ -123,7 +127,7 @@ def _uncollected() -> Iterator[None]:
 def history(*, model: str | None) -> None:
     """Print all decisions."""
     import_slim_mlflow()
-    project = _open(model, writes=False)
+    project = open_project(model, writes=False)
     registry = project.registry()
     entries, champion = registry.history, registry.champion
     if registry.versions:
@@ -141,9 +145,9 @@ def verify(which: str | None, *, model: str | None) -> None:
     """Look at a version again."""
     from foldwise.registry.verify import verify as verify_version
 
-    project = _open(model, writes=False)
+    project = open_project(model, writes=False)
     registry = project.registry()
-    version = registry.find(which or _in_use(registry))
+    version = registry.find(which or in_use(registry))
     verification = verify_version(project.store, version, project.holdout(), project.settings)
     checks = (*verification.checks, *_data_checks(project, version))
     if {CHAMPION, PREVIOUS}.intersection(version.aliases):
@@ -161,7 +165,7 @@ def _source(settings: Settings) -> str:
     return prepare.path if is_file else f"{prepare.source}, which has no files here"
 
 
-def _data_checks(project: _Project, version: Version) -> Iterator[Check]:
+def _data_checks(project: Project, version: Version) -> Iterator[Check]:
     """Whether development set and raw files are the version's, too: nothing is served of them."""
     from foldwise.data.dataset import PREPARED, load, load_facts
 
@@ -178,7 +182,7 @@ def _data_checks(project: _Project, version: Version) -> Iterator[Check]:
         yield advised("raw files", figure, bound, holds=found == recorded != "")
 
 
-def _prepared_from(project: _Project) -> str:
+def _prepared_from(project: Project) -> str:
     """The digest of the raw files that the prepared data were made of, by DVC's lock."""
     lock, path = project.root / "dvc.lock", project.settings.prepare.path
     told: Any = read_yaml(lock) if lock.is_file() else None
@@ -213,7 +217,8 @@ def relocate() -> None:
     tell(f"the database as it was: {relocation.backup}\n")
 
 
-def _open(model: str | None, *, settles: bool = True, writes: bool = True) -> _Project:
+def open_project(model: str | None, *, settles: bool = True, writes: bool = True) -> Project:
+    """Open the project that the folder lies in; what a killed decision left is settled first."""
     root = project_root()
     settings = load_settings(root / "params.yaml")
     store = open_store(root, creates=False, writes=writes)
@@ -222,7 +227,7 @@ def _open(model: str | None, *, settles: bool = True, writes: bool = True) -> _P
         # Who may only read sees what is pending, too.
         with nullcontext() if writes else suppress(StoreError):
             _settle(store, Snapshot.read(store, name))
-    return _Project(root, settings, store, name)
+    return Project(root, settings, store, name)
 
 
 def _settle(store: Store, registry: Snapshot) -> None:
@@ -237,7 +242,8 @@ def _settle(store: Store, registry: Snapshot) -> None:
             )
 
 
-def _in_use(registry: Snapshot) -> str:
+def in_use(registry: Snapshot) -> str:
+    """The alias that a command means where none is named."""
     return CHALLENGER if registry.champion is None else CHAMPION
 
 

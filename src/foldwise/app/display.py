@@ -27,8 +27,8 @@ from foldwise.search.trials import (
 )
 
 LINE_SECONDS = 15.0
-_WHOLE = "fits"
-"""The pieces that a search is made of; others are on the way to them."""
+_WHOLE = ("fits", "rows")
+"""The pieces that work is made of; others are on the way to them."""
 _TELLING = 0.05
 """Share of all pieces from whose pace the rest can be told."""
 
@@ -106,8 +106,9 @@ class Display:
         self._bars.update(self._bar(study_name(trial.study), trials), advance=1, best=words)
 
     def _progress(self, made: Progress) -> None:
-        bar = self._bars.tasks[self._bar(self._stage, made.total)]
-        is_whole, was_whole = made.what == _WHOLE, bar.fields["what"] == _WHOLE
+        place = self._bar(self._stage, made.total)
+        bar = self._bars.tasks[place]
+        is_whole, was_whole = made.what in _WHOLE, bar.fields["what"] in _WHOLE
         # What was replayed took no time; other pieces than these are on the way to them.
         if is_whole and (not was_whole or made.done <= self._burst * made.total):
             self._bars.update(bar.id, first=made.done, began=time.monotonic())

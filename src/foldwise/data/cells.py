@@ -128,7 +128,7 @@ class Column:
         if is_word or not _is_number(cells.type):
             cells = cells.cast(pa.string())
             is_word = is_word or (self.kind is None and not self.is_text)
-        numbers = None if is_word else _floats(cells)
+        numbers = None if is_word else floats(cells)
         if numbers is None:
             cells = (_trimmed(cells) if self.is_text else cells).dictionary_encode()
         self.blocks.append(cells if numbers is None else numbers)
@@ -245,8 +245,8 @@ def _is_number(kind: pa.DataType) -> bool:
     return any(test(kind) for test in tests)
 
 
-def _floats(cells: pa.Array) -> NDArray[np.float64] | None:
-    """Numbers, NaN where one is missing; None where a cell is none."""
+def floats(cells: pa.Array) -> NDArray[np.float64] | None:
+    """The cells as numbers, NaN where one is missing; None where a cell is none."""
     try:
         return _cast(cells)
     except pa.ArrowInvalid:

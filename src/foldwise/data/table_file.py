@@ -102,9 +102,36 @@ class TableFile:
         DataError
             A row has too few or too many cells, or a column's cells are no single values.
         """
-        return self._csv_cells(names) if self.is_text else self._parquet_cells(names)
+        if not self.is_text:
+            yield from self._parquet_cells(names)
+            return
+        for batch in self._csv_batches(names):
+            yield from zip(names, batch.columns, strict=True)
 
-    def _csv_cells(self, names: Sequence[str]) -> Iterator[tuple[str, pa.Array]]:
+    @property
+    def most_rows(self) -> int:
+        """As many rows as it has, or a few more: a quoted cell may go over lines."""
+        if self.is_text:
+            with self.path.open("rb") as file:
+                return sum(block.count(b"\n") for block in iter(lambda: file.read(_BLOCK), b""))
+        with _as_parquet(self.path):
+            return int(pyarrow.parquet.read_metadata(self.path).num_rows)
+
+    def batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The rows, some at a time, with the columns named; CSV's cells are text.
+
+        Raises
+        ------
+        DataError
+            As of `cells`.
+        """
+        if self.is_text:
+            yield from self._csv_batches(names)
+            return
+        with _as_parquet(self.path), pyarrow.parquet.ParquetFile(self.path) as file:
+            yield from file.iter_batches(columns=[*names], use_threads=False)
+
+    def _csv_batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         ragged: list[Any] = []
 
         def refuse(row: Any) -> str:
@@ -131,8 +158,7 @@ class TableFile:
                     check_utf8=False,  # looked at before
                 ),
             )
-            for batch in reader:
-                yield from zip(names, batch.columns, strict=True)
+            yield from reader
         except pa.ArrowException as error:
             if ragged:
                 raise self._ragged(ragged[0]) from error

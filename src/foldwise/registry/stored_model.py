@@ -223,8 +223,9 @@ def write_model(
     """Write a model's folder: MLflow's files, the evidence and the card.
 
     It needs scikit-learn, skops and mlflow to be served, and answers probabilities. The signature
-    tells the answer alone, see the module; what goes in is told by the metadata, the example, which
-    is a few images or a made-up row of a table, and the card. ``ids`` are MLflow's run and logged
+    tells the answer alone, whose columns bear the classes' names, see the module; what goes in is
+    told by the metadata, the example, which is a few images or a made-up row of a table, and the
+    card. ``ids`` are MLflow's run and logged
     model, for its own file.
     """
     import mlflow.sklearn
@@ -237,7 +238,9 @@ def write_model(
         str(folder),
         serialization_format="skops",
         skops_trusted_types=_unlisted_types(model, served) or None,
-        signature=ModelSignature(outputs=Schema([ColSpec("double")] * len(evidence.classes))),
+        signature=ModelSignature(
+            outputs=Schema([ColSpec("double", str(each)) for each in evidence.classes])
+        ),
         input_example=example if evidence.data.table else example.astype(np.float64),
         pip_requirements=required(),
         pyfunc_predict_fn=PREDICT,
@@ -252,7 +255,8 @@ def _described(evidence: Evidence) -> dict[str, str]:
     shape, table = evidence.data.image_shape, evidence.data.table
     told = (
         f"rows of {math.prod(shape)} raw pixels, 0 to 255:"
-        f" {' x '.join(map(str, shape))}, flattened row by row"
+        f" {' x '.join(map(str, shape))}, flattened row by row; neither divided nor inverted, as"
+        " in the files that it learned from"
     )
     if table is not None:
         named = ", ".join(f"{name} ({kind})" for name, kind in table.columns)
@@ -260,6 +264,7 @@ def _described(evidence: Evidence) -> dict[str, str]:
     return {
         "input": told,
         "output": f"probabilities of {', '.join(map(str, evidence.classes))}, in this order",
+        "classes": json.dumps(evidence.classes, ensure_ascii=False),
     }
 
 
@@ -289,13 +294,14 @@ def _check_description(folder: Path, evidence: Evidence) -> None:
     """See that the files which say how a version is served say what `write_model` made them say."""
     told = _described_in(folder)
     needs = told["requirements"]
-    outputs = json.dumps([{"type": "double", "required": True}] * len(evidence.classes))
-    allowed = {**_ALLOWED, "signature": {"outputs": outputs}, "requirements": needs}
+    allowed = {**_ALLOWED, "signature": told.get("signature"), "requirements": needs}
     if evidence.data.table is not None:
         allowed["saved_input_example_info"] = _OF_FRAME
     allowed["conda"] = {**_ALLOWED["conda"], "dependencies": ["python", "pip", {"pip": needs}]}
     pinned = {match[1] for match in map(_PINNED.fullmatch, needs) if match}
     wrong = {name: told.get(name) for name in allowed | told if told.get(name) != allowed.get(name)}
+    if told.get("signature") not in _signatures(evidence.classes):
+        wrong["signature"] = told.get("signature")
     if len(needs) != len(SERVED_WITH) or pinned != set(SERVED_WITH):
         wrong["requirements"] = needs
     if evidence.served not in ({}, serving(sorted(needs))):
@@ -305,6 +311,13 @@ def _check_description(folder: Path, evidence: Evidence) -> None:
             f"{folder}/MLmodel must describe a plain skops model, got {str(wrong)[:300]}:"
             " don't load or serve this version"
         )
+
+
+def _signatures(classes: Classes) -> list[dict[str, str]]:
+    """What a version may say of its answers: whose each is, and until 0.3 only how many."""
+    named = [{"type": "double", "name": str(each), "required": True} for each in classes]
+    unnamed = [{"type": "double", "required": True}] * len(classes)
+    return [{"outputs": json.dumps(of)} for of in (named, unnamed)]
 
 
 def _described_in(folder: Path) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def verify(store: Store, version: Version, holdout: Holdout, settings: Settings)
     figures: Iterable[Check] = [NO_HOLDOUT]
     if data.holdout_rows:
         if data.holdout_digest == holdout.digest:
-            probabilities = _predict(stored, holdout.images)
+            probabilities = predict_rows(stored, holdout.images)
         figures = (
             same_digest("holdout", holdout.digest, version.tags.get("holdout_digest", "")),
             *_figures(version, stored, probabilities, holdout.labels),
@@ -198,14 +198,15 @@ def _is_at_home(tags: Mapping[str, str]) -> bool:
     )
 
 
-def _predict(stored: StoredModel, images: Any) -> NDArray[np.float64]:
+def predict_rows(stored: StoredModel, images: Any) -> NDArray[np.float64]:
+    """What the pipeline that is served says of rows: probabilities (rows, classes)."""
     # In blocks, because scikit-learn turns what it is given into float64 at once.
     starts = range(0, len(images), _BLOCK_ROWS)
     blocks = (images[start : start + _BLOCK_ROWS] for start in starts)
-    return np.concatenate([_predict_block(stored, block) for block in blocks])
+    return np.concatenate([_predicted(stored, block) for block in blocks])
 
 
-def _predict_block(stored: StoredModel, images: Any) -> NDArray[np.float64]:
+def _predicted(stored: StoredModel, images: Any) -> NDArray[np.float64]:
     shares: NDArray[np.float64] = stored.pipeline.predict_proba(images)
     if not isinstance(stored.model, LinearClassifier):
         return shares  # of some classifiers, the largest isn't meant to be what they answer
