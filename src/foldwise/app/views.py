@@ -22,6 +22,7 @@ _PIPELINES = "tags.level = 'pipeline'"
 _NEWEST_FIRST = "attributes.start_time DESC"
 _VIEW = "mlflow.sharedViewState."
 _NOTE = "mlflow.note.content"
+_NAME, _WIDEST = "attributes.`Run Name`", 260
 _COMPARED = 30  # runs whose parameters get columns
 _ABOUT = """\
 A top-level run is one **pipeline**: a nested cross-validation and what came of it. Below it stand \
@@ -79,7 +80,7 @@ class Link:
 def pipeline_views(pipeline: str, metric: str) -> tuple[View, View, View]:
     """All pipelines with what they are compared by; one's studies; one's trials."""
     inner, outer = f"inner_{metric}_mean", f"outer_{metric}"
-    scores = _metrics(inner, outer, f"holdout_{metric}", "holdout_accuracy", "C")
+    scores = _metrics("C", "holdout_accuracy", outer, f"holdout_{metric}")
     marks = ("attributes.`Models`", "tags.`dvc.experiment`", "tags.`git.dirty`")
     # Ordered by creation, the UI would fold studies and trials into their pipeline.
     return (
@@ -132,7 +133,8 @@ def view_tag(view: View, *, created: int) -> tuple[str, str]:
         "orderByAsc": direction == "ASC",
         "runsHiddenMode": "SHOW_ALL",  # else ten
         "selectedColumns": view.columns,
-        "columnOrder": ["attributes.`Run Name`", *view.columns],
+        "columnOrder": [_NAME, *view.columns],
+        "columnWidths": {_NAME: _WIDEST, **{each: _width(each) for each in view.columns}},
     }
     if view.charts:
         state["compareRunCharts"] = [_card(chart) for chart in view.charts]
@@ -144,6 +146,11 @@ def view_tag(view: View, *, created: int) -> tuple[str, str]:
         state["isAccordionReordered"] = True
     value = {"name": view.name, "createdAt": created, "state": json.dumps(state)}
     return f"{_VIEW}{view.id}", json.dumps(value)
+
+
+def _width(column: str) -> int:
+    """Pixels that its head needs: MLflow cuts it otherwise."""
+    return 40 + 8 * len(column.partition(".")[2].strip("`"))
 
 
 def view_link(experiment_id: str, view: View) -> Link:

@@ -1,6 +1,7 @@
 """Registering a model as a version, once per pipeline run, whatever was killed on the way."""
 
 import hashlib
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -149,6 +150,7 @@ def register(store: Store, submission: Submission, tell: Callable[[str], object]
             ready = _ready_model(store, snapshot, submission)
             lease.check()
             version = _create_version(store, submission, *ready)
+        _tell_model(store, version)
         _tell_report(store, snapshot, submission)
         record(store.root, version, snapshot.versions)
         return _as_challenger(store, snapshot, version)
@@ -231,6 +233,16 @@ def _registered(
             return version
         tell(f"version {version.number} is not as it was registered: {wrong}; registering anew")
     return None
+
+
+def _tell_model(store: Store, version: Version) -> None:
+    """Let the logged model know its version, as MLflow's own way to register does."""
+    from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
+
+    told = json.dumps([{"name": version.name, "version": version.number}])
+    known = store.client.get_logged_model(version.model_id).tags
+    if known.get(MLFLOW_MODEL_VERSIONS) != told:
+        store.client.set_logged_model_tags(version.model_id, {MLFLOW_MODEL_VERSIONS: told})
 
 
 def _tell_report(store: Store, snapshot: Snapshot, submission: Submission) -> None:

@@ -26,6 +26,16 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 _USED = "holdout"
+_ABOUT = """\
+Models that foldwise has evaluated and registered. **champion**: the version in use; \
+**challenger**: the newest one; **previous_champion**: where `foldwise rollback` goes back to.
+
+Change aliases by `foldwise promote` and `foldwise rollback`, which check and record: what is \
+changed on these pages shows in `foldwise history` as set outside foldwise.
+
+Tags are its records, to be left alone. `holdout.<data>.<model>`: a model was scored on a holdout, \
+both by their digests. `audit.<when>`: a decision, who made it, by which checks and why. \
+`foldwise history` tells them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,13 +217,16 @@ def note_holdout_use(
 
 
 def ensure_registered_model(store: Store, snapshot: Snapshot) -> None:
-    """Create the registered model unless it is there; two processes may try at once."""
+    """Create the registered model unless it is there; two processes may try at once.
+
+    Its description says whom its aliases mean, and what its tags are, whose names can't.
+    """
     from mlflow.exceptions import MlflowException
 
     if snapshot.name in snapshot.tags:
         return
     try:
-        store.client.create_registered_model(snapshot.name)
+        store.client.create_registered_model(snapshot.name, description=_ABOUT)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise

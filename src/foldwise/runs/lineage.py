@@ -19,11 +19,20 @@ from foldwise.data.dataset import DataInfo
 from foldwise.errors import StoreError
 from foldwise.runs.tree import pipeline_begun_note
 from foldwise.search.space import Space
-from foldwise.settings import Settings, Value, changed_from, in_use, parameters_digest
+from foldwise.settings import (
+    Settings,
+    Value,
+    changed_from,
+    flattened,
+    in_use,
+    parameters_digest,
+)
 
 CHANGED = "parameters.changed"
 """Tag: which parameters weren't committed, as one would give them to `dvc exp run`."""
 _WORD = re.compile(r"(?!(?i:true|false|null|inf|nan)$)[A-Za-z][\w./-]*", re.ASCII)
+_NAMED = 3
+"""Parameters in a run's name."""
 _LIBRARIES = ("foldwise", "numpy", "scipy", "scikit-learn", "optuna", "mlflow", "dvc", "skops")
 
 # What the pipeline itself writes into the working tree is no change of its sources.
@@ -134,7 +143,21 @@ def lineage(
         ),
         space=space,
         note=pipeline_begun_note(data.name, settings.tune.folds, settings.tune.trials),
+        stem=_stem(settings),
     )
+
+
+def _stem(settings: Settings) -> str:
+    """What is not the default of that which makes a search another: a list of runs cuts names."""
+    usual, told = flattened(Settings()), in_use(settings).items()
+    named = ("tune.", "filters.", "seed", "prepare.limit", "prepare.augment")
+    changed = [
+        f"{key.rpartition('.')[2]}={of}"
+        for key, of in told
+        if key.startswith(named) and of != usual[key]
+    ]
+    more = f"+{len(changed) - _NAMED}" * (len(changed) > _NAMED)
+    return " ".join(["cv", *changed[:_NAMED], *([more] if more else [])])
 
 
 def surroundings(folder: Path) -> dict[str, str]:

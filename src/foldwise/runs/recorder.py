@@ -279,7 +279,8 @@ def _begun(lineage: Lineage, ledger: Ledger, day: date) -> RunNode:
     """
     if ledger.pipeline is None:
         # The same day's searches are told apart by their keys.
-        name = f"{lineage.stem}-{day.isoformat()}-{lineage.search_key[:4]}.{lineage.attempt}"
+        stem = lineage.stem + (" " if " " in lineage.stem else "-")
+        name = f"{stem}{day.isoformat()}-{lineage.search_key[:4]}.{lineage.attempt}"
         tags = {**lineage.tags, PROCESS_TAG: this_process(), NOTE_TAG: lineage.note}
         return RunNode(lineage.key, name, tags, lineage.params)
     before = ledger.pipeline.params | ledger.pipeline.tags
