@@ -25,7 +25,7 @@ PACKAGE := $(VENV)/package.stamp
 .DELETE_ON_ERROR:
 # Two installs at once into one environment spoil it.
 .NOTPARALLEL:
-.PHONY: help install dev repro classifiers ui test check format soak mutants bench bench-check calibrate docs screenshots lock hook clean
+.PHONY: help install dev repro classifiers ui test check format soak mutants bench bench-check calibrate site docs screenshots lock hook clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -77,6 +77,9 @@ bench-check: dev ## test the benchmarks and the validation, in minutes
 
 calibrate: $(BENCH) $(PACKAGE) ## measure what the documented figures rest on
 	$(RUN) python -m validation.calibrate
+
+site: dev ## the documentation as a site, in build/site; ends badly on a broken link
+	$(RUN) python -m sphinx --quiet --fail-on-warning --keep-going -b html docs build/site
 
 docs: dev ## write the generated sections of README and docs
 	$(RUN) python -m docs.fill

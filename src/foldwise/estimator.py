@@ -118,10 +118,10 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
     outer_scores_ : data frame, a row for each repeat and outer fold
     outer_curves_ : data frame, of two classes
         Of each outer fold by falling threshold: false positive rate, recall and precision.
-    threshold_ : float, and outer_thresholds_ : list, where threshold says how they are chosen
+    threshold_ : float, and ``outer_thresholds_`` : list, where threshold says how they are chosen
         ``best_estimator_`` and ``outer_estimators_`` are FixedThresholdClassifiers then; what
         counts answers is scored by theirs, and ``outer_predictions_`` has them as ``prediction``.
-    outer_params_ : list of dicts, and outer_estimators_ : list, in the order of outer_scores_
+    outer_params_ : list of dicts, and ``outer_estimators_`` : list, as ``outer_scores_``
     outer_predictions_ : data frame, by X's index
         Repeat, fold and what the row's outer model said: a column a class, or ``prediction``.
     cv_results_ : dict of arrays

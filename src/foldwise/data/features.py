@@ -283,7 +283,7 @@ class FilterBank(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         )
 
     def stock(self, _mean: object = None) -> list[tuple[str, Any]]:
-        """Fitted steps of scikit-learn's own that make the same numbers (a `shape`d bank's)."""
+        """Fitted steps of scikit-learn's own that make the same numbers, of a bank with a shape."""
         return self._steps(None)
 
     def evidence(self, X: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[np.float64]:
