@@ -25,7 +25,7 @@ PACKAGE := $(VENV)/package.stamp
 .DELETE_ON_ERROR:
 # Two installs at once into one environment spoil it.
 .NOTPARALLEL:
-.PHONY: help install dev repro classifiers ui test check format soak mutants bench bench-check calibrate site docs screenshots lock hook clean
+.PHONY: help install dev repro classifiers ui test check format summary soak mutants bench bench-check calibrate site docs screenshots lock hook clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -33,9 +33,10 @@ help: ## list the commands
 install: $(RUNTIME) $(PACKAGE) ## the environment in .venv, as locked: what a run needs
 dev: $(DEV) $(PACKAGE) ## the same, and what development needs
 
-repro: install ## reproduce the pipeline: prepare, tune, evaluate
+repro: install ## reproduce the pipeline: prepare, tune, evaluate; show the result
 	$(LOOK)
 	$(RUN) dvc repro
+	@$(RUN) foldwise show
 
 classifiers: install ## reproduce the comparison with other classifiers
 	$(LOOK)
@@ -56,6 +57,7 @@ check: dev ## format, lint, types and import contracts
 	$(RUN) ruff check $(SOURCES)
 	$(RUN) mypy $(SOURCES)
 	$(RUN) lint-imports --no-logo
+	$(RUN) check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 format: dev ## put the code in form, mend what ruff can mend
 	$(RUN) ruff check --fix $(SOURCES)
@@ -66,6 +68,15 @@ soak: dev ## the long tests: load, kills, full disks
 
 mutants: dev ## seed faults, each of which a test must catch; FAULTS="ID ..." for some
 	$(RUN) python -m tests.mutants.run $(FAULTS)
+
+# The commit that figures are compared with.
+BASE ?= HEAD~1
+
+summary: install ## metrics as against BASE and the comparison of classifiers, as Markdown
+	@echo "## Metrics since $(BASE)"
+	@$(RUN) dvc metrics diff --all --md $(BASE)
+	@echo "## Classifiers"
+	@$(RUN) python -c 'from docs.fill import models; print(models())'
 
 bench: $(BENCH) $(PACKAGE) ## time the nested search against scikit-learn's
 	$(RUN) python -m benchmarks.nested
@@ -99,22 +110,24 @@ $(MADE):
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
 	    echo "foldwise needs Python 3.11 to 3.13; $(PYTHON) is $$($(PYTHON) --version 2>&1):" \
 	         "name another, as in make PYTHON=python3.12" >&2; exit 1; }
-	@echo "$(VENV): an environment of $$($(PYTHON) --version 2>&1)"
+	@echo "1 of 4: $(VENV), an environment of $$($(PYTHON) --version 2>&1)"
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
 $(UV): requirements-uv.lock | $(MADE)
-	@echo "uv $(UV_VERSION), which installs the rest, by pip"
+	@echo "2 of 4: uv $(UV_VERSION), which installs the rest, by pip"
 	@$(PIP) install --quiet --only-binary :all: --require-hashes --requirement $< || \
 	    echo "uv cannot be had here, see above: pip installs all, which takes longer"
 	@touch $@
 
 $(RUNTIME): requirements.lock | $(UV)
+	@echo "3 of 4: what a run needs"
 	@$(INSTALL) $<
 	@touch $@
 
 # Holds the runtime lock's versions too, so either order of installing ends in the same place.
 $(DEV): requirements-dev.lock requirements.lock | $(UV)
+	@echo "3 of 4: what a run and development need"
 	@$(INSTALL) $<
 	@touch $@ $(RUNTIME)
 
@@ -124,6 +137,7 @@ $(BENCH): requirements-bench.lock requirements.lock | $(UV)
 
 # Built with the locked setuptools: nothing is fetched that has no hash.
 $(PACKAGE): pyproject.toml src/foldwise/__init__.py | $(RUNTIME)
+	@echo "4 of 4: foldwise itself"
 	@$(INSTALL) .
 	@touch $@
 

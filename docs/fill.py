@@ -23,7 +23,7 @@ def filled() -> dict[Path, str]:
         "README.md": {"results": _results()},
         "docs/statistics.md": {"optimum": _optimum()},
         "docs/reference.md": {"parameters": reference_tables()},
-        "docs/comparison.md": {"models": _models(), "pairs": _pairs(), "entry": _entry()},
+        "docs/comparison.md": {"models": models(), "pairs": _pairs(), "entry": _entry()},
     }
     return {ROOT / name: _with_sections(ROOT / name, each) for name, each in sections.items()}
 
@@ -73,7 +73,8 @@ def _optimum() -> str:
     )
 
 
-def _models() -> str:
+def models() -> str:
+    """The comparison of classifiers, as a table."""
     header = (
         "model",
         "best values",

@@ -333,7 +333,7 @@ def version_table(versions: Iterable[Version]) -> str:
             (
                 str(each.number),
                 ", ".join(each.aliases) or "-",
-                f"{datetime.fromtimestamp(each.created / 1000, UTC):%Y-%m-%d %H:%M}",
+                f"{datetime.fromtimestamp(each.created / 1000, UTC):%Y-%m-%d}",
                 *(each.tags.get(name, "-") for name in _FIGURES),
             )
             for each in versions

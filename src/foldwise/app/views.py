@@ -150,7 +150,7 @@ def view_tag(view: View, *, created: int) -> tuple[str, str]:
 
 def _width(column: str) -> int:
     """Pixels that its head needs: MLflow cuts it otherwise."""
-    return 40 + 8 * len(column.partition(".")[2].strip("`"))
+    return max(100, 40 + 8 * len(column.partition(".")[2].strip("`")))
 
 
 def view_link(experiment_id: str, view: View) -> Link:

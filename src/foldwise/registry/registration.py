@@ -84,8 +84,9 @@ class Submission:
         }
 
     def version_tags(self) -> dict[str, str]:
-        """All tags of the version but the digest of its bytes."""
+        """All tags of the version but the digest of its bytes, first what people look for."""
         return {
+            **self.figures(),
             **{name: tag for name, tag in self.tags.items() if not name.startswith("mlflow.")},
             "machine": machine(),
             "pipeline": self.run_id,
@@ -94,7 +95,6 @@ class Submission:
             "parameters_digest": self.evidence.parameters_digest,
             **self.identity(),
             **self.report(),
-            **self.figures(),
         }
 
     def figures(self) -> dict[str, str]:
