@@ -40,11 +40,15 @@ _ASSISTANT = "xpath=//*[text()='MLflow Assistant']/ancestor::*[.//button][1]//bu
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A page of the UI: its file's name, how its link's name begins, what is there once drawn."""
+    """A page of the UI: its file's name, how its link's name begins, what is there once drawn.
+
+    ``upto`` is where its address ends, for pages that are come to without our links.
+    """
 
     name: str
     link: str
     drawn: str
+    upto: str = ""
 
 
 PAGES = (
@@ -53,6 +57,10 @@ PAGES = (
     Shown("trials", "Trials", ".plot-container .scatterlayer .trace"),
     Shown("version", "Version", "text=Source Run"),
     Shown("report", "Report", "iframe"),
+)
+PLAIN = (
+    Shown("runs", "Pipelines", "[role=row] a", upto="?"),
+    Shown("model", "Version", "text=previous_champion", upto="/versions"),
 )
 
 
@@ -109,8 +117,9 @@ def close_assistant(page: Page) -> None:
 
 
 def link_to(links: dict[str, str], shown: Shown) -> str:
-    """The printed link whose name begins as asked for."""
-    return next(address for name, address in links.items() if name.startswith(shown.link))
+    """The printed link whose name begins as asked for, cut where the page's plain address ends."""
+    address = next(address for name, address in links.items() if name.startswith(shown.link))
+    return address.partition(shown.upto)[0] if shown.upto else address
 
 
 def open_comparison(browser: Browser, links: dict[str, str]) -> Page | None:
@@ -125,7 +134,11 @@ def open_comparison(browser: Browser, links: dict[str, str]) -> Page | None:
         page.close()
         return None
     boxes.first.check()
-    page.get_by_role("button", name="Compare", exact=True).click()
+    compare = page.get_by_role("button", name="Compare", exact=True)
+    if not compare.is_enabled():
+        page.close()
+        return None
+    compare.click()
     page.get_by_label("Parameters - Show diff only").click(timeout=SECONDS * 1000)
     for section in ("Visualizations", "Run details", "Artifacts", "Tags"):
         page.get_by_text(section, exact=True).first.click()
@@ -154,7 +167,7 @@ def main() -> None:
         raise SystemExit("there is no chromium: install your system's package of it")
     PICTURES.mkdir(exist_ok=True)
     with ui_links(given.folder.resolve(), given.data) as links, open_browser(program) as browser:
-        for shown in PAGES:
+        for shown in (*PAGES, *PLAIN):
             page = open_page(browser, link_to(links, shown), shown.drawn)
             close_assistant(page)
             page.wait_for_timeout(3000)  # charts move into place

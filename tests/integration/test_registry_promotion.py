@@ -189,7 +189,7 @@ def test_a_dry_run_changes_nothing(candidates: Store, which: int) -> None:
     made = decide(candidates, which)
     assert (made.decision, made.champion) == (dry.decision, 2)
     for one, other in zip(made.checks, dry.checks, strict=True):
-        assert replace(one, figure=other.figure) == other
+        assert replace(one, figure=other.figure, value=other.value) == other
 
 
 def test_a_dry_run_tells_of_the_holdout_three_decimals_and_the_record_six(

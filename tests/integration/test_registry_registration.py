@@ -1,5 +1,6 @@
 """A pipeline run's model becomes one version, whole, however often and badly it is tried."""
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from foldwise.data.dataset import Split
 from foldwise.errors import StoreError
@@ -99,12 +101,23 @@ def test_a_version_of_before_a_parameter_was_added_is_known_again(
     assert register(store, later).number == first.number + 1
 
 
+def test_mlflow_s_pages_say_what_a_model_is_and_how_to_decide(store: Store, holdout: Split) -> None:
+    """The registered model's, and by the tags that its lists show first, the version's."""
+    version = register(store, submission(model_of(0.0), holdout, start_run(store)))
+    about = store.client.get_registered_model(NAME).description or ""
+    for word in ("champion", "challenger", "previous_champion", "`foldwise promote`", "`audit."):
+        assert word in about
+    names = ["chosen", "outer_accuracy", "holdout_accuracy", "outer_log_loss", "holdout_log_loss"]
+    assert [*version.tags][:5] == names
+    assert version.tags["chosen"] == "C = 0.01"
+
+
 @pytest.mark.parametrize("write", range(9))
 def test_a_killed_registration_is_completed(root: Path, holdout: Split, write: int) -> None:
     """Killed at any step, the same call ends with one whole version and one logged model.
 
-    It writes the model's name, the logged model, its digest, files, place in the run and state,
-    the version, the alias.
+    It writes the model's name, the logged model, its files, place in the run and state, the
+    version, the logged model's tags, the alias.
     """
     store = open_store(root)
     run_id = start_run(store)
@@ -114,14 +127,15 @@ def test_a_killed_registration_is_completed(root: Path, holdout: Split, write: i
             register(dying, submission(model_of(0.0), holdout, run_id))
     else:
         register(dying, submission(model_of(0.0), holdout, run_id))  # there is no ninth
-    assert [v.tags.keys() >= {"bytes_digest"} for v in seen(store).versions] == [True] * (write > 6)
+    assert [v.tags.keys() >= {"bytes_digest"} for v in seen(store).versions] == [True] * (write > 5)
     version = register(store, submission(model_of(0.0), holdout, run_id))
     assert (version.number, version.aliases) == (1, ("challenger",))
     assert seen(store).versions == (version,)
     (logged,) = store.client.search_logged_models([store.experiment("blobs")])
     assert logged.status.value == "READY"
+    assert json.loads(logged.tags[MLFLOW_MODEL_VERSIONS]) == [{"name": NAME, "version": 1}]
     folder = fetch_files(store, version, root)
-    assert files_digest(folder) == version.tags["bytes_digest"]
+    assert logged.tags["bytes_digest"] == files_digest(folder) == version.tags["bytes_digest"]
     outputs = store.client.get_run(run_id).outputs
     assert outputs is not None
     assert [output.model_id for output in outputs.model_outputs] == [logged.model_id]

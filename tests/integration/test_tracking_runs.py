@@ -43,14 +43,15 @@ def test_the_pipeline_knows_its_settings_data_and_commit(store: Store) -> None:
 
 
 def test_pipelines_of_one_day_are_told_apart_by_search_and_attempt(store: Store) -> None:
-    """Names sort by age, stay short, and say what was begun anew."""
+    """Names stay short, and say which parameters aren't the defaults and what was begun anew."""
     day = date(2026, 1, 15)
     other = make_lineage(search_key="c0ffee")
     for told in (LINEAGE, replace(LINEAGE, attempt=2), other, LINEAGE):
         with Recorder.open(store, told, today=day) as recorder:
             recorder.log_metrics({"attempt": told.attempt})
     names = [run.name for run in run_tree(store.root).values()]
-    assert sorted(names) == ["cv-2026-01-15-5ea4.1", "cv-2026-01-15-5ea4.2", "cv-2026-01-15-c0ff.1"]
+    told = "cv folds=3 trials=3 2026-01-15-"
+    assert sorted(names) == [f"{told}5ea4.1", f"{told}5ea4.2", f"{told}c0ff.1"]
 
 
 def test_a_setting_that_changed_since_is_told_beside_the_old_one(store: Store) -> None:

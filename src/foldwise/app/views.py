@@ -22,7 +22,7 @@ _PIPELINES = "tags.level = 'pipeline'"
 _NEWEST_FIRST = "attributes.start_time DESC"
 _VIEW = "mlflow.sharedViewState."
 _NOTE = "mlflow.note.content"
-_NAME, _WIDEST = "attributes.`Run Name`", 260
+_NAME, _WIDEST = "attributes.`Run Name`", 240
 _COMPARED = 30  # runs whose parameters get columns
 _ABOUT = """\
 A top-level run is one **pipeline**: a nested cross-validation and what came of it. Below it stand \

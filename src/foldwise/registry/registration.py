@@ -145,12 +145,12 @@ def register(store: Store, submission: Submission, tell: Callable[[str], object]
     ):
         ensure_registered_model(store, snapshot)
         version = _registered(store, snapshot, submission, tell)
-        if version is None:
+        if is_new := version is None:
             require_same_kind(store, snapshot, evidence.data)
             ready = _ready_model(store, snapshot, submission)
             lease.check()
             version = _create_version(store, submission, *ready)
-        _tell_model(store, version)
+        _tell_model(store, version, is_new=is_new)
         _tell_report(store, snapshot, submission)
         record(store.root, version, snapshot.versions)
         return _as_challenger(store, snapshot, version)
@@ -235,14 +235,20 @@ def _registered(
     return None
 
 
-def _tell_model(store: Store, version: Version) -> None:
-    """Let the logged model know its version, as MLflow's own way to register does."""
+def _tell_model(store: Store, version: Version, *, is_new: bool) -> None:
+    """Let the logged model know its version, as MLflow's own way to register does, and its bytes.
+
+    A killed registration may have left it to be told.
+    """
     from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
-    told = json.dumps([{"name": version.name, "version": version.number}])
-    known = store.client.get_logged_model(version.model_id).tags
-    if known.get(MLFLOW_MODEL_VERSIONS) != told:
-        store.client.set_logged_model_tags(version.model_id, {MLFLOW_MODEL_VERSIONS: told})
+    told = {
+        "bytes_digest": version.tags.get("bytes_digest", ""),
+        MLFLOW_MODEL_VERSIONS: json.dumps([{"name": version.name, "version": version.number}]),
+    }
+    client, model = store.client, version.model_id
+    if is_new or not told.items() <= client.get_logged_model(model).tags.items():
+        client.set_logged_model_tags(model, told)
 
 
 def _tell_report(store: Store, snapshot: Snapshot, submission: Submission) -> None:
@@ -315,7 +321,6 @@ def _write_files(store: Store, submission: Submission, model_id: str) -> str:
             ids=(submission.run_id, model_id),
         )
         digest = files_digest(folder)
-        store.client.set_logged_model_tags(model_id, {"bytes_digest": digest})
         store.client.log_model_artifacts(model_id, str(folder))
     return digest
 

@@ -107,8 +107,9 @@ def test_make_tells_a_missing_data_folder_before_dvc(
     (tmp_path / "params.yaml").write_text(params)
     bin_folder = tmp_path / ".venv" / "bin"
     bin_folder.mkdir(parents=True)
-    (bin_folder / "dvc").write_text("#!/bin/sh\necho dvc $*\n")
-    (bin_folder / "dvc").chmod(0o755)
+    for name in ("dvc", "foldwise"):
+        (bin_folder / name).write_text(f"#!/bin/sh\necho {name} $*\n")
+        (bin_folder / name).chmod(0o755)
     (bin_folder / "python").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
     (bin_folder / "python").chmod(0o755)
 

@@ -1,6 +1,7 @@
 """What is written down of each event, before any store is touched."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -83,6 +84,16 @@ def test_a_trial_counts_its_fits_that_did_not_converge() -> None:
     exhausted = trial_node(KEY, make_trial(folds=4, status="exhausted"), SPACE)
     assert _value(exhausted, "fits_not_converged") == 3
     assert _value(trial_node(KEY, make_trial(), SPACE), "fits_not_converged") == 0
+
+
+def test_a_trial_whose_fits_needed_no_iteration_tells_of_none() -> None:
+    """It started at its solution: a 0 would look like a fit that did nothing."""
+    trial = make_trial()
+    assert _value(trial_node(KEY, trial, SPACE), "iterations_max") == 90
+    still = tuple(replace(fold, facts={**fold.facts, "iterations": 0}) for fold in trial.inner)
+    keys = {point.key for point in trial_node(KEY, replace(trial, inner=still), SPACE).points}
+    assert "iterations_max" not in keys
+    assert "fits_not_converged" in keys
 
 
 def test_a_studys_curve_is_sorted_by_strength_whatever_the_order_of_trials() -> None:
