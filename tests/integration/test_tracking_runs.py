@@ -50,8 +50,8 @@ def test_pipelines_of_one_day_are_told_apart_by_search_and_attempt(store: Store)
         with Recorder.open(store, told, today=day) as recorder:
             recorder.log_metrics({"attempt": told.attempt})
     names = [run.name for run in run_tree(store.root).values()]
-    told = "cv folds=3 trials=3 2026-01-15-"
-    assert sorted(names) == [f"{told}5ea4.1", f"{told}5ea4.2", f"{told}c0ff.1"]
+    stem = "cv folds=3 trials=3 2026-01-15-"
+    assert sorted(names) == [f"{stem}5ea4.1", f"{stem}5ea4.2", f"{stem}c0ff.1"]
 
 
 def test_a_setting_that_changed_since_is_told_beside_the_old_one(store: Store) -> None:

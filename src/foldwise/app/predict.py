@@ -1,16 +1,16 @@
 """``foldwise predict``: a registered version's answers to the rows of a file, block by block."""
 
-import csv
-import io
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from foldwise.app.commands import Project, in_use, open_project
 from foldwise.app.display import Display
 from foldwise.app.exits import say, tell
-from foldwise.app.rows import Block, blocks_of
+from foldwise.app.rows import blocks_of
 from foldwise.data.dataset import PREPARED, load, load_facts
 from foldwise.errors import DataError, StoreError
 from foldwise.files import replacing
@@ -30,7 +30,6 @@ from foldwise.report.wording import DIGITS, counted
 from foldwise.search.trials import Progress
 from foldwise.stats.scores import predicted_codes
 
-LeftOut = list[tuple[object, str]]
 _SIDES = 0.2
 """Of the development set's range: a mean so near to its mirror image says nothing."""
 
@@ -70,17 +69,6 @@ def predict(
 ) -> None:
     """Write a version's predictions of all rows of a file, whole or not at all.
 
-    Parameters
-    ----------
-    file : Path
-        A table or pixels as CSV or Parquet, images as IDX, or a folder of PNG files.
-    output : Path
-        CSV, or Parquet if its name ends so: row or file, predicted class, ``p_<class>`` for each.
-    which : str or None
-        Alias or number; None takes the champion, or the challenger if there is none.
-    keeps_errors : bool
-        Whether a row that doesn't fit goes to ``<output>.errors.csv`` with the reason, or ends it.
-
     Raises
     ------
     DataError
@@ -92,19 +80,17 @@ def predict(
     registry = project.registry()
     version = registry.find(which or in_use(registry))
     stored = _stored(project, version)
-    total, blocks = blocks_of(file, stored)
     answers = Answers(stored, file, keeps_errors=keeps_errors)
     with Display.of("predict") as display, replacing(output) as place:
-        _write(place, answers.to(_shown(blocks, total, display)), answers, output.suffix)
-    kept = output.with_name(f"{output.name}.errors.csv")
+        _write(place, answers.frames(display), is_parquet=output.suffix in (".parquet", ".pq"))
+    rows = counted(answers.rows, "row")
+    told = [f"{output}: {rows} by version {version.number} of {version.name}"]
     if answers.left_out:
+        kept = output.with_name(f"{output.name}.errors.csv")
         with replacing(kept) as place:
-            place.write_text(_csv([("row", "reason"), *answers.left_out]), encoding="utf-8")
-    left_out = counted(len(answers.left_out), "row")
-    say(
-        f"{output}: {counted(answers.rows, 'row')} by version {version.number} of {version.name}",
-        f"{kept}: {left_out} left out, and why" if answers.left_out else "",
-    )
+            pd.DataFrame(answers.left_out, columns=["row", "reason"]).to_csv(place, index=False)
+        told += [f"{kept}: {counted(len(answers.left_out), 'row')} left out, and why"]
+    say(*told)
     usual = _usual(project, version)
     if answers.pixels and usual and (warning := answers.pixels.warning(usual)):
         tell(f"foldwise: careful: {warning}\n", sys.stderr)
@@ -132,28 +118,20 @@ def _usual(project: Project, version: Version) -> Pixels | None:
     return None
 
 
-def _shown(blocks: Iterator[Block], total: int, display: Display) -> Iterator[Block]:
-    done = 0
-    for block in blocks:
-        yield block
-        done += len(block.names)
-        display.show(Progress(min(done, total), total, "rows"))
-
-
 class Answers:
-    """What a model says of the blocks of a file; counts the rows, looks at pixels, keeps faults."""
+    """What a model says of a file, block by block; counts rows, looks at pixels, keeps faults."""
 
     def __init__(self, stored: StoredModel, file: Path, *, keeps_errors: bool) -> None:
-        self.classes = [str(each) for each in stored.evidence.classes]
-        self.head = ["file" if file.is_dir() else "row", "predicted"]
-        self.head += [f"p_{each}" for each in self.classes]
-        self.left_out: LeftOut = []
+        self.left_out: list[tuple[object, str]] = []
         self.pixels: Pixels | None = None
         self.rows = 0
         self._stored, self._file, self._keeps_errors = stored, file, keeps_errors
 
-    def to(self, blocks: Iterator[Block]) -> Iterator[tuple[list[object], NDArray[np.float64]]]:
-        """The names of rows that fit, and their probabilities (rows, classes), block by block."""
+    def frames(self, display: Display) -> Iterator[pd.DataFrame]:
+        """The rows that fit with what is predicted for each; first none, which names columns."""
+        total, blocks = blocks_of(self._file, self._stored)
+        yield self._frame([], np.empty((0, len(self._stored.evidence.classes))))
+        done = 0
         for block in blocks:
             faults = [(block.names[row], why) for row, why in sorted(block.faults.items())]
             if faults and not self._keeps_errors:
@@ -162,7 +140,20 @@ class Answers:
             names, values = block.fitting()
             if names:
                 self._look(values, len(names))
-                yield names, predict_rows(self._stored, values)
+                yield self._frame(names, predict_rows(self._stored, values))
+            done = min(total, done + len(block.names))
+            display.show(Progress(done, total, "rows"))
+
+    def _frame(self, names: list[object], found: NDArray[np.float64]) -> pd.DataFrame:
+        classes = [str(each) for each in self._stored.evidence.classes]
+        name, kind = ("file", "string") if self._file.is_dir() else ("row", "int64")
+        predicted = [classes[code] for code in predicted_codes(found)]
+        told = {
+            name: pd.array(names, dtype=kind),
+            "predicted": pd.array(predicted, dtype="string"),
+        }
+        shares = {f"p_{of}": found[:, code] for code, of in enumerate(classes)}
+        return pd.DataFrame(told | shares)
 
     def _look(self, values: Any, rows: int) -> None:
         if isinstance(values, np.ndarray):
@@ -179,32 +170,15 @@ class Answers:
         )
 
 
-def _write(
-    place: Path,
-    answers: Iterator[tuple[list[object], NDArray[np.float64]]],
-    told: Answers,
-    suffix: str,
-) -> None:
-    """Write the answers as they come."""
-    if suffix not in (".parquet", ".pq"):
-        with place.open("w", encoding="utf-8", newline="") as stream:
-            stream.write(_csv([told.head]))
-            for names, found in answers:
-                predicted = [told.classes[code] for code in predicted_codes(found)]
-                shares = [[f"{of:.{DIGITS}f}" for of in row] for row in found.tolist()]
-                rows = zip(names, predicted, shares, strict=True)
-                stream.write(_csv([[name, label, *row] for name, label, row in rows]))
+def _write(place: Path, frames: Iterator[pd.DataFrame], *, is_parquet: bool) -> None:
+    """Write frames below one another, as they come; the first is empty."""
+    first = next(frames)
+    if is_parquet:
+        schema = pa.Schema.from_pandas(first, preserve_index=False)
+        with pyarrow.parquet.ParquetWriter(place, schema) as writer:
+            for frame in frames:
+                writer.write_table(pa.Table.from_pandas(frame, schema, preserve_index=False))
         return
-    kinds = [pa.string() if told.head[0] == "file" else pa.int64(), pa.string()]
-    kinds += [pa.float64()] * len(told.classes)
-    schema = pa.schema(list(zip(told.head, kinds, strict=True)))
-    with pyarrow.parquet.ParquetWriter(place, schema) as writer:
-        for names, found in answers:
-            predicted = [told.classes[code] for code in predicted_codes(found)]
-            writer.write_table(pa.table([names, predicted, *found.T], schema=schema))
-
-
-def _csv(rows: Any) -> str:
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
-    return stream.getvalue()
+    with place.open("w", encoding="utf-8", newline="") as stream:
+        for frame in chain([first], frames):
+            frame.to_csv(stream, index=False, header=frame is first, float_format=f"%.{DIGITS}f")

@@ -73,12 +73,8 @@ def _of_idx(file: Path, shape: tuple[int, ...]) -> tuple[int, Iterator[Block]]:
     if images.shape[1:] != shape:
         raise _other_shape(f"images of {_by(images.shape[1:])}", file, shape)
     flat = images.reshape(len(images), -1)
-    starts = range(0, len(flat), _BLOCK_ROWS)
-    blocks = (
-        Block(range(at, min(at + _BLOCK_ROWS, len(flat))), flat[at : at + _BLOCK_ROWS])
-        for at in starts
-    )
-    return len(flat), blocks
+    parts = (range(len(flat))[at : at + _BLOCK_ROWS] for at in range(0, len(flat), _BLOCK_ROWS))
+    return len(flat), (Block(part, flat[part.start : part.stop]) for part in parts)
 
 
 def _of_folder(folder: Path, shape: tuple[int, ...]) -> tuple[int, Iterator[Block]]:
