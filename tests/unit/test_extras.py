@@ -12,6 +12,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # By what is imported, where it isn't called so.
 PACKAGES = {"ruamel": "ruamel.yaml", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 BROUGHT = {
+    "PIL": "matplotlib",
     "joblib": "scikit-learn",
     "pydantic_core": "pydantic",
     "dask": "distributed",
