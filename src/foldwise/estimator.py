@@ -139,7 +139,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
     result_ : SearchResult
     search_key_ : str
         Digest of data and parameters: of the same search it is the same.
-    scorer_, classes_, n_features_in_, feature_names_in_
+    scorer_, classes_, n_groups_, n_features_in_, feature_names_in_
 
     Examples
     --------
@@ -343,6 +343,8 @@ def _tell(
     )  # fmt: skip
     if asked.classes is not None:
         own.classes_ = asked.classes
+    if asked.groups is not None:
+        own.n_groups_ = len(np.unique(asked.groups))
     own.cv_results_ = frames.cv_results()
     own.inner_results_ = frames.inner_results()
     own.outer_params_ = [asked.params(fold.best.values) for fold in result.outer]

@@ -182,12 +182,17 @@ def _pictures(search: "NestedSearchCV") -> "tuple[Picture, ...]":
     result = search.result_
     classes = [str(name) for name in getattr(search, "classes_", ())]
     drawn = search_pictures(result, _estimates(search), unit="row")
-    return (*drawn, *outer_pictures(result, classes)) if classes else drawn
+    if not classes:
+        return drawn
+    told = search.pos_label
+    positive = 1 if told is None else search.classes_.tolist().index(told)
+    return (*drawn, *outer_pictures(result, classes, positive=positive))
 
 
 def _page(search: "NestedSearchCV", pictures: "Iterable[Picture]") -> str:
-    from foldwise.report.page import render_search
+    from foldwise.report.page import contest_rows, render_search
 
+    thresholds = [*getattr(search, "outer_thresholds_", ()), getattr(search, "threshold_", None)]
     names = [f"{fold.part.repeat}.{fold.fold}" for fold in search.result_.outer]
     return render_search(
         search.result_,
@@ -195,6 +200,9 @@ def _page(search: "NestedSearchCV", pictures: "Iterable[Picture]") -> str:
         estimator=_told(search.estimator) if search.estimator is not None else "StandardLogistic",
         estimate=_estimates(search)[search.result_.metric],
         summary=search.outer_summary_,
+        groups=getattr(search, "n_groups_", None),
+        thresholds=thresholds[:-1] and thresholds,
+        contest=contest_rows(search.result_, search.select),
         scores=search.outer_scores_.drop(columns=["repeat", "fold"]).set_axis(names),
         parameters=_parameters(search) | {"search key": search.search_key_},
     )

@@ -39,6 +39,10 @@ Pixels = Literal["unit", "standard", "raw", "filters"]
 
 OF_TABLES = ("target", "group", "drop", "columns")
 """Parameters of `prepare` that say nothing of images."""
+TOLERATED_SHARE = 0.001
+"""Of the holdout's images that may stand in the development set: data sets hold some duplicates."""
+OF_IMAGES = ("prepare.augment", "tune.candidates", "tune.features", "tune.scale_floor")
+"""Parameters that say nothing of tables."""
 
 _T = TypeVar("_T")
 _LARGEST_FILE = 1_000_000

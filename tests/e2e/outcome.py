@@ -1,6 +1,7 @@
 """What a pipeline has left behind, as plain data by which two projects can be compared."""
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 from tests.run_tree import RunFacts, run_tree
 
 _RESULTS = ("data/prepared", "models/tuned", "reports")
+_TOOK = re.compile(rb'<dd class="clock">[^<]*</dd>')
 _OWN_TAGS = ("pipeline", "bytes_digest", "report_digest")  # the page links to its runs
 
 
@@ -78,10 +80,10 @@ def outcome(folder: Path) -> Outcome:
 
 
 def result_files(folder: Path) -> dict[str, bytes]:
-    """The content of every result by its path; the page without its run's id."""
+    """The content of every result by its path; the page without its run, and how long that took."""
     run_id = _run_id(folder)
     return {
-        str(path.relative_to(folder)): path.read_bytes().replace(run_id, b"RUN")
+        str(path.relative_to(folder)): _TOOK.sub(b"", path.read_bytes().replace(run_id, b"RUN"))
         for place in _RESULTS
         for path in sorted((folder / place).rglob("*"))
         if path.is_file()

@@ -21,7 +21,7 @@ _SKETCHED = """
 
 def drawn(name: str, figure: Figure, *, with_svg: bool = True) -> Picture:
     words = f"{figure.get_label()} {figure.get_suptitle()}."
-    picture = words.encode().ljust(30_000)
+    picture = b"<svg></svg>" + words.encode().ljust(30_000)
     return Picture(name, words, picture, picture if with_svg else None)
 """
 _OUTSIDE = ("DVC_", "FOLDWISE_", "MLFLOW_", "PYTHON", "GIT_", "XDG_")

@@ -92,6 +92,9 @@ def test_the_how_to_works_as_written(told: Project) -> None:
     assert pixels.content != filters.content
     assert "standardised pixels" in _card(told, 1)
     assert "standardised filter features, 576 of each image" in _card(told, 2)
+    page = (told.folder / "reports" / "report.html").read_text()
+    assert "the champion, version 1<" in page
+    assert "looked at by 2 models" in page
 
 
 def test_the_better_model_verifies_and_is_better(told: Project) -> None:

@@ -90,6 +90,20 @@ def test_the_page_tells_the_estimate_and_no_row_or_group(search: Any, tmp_path: 
     assert "patient-" not in page
     assert not any(repr(value) in page for value in X["age"])
     assert patients[0] not in page
+    assert "of 30 groups, none of them parted" in page
+
+
+def test_a_page_of_two_classes_tells_the_positive_one_and_the_thresholds(tmp_path: Path) -> None:
+    """Chosen in each fold, and for the final model."""
+    X, y, _ = table()
+    search = foldwise.NestedSearchCV(
+        cv=3, n_trials=2, threshold="balanced_accuracy", pos_label="ill"
+    ).fit(X, y)
+    page = foldwise.write_report(search, tmp_path / "report.html").read_text()
+    assert "for ill against well" in page
+    assert "Average precision" in page
+    for threshold in (search.threshold_, *search.outer_thresholds_):
+        assert f">{threshold:.4f}<" in page
 
 
 def test_candidates_and_regressors_have_a_page_and_a_tree_too(root: Path, tmp_path: Path) -> None:
@@ -111,6 +125,7 @@ def test_candidates_and_regressors_have_a_page_and_a_tree_too(root: Path, tmp_pa
         page = foldwise.write_report(search, tmp_path / f"{name}.html").read_text()
         assert f"{search.outer_summary_.iloc[0]['mean']:.4f}".lstrip("-") in page
         assert "ward-" not in page
+        assert (">lost<" in page) == (name == "kinds"), "candidates that lost are told, too"
         foldwise.log_to_mlflow(search, name, tracking_uri=database)
         (top,) = (
             told

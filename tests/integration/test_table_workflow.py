@@ -5,6 +5,7 @@ import struct
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import yaml
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from foldwise.app import commands, compare, evaluate, predict, prepare, tune
+from foldwise.app import commands, compare, drawing, evaluate, predict, prepare, tune
 from foldwise.app.workspace import TUNED, Workspace
 from foldwise.data.dataset import load
 from foldwise.errors import DataError, SettingsError
@@ -24,6 +25,7 @@ from foldwise.report import album
 from foldwise.report.picture import Picture
 from foldwise.search.archive import restore
 from foldwise.search.summary import outer_estimates
+from foldwise.settings import OF_IMAGES
 from foldwise.stats.intervals import score_intervals
 from foldwise.store.open import open_store
 from tests import table_files
@@ -66,7 +68,8 @@ def words_of(name: str, figure: Figure, *, with_svg: bool = True) -> Picture:
     """In place of pixels, which can't be searched, all that is written in a figure."""
     texts = [figure.get_label(), *(each.get_text() for each in figure.findobj(Text))]
     words = "\n".join(map(str, texts))
-    return Picture(name, words, words.encode(), words.encode() if with_svg else None)
+    svg = f"<svg><text>{words}</text></svg>".encode()
+    return Picture(name, words, words.encode(), svg if with_svg else None)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -176,8 +179,27 @@ def test_the_page_shows_a_table_and_no_picture_of_images(done: Done) -> None:
     assert names >= {"classes", "coefficients", "precision_recall", "calibration"}
     assert not names & {"confused_pairs", "mistakes"}
     page = (done.folder / "reports" / "report.html").read_text()
+    assert "for malignant against benign" in page, "one curve, whose class is named"
+    assert "groups, none of them parted" in page
+    assert not [name for name in OF_IMAGES if name in page]
     for word in ("image of", "images", "raw pixels", "pixels of", "standardised pixels"):
         assert word not in page
+
+
+def test_the_page_says_what_promotion_asks_and_what_the_checks_saw(done: Done, capsys: Any) -> None:
+    """But for the champion, and what is yet to be stored; `foldwise checks` prints the same."""
+    page = (done.folder / "reports" / "report.html").read_text()
+    asked = page.split('<h2 id="promotion">')[1].split("<h2")[0]
+    for words in ("No other model has been scored", "calibration error", "&lt;= 0.03", "chosen C"):
+        assert words in asked
+    assert "verification" not in asked
+    drawing.checks()
+    said = capsys.readouterr().out.splitlines()
+    assert max(map(len, said)) <= 80
+    seen = unescape(page.split('<h2 id="checks">')[1].split("<h2")[0])
+    names = [line.partition(" (matters: ")[0] for line in said if "(matters: " in line]
+    assert len(names) == 12, "all but the columns that look like groups: these are known"
+    assert not [name for name in names if f">{name}<" not in seen]
 
 
 def test_a_version_of_a_table_verifies_and_is_promoted(done: Done, capsys: Any) -> None:
@@ -215,6 +237,8 @@ def test_asked_for_rows_are_shown(done: Done) -> None:
     """With report.rows the example is rows of the table, and rare values have their names."""
     done.change(report={"rows": True})
     evaluate.main()
+    page = (done.folder / "reports" / "report.html").read_text()
+    assert "the champion, version 1, is this very model" in page
     version = done.registry.versions[-1]
     assert version.number == 2
     examples = [

@@ -153,6 +153,14 @@ def verify(version: str | None, model: str | None) -> None:
     commands.verify(version, model=model)
 
 
+@foldwise.command(epilog=_examples("foldwise checks                after `dvc repro`"))
+def checks() -> None:
+    """Check the search and its data: leaks, duplicates, shift, folds that disagree."""
+    from foldwise.app import drawing
+
+    drawing.checks()
+
+
 @foldwise.command(
     epilog=_examples(
         "foldwise predict images.idx --output answers.csv",

@@ -11,10 +11,11 @@ from threadpoolctl import threadpool_limits
 from foldwise.app.display import Display
 from foldwise.app.drawing import Verdict, holdout_metrics
 from foldwise.app.entries import check_buildable, entry_engine, sampled, servable
-from foldwise.app.evaluate import count_look, submit
+from foldwise.app.evaluate import count_look, evidence_of, submit
 from foldwise.app.exits import run
 from foldwise.app.workspace import Workspace, fitting_bank, save, save_result, threads
 from foldwise.errors import SettingsError
+from foldwise.registry.evidence import shared_rows
 from foldwise.registry.registration import require_same_kind
 from foldwise.registry.snapshot import Snapshot
 from foldwise.registry.stored_model import require_servable
@@ -90,7 +91,11 @@ def main() -> None:
             display.say(f"holdout accuracy {model.holdout.scores['accuracy']:.4f}")
             if entry.register:
                 card = model_card(model, work.info)
-                version = submit(work, result, judged, verdict, card=card, kind=entry.name)
+                shared = shared_rows(work.data("development").images, judged.images)
+                evidence = evidence_of(work, result, judged, shared_rows=shared)
+                version = submit(
+                    work, result, verdict, evidence=evidence, card=card, kind=entry.name
+                )
                 display.say(f"registered: version {version.number}")
 
 

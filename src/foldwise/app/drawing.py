@@ -7,12 +7,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from textwrap import fill
 from typing import TYPE_CHECKING, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foldwise.app.exits import say
+from foldwise.app.exits import printable, say, tell
 from foldwise.app.workspace import (
     EVALUATED,
     REPORTS,
@@ -23,9 +24,11 @@ from foldwise.app.workspace import (
     save_pictures,
     search_space,
 )
+from foldwise.checks import Subject, look
 from foldwise.data.dataset import Split
 from foldwise.data.encoder import TableEncoder, told_names
 from foldwise.errors import SearchError
+from foldwise.registry.evidence import shared_rows
 from foldwise.report import page
 from foldwise.report.album import (
     column_pictures,
@@ -35,7 +38,15 @@ from foldwise.report.album import (
     search_pictures,
     table_pictures,
 )
-from foldwise.report.findings import Findings, HoldoutSummary, Judged, origin, summarise_holdout
+from foldwise.report.findings import (
+    Findings,
+    HoldoutSummary,
+    Judged,
+    Remark,
+    Standing,
+    origin,
+    summarise_holdout,
+)
 from foldwise.report.picture import Picture, picture_files
 from foldwise.report.reference import Reference, read_reference
 from foldwise.report.tables import search_files, with_intervals
@@ -48,7 +59,7 @@ from foldwise.search.jobs import Model, Predictions
 from foldwise.search.space import KIND
 from foldwise.search.summary import Estimates, outer_estimates
 from foldwise.search.trials import OuterFold, SearchResult
-from foldwise.settings import flattened
+from foldwise.settings import OF_IMAGES, Settings, Value, flattened, in_use
 from foldwise.store.address import project_root
 
 if TYPE_CHECKING:
@@ -64,7 +75,7 @@ _REMEDY = "run `dvc repro` or `dvc pull`"
 class Verdict:
     """What `evaluate` keeps beside the predictions: which model and holdout, and where from.
 
-    ``run_id`` and ``tags`` are the pipeline run's; ``data_change`` is as in `Findings`.
+    ``run_id`` and ``tags`` are the pipeline run's; the rest is as in `Findings`.
     """
 
     model_digest: str
@@ -72,6 +83,7 @@ class Verdict:
     run_id: str
     tags: Mapping[str, str]
     data_change: str = ""
+    standing: Standing | None = None
 
     @classmethod
     def of(cls, work: Workspace, model: Model, run_id: str, tags: Mapping[str, str]) -> Self:
@@ -174,6 +186,7 @@ class Tuned:
             scores = {metric: each.mean for metric, each in self.outer.items()}
             intervals = {metric: each.interval for metric, each in self.outer.items()}
             summary = replace(summary, scores=scores, intervals=intervals)
+        parameters, usual = _parameters(self.work.settings), flattened(Settings())
         return Findings(
             data=self.work.info,
             search=self.result,
@@ -181,12 +194,34 @@ class Tuned:
             holdout=summary,
             origin=origin(verdict.tags, run_id=verdict.run_id, model_digest=verdict.model_digest),
             commands=_commands(verdict.tags),
-            parameters=flattened(self.work.settings),
+            parameters=parameters,
             multiclass=self.work.settings.tune.multiclass,
             features=self._features,
             data_change=verdict.data_change,
             reference=self.reference,
+            defaults={key: usual[key] for key, of in parameters.items() if of != usual[key]},
+            standing=verdict.standing,
+            remarks=self.remarks,
         )
+
+    @cached_property
+    def remarks(self) -> tuple[Remark, ...]:
+        """What checks of the search and its data say; the holdout's labels are none of theirs."""
+        work, ours = self.work, self.development
+        holdout = work.data("holdout") if work.info.holdout_rows else None
+        subject = Subject(work.info, work.settings, self.result, self.outer, ours)
+        subject = replace(subject, groups=work.clusters(ours), shared_rows=self.shared_rows)
+        if holdout is not None:
+            told = {"holdout": holdout.images, "holdout_groups": work.clusters(holdout)}
+            subject = replace(subject, **told)
+        return look(subject)
+
+    @cached_property
+    def shared_rows(self) -> int:
+        """How many of the holdout's rows stand in the development set."""
+        if not self.work.info.holdout_rows:
+            return 0
+        return shared_rows(self.development.images, self.work.data("holdout").images)
 
     @property
     def _features(self) -> str:
@@ -231,6 +266,12 @@ class Tuned:
         own = [images[np.flatnonzero(labels == code)[:_SEEN]] for code in codes]
         pairs = zip(own, weights, strict=True)
         return np.stack([bank.evidence(X, row).mean(axis=0) for X, row in pairs])
+
+
+def _parameters(settings: Settings) -> dict[str, Value]:
+    """Those that say anything of such data."""
+    idle = OF_IMAGES if settings.prepare.source == "table" else ()
+    return {key: of for key, of in in_use(settings).items() if key not in idle}
 
 
 def _commands(tags: Mapping[str, str]) -> tuple[str, ...]:
@@ -302,6 +343,20 @@ def _committed() -> tuple[str, ...]:
     if others or _dvc("commit", "--quiet", "--force", "tune", "evaluate") is None:
         return ("dvc.lock doesn't have them: `dvc status` tells what else has changed",)
     return ()
+
+
+def checks() -> None:
+    """Print what the checks of the search and its data say; no model is scored on the holdout."""
+    os.chdir(project_root())
+    remarks = Tuned.read(Workspace()).remarks
+    for each in remarks:
+        tell(f"{each.name} (matters: {each.matters})\n")
+        told = {"saw": each.saw} if each.matters == "no" else {"saw": each.saw, "do": each.remedy}
+        for name, words in told.items():
+            first = f"  {name:5}"
+            tell(f"{fill(printable(words), 80, initial_indent=first, subsequent_indent=' ' * 7)}\n")
+    matter = sum(each.matters == "yes" for each in remarks)
+    tell(f"{matter} of {len(remarks)} checks matter\n")
 
 
 def _is_drawn(change: object) -> bool:

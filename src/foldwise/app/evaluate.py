@@ -1,7 +1,11 @@
 """``python -m foldwise.app.evaluate``: score on the holdout, report, register."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
+from scipy.special import ndtri
+
+from foldwise.app.display import span
 from foldwise.app.drawing import (
     OF_MODEL,
     OF_SEARCH,
@@ -12,6 +16,7 @@ from foldwise.app.drawing import (
     the_page,
 )
 from foldwise.app.exits import run, say
+from foldwise.app.views import run_links
 from foldwise.app.workspace import (
     EVALUATED,
     REPORTS,
@@ -24,21 +29,22 @@ from foldwise.app.workspace import (
 )
 from foldwise.data.encoder import typical
 from foldwise.ownership import check_output
-from foldwise.registry.evidence import gather_evidence, shared_rows
-from foldwise.registry.gate import changed_data
+from foldwise.registry.evidence import Evidence, gather_evidence
+from foldwise.registry.gate import Case, changed_data, comparison_level, judge
 from foldwise.registry.registration import Submission, register, require_same_kind
 from foldwise.registry.snapshot import Snapshot, Version, note_holdout_use
-from foldwise.registry.stored_model import require_servable
-from foldwise.report.findings import Findings, Judged
+from foldwise.registry.stored_model import fetch_evidence, require_servable
+from foldwise.report.findings import Findings, Judged, Standing
 from foldwise.report.page import render_card
 from foldwise.report.picture import Picture, picture_files
 from foldwise.report.tables import holdout_files
-from foldwise.report.wording import DIGITS
+from foldwise.report.wording import DIGITS, counted
 from foldwise.runs.recorder import Recorder
 from foldwise.search.jobs import Predictions
 from foldwise.search.space import KIND
 from foldwise.search.trials import SearchResult
 from foldwise.settings import parameter_digests
+from foldwise.stats.scores import PUBLISHED
 
 EXAMPLES = 3
 
@@ -61,10 +67,15 @@ def main() -> None:
             require_servable(tuned.model, work.info.classes, tuned.development.images[:1])
         verdict = Verdict.of(work, tuned.model, recorder.run_id, described.tags)
         if work.info.holdout_rows:
-            count_look(work, registry, verdict)
-        judged, verdict = (
-            tuned.judged(),
-            replace(verdict, data_change=_change(work, registry, verdict)),
+            registry = count_look(work, registry, verdict)
+        judged = tuned.judged()
+        evidence = evidence_of(work, tuned.result, judged, shared_rows=tuned.shared_rows)
+        verdict = replace(
+            verdict,
+            data_change=_change(work, registry, verdict),
+            standing=_standing(
+                work, registry, verdict, place=place, evidence=evidence, judged=judged
+            ),
         )
         findings = tuned.findings(judged, verdict)
         save_result(EVALUATED, verdict, Predictions(judged.probabilities))
@@ -73,7 +84,9 @@ def main() -> None:
         if tuned.linear is None:
             kind = str(tuned.result.final.best.values[KIND])
         card = render_card(findings)
-        version = submit(work, tuned.result, judged, verdict, card=card, kind=kind, page=page)
+        version = submit(
+            work, tuned.result, verdict, evidence=evidence, card=card, kind=kind, page=page
+        )
     work.close(place.search_key, place.attempt, tuned.result.space)
     say(
         findings.headline(),
@@ -84,18 +97,93 @@ def main() -> None:
     )
 
 
-def count_look(work: Workspace, registry: Snapshot, verdict: Verdict) -> None:
-    """Note the model's look at the holdout, before it is taken."""
+def count_look(work: Workspace, registry: Snapshot, verdict: Verdict) -> Snapshot:
+    """Note the model's look at the holdout, before it is taken; with it, all looks there are."""
     holdout, content = verdict.holdout_digest, verdict.model_digest
-    note_holdout_use(work.store, registry, holdout=holdout, content=content, run_id=verdict.run_id)
+    return note_holdout_use(
+        work.store, registry, holdout=holdout, content=content, run_id=verdict.run_id
+    )
+
+
+def evidence_of(
+    work: Workspace, result: SearchResult, judged: Judged, *, shared_rows: int
+) -> Evidence:
+    """What a search's final model, judged on the holdout, is registered with."""
+    return gather_evidence(
+        result,
+        work.settings,
+        work.info,
+        probabilities=judged.probabilities,
+        labels=judged.labels,
+        shared_rows=shared_rows,
+    )
+
+
+def _standing(
+    work: Workspace,
+    registry: Snapshot,
+    verdict: Verdict,
+    *,
+    place: SearchPlace,
+    evidence: Evidence,
+    judged: Judged,
+) -> Standing:
+    """Where the version will stand: what promotion asks, and what the holdout has been used for."""
+    settings, digest, content = work.settings, verdict.holdout_digest, verdict.model_digest
+    kept = f", with {counted(place.kept, 'trial')} from before" if place.kept else ""
+    standing = Standing(
+        work.model_name,
+        untuned=place.untuned,
+        duration=f"{span(place.seconds)}{kept}" if place.seconds else "",
+        links=run_links(work.store, work.info.name, verdict.run_id),
+    )
+    if not work.info.holdout_rows:
+        return standing
+    champion = registry.champion
+    number = registry.spent(digest, content, champion.content if champion else "")
+    first, own, later = (
+        round(-float(ndtri(comparison_level(k, settings.promotion.alpha))), 2)
+        for k in (1, number, number + 1)
+    )
+    case = Case(
+        evidence, judged.probabilities, (), judged.labels, settings, number,
+        before=registry.before(verdict.run_id), digits=PUBLISHED,
+    )  # fmt: skip
+    which, scores = _champion(work, registry, verdict)
+    return replace(
+        standing,
+        # The first is of files that are yet to be stored.
+        gate=tuple((of.name, of.figure, of.bound, of.verdict) for of in judge(case)[1:]),
+        looks=len({scored for scored, _ in registry.looks(digest)}),
+        comparison=number,
+        errors=(first, own, later),
+        champion=which,
+        champion_scores=scores,
+    )
+
+
+def _champion(
+    work: Workspace, registry: Snapshot, verdict: Verdict
+) -> tuple[str, Mapping[str, float]]:
+    """Which is the champion, and its figures of this holdout, or why there are none."""
+    champion = registry.champion
+    if champion is None:
+        return "there is no champion yet", {}
+    name = f"the champion, version {champion.number}"
+    if champion.content == verdict.model_digest:
+        return f"{name}, is this very model", {}
+    known = fetch_evidence(work.store, champion)
+    if known is None or known.data.holdout_digest != verdict.holdout_digest:
+        return f"{name}, was scored on another holdout", {}
+    return name, known.holdout
 
 
 def submit(
     work: Workspace,
     result: SearchResult,
-    judged: Judged,
     verdict: Verdict,
     *,
+    evidence: Evidence,
     card: str,
     kind: str,
     page: bytes = b"",
@@ -103,14 +191,6 @@ def submit(
     """Register a search's final model, judged on the holdout, as a version of a kind of model."""
     development, values = work.data("development"), result.final.best.values
     is_private = work.info.table is not None and not work.settings.report.rows
-    evidence = gather_evidence(
-        result,
-        work.settings,
-        work.info,
-        probabilities=judged.probabilities,
-        labels=judged.labels,
-        shared_rows=shared_rows(development.images, judged.images) if work.info.holdout_rows else 0,
-    )
     params = {n: repr(v) if isinstance(v, float) else str(v) for n, v in values.items()}
     submission = Submission(
         verdict.run_id,

@@ -1,6 +1,7 @@
 """``python -m foldwise.app.tune``: the nested search, told to MLflow as it goes."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 
@@ -33,13 +34,15 @@ from foldwise.search.engines.batched import (
     LocalBackend,
     PathShelf,
 )
-from foldwise.search.jobs import Engine
+from foldwise.search.jobs import Done, Engine, Job, Task
 from foldwise.search.nested import Book, NestedSearch
 from foldwise.search.plan import Plan
-from foldwise.search.trials import Event, OuterFold
+from foldwise.search.space import KIND
+from foldwise.search.trials import Event, OuterFold, Part, Values
 from foldwise.settings import LOGISTIC, of_search
 from foldwise.solver.fits import SolverOptions
 from foldwise.solver.layout import Layout
+from foldwise.stats.scores import Scores
 
 
 def main() -> None:
@@ -52,7 +55,7 @@ def main() -> None:
     told, space = of_search(work.settings), search_space(work.settings)
     trials = told.pop("trials")
     key = work.key({**told, "startup_trials": space.startup})
-    shelf = work.shelf(key)
+    shelf, began = work.shelf(key), time.monotonic()
     with work.held(key) as lease:
         book = work.book(key, space, trials=len(space.numbers(trials)))
         if is_fresh():
@@ -68,16 +71,40 @@ def main() -> None:
                 if isinstance(event, OuterFold):
                     tell_fold(work, recorder, event)
 
+            kept = sum(len(book.completed(each.study)) for each in search.plan.studies)
             result = display.follow(search, tell)
+            untuned = tuple(untuned_scores(search, display.show))
             tuned = Tuned(work, result)
             tables, pictures = tuned.tables(), tuned.pictures()
             save_all(TUNED, archive(result))
             save(REPORTS, tables)
             figures = save_pictures(OF_SEARCH, pictures)
-            SearchPlace(recorder.run_id, key, book.attempt).save()
+            seconds = round(time.monotonic() - began, 1)
+            SearchPlace(recorder.run_id, key, book.attempt, seconds, kept, untuned).save()
             recorder.record_artifacts(None, tables | figures)
             display.say(edge_caution(result))
         shelf.clear()
+
+
+def untuned_scores(search: NestedSearch, shown: Callable[[Event], None]) -> Iterator[Scores]:
+    """Score C = 1 on each outer part: what the search is worth. Nothing if it lies outside.
+
+    The fits go the paths that are there, and no further than that.
+    """
+    space = search.space
+    name = f"{LOGISTIC}.C" if space.kinds else "C"
+    if not 0 <= space.ranges[name].place(1.0) <= 1:
+        return
+    values: Values = {name: 1.0, **({KIND: LOGISTIC} if space.kinds else {})}
+    parts = [study.study.part for study in search.plan.studies if study.study.part is not None]
+    tasks = [Task(Job.of(frozenset({part}), values), (part,)) for part in parts]
+    scores: dict[Part, Scores] = {}
+    for event in search.engine.run(tasks):
+        if isinstance(event, Done):
+            scores |= event.scores
+        else:
+            shown(event)
+    yield from (scores[part] for part in parts)
 
 
 @contextmanager

@@ -17,6 +17,8 @@ from foldwise.store.faults import store_faults
 from foldwise.store.open import Store
 
 REPORT = "report.html"
+LOCAL = "http://127.0.0.1:5000"
+"""Where `foldwise ui` listens unless it is told otherwise."""
 _MODE = "workflowType=machine_learning"
 _PIPELINES = "tags.level = 'pipeline'"
 _NEWEST_FIRST = "attributes.start_time DESC"
@@ -164,6 +166,20 @@ def artifact_link(name: str, experiment_id: str, run_id: str, path: str) -> Link
     """Where a run's file is shown."""
     place = f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/{quote(path)}?{_MODE}"
     return Link(name, place)
+
+
+def run_links(store: Store, data_name: str, run_id: str) -> tuple[tuple[str, str], ...]:
+    """Names and whole addresses of a pipeline's run, its studies and trials: a page's, as a file.
+
+    A store without a server is shown where `foldwise ui` shows it.
+    """
+    home = store.tracking_uri if store.tracking_uri.startswith("http") else LOCAL
+    place = f"{home}/#/experiments/{store.experiment(data_name)}/runs"
+    found = quote(f"tags.pipeline = '{run_id}'")
+    return (
+        ("this run", f"{place}/{run_id}?{_MODE}"),
+        ("its studies and trials", f"{place}?{_MODE}&searchFilter={found}"),
+    )
 
 
 def version_link(model: str, number: int) -> Link:

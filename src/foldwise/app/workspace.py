@@ -231,11 +231,18 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class SearchPlace:
-    """Which search a result came from, and MLflow's run of it: what `evaluate` goes on with."""
+    """Which search a result came from, and MLflow's run of it: what `evaluate` goes on with.
+
+    It took ``seconds``, with so many trials ``kept`` from before; ``untuned`` has the scores of
+    each outer fold at C = 1, where that was searched.
+    """
 
     run_id: str
     search_key: str
     attempt: int
+    seconds: float = 0.0
+    kept: int = 0
+    untuned: tuple[Mapping[str, float], ...] = ()
 
     def save(self) -> None:
         """Write models/run.json."""

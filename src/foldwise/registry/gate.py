@@ -17,7 +17,7 @@ from foldwise.errors import PromotionError
 from foldwise.registry.audit import Check, advised, all_hold, judged
 from foldwise.registry.evidence import Evidence
 from foldwise.registry.snapshot import Version
-from foldwise.settings import Between, Settings
+from foldwise.settings import TOLERATED_SHARE, Between, Settings
 from foldwise.stats.intervals import possible, prediction_interval
 from foldwise.stats.paired import (
     PairedBound,
@@ -42,8 +42,6 @@ DIGITS = 6
 LOST_ROW = 1.0
 """Error of a row that only the champion predicts right, minus the champion's: none is worse."""
 
-_TOLERATED_SHARE = 0.001
-"""Of the holdout's images that may stand in the development set: data sets hold some duplicates."""
 _EDGE = 0.02
 """Of a range, at either end: a value chosen there may lie outside at its best."""
 _SPLITS = {"development set": "development_digest", "holdout": "holdout_digest"}
@@ -230,9 +228,9 @@ def _ranges(case: Case) -> Iterator[Check]:
 def _shared_rows(case: Case) -> Iterator[Check]:
     data, shared = case.evidence.data, case.evidence.shared_rows
     name, rows = f"holdout {data.unit}s trained on", data.holdout_rows
-    figure, bound = f"{shared} of {rows}", f"<= {_TOLERATED_SHARE:.1%}"
+    figure, bound = f"{shared} of {rows}", f"<= {TOLERATED_SHARE:.1%}"
     # Rows of a table with few values are equal by chance.
-    if shared > _TOLERATED_SHARE * rows and data.table is None:
+    if shared > TOLERATED_SHARE * rows and data.table is None:
         yield judged(name, figure, bound, holds=False)
     else:
         yield advised(name, figure, bound, holds=shared == 0)

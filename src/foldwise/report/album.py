@@ -54,17 +54,24 @@ def search_pictures(
     )
 
 
-def outer_pictures(result: SearchResult, classes: Sequence[str]) -> tuple[Picture, ...]:
-    """Draw ``confusion`` and ``roc`` of what the first partition's outer models predicted."""
+def outer_pictures(
+    result: SearchResult, classes: Sequence[str], *, positive: int = 1
+) -> tuple[Picture, ...]:
+    """Draw ``confusion`` and ``roc`` of what the first partition's outer models predicted.
+
+    Of two classes the ``positive`` one's, and its ``precision_recall``.
+    """
     outer = [fold for fold in result.outer if not fold.part.repeat]
     labels = np.concatenate([fold.labels for fold in outer])
     probabilities = np.concatenate([fold.predictions.values for fold in outer])
-    return confusion_and_roc(
+    told = confusion_and_roc(
         confusion(probabilities, labels),
         roc_curve_points(probabilities, labels, ROC_POINTS),
         [each.roc_auc for each in per_class(probabilities, labels)],
         classes,
+        positive=positive,
     )
+    return (*told, *_of_two(probabilities, labels, classes, positive=positive))
 
 
 def fold_pictures(fold: OuterFold, classes: Sequence[str]) -> tuple[Picture, ...]:
@@ -88,13 +95,18 @@ def holdout_pictures(
 ) -> tuple[Picture, ...]:
     """Draw the final model on the holdout.
 
-    ``weights`` (classes, pixels), if it has any, are shown as images of this ``meaning``.
+    ``weights`` (classes, pixels), if it has any, are shown as images of this ``meaning``. Where it
+    makes no mistake, none is shown.
     """
-    classes = holdout.classes
+    classes, galleries = holdout.classes, []
+    if len(judged.mistakes()):
+        galleries = [
+            drawn("confused_pairs", of_images.confused_pairs(judged), with_svg=False),
+            drawn("mistakes", of_images.confident_mistakes(judged), with_svg=False),
+        ]
     return (
-        *_of_scores(holdout),
-        drawn("confused_pairs", of_images.confused_pairs(judged), with_svg=False),
-        drawn("mistakes", of_images.confident_mistakes(judged), with_svg=False),
+        *_of_scores(holdout, judged),
+        *galleries,
         *(
             drawn(
                 "coefficients",
@@ -119,12 +131,7 @@ def table_pictures(
     """
     final, *outer = coefficients
     bars = of_columns.coefficient_bars(final, np.array(outer), names, holdout.classes)
-    told = (*_of_scores(holdout, unit="row"), drawn("coefficients", bars))
-    if len(holdout.classes) > 2:
-        return told
-    values, is_second = judged.probabilities[:, 1], judged.labels == 1
-    curve = of_columns.precision_recall(values, is_second, holdout.classes[1])
-    return (*told, drawn("precision_recall", curve))
+    return (*_of_scores(holdout, judged, unit="row"), drawn("coefficients", bars))
 
 
 def column_pictures(
@@ -136,13 +143,30 @@ def column_pictures(
     return (drawn("classes", of_columns.column_profile(counts, classes, missing)),)
 
 
-def _of_scores(holdout: HoldoutSummary, *, unit: str = "image") -> tuple[Picture, ...]:
+def _of_two(
+    probabilities: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    classes: Sequence[str],
+    *,
+    positive: int = 1,
+) -> tuple[Picture, ...]:
+    if len(classes) != 2:
+        return ()
+    values, is_positive = probabilities[:, positive], labels == positive
+    curve = of_columns.precision_recall(values, is_positive, classes[positive])
+    return (drawn("precision_recall", curve),)
+
+
+def _of_scores(
+    holdout: HoldoutSummary, judged: Judged, *, unit: str = "image"
+) -> tuple[Picture, ...]:
     """What is drawn of probabilities alone."""
     classes, error = holdout.classes, holdout.calibration_error
     areas = [each.roc_auc for each in holdout.by_class]
     f1 = [each.f1 for each in holdout.by_class]
     return (
         *confusion_and_roc(holdout.confusion, holdout.curves, areas, classes),
+        *_of_two(judged.probabilities, judged.labels, classes),
         drawn("class_f1", of_holdout.class_f1(f1, holdout.f1_intervals, classes)),
         drawn("calibration", of_holdout.reliability_diagram(holdout.bins, error, unit=unit)),
     )
@@ -154,10 +178,15 @@ def confusion_and_roc(
     areas: Sequence[float],
     classes: Sequence[str],
     *,
+    positive: int = 1,
     with_svg: bool = True,
 ) -> tuple[Picture, ...]:
     """Draw who was taken for whom, and each class's curve: ``confusion`` and ``roc``."""
     return (
         drawn("confusion", of_holdout.confusion_matrix(counts, classes), with_svg=with_svg),
-        drawn("roc", of_holdout.roc_curves(curves, areas, classes), with_svg=with_svg),
+        drawn(
+            "roc",
+            of_holdout.roc_curves(curves, areas, classes, positive=positive),
+            with_svg=with_svg,
+        ),
     )

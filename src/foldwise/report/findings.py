@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from foldwise.report.wording import (
 from foldwise.search.jobs import Predictions
 from foldwise.search.space import Space
 from foldwise.search.summary import Estimates, best_trials, contest, edges, optimum_error
-from foldwise.search.trials import SearchResult
+from foldwise.search.trials import FINAL, SearchResult, number_of
 from foldwise.settings import Value
 from foldwise.stats.intervals import Interval, f1_intervals, score_intervals
 from foldwise.stats.scores import (
@@ -37,6 +37,7 @@ from foldwise.stats.scores import (
     Scores,
     calibration_error,
     confusion,
+    is_loss,
     metric_label,
     per_class,
     predicted_codes,
@@ -156,6 +157,91 @@ def summarise_holdout(judged: Judged, *, confidence: float) -> HoldoutSummary:
     )
 
 
+Matters = Literal["yes", "a little", "no"]
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What a check of the search or its data saw, whether it matters, and what to do if it does."""
+
+    name: str
+    saw: str
+    matters: Matters
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a version stands when it is registered; what becomes of it, the registry tells.
+
+    Attributes
+    ----------
+    model : str
+        The registered model's name.
+    gate : tuple of (check, figure, bound, verdict)
+        What promotion asks, but for the champion; nothing without a holdout.
+    looks, comparison : int
+        Models scored on this holdout, this one among them; the number that a comparison with the
+        champion has on it.
+    errors : three floats
+        Standard errors that a gain must show in the first comparison on a holdout, in this one, and
+        in the next.
+    champion : str
+        Which it is, or why it isn't compared with.
+    champion_scores : mapping
+        What it is registered with, of this holdout.
+    untuned : tuple of mapping
+        Scores of each outer fold at C = 1.
+    duration : str
+    links : tuple of (name, address)
+        Its runs in MLflow.
+    """
+
+    model: str
+    gate: tuple[tuple[str, str, str, str], ...] = ()
+    looks: int = 0
+    comparison: int = 0
+    errors: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    champion: str = ""
+    champion_scores: Mapping[str, float] = field(default_factory=dict)
+    untuned: tuple[Mapping[str, float], ...] = ()
+    duration: str = ""
+    links: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Names of the checks that fail."""
+        return tuple(name for name, _, _, verdict in self.gate if verdict == "fail")
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """Something simpler, or in use, beside the model: one metric of both on the same rows.
+
+    ``where`` says which: those of the "outer" folds, or of the "holdout".
+    """
+
+    name: str
+    where: str
+    metric: str
+    theirs: float
+    ours: float
+    note: str = ""
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """In words: with what it is compared, by what, both figures, and which is better."""
+        digits = digits_told(self.metric) if self.where == "holdout" else 4
+        figures = (number(of, digits=digits) for of in (self.theirs, self.ours))
+        word = "better" if _is_better(self.metric, self.ours, self.theirs) else "not better"
+        by = f"{self.where} {metric_label(self.metric)}"
+        return (self.name, by, *figures, word + self.note)
+
+
+def _is_better(metric: str, ours: float, theirs: float) -> bool:
+    return ours < theirs if is_loss(metric) else ours > theirs
+
+
 def _told(metric: str, interval: Interval) -> Interval:
     """In the digits that may be shown, outwards: rounded to one another its ends would meet."""
     if METRIC[metric].counts or math.isnan(interval.low):
@@ -258,6 +344,9 @@ class Findings:
     parameters: Mapping[str, Value] = field(default_factory=dict)
     data_change: str = ""
     reference: Reference | None = None
+    defaults: Mapping[str, Value] = field(default_factory=dict)
+    standing: Standing | None = None
+    remarks: tuple[Remark, ...] = ()
 
     @property
     def has_holdout(self) -> bool:
@@ -276,6 +365,69 @@ class Findings:
         if not self.has_holdout:
             rows = f"{counted(self.holdout.rows, 'row')} of outer folds, nothing held out"
         return f"{self.data.name}: {told} on {rows}; {values_text(self.search.final.best.values)}"
+
+    def lead(self) -> str:
+        """The answer to what everybody asks first."""
+        accuracy, interval = self.holdout.scores["accuracy"], self.holdout.intervals["accuracy"]
+        where = "held-out " if self.has_holdout else ""
+        rest = "" if self.has_holdout else ", each by the outer model that never saw it"
+        return (
+            f"{percent(accuracy)} of {counted(self.holdout.rows, where + self.data.unit)} are told"
+            f" right{rest} ({percent(interval.confidence, digits=0)} interval:"
+            f" {percent(interval.low)} to {percent(interval.high)})."
+        )
+
+    def rivals(self) -> tuple[Rival, ...]:
+        """What the model is to be better than, the simplest first."""
+        labels = np.concatenate([fold.labels for fold in self.search.outer])
+        counts = np.bincount(labels, minlength=len(self.holdout.classes))
+        common, support = int(counts.argmax()), [each.support for each in self.holdout.by_class]
+        name = f"always {brief(self.holdout.classes[common])}, the commonest class"
+        where, share = "holdout" if self.has_holdout else "outer", support[common] / sum(support)
+        found = [Rival(name, where, "accuracy", share, self.holdout.scores["accuracy"])]
+        found += self._untuned()
+        standing, metric = self.standing, self.search.metric
+        if standing is not None and metric in standing.champion_scores:
+            theirs, ours = standing.champion_scores[metric], self.holdout.scores[metric]
+            note = "; whether by more than luck, foldwise promote tests"
+            found.append(Rival(standing.champion, where, metric, theirs, ours, note))
+        return tuple(found)
+
+    def _untuned(self) -> list[Rival]:
+        """The outer estimate without a search: K fits at C = 1, or the final study's nearest."""
+        metric, name = self.search.metric, "C"
+        if self.standing is not None and self.standing.untuned:
+            theirs = [scores[metric] for scores in self.standing.untuned]
+            ours = [fold.scores[metric] for fold in self.search.outer]
+            better = sum(map(_is_better, [metric] * len(ours), ours, theirs))
+            note = f" on average, better in {better} of {len(ours)} folds"
+            means = float(np.mean(theirs)), float(np.mean(ours))
+            return [Rival("untuned, C = 1", "outer", metric, *means, note)]
+        trials = [each for each in self.search.study_trials(FINAL) if name in each.values]
+        if not trials:
+            return []
+        nearest = min(trials, key=lambda each: abs(math.log(number_of(each.values, name))))
+        words = f"untuned, {values_text(nearest.values)} (of those tried the nearest to 1)"
+        return [Rival(words, "outer", metric, nearest.mean(metric), self.outer[metric].mean)]
+
+    def weakest(self) -> str:
+        """The class with the lowest F1, and what it is taken for, in a sentence."""
+        holdout = self.holdout
+        code = int(np.argmin([each.f1 for each in holdout.by_class]))
+        row = holdout.confusion[code].copy()
+        found, interval = holdout.by_class[code], holdout.f1_intervals[code]
+        row[code] = 0
+        told = (
+            f"The weakest class is {brief(holdout.classes[code])}, by F1: {number(found.f1)}"
+            f" ({span(interval)})"
+        )
+        if not row.any():
+            return f"{told}; none of its {self.data.unit}s is taken for another class."
+        other, share = brief(holdout.classes[int(row.argmax())]), row.max() / max(found.support, 1)
+        missed = f"{told}; {percent(1 - found.recall)} of its {self.data.unit}s are taken for"
+        if len(row) == 2:
+            return f"{missed} {other}."
+        return f"{missed} another class, most often {other} ({percent(share)})."
 
     def procedure(self) -> str:
         """How the model was chosen, in a few sentences."""

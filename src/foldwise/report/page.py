@@ -9,15 +9,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from foldwise.report import wording
 from foldwise.report.findings import Findings, edge_caution
 from foldwise.report.picture import Picture
-from foldwise.search.summary import optimism
+from foldwise.search.space import Select
+from foldwise.search.summary import contest, optimism
 from foldwise.search.trials import SearchResult
 from foldwise.stats.scores import METRICS, metric_label
 
 
 def render(findings: Findings, pictures: Iterable[Picture]) -> str:
-    """Write the page: no scripts, nothing from the network, so that it opens anywhere.
+    """Write the page: nothing from the network, and no script but the one that sorts its tables.
 
-    It must also work inside the sandboxed frame in which MLflow shows HTML artifacts.
+    So it opens anywhere, also inside the sandboxed frame in which MLflow shows HTML artifacts.
 
     Parameters
     ----------
@@ -49,9 +50,10 @@ def render_search(search: SearchResult, pictures: Iterable[Picture], **told: obj
     **told
         What the search is of, and its tables, by the names in ``search.html.j2``.
     """
-    template = _environment().get_template("search.html.j2")
+    template, drawn = _environment().get_template("search.html.j2"), tuple(pictures)
     caution = edge_caution(search, "param_distributions")
-    return template.render(search=search, pictures=tuple(pictures), caution=caution, **told)
+    named = {picture.name: picture for picture in drawn}
+    return template.render(search=search, pictures=drawn, named=named, caution=caution, **told)
 
 
 def _written(name: str, findings: Findings, **more: object) -> str:
@@ -67,8 +69,25 @@ def _written(name: str, findings: Findings, **more: object) -> str:
             reference=findings.reference,
             metrics=METRICS,
             limits=findings.limits(),
+            contest=contest_rows(findings.search),
             **more,
         )
+    )
+
+
+def contest_rows(search: SearchResult, select: Select = "best") -> tuple[tuple[str, ...], ...]:
+    """Each candidate in each study, those that lost too, a row each in words."""
+    metric = search.metric
+    return tuple(
+        (
+            str(each.choice.study),
+            each.kind,
+            "won" if each.won else "lost",
+            wording.number(each.choice.mean(metric)),
+            wording.values_text(each.choice.values),
+            str(len(each.trials)),
+        )
+        for each in contest(search, select)
     )
 
 

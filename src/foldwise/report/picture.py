@@ -3,6 +3,7 @@
 from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass
+from html import escape
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +27,23 @@ class Picture:
     svg: bytes | None
 
     @property
-    def data_uri(self) -> str:
-        """The picture as a ``data:`` address, sharp at any size if it can be."""
-        kind, content = ("svg+xml", self.svg) if self.svg else ("png", self.png)
-        return f"data:image/{kind};base64,{b64encode(content).decode()}"
+    def headline(self) -> str:
+        """What it says in a sentence: the last of its words."""
+        return self.alt.rpartition(". ")[2]
+
+    @property
+    def markup(self) -> str:
+        """The picture in HTML, sharp at any size if it can be; an SVG tells values under a pointer.
+
+        No id of an SVG is of use outside of it, and equal ones of several mean the same: they
+        follow from what they name.
+        """
+        words = escape(self.alt, quote=True)
+        if self.svg is None:
+            code = b64encode(self.png).decode()
+            return f'<img src="data:image/png;base64,{code}" alt="{words}">'
+        _, start, drawn = self.svg.decode().partition("<svg")
+        return f'{start} role="img" aria-label="{words}"{drawn}'
 
 
 def picture_files(pictures: Iterable[Picture]) -> dict[str, bytes]:

@@ -1,6 +1,7 @@
 """Shared views of MLflow's UI, as tags and links."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from foldwise.app.views import (
     comparison_views,
     page_note,
     pipeline_views,
+    run_links,
     version_link,
     view_link,
     view_tag,
@@ -115,3 +117,16 @@ def test_what_people_wrote_into_the_note_stays() -> None:
     first = page_note((Link("A", "#/old"),), "Ask before deleting runs.")
     again = page_note((Link("A", "#/new"),), first)
     assert again == "Views: [A](#/new)\n\nAsk before deleting runs."
+
+
+@pytest.mark.parametrize(
+    ("uri", "home"),
+    [("sqlite:////a/b.db", "http://127.0.0.1:5000"), ("https://ml.test/x", "https://ml.test/x")],
+)
+def test_a_page_links_to_its_runs_where_their_server_shows_them(uri: str, home: str) -> None:
+    """Whole addresses: the page is a file. A store without a server is where `foldwise ui` is."""
+    store: Any = SimpleNamespace(tracking_uri=uri, experiment=lambda name: f"7-{name}")
+    (_, run), (_, below) = run_links(store, "toy", "abc")
+    assert run.startswith(f"{home}/#/experiments/7-toy/runs/abc?")
+    assert below.startswith(f"{home}/#/experiments/7-toy/runs?")
+    assert "tags.pipeline%20%3D%20%27abc%27" in below

@@ -1,16 +1,22 @@
 """Every figure can be drawn for data of any shape."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from foldwise.report.album import data_pictures, fold_pictures, holdout_pictures, search_pictures
-from foldwise.report.figures.holdout import confusion_matrix
+from foldwise.report.figures.columns import column_profile
+from foldwise.report.figures.holdout import confusion_matrix, roc_curves
 from foldwise.report.figures.images import confident_mistakes, confused_pairs
-from foldwise.report.figures.search import outer_folds, trial_order
+from foldwise.report.figures.search import inner_curves, outer_folds, trial_order
+from foldwise.report.findings import Judged
 from foldwise.report.picture import picture_files
+from foldwise.search.summary import best_trials
+from foldwise.search.trials import number_of
 from foldwise.settings import OneOf
 from tests.factories import make_outer_fold, make_result
 from tests.unit.report.findings_cases import (
@@ -40,11 +46,12 @@ SHAPES: dict[str, tuple[tuple[str, ...], tuple[int, ...]]] = {
 def test_the_holdout_can_be_drawn_whatever_the_data(case: str) -> None:
     """No class count, name or image shape is hard-wired."""
     classes, shape = SHAPES[case]
-    judged = make_judged(classes, shape=shape, rows=4 * len(classes))
+    judged = make_judged(classes, shape=shape, rows=max(60, 4 * len(classes)))
     weights = make_linear(judged).coefficients
     drawn = holdout_pictures(make_holdout_summary(judged), judged, weights, meaning="Coefficient")
     drawn += data_pictures(judged.images, judged.labels, classes, shape)
-    assert len({picture.name for picture in drawn}) == len(drawn) == 8
+    pictures = 9 if len(classes) == 2 else 8  # precision against recall, of the positive class
+    assert len({picture.name for picture in drawn}) == len(drawn) == pictures
 
 
 @pytest.mark.parametrize(("folds", "metric"), [(3, "log_loss"), (11, "accuracy")])
@@ -104,15 +111,55 @@ def test_values_of_several_parameters_stand_beside_each_other() -> None:
     assert not [pair for pair in combinations(boxes, 2) if pair[0].overlaps(pair[1])]
 
 
-def test_a_perfect_model_has_no_mistakes_to_show() -> None:
-    """The galleries say so in place of failing."""
+def test_a_perfect_model_has_no_pictures_of_mistakes() -> None:
+    """An empty one tells nothing."""
     judged = make_judged(rows=6)
     judged.probabilities[:] = 0.01
     judged.probabilities[range(6), judged.labels] = 0.98
-    for draw, words in ((confident_mistakes, "No mistakes"), (confused_pairs, "No confusions")):
-        figure = draw(judged)
-        figure.draw_without_rendering()
-        assert figure.get_suptitle() == words
+    drawn = holdout_pictures(make_holdout_summary(judged), judged, None, meaning="")
+    assert not {"confused_pairs", "mistakes"} & {picture.name for picture in drawn}
+
+
+@pytest.mark.parametrize("draw", [confident_mistakes, confused_pairs])
+def test_each_mistake_has_its_row_s_number_below_it(draw: Callable[[Judged], Figure]) -> None:
+    """By which it is found in predictions.csv."""
+    judged = make_judged()
+    shown = {text.get_text() for axes in draw(judged).axes for text in axes.texts}
+    numbers = {int(text.removeprefix("no. ")) for text in shown if text.startswith("no. ")}
+    assert numbers
+    assert numbers <= set(judged.mistakes().tolist())
+    assert f"no. {judged.mistakes()[0]}" in shown
+
+
+@pytest.mark.parametrize("positive", [0, 1])
+def test_two_classes_have_one_roc_curve_with_the_positive_class_named(positive: int) -> None:
+    """The other class's is the same from behind."""
+    holdout = make_holdout_summary(make_judged(("well", "ill")))
+    areas = [each.roc_auc for each in holdout.by_class]
+    figure = roc_curves(holdout.curves, areas, holdout.classes, positive=positive)
+    name = ("well", "ill")[positive]
+    assert f"for {name} against" in figure.get_suptitle()
+    drawn = [line for line in figure.axes[0].lines if len(np.asarray(line.get_xdata())) > 2]
+    np.testing.assert_array_equal(drawn[0].get_ydata(), holdout.curves[positive][1])
+    assert len(drawn) == 1
+
+
+def test_a_table_without_gaps_has_no_empty_panel() -> None:
+    assert len(column_profile([3, 4], ["a", "b"], {"x": 0.0}).axes) == 1
+    assert len(column_profile([3, 4], ["a", "b"], {"x": 0.5}).axes) == 2
+
+
+def test_the_panel_that_decides_is_the_larger_and_shows_what_is_near_the_best() -> None:
+    """How much worse than the best, over the values that are not far off."""
+    result = make_result(trials=12)
+    figure = inner_curves(result, "C")
+    figure.draw_without_rendering()
+    above, below = figure.axes
+    assert below.get_position().height > above.get_position().height
+    (first, last), (low, high) = above.get_xlim(), below.get_xlim()
+    chosen = [number_of(trial.values, "C") for trial in best_trials(result)]
+    assert first < low < min(chosen)
+    assert max(chosen) < high < last
 
 
 def test_a_fold_has_its_own_confusion_and_roc() -> None:

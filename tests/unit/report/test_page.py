@@ -3,16 +3,20 @@
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from math import log
+from typing import Any
 
 import pytest
 
 from foldwise.report import page
-from foldwise.report.findings import Findings
+from foldwise.report.findings import Findings, Remark, Standing
 from foldwise.report.picture import Picture
+from foldwise.report.wording import strength
+from foldwise.search.trials import FINAL, number_of
 from tests.unit.report.findings_cases import PUBLISHED, make_findings, make_judged
 
 PICTURES = (
-    *("curve", "trials", "outer_folds"),
+    *("classes", "curve", "trials", "outer_folds"),
     *("confusion", "roc", "class_f1", "calibration", "confused_pairs", "mistakes", "coefficients"),
 )
 VOID = {"img", "meta", "br"}
@@ -27,6 +31,7 @@ class _Reader(HTMLParser):
         self.open: list[str] = []
         self.text = ""
         self.feed(html)
+        self.text = " ".join(self.text.split())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
@@ -42,28 +47,36 @@ class _Reader(HTMLParser):
 
 @pytest.fixture(scope="module")
 def reader() -> _Reader:
-    return _Reader(_page(make_findings()))
+    return _Reader(_page(_registered()))
 
 
-def test_nothing_is_fetched_and_nothing_runs(reader: _Reader) -> None:
-    """No scripts, no links to elsewhere: MLflow shows the page in a sandboxed frame."""
-    assert not {"script", "link", "iframe", "object", "embed"} & {tag for tag, _ in reader.tags}
-    for _, attributes in reader.tags:
+def test_nothing_is_fetched_and_one_script_runs(reader: _Reader) -> None:
+    """That one sorts tables, and knows no address; links lead to places of the page, or wait."""
+    assert not {"link", "iframe", "object", "embed", "base", "form"} & {t for t, _ in reader.tags}
+    for tag, attributes in reader.tags:
         assert not any(name.startswith("on") for name in attributes)
-        for name in ("src", "href", "srcset", "action"):
-            assert (attributes.get(name) or "data:").startswith("data:")
-    style = _page(make_findings()).split("<style>")[1].split("</style>")[0]
+        for name in ("src", "srcset", "action", "xlink:href"):
+            assert (attributes.get(name) or "data:").startswith(("data:", "#"))
+        if (place := attributes.get("href")) is not None:
+            assert tag == "a"
+            assert place.startswith(("#", "http://127.0.0.1:5000/#/"))
+    html = _page(_registered())
+    style = html.split("<style>")[1].split("</style>")[0]
     assert "url(" not in style
     assert "@import" not in style
+    script = html.split("<script>")[1].split("</script>")[0]
+    assert html.count("<script") == 1
+    assert not [word for word in ("http", "fetch", "import", "src", "Request") if word in script]
 
 
 def test_every_picture_is_inside_and_has_words(reader: _Reader) -> None:
     """All of search and holdout are there, each with an alternative text."""
-    pictures = [attributes for tag, attributes in reader.tags if tag == "img"]
-    assert len(pictures) == len(PICTURES)
-    for picture in pictures:
-        assert (picture["src"] or "").startswith("data:image/")
-        assert len(picture["alt"] or "") > 40
+    words = [attributes.get("aria-label") for tag, attributes in reader.tags if tag == "svg"]
+    assert len(words) == len(PICTURES)
+    assert all(len(each or "") > 40 for each in words)
+    picture = Picture("mistakes", "Words, of images.", b"a PNG", None)
+    assert picture.markup.startswith('<img src="data:image/png;base64,')
+    assert 'alt="Words, of images."' in picture.markup
 
 
 def test_every_element_is_closed(reader: _Reader) -> None:
@@ -72,19 +85,27 @@ def test_every_element_is_closed(reader: _Reader) -> None:
 
 
 def test_the_answer_stands_before_the_evidence(reader: _Reader) -> None:
-    """Question, answer with uncertainty, key picture, then the rest, limits last."""
+    """Score with its interval, what it is better than, its standing, the evidence, limits last."""
     order = [
-        "at which C?",
+        "of 90 held-out images are told right (95 % interval",
+        "always a, the commonest class",
+        "The weakest class is",
         "outer folds choose",
+        "Registered as challenger of toy-classifier",
+        "What there is to learn from",
         "Where the best C lies",
         "What the outer folds say",
         "How the final model does on the holdout",
         "What it confuses",
         "Whether its probabilities can be trusted",
+        "What promotion asks",
+        "What the checks saw",
         "Where this comes from",
         "What these figures do not say",
     ]
-    places = [reader.text.find(words) for words in order]
+    answers = 5  # what follows them stands in the list of contents, too
+    found = [reader.text.find(words) for words in order[:answers]]
+    places = [*found, *(reader.text.rfind(words) for words in order[answers:])]
     assert -1 not in places
     assert places == sorted(places)
 
@@ -93,7 +114,7 @@ def test_names_are_text_and_never_markup() -> None:
     """A class may be called anything."""
     judged = make_judged(("<script>alert(1)</script>", 'a" onload="x', "&amp;"))
     html = _page(make_findings(judged=judged))
-    assert "<script" not in html
+    assert "<script>alert" not in html
     read = _Reader(html)
     assert "<script>alert(1)</script>" in read.text
     assert not any("onload" in attributes for _, attributes in read.tags)
@@ -125,13 +146,107 @@ def test_what_went_wrong_quietly_is_said_aloud(reader: _Reader) -> None:
 def _page(findings: Findings) -> str:
     """A page with small pictures in place of drawn ones."""
     words = "What the figure shows, and what it says of itself."
-    pictures = tuple(Picture(name, words, b"a PNG", b"an SVG") for name in PICTURES)
+    pictures = tuple(Picture(name, words, b"a PNG", b"<?xml?><svg></svg>") for name in PICTURES)
     return page.render(findings, pictures)
 
 
-def test_its_parameters_are_listed() -> None:
+STANDING = Standing(
+    "toy-classifier",
+    gate=(("holdout accuracy", "0.91", ">= 0.9", "pass"), ("fits", "1 of 2", "all", "warning")),
+    looks=3,
+    comparison=4,
+    errors=(2.61, 2.82, 2.87),
+    champion="the champion, version 2",
+    champion_scores={"log_loss": 0.9, "accuracy": 0.5},
+    untuned=({"log_loss": 0.5}, {"log_loss": 0.1}, {"log_loss": 0.6}),
+    duration="3 min, with 12 trials from before",
+    links=(("this run", "http://127.0.0.1:5000/#/experiments/1/runs/b0b"),),
+)
+REMARKS = (
+    Remark("duplicates", "9 rows", "yes", "take them out"),
+    Remark("shift", "none", "no", "look at the holdout"),
+)
+
+
+def _registered(**more: Any) -> Findings:
+    """Findings as `evaluate` leaves them."""
+    return replace(make_findings(), standing=replace(STANDING, **more), remarks=REMARKS)
+
+
+def test_it_is_compared_with_what_is_simpler_and_what_is_in_use(reader: _Reader) -> None:
+    """The commonest class, C = 1 in the outer folds, the champion: figures, and which is better."""
+    ours = make_findings()
+    accuracy, loss = ours.holdout.scores["accuracy"], ours.holdout.scores["log_loss"]
+    outer = ours.outer["log_loss"].mean
+    told = (
+        f"always a, the commonest class holdout accuracy 0.3333 {accuracy:.4f} better",
+        f"untuned, C = 1 outer log-loss 0.4000 {outer:.4f} better on average, better in 2 of 3",
+        f"the champion, version 2 holdout log-loss 0.900 {loss:.3f} better; whether by more than",
+    )
+    assert [words for words in told if words not in reader.text] == []
+
+
+def test_without_fits_at_1_the_nearest_that_was_tried_is_named_as_such() -> None:
+    """As where 1 lies outside the range, or the search is an earlier version's."""
+    told = [rival.name for rival in _registered(untuned=()).rivals()]
+    trials = make_findings().search.study_trials(FINAL)
+    tried = [number_of(trial.values, "C") for trial in trials]
+    nearest = strength(min(tried, key=lambda C: abs(log(C))))
+    assert told[1] == f"untuned, C = {nearest} (of those tried the nearest to 1)"
+
+
+def test_status_and_next_step_are_as_the_checks_say(reader: _Reader) -> None:
+    """All hold, some fail, or there is no holdout to judge by."""
+    assert "It passes all 2 checks that need no champion . Next: foldwise promote" in reader.text
+    failing = (*STANDING.gate, ("chosen C", "at an edge", "inside", "fail"))
+    assert "Of 3 checks that need no champion it fails 1: chosen C." in _text(
+        _registered(gate=failing)
+    )
+    told = _registered()
+    unheld = replace(told, data=replace(told.data, holdout_rows=0))
+    assert "foldwise promote refuses it, unless it is forced" in _text(unheld)
+
+
+def test_the_looks_at_the_holdout_are_counted_and_what_they_ask_is_said(reader: _Reader) -> None:
+    assert "This holdout has been looked at by 3 models, this one included." in reader.text
+    assert "would now be number 4" in reader.text
+    asked = re.search(
+        r"about ([\d.]+) standard .* needs ([\d.]+); .* must be ([\d.]+)\.", reader.text
+    )
+    assert asked
+    assert asked.groups() == ("2.82", "2.61", "2.87")
+    assert "No other model has been scored on this holdout." in _text(_registered(looks=1))
+
+
+def test_checks_that_matter_are_named_at_the_top_and_all_below(reader: _Reader) -> None:
+    assert "Of the checks of search and data these matter: duplicates." in reader.text
+    assert "duplicates 9 rows yes take them out" in reader.text
+    assert "shift none no –" in reader.text
+
+
+def test_the_weakest_class_is_that_of_the_lowest_f1(reader: _Reader) -> None:
+    """In the sentence as in the picture."""
+    holdout = make_findings().holdout
+    f1 = [each.f1 for each in holdout.by_class]
+    name = holdout.classes[f1.index(min(f1))]
+    assert f"The weakest class is {name}, by F1: {min(f1):.4f}" in reader.text
+
+
+def test_duration_and_runs_are_told(reader: _Reader) -> None:
+    assert "The search took 3 min, with 12 trials from before" in reader.text
+    assert ("a", {"href": STANDING.links[0][1]}) in reader.tags
+
+
+def _text(findings: Findings) -> str:
+    return _Reader(_page(findings)).text
+
+
+def test_its_parameters_are_listed_and_what_differs_from_the_defaults_is_marked() -> None:
     """All of them, whether they were committed or given to an experiment."""
-    findings = replace(make_findings(), parameters={"tune.folds": 5, "prepare.limit": None})
-    text = _Reader(_page(findings)).text
-    assert "tune.folds 5" in text
+    told = {"tune.folds": 5, "prepare.limit": None}
+    findings = replace(make_findings(), parameters=told, defaults={"tune.folds": 6})
+    text = _text(findings)
+    assert "tune.folds 5 (default: 6)" in text
     assert "prepare.limit null" in text
+    assert "those in bold differ from their defaults" in text
+    assert "all are the defaults" in _text(replace(findings, defaults={}))

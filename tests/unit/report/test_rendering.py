@@ -1,7 +1,9 @@
 """Pictures come out the same each time, and drawing them leaves no trace."""
 
+import re
 import subprocess
 import sys
+from html import escape
 
 import matplotlib as mpl
 import pytest
@@ -9,6 +11,8 @@ import pytest
 from foldwise.report import page
 from foldwise.report.album import holdout_pictures, search_pictures
 from foldwise.report.picture import Picture, picture_files
+from foldwise.report.wording import strength
+from foldwise.search.trials import number_of
 from tests.factories import make_result
 from tests.unit.report.findings_cases import (
     make_estimates,
@@ -35,7 +39,7 @@ def test_pictures_come_out_the_same_each_time(rendered: tuple[Picture, ...]) -> 
 def test_the_page_has_all_its_pictures(rendered: tuple[Picture, ...]) -> None:
     """A picture that the page wants and nobody draws would be an error, not a gap."""
     html = page.render(make_findings(), rendered)
-    assert all(picture.data_uri in html for picture in rendered)
+    assert all(picture.markup in html for picture in rendered)
 
 
 def test_pictures_say_in_words_what_they_show(rendered: tuple[Picture, ...]) -> None:
@@ -43,7 +47,23 @@ def test_pictures_say_in_words_what_they_show(rendered: tuple[Picture, ...]) -> 
     for picture in rendered:
         assert len(picture.alt) > 40
         assert picture.alt.endswith(".")
-        assert picture.data_uri.startswith("data:image/")
+        assert picture.markup.startswith(("<svg role=", '<img src="data:image/png'))
+        assert escape(picture.alt) in picture.markup
+
+
+def test_values_stand_where_a_pointer_rests(rendered: tuple[Picture, ...]) -> None:
+    """Each trial in the curve, each cell of the confusion, as titles of the SVG that is shown."""
+    titles = {of.name: re.findall("<title>(.*?)</title>", of.markup) for of in rendered if of.svg}
+    trials = make_result().trials
+    for trial in trials:
+        told = f"{trial.study}, trial {trial.number}: C = {strength(number_of(trial.values, 'C'))}"
+        assert len([title for title in titles["trials"] if title.startswith(told)]) <= 1
+        start = f"{trial.study}: C = {strength(number_of(trial.values, 'C'))}, log-loss"
+        assert [title for title in titles["curve"] if title.startswith(start)]
+    counts = make_holdout_summary(make_judged()).confusion
+    assert len(titles["confusion"]) == (counts > 0).sum()
+    assert all(titles[name] for name in ("outer_folds", "roc", "class_f1", "calibration"))
+    assert not any("hover:" in of.markup for of in rendered)
 
 
 def test_no_window_system_and_no_global_figures_are_touched() -> None:

@@ -14,13 +14,15 @@ from foldwise.report.figures.style import (
     SAND,
     canvas,
     class_rows,
+    hover,
     literal,
+    named,
     panels,
     percentages,
     shown,
     styled,
 )
-from foldwise.report.wording import brief, counted, percent
+from foldwise.report.wording import brief, counted, percent, signed
 
 _SHOWN = 24
 """Columns, or coefficients, that a figure has room for."""
@@ -50,7 +52,7 @@ def column_profile(
         "Number of rows of each class, and the share of missing cells of the columns with most.",
         1.4 + 0.25 * max(len(classes), len(worst), 4),
     )
-    left, right = figure.subplots(1, 2)
+    left, *others = panels(figure, *[2 if worst else 1] * 2)
     left.barh(range(len(classes)), counts, color=BLUE, height=0.6)
     for row, count in enumerate(counts):
         left.text(count, row, f" {count:,}", va="center", fontsize=9)
@@ -58,13 +60,14 @@ def column_profile(
     class_rows(left, shown(classes))
     left.set_xlabel("Rows in the development set")
     left.locator_params(axis="x", nbins=4)
-    right.barh(range(len(worst)), [share for share, _ in worst], color=SAND, edgecolor=MUTED)
-    for row, (share, _) in enumerate(worst):
-        right.text(share, row, f" {percent(share)}", va="center", fontsize=9)
-    _name_rows(right, [name for _, name in worst])
-    right.set_xlim(0, 1.25 * max([share for share, _ in worst], default=0.8))
-    percentages(right.xaxis)
-    right.set_xlabel("Missing cells" if worst else "Missing cells: none in any column")
+    for right in others:
+        right.barh(range(len(worst)), [share for share, _ in worst], color=SAND, edgecolor=MUTED)
+        for row, (share, _) in enumerate(worst):
+            right.text(share, row, f" {percent(share)}", va="center", fontsize=9)
+        _name_rows(right, [name for _, name in worst])
+        right.set_xlim(0, 1.25 * max(share for share, _ in worst))
+        percentages(right.xaxis)
+        right.set_xlabel("Missing cells")
     return figure
 
 
@@ -116,9 +119,10 @@ def _draw_bars(
 ) -> None:
     largest = np.argsort(-np.abs(weights), kind="stable")[:most]
     order = largest[np.argsort(-weights[largest], kind="stable")]
-    axes.barh(range(len(order)), weights[order], color=BLUE, alpha=0.45, height=0.7)
+    bars = axes.barh(range(len(order)), weights[order], color=BLUE, alpha=0.45, height=0.7)
     for row, feature in enumerate(order):
         points = outer[:, feature]
+        named(bars[row], f"{names[feature]}: {signed(weights[feature])}")
         axes.plot(points, [row] * len(points), "o", color=INK, markersize=3, alpha=0.7)
     axes.axvline(0, color=MUTED, linewidth=0.8)
     _name_rows(axes, [names[feature] for feature in order])
@@ -130,11 +134,14 @@ def _name_rows(axes: Axes, names: Sequence[str]) -> None:
     axes.grid(visible=False, axis="y")
 
 
+_POINTS = 40
+
+
 @styled
 def precision_recall(
     values: NDArray[np.float64], is_positive: NDArray[np.bool_], name: str
 ) -> Figure:
-    """Draw precision against recall of the second of two classes; dotted: its share of the rows.
+    """Draw precision against recall of the positive class; dotted: its share of the rows.
 
     Parameters
     ----------
@@ -151,7 +158,7 @@ def precision_recall(
     share = float(is_positive.mean())
     figure = canvas(
         f"Average precision {area:.3f} for {shown([name])[0]}, {share:.3f} by chance",
-        "Precision against recall of the second class, at every threshold.",
+        "Precision against recall of the positive class, at every threshold.",
         4.2,
     )
     axes = figure.subplots()
@@ -159,8 +166,12 @@ def precision_recall(
     axes.axhline(share, color=MUTED, linewidth=1, linestyle=":")
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.02)
-    axes.set_xlabel("Recall: share of its rows that are found")
+    axes.set_xlabel(f"Recall: share of {shown([name])[0]}, the positive class, that is found")
     axes.set_ylabel("Precision: share of those named that are its own")
+    told = np.unique(np.linspace(0, len(recall) - 1, _POINTS).astype(np.int64))
+    words = "{} of those named are its own where {} of it is found"
+    points = [(float(recall[at]), float(precision[at])) for at in told]
+    hover(axes, [(x, y, words.format(percent(y), percent(x))) for x, y in points])
     for axis in (axes.xaxis, axes.yaxis):
         percentages(axis)
     return figure

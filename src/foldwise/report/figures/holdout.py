@@ -17,12 +17,15 @@ from foldwise.report.figures.style import (
     MUTED,
     canvas,
     class_rows,
+    hover,
     name_classes,
+    named,
+    panels,
     percentages,
     shown,
     styled,
 )
-from foldwise.report.wording import counted, percent
+from foldwise.report.wording import counted, percent, span
 from foldwise.stats.intervals import Interval
 from foldwise.stats.scores import Rates, ReliabilityBin
 
@@ -49,6 +52,13 @@ def confusion_matrix(counts: NDArray[np.int64], classes: Sequence[str]) -> Figur
     axes = figure.subplots()
     _draw_cells(axes, counts)
     name_classes(axes, classes)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    told = []
+    for row, column in np.argwhere(counts > 0).tolist():
+        share = percent(shares[row, column], digits=2)
+        words = f"{classes[row]} taken for {classes[column]}: {counts[row, column]:,}, {share}"
+        told.append((column, row, words))
+    hover(axes, told)
     axes.grid(visible=False)
     axes.set_xlabel("Predicted class (blue: correct, orange: mistakes; each row adds up to 100 %)")
     axes.set_ylabel("Actual class")
@@ -77,43 +87,57 @@ def _draw_cells(axes: Axes, counts: NDArray[np.int64]) -> None:
 
 
 _NAMED = 10
-"""Classes drawn in colour: the hardest. More can't be told apart, the others are grey."""
-# Each for two of ten classes, the harder one broad: told apart in grey, too.
+"""Classes drawn in colour: those of the smallest area. The others are grey: more look alike."""
+# Each for two of ten classes, that of the smaller area broad: told apart in grey, too.
 _DASHES = ("-", (0, (5, 1)), (0, (1, 1)), (0, (6, 1, 1, 1)), (0, (6, 1, 1, 1, 1, 1)))
 
 
 @styled
-def roc_curves(curves: Sequence[Rates], areas: Sequence[float], classes: Sequence[str]) -> Figure:
+def roc_curves(
+    curves: Sequence[Rates], areas: Sequence[float], classes: Sequence[str], *, positive: int = 1
+) -> Figure:
     """Draw each class's true against false positive rate; right, the upper left corner enlarged.
+
+    Of two classes the ``positive`` one's: the other's is the same curve from behind.
 
     Parameters
     ----------
     curves : one pair a class
         False and true positive rates, ascending from 0 to 1.
     areas : one a class
-        Areas under the curves. Classes are listed from the smallest, the hardest.
+        Areas under the curves. Classes are listed from the smallest.
     """
-    classes = shown(classes)
-    hardest = np.argsort(areas, kind="stable")
+    classes, is_pair = shown(classes), len(classes) == 2
+    order = np.array([positive]) if is_pair else np.argsort(areas, kind="stable")
+    first = classes[order[0]]
     figure = canvas(
-        f"ROC AUC {np.nanmean(areas):.3f} (macro); hardest class: {classes[hardest[0]]}",
-        "ROC curve of each class against the rest, whole and enlarged at the upper left.",
+        f"ROC AUC {areas[positive]:.3f} for {first} against {classes[1 - positive]}"
+        if is_pair
+        else f"ROC AUC {np.nanmean(areas):.3f} (macro), the least {areas[order[0]]:.3f} of {first}",
+        "ROC curve of the positive class, whole and enlarged at the upper left."
+        if is_pair
+        else "ROC curve of each class against the rest, whole and enlarged at the upper left.",
         4.6,
     )
-    whole, corner = figure.subplots(1, 2)
-    for rank, code in reversed(list(enumerate(hardest))):
-        for axes in (whole, corner):
+    edge = _corner([curves[code] for code in order])
+    # What isn't enlarged would be the same picture twice.
+    grid = panels(figure, *[1 if edge == 1 else 2] * 2)
+    what = "positive class against the other" if is_pair else "one class against the rest"
+    titles = (what, f"upper left corner, {1 / edge:.0f} times enlarged")
+    for axes, size, title in zip(grid, (1.0, edge), titles, strict=False):
+        for rank, code in reversed(list(enumerate(order))):
             _draw(axes, curves[code], rank, f"{classes[code]}  {areas[code]:.3f}")
+        _frame(axes, size, title)
+        for code in order[:_NAMED]:
+            _tell_rates(axes, curves[code], classes[code])
+    whole = grid[0]
     whole.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=":")
-    _frame(whole, 1.0, "one class against the rest")
-    edge = _corner(curves)
-    _frame(corner, edge, f"upper left corner, {1 / edge:.0f} times enlarged")
     whole.set_ylabel("True positive rate")
     handles, labels = whole.get_legend_handles_labels()
     whole.legend(
         handles[::-1],
         labels[::-1],
-        title="class, AUC (hardest first)",
+        title="positive class, AUC" if is_pair else "class, AUC (smallest first)",
         loc="lower right",
         ncols=2 if len(labels) > 5 else 1,
         fontsize=9,
@@ -128,6 +152,22 @@ def _draw(axes: Axes, rates: Rates, rank: int, label: str) -> None:
     colour, dash = FOLD_COLOURS[rank], _DASHES[rank % len(_DASHES)]
     width = 2.2 if rank < len(_DASHES) else 1.2
     axes.plot(*rates, color=colour, linestyle=dash, linewidth=width, label=label)
+
+
+_POINTS = 24
+
+
+def _tell_rates(axes: Axes, rates: Rates, name: str) -> None:
+    places = np.unique(np.linspace(0, len(rates[0]) - 1, _POINTS).astype(np.int64))
+    told = [(float(rates[0][at]), float(rates[1][at])) for at in places]
+    words = "of {} found, {} of the others taken for it"
+    hover(
+        axes,
+        [
+            (wrong, right, f"{percent(right)} {words.format(name, percent(wrong, digits=2))}")
+            for wrong, right in told
+        ],
+    )
 
 
 def _frame(axes: Axes, edge: float, title: str) -> None:
@@ -150,18 +190,19 @@ def _corner(curves: Sequence[Rates]) -> float:
 def class_f1(
     scores: Sequence[float], intervals: Sequence[Interval], classes: Sequence[str]
 ) -> Figure:
-    """F1 of each class with its interval, the hardest class on top; dotted: their mean."""
+    """F1 of each class with its interval, the weakest class on top; dotted: their mean."""
     order = np.argsort(scores, kind="stable")
     names = [shown(classes)[code] for code in order]
     figure = canvas(
-        f"F1 {np.mean(scores):.3f} (macro); hardest class: {names[0]}",
-        "F1 score of each class with its interval, the hardest class first.",
+        f"F1 {np.mean(scores):.3f} (macro); weakest class: {names[0]}",
+        "F1 score of each class with its interval, the weakest class first.",
         1.2 + 0.3 * len(classes),
     )
     axes = figure.subplots()
     for row, code in enumerate(order):
         low, high = intervals[code].low, intervals[code].high
-        axes.barh(row, high - low, left=low, height=0.6, color=BLUE, alpha=0.3)
+        bar = axes.barh(row, high - low, left=low, height=0.6, color=BLUE, alpha=0.3)
+        named(bar[0], f"{names[row]}: F1 {scores[code]:.4f}, {span(intervals[code])}")
         axes.plot([scores[code]] * 2, [row - 0.3, row + 0.3], color=BLUE, linewidth=2.5)
         axes.text(scores[code], row, f" {scores[code]:.3f}", va="center", fontsize=9, color=INK)
     axes.axvline(float(np.mean(scores)), color=MUTED, linewidth=1, linestyle=":")
@@ -210,6 +251,11 @@ def reliability_diagram(
     below.set_ylabel(f"{unit.capitalize()}s (log)")
     below.set_xlabel("Confidence: probability of the predicted class")
     below.set_xlim(lows.min(), 1)
+    told = []
+    for of in bins:
+        words = f"{percent(of.accuracy)} right of {counted(of.rows, unit)}"
+        told.append((of.confidence, of.accuracy, f"{words}, {percent(of.confidence)} expected"))
+    hover(above, told)
     percentages(below.xaxis)
     return figure
 

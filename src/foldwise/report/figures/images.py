@@ -37,6 +37,7 @@ def draw_strip(
     *,
     columns: int = 0,
     titles: Sequence[str] = (),
+    numbers: Sequence[int] = (),
 ) -> None:
     """Draw images (examples, features) side by side: one panel is faster than many.
 
@@ -49,6 +50,8 @@ def draw_strip(
         How many there is room for.
     titles : sequence of str, one an image
         What stands above them.
+    numbers : sequence of int, one an image
+        What stands below them: which they are.
     """
     bare(axes)
     sample = _picture(np.zeros(images.shape[1], dtype=np.uint8), shape)
@@ -62,7 +65,8 @@ def draw_strip(
         filled = image.reshape(1, -1, 1) if picture is None else picture
         strip[:, place * step : place * step + width] = filled
     if sample is not None:
-        axes.imshow(strip.squeeze(), cmap="gray_r", vmin=0, vmax=255)
+        # Of images that are dark throughout, as of bytes up to 16, the brightest is black.
+        axes.imshow(strip.squeeze(), cmap="gray_r", vmin=0, vmax=max(int(strip.max()), 1))
     else:
         axes.fill_between(range(size), strip[0, :, 0], color=MUTED, linewidth=0)
         axes.set_ylim(0, 255)
@@ -71,6 +75,18 @@ def draw_strip(
         middle, top = place * step + (width - 1) / 2, axes.get_ylim()[1]
         axes.annotate(
             title, (middle, top), (0, 3), textcoords="offset points", ha="center", fontsize=9
+        )
+    for place, which in enumerate(numbers):
+        middle, bottom = place * step + (width - 1) / 2, axes.get_ylim()[0]
+        axes.annotate(
+            f"no. {which}",
+            (middle, bottom),
+            (0, -3),
+            textcoords="offset points",
+            ha="center",
+            va="top",
+            fontsize=8,
+            color=MUTED,
         )
 
 
@@ -183,39 +199,42 @@ def coefficient_images(
 
 @styled
 def confident_mistakes(judged: Judged, *, columns: int = 6, rows: int = 4) -> Figure:
-    """Show the wrong predictions the model was surest of: actual → predicted (probability)."""
+    """Show the wrong predictions the model was surest of: actual → predicted (probability).
+
+    There is at least one; below each its row's number.
+    """
     mistakes = judged.mistakes()[: columns * rows]
     verdicts = [judged.verdict(int(row)) for row in mistakes]
-    lines = max((verdict.count("\n") for verdict in verdicts), default=0)
-    height = max(1, ceil(len(mistakes) / columns))
+    lines = max(verdict.count("\n") for verdict in verdicts)
+    height = ceil(len(mistakes) / columns)
     figure = canvas(
-        "Surest mistakes: actual → predicted (probability)" if verdicts else "No mistakes",
+        "Surest mistakes: actual → predicted (probability)",
         "The wrong predictions the model was surest of, with actual and predicted class.",
-        0.6 + (1.55 + 0.17 * lines) * height,
+        0.6 + (1.7 + 0.17 * lines) * height,
     )
-    for row, axes in enumerate(panels(figure, height if verdicts else 0, 1)):
+    for row, axes in enumerate(panels(figure, height, 1)):
         these = slice(row * columns, (row + 1) * columns)
         titles = [literal(verdict) for verdict in verdicts[these]]
-        draw_strip(
-            axes, judged.images[mistakes[these]], judged.shape, columns=columns, titles=titles
-        )
+        which = mistakes[these].tolist()
+        images = judged.images[which]
+        draw_strip(axes, images, judged.shape, columns=columns, titles=titles, numbers=which)
     return figure
 
 
 @styled
 def confused_pairs(judged: Judged, *, pairs: int = 6, examples: int = 8) -> Figure:
-    """Show the commonest confusions, each with its number and the surest of its images."""
+    """Show the commonest confusions, of which there are some, with the surest images of each."""
     common = judged.confusions()[:pairs]
-    title = "Commonest confusions: actual → predicted (share of the actual class)"
     figure = canvas(
-        title if common else "No confusions",
+        "Commonest confusions: actual → predicted (share of the actual class)",
         "The pairs of classes most often confused, each with the images taken for the other.",
-        0.6 + 0.95 * max(1, len(common)),
+        0.6 + 1.1 * len(common),
     )
     for axes, rows in zip(panels(figure, len(common), 1), common, strict=True):
         surest = rows[:examples]
         sure = [percent(float(judged.probabilities[row].max()), digits=0) for row in surest]
-        draw_strip(axes, judged.images[surest], judged.shape, columns=examples, titles=sure)
+        images, which = judged.images[surest], surest.tolist()
+        draw_strip(axes, images, judged.shape, columns=examples, titles=sure, numbers=which)
         axes.set_ylabel(_pair(judged, rows), rotation=0, ha="right", va="center")
     return figure
 

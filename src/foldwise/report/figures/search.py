@@ -10,7 +10,17 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from foldwise.palette import fold_colour, fold_marker
-from foldwise.report.figures.style import FAINT, INK, MUTED, SAND, canvas, literal, panels, styled
+from foldwise.report.figures.style import (
+    FAINT,
+    INK,
+    MUTED,
+    SAND,
+    canvas,
+    hover,
+    literal,
+    panels,
+    styled,
+)
 from foldwise.report.wording import (
     axis_label,
     brief,
@@ -52,22 +62,71 @@ def inner_curves(result: SearchResult, name: str, *, unit: str = "image") -> Fig
         _headline(studies, name),
         f"Mean inner score against {name} for each outer fold and the final study, and below how "
         f"much worse each {name} is than the study's best, with one standard error.",
-        6.4,
+        7.9,
     )
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
+    above, below = figure.subplots(2, 1, height_ratios=[2, 3])
+    top = max(float(np.median(np.concatenate([curve.excess for curve in studies]))), 1e-6)
+    window = _window(studies, searched, top)
     for axes in (above, below):
-        _draw_range(axes, studies, name, searched)
+        _draw_range(axes, studies, searched)
+    above.axvspan(*window, color=FAINT, alpha=0.35, linewidth=0, label="enlarged below")
     for curve in studies:
-        _draw_scores(above, curve, name)
+        _draw_scores(above, curve)
         _draw_excess(below, curve)
     above.set_ylabel(axis_label("Mean inner", result.metric, unit))
-    place = "upper center" if is_loss(result.metric) else "lower center"
-    above.legend(ncols=2 if len(studies) < 9 else 3, loc=place)
-    _scale_excess(below, studies, name)
+    above.legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
+    _scale_excess(below, top, name)
+    _scale_window(below, window, searched)
     meaning = "C, inverse regularisation strength" if name == "C" else name
-    scale = "log scale; " if searched.low > 0 else ""
-    below.set_xlabel(f"{meaning} ({scale}grey: outside the search)")
+    scale = ", log scale" if searched.low > 0 else ""
+    below.set_xlabel(f"{meaning}{scale} (dark grey: outside the search)")
+    for curve in studies:
+        _tell_points((above, below), curve, name, result.metric)
     return figure
+
+
+def _window(studies: tuple[Curve, ...], searched: Between, top: float) -> tuple[float, float]:
+    """What the lower panel shows: the values that aren't off its scale, and one on each side."""
+    near = np.concatenate([curve.values[curve.excess <= top] for curve in studies])
+    values = np.unique(np.concatenate([curve.values for curve in studies]))
+    outside = (values[values < near.min()][-1:], near, values[values > near.max()][:1])
+    places = [searched.place(float(value)) for value in np.concatenate(outside)]
+    low, high = min(places), max(places)
+    # Up to the scale's end, not to a neighbour far away.
+    inside = [searched.place(float(value)) for value in near]
+    reach = max(inside) - min(inside) + 0.02
+    low, high = max(low, min(inside) - 0.3 * reach), min(high, max(inside) + 0.3 * reach)
+    return searched.at(low - 0.05 * reach), searched.at(high + 0.05 * reach)
+
+
+_TICKS = 9
+_STEPS = ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,))
+
+
+def _scale_window(axes: Axes, window: tuple[float, float], searched: Between) -> None:
+    axes.set_xlim(*window)
+    if searched.low <= 0:
+        return
+    every = ([step * 10.0**power for power in range(-12, 13) for step in steps] for steps in _STEPS)
+    inside = [[tick for tick in ticks if window[0] <= tick <= window[1]] for ticks in every]
+    ticks = next((each for each in inside if len(each) <= _TICKS), inside[-1])
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+
+
+def _tell_points(panels: tuple[Axes, Axes], curve: Curve, name: str, metric: str) -> None:
+    (above, below), label = panels, metric_label(metric)
+    told = [f"{curve.study}: {name} = {strength(value)}" for value in curve.values]
+    columns = (curve.values, curve.scores, curve.excess, curve.errors)
+    rows = [*zip(told, *(of.tolist() for of in columns), strict=True)]
+    hover(above, [(value, mean, f"{of}, {label} {number(mean)}") for of, value, mean, _, _ in rows])
+    hover(
+        below,
+        [
+            (value, worse, f"{of}, worse by {number(worse, digits=6)} ± {number(error, digits=6)}")
+            for of, value, _, worse, error in rows
+        ],
+    )
 
 
 def _chosen(curve: Curve) -> float:
@@ -85,7 +144,7 @@ def _headline(studies: tuple[Curve, ...], name: str) -> str:
     )
 
 
-def _draw_range(axes: Axes, studies: tuple[Curve, ...], name: str, searched: Between) -> None:
+def _draw_range(axes: Axes, studies: tuple[Curve, ...], searched: Between) -> None:
     places = [searched.place(_chosen(curve)) for curve in studies]
     first, last = searched.at(-0.02), searched.at(1.02)
     axes.set_xscale("log" if searched.low > 0 else "linear")
@@ -94,13 +153,13 @@ def _draw_range(axes: Axes, studies: tuple[Curve, ...], name: str, searched: Bet
     axes.axvspan(searched.high, last, color=FAINT, linewidth=0)
     # A little wider than the choices, so that equal ones can still be seen.
     wide = searched.at(min(places) - 3e-3), searched.at(max(places) + 3e-3)
-    axes.axvspan(*wide, color=SAND, label=f"chosen {name}'s")
+    axes.axvspan(*wide, color=SAND, label="chosen")
 
 
-def _draw_scores(axes: Axes, curve: Curve, name: str) -> None:
+def _draw_scores(axes: Axes, curve: Curve) -> None:
     is_final = curve.study.is_final
     study = "final study" if is_final else f"outer fold {curve.study.fold}"
-    label = f"{study}: {name} = {strength(_chosen(curve))}"
+    label = f"{study}: {strength(_chosen(curve))}"
     _draw_line(axes, curve, curve.scores, label=label)
     axes.plot(
         _chosen(curve),
@@ -137,10 +196,9 @@ def _draw_line(axes: Axes, curve: Curve, values: NDArray[np.float64], label: str
     )
 
 
-def _scale_excess(axes: Axes, studies: tuple[Curve, ...], name: str) -> None:
+def _scale_excess(axes: Axes, top: float, name: str) -> None:
     # On a square-root scale a parabola is a V: the point stands out, the slopes stay in sight.
     axes.set_yscale("function", functions=(lambda y: np.sqrt(np.maximum(y, 0)), np.square))
-    top = max(float(np.median(np.concatenate([curve.excess for curve in studies]))), 1e-6)
     steps = [factor * 10.0**power for power in range(-9, 6) for factor in (1, 3)]
     axes.set_yticks([0.0, *(step for step in steps if top / 150 < step <= top)])
     axes.yaxis.set_major_formatter("{x:g}")
@@ -172,6 +230,9 @@ def trial_order(result: SearchResult, *, unit: str = "image") -> Figure:
         _draw_study(axes, best, result)
     grid[0].set_xlim(0.5, len(result.study_trials(studies[-1].study)) + 0.5)
     grid[0].xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    for axes, best in zip(grid, studies, strict=True):
+        told = enumerate(result.study_trials(best.study), start=1)
+        hover(axes, [(n, of.mean(result.metric), _said(of, result.metric)) for n, of in told])
     for axes in grid[-_COLUMNS:]:
         axes.tick_params(labelbottom=True)  # the lowest of its column, though not of the grid
     words = "Trial (grey: start-up trials; open triangle: off the scale)"
@@ -194,6 +255,11 @@ def _draw_study(axes: Axes, best: Trial, result: SearchResult) -> None:
     name = "final study" if best.study.is_final else f"fold {best.study.fold}"
     words = str(best.values[KIND]) if result.space.kinds else values_text(best.values)
     axes.set_title(f"{name}: {words}")
+
+
+def _said(trial: Trial, metric: str) -> str:
+    score = f"{metric_label(metric)} {number(trial.mean(metric))}"
+    return f"{trial.study}, trial {trial.number}: {values_text(trial.values)}, {score}"
 
 
 def _startup(result: SearchResult, best: Trial) -> int:
@@ -247,6 +313,10 @@ def outer_folds(result: SearchResult, estimate: OuterEstimate, *, unit: str = "i
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.6)
     axes.set_xlabel(axis_label("", metric, unit))
+    for row, fold in enumerate(result.outer):
+        pair = {"outer": fold.scores[metric], "inner": fold.best.mean(metric)}
+        hover(axes, [(at, row, f"{fold.study}, {of}: {number(at)}") for of, at in pair.items()])
+    hover(axes, [(mean, folds, f"mean {number(mean)}, {span(estimate.interval)}")])
     told = {"outer score (estimates)": MUTED, "inner score (selects)": "white"}
     for label, face in told.items():
         axes.plot([], [], "o", color=MUTED, markersize=8, markerfacecolor=face, label=label)

@@ -1,12 +1,15 @@
 """One look for all figures, and how a figure becomes bytes; nothing here depends on the clock."""
 
 import io
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
+from html import escape
 from math import ceil
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap
@@ -103,7 +106,42 @@ def drawn(name: str, figure: Figure, *, with_svg: bool = True) -> Picture:
 def _saved(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
     stream = io.BytesIO()
     figure.savefig(stream, format=kind, metadata=metadata)
-    return stream.getvalue()
+    content = stream.getvalue()
+    return _TOLD.sub(_titled, content.decode()).encode() if kind == "svg" else content
+
+
+def hover(axes: Axes, points: Iterable[tuple[float, float, str]]) -> None:
+    """Tell values where a pointer rests: invisible marks, each with a title in the SVG.
+
+    Those outside of the axes' limits, which are to be set before, are left out.
+    """
+    (left, right), (low, high) = (sorted(limits) for limits in (axes.get_xlim(), axes.get_ylim()))
+    inside = [at for at in points if left <= at[0] <= right and low <= at[1] <= high]
+    if inside:
+        across, up, words = zip(*inside, strict=True)
+        named(axes.scatter(across, up, s=130, alpha=0, linewidth=0, zorder=9), *words)
+
+
+def named(artist: Artist, *words: str) -> None:
+    """Give an artist a title in the SVG, or each of its marks one."""
+    artist.set_gid(_HOVER + "-".join(each.encode().hex() for each in words))
+
+
+_HOVER = "hover:"
+_TOLD = re.compile(rf'<g id="{_HOVER}([-0-9a-f]*)">(.*?)</g>\n', re.DOTALL)
+_MARK = re.compile(r"<use [^>]*/>")
+
+
+def _titled(found: "re.Match[str]") -> str:
+    """A group whose id holds what is to be told, with that as titles."""
+    told = [
+        f"<title>{escape(bytes.fromhex(each).decode())}</title>" for each in found[1].split("-")
+    ]
+    if len(told) == 1:
+        return f"<g>{told[0]}{found[2]}</g>\n"
+    words = iter(told)
+    marks = _MARK.sub(lambda mark: f"<g>{next(words)}{mark[0]}</g>", found[2])
+    return f"<g>{marks}</g>\n"
 
 
 def bare(axes: Axes) -> None:

@@ -1,0 +1,133 @@
+"""The pages as people see them, in Chromium: nothing fetched, no word cut, tables that sort."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from docs.screenshots import chromium, open_browser
+from foldwise.report import page
+from foldwise.report.album import data_pictures, holdout_pictures, search_pictures
+from tests.factories import make_result
+from tests.unit.report.findings_cases import (
+    PUBLISHED,
+    make_estimates,
+    make_findings,
+    make_holdout_summary,
+    make_judged,
+    make_linear,
+)
+from tests.unit.report.test_page import REMARKS, STANDING
+
+pytestmark = pytest.mark.browser
+
+WIDTHS = (1280, 390)
+LONG = ("an-ankle-boot-that-is-brown-and-has-no-space-in-its-name", "b", "c")
+# What of a text lies outside of the window, or of a box that would hide it.
+CUT = """() => {
+  const found = [], edge = document.documentElement.clientWidth + 1;
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const node = texts.currentNode, range = document.createRange();
+    if (!node.data.trim() || node.parentElement.closest("script, svg")) continue;
+    range.selectNodeContents(node);
+    for (const box of range.getClientRects()) {
+      let right = edge;
+      for (let over = node.parentElement; over; over = over.parentElement)
+        if (getComputedStyle(over).overflowX !== "visible")
+          right = Math.min(right, over.getBoundingClientRect().right + 1);
+      if (box.left < 0 || box.right > right) { found.push(node.data.trim()); break; }
+    }
+  }
+  for (const picture of document.querySelectorAll("img, main svg"))
+    if (picture.parentElement.matches("figure") && picture.getBoundingClientRect().right > edge)
+      found.push(picture.getAttribute("alt") || picture.getAttribute("aria-label"));
+  return found;
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium; only outside CI may it be missing."""
+    program = chromium()
+    if program is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI must have chromium: the page would go unseen")
+        pytest.skip("no chromium on the PATH")
+    with open_browser(program) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A version's page, with all that can stand on it and long names."""
+    judged, result = make_judged(LONG), make_result()
+    weights = make_linear(judged).coefficients
+    pictures = (
+        *search_pictures(result, make_estimates(result)),
+        *data_pictures(judged.images, judged.labels, LONG, judged.shape),
+        *holdout_pictures(make_holdout_summary(judged), judged, weights, meaning="Coefficient"),
+    )
+    findings = replace(
+        make_findings(judged=judged),
+        commands=(f"dvc exp run --temp {' '.join(f'-S tune.a{n}=0.123' for n in range(12))}",),
+        parameters={"prepare.path": "data/" + "raw/" * 20, "tune.folds": 5},
+        defaults={"tune.folds": 6},
+        reference=PUBLISHED,
+        standing=STANDING,
+        remarks=REMARKS,
+    )
+    file = tmp_path_factory.mktemp("page") / "report.html"
+    file.write_text(page.render(findings, pictures))
+    return file
+
+
+def opened(browser: Browser, file: Path, width: int) -> tuple[Page, list[str]]:
+    """The page, and all that it asked for."""
+    view = browser.new_page(viewport={"width": width, "height": 900})
+    asked: list[str] = []
+    view.on("request", lambda request: asked.append(request.url))
+    view.goto(file.as_uri())
+    return view, asked
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_is_asked_for_and_no_word_is_cut(browser: Browser, file: Path, width: int) -> None:
+    """But for the file itself; and nothing moves sideways."""
+    view, asked = opened(browser, file, width)
+    assert [url for url in asked if not url.startswith("data:")] == [file.as_uri()]
+    assert view.evaluate(CUT) == []
+    assert view.evaluate("document.documentElement.scrollWidth") <= width
+    view.close()
+
+
+def test_a_word_that_is_cut_would_be_found(browser: Browser, file: Path) -> None:
+    view, _ = opened(browser, file, WIDTHS[1])
+    view.add_style_tag(content="h1 { white-space: nowrap }")
+    assert view.evaluate(CUT) != []
+    view.close()
+
+
+def test_a_table_sorts_by_the_column_that_is_clicked(browser: Browser, file: Path) -> None:
+    """As numbers, signs and all, up and then down."""
+    view, _ = opened(browser, file, WIDTHS[0])
+    table = view.locator("table", has=view.get_by_text("Optimism", exact=True)).first
+    place = table.locator("thead th").all_inner_texts().index("Optimism")
+    for up in (True, False):
+        table.locator("thead th").nth(place).click()
+        cells = table.locator(f"tbody tr > :nth-child({place + 1})").all_inner_texts()
+        numbers = [float(cell.replace("−", "-")) for cell in cells]
+        assert numbers == sorted(numbers, reverse=not up)
+        assert len(numbers) == 3
+    view.close()
+
+
+def test_printed_it_has_no_list_of_contents_and_whole_tables(browser: Browser, file: Path) -> None:
+    view, _ = opened(browser, file, WIDTHS[1])
+    view.emulate_media(media="print")
+    assert not view.locator("nav").is_visible()
+    assert view.locator("thead").first.is_visible()
+    view.close()
