@@ -7,6 +7,7 @@ from dataclasses import replace
 from foldwise.app.display import Display
 from foldwise.app.drawing import OF_SEARCH, Tuned, tell_fold
 from foldwise.app.exits import import_slim_mlflow, run, say
+from foldwise.app.versus import tell_champion, tell_outline
 from foldwise.app.workspace import (
     REPORTS,
     RUN,
@@ -76,6 +77,8 @@ def main() -> None:
             figures = save_pictures(OF_SEARCH, pictures)
             SearchPlace(recorder.run_id, key, book.attempt).save()
             recorder.record_artifacts(None, tables | figures)
+            tell_outline(recorder, result, work.clusters(tuned.development))
+            tell_champion(work, recorder, result)
             display.say(edge_caution(result))
         shelf.clear()
 
