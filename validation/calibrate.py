@@ -1,8 +1,9 @@
 """``python -m validation.calibrate``: how often the gate and the intervals are wrong.
 
 Shows each table's lines as they come and writes it into docs/statistics.md. Everything is seeded,
-and each table can be asked for alone. The table of coverage takes a day and keeps its data sets in
-build/: stopped, it goes on; with ``--kept`` it tells what there is. The holdout is never read.
+and each table can be asked for alone. The table of coverage takes a day; it and that of verdicts
+keep their data sets in build/: stopped, they go on; with ``--kept`` they tell what there is. The
+holdout is never read.
 """
 
 import sys
@@ -48,6 +49,8 @@ from validation.gate_trials import (
     power,
 )
 from validation.own import METRICS, RULES, comparison_level
+from validation.verdicts import METHODS as DUEL_METHODS
+from validation.verdicts import Contest, duels, falsehoods
 
 SEED = 1
 CHAMPIONS: tuple[tuple[Origin, Side], ...] = (
@@ -72,6 +75,17 @@ CELLS = (
     *(Cell("4 % positive", rows, 1000) for rows in (600, 3000)),
     *(Cell("40 features", rows, 1000) for rows in (300, 1000, 3000)),
     *(Cell("MNIST", rows, 1000) for rows in (300, 1000)),
+)
+CONTESTS = (
+    *(
+        Contest(share, pair, 300, 1000)
+        for share in ("balanced", "8 % positive")
+        for pair in ("other columns", "idle columns", "C, 1.1 C")
+    ),
+    Contest("balanced", "C, 1.1 C", 1000, 1000),
+    Contest("balanced", "other columns", 1000, 1000),
+    Contest("balanced", "other columns", 1000, 1000, together=5),
+    Contest("balanced", "C, 1.1 C", 1000, 1000, together=5),
 )
 HOLDOUTS = (100, 297, 1000, 10_000)
 HOLDOUT_SAMPLES = 1000
@@ -104,6 +118,7 @@ def main() -> None:
         "calibration": _calibration,
         "coverage": lambda: _coverage(make=not options.kept),
         "holdout-coverage": _holdout_coverage,
+        "verdicts": lambda: _verdicts(make=not options.kept),
         "floors": _floors,
     }
     parser = ArgumentParser(prog="python -m validation.calibrate", description=__doc__)
@@ -262,6 +277,23 @@ def _coverage(kept: Path = KEPT, *, make: bool = True) -> Iterator[str]:
                 f"| {cell.source} | {cell.rows} | {found.draws} | {metric}"
                 f" | {found.expected[metric]:.4f} | {covers} |"
             )
+
+
+def _verdicts(kept: Path = KEPT, *, make: bool = True) -> Iterator[str]:
+    yield (
+        f"K = {FOLDS}, at 5 %: share of data sets on which the interval of the difference leaves"
+        " out 0 and the true one, so that one is called better that isn't, or by another"
+        " difference. In brackets, half its mean width over the difference's true standard"
+        " deviation."
+    )
+    yield ""
+    yield f"| data | procedures | rows | data sets | by | {' | '.join(METRICS)} |"
+    yield "|---|---|---|---|---|" + "---|" * len(METRICS)
+    for cell in CONTESTS:
+        number, found = falsehoods(duels(cell, kept, make=make), cell.together)
+        for method in DUEL_METHODS if number else ():
+            cells = " | ".join(str(found[metric][method]) for metric in METRICS)
+            yield f"| {cell.name} | {cell.pair} | {cell.rows} | {number} | {method} | {cells} |"
 
 
 def _holdout_coverage() -> Iterator[str]:

@@ -12,7 +12,7 @@ from them anew each time. Who changes how data sets are made or searched deletes
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -77,7 +77,10 @@ class Source(Protocol):
 
 
 def searched(
-    labels: own.Codes, part_of: own.Codes, predicted: Callable[[Left, int, int], Array]
+    labels: own.Codes,
+    part_of: own.Codes,
+    predicted: Callable[[Left, int, int], Array],
+    values: int = VALUES,
 ) -> Search:
     """Choose each outer fold's C by its inner folds.
 
@@ -86,6 +89,8 @@ def searched(
     labels, part_of : int arrays (rows,)
     predicted : callable
         Probabilities for a part, by the fit that leaves these parts out with C number so and so.
+    values : int
+        How many values of C there are.
 
     Returns
     -------
@@ -103,7 +108,7 @@ def searched(
                     for pair, part in zip(pairs, others, strict=True)
                 ]
             )
-            for C in range(VALUES)
+            for C in range(values)
         ]
         C = int(np.argmin(losses))
         scores = [
@@ -122,7 +127,7 @@ def _left_out() -> list[Left]:
     return [frozenset(parts) for size in (1, 2) for parts in combinations(range(FOLDS), size)]
 
 
-def _dealt(low: float, high: float, random: np.random.Generator) -> Array:
+def strengths_dealt(low: float, high: float, random: np.random.Generator) -> Array:
     """Values of C, one from each of as many slices of the range, even by the logarithm."""
     places = (np.arange(VALUES) + random.random(VALUES)) / VALUES
     return np.asarray(10 ** (low + (high - low) * places))
@@ -162,7 +167,7 @@ class World:
         points = random.standard_t(8, size=(POINTS, kind.features))
         slopes = random.normal(scale=kind.scale, size=kind.features)
         logits = points @ slopes + 0.3 * points[:, 0] * points[:, 1]
-        logits += 0.0 if kind.share is None else _shift(logits, kind.share)
+        logits += 0.0 if kind.share is None else shift(logits, kind.share)
         return cls(np.column_stack([np.ones(POINTS), points]), 1 / (1 + np.exp(-logits)))
 
     def true_scores(self, weights: Array) -> dict[str, float]:
@@ -200,7 +205,7 @@ class World:
         features, labels = self.sample(rows, random)
         seed = int(random.integers(2**32))
         part_of = own.dealt(labels, folds=FOLDS, seed=seed)
-        strengths = _dealt(-3, 1, np.random.default_rng(seed))
+        strengths = strengths_dealt(-3, 1, np.random.default_rng(seed))
         weights = fitted(features, labels, part_of, strengths)
 
         def predicted(left_out: Left, C: int, part: int) -> Array:
@@ -209,7 +214,7 @@ class World:
 
         inner, probabilities, chosen = searched(labels, part_of, predicted)
         true = [self.true_scores(weights[each]) for each in chosen]
-        return Draw(labels, part_of, probabilities, inner, _means(true))
+        return Draw(labels, part_of, probabilities, inner, means(true))
 
 
 def fitted(
@@ -223,7 +228,7 @@ def fitted(
     return dict(zip(wanted, fit_all(fits).T, strict=True))
 
 
-def _shift(logits: Array, share: float) -> float:
+def shift(logits: Array, share: float) -> float:
     """What makes the mean chance ``share``, by halving."""
     low, high = -20.0, 20.0
     for _ in range(60):
@@ -235,7 +240,8 @@ def _shift(logits: Array, share: float) -> float:
     return low
 
 
-def _means(scores: Sequence[Mapping[str, float]]) -> Array:
+def means(scores: Sequence[Mapping[str, float]]) -> Array:
+    """Means of scores (metrics,)."""
     return np.array([np.mean([each[metric] for each in scores]) for metric in own.METRICS])
 
 
@@ -256,7 +262,7 @@ class Images:
                 break
         of_draw = images[inside], labels[inside]
         part_of = own.dealt(of_draw[1], folds=FOLDS, seed=int(random.integers(2**32)))
-        strengths = _dealt(-3.5, 0, random)
+        strengths = strengths_dealt(-3.5, 0, random)
         wanted = [(parts, float(C)) for parts in _left_out() for C in strengths]
         models = own.models(of_draw, part_of, wanted)
 
@@ -270,7 +276,7 @@ class Images:
             )
             for left, C in chosen
         ]
-        return Draw(of_draw[1], part_of, probabilities, inner, _means(true))
+        return Draw(of_draw[1], part_of, probabilities, inner, means(true))
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,29 +297,31 @@ def source(name: str) -> Source:
 def draws(cell: Cell, kept: Path = KEPT, *, make: bool = True) -> Iterator[Draw]:
     """The cell's draws, each with its own seed; without ``make`` those that are kept."""
     folder = kept / f"{cell.source}-{cell.rows}".replace(" % ", "-").replace(" ", "-")
+    return kept_draws(Draw, lambda number: _draw(cell, number), cell.draws, folder, make=make)
+
+
+def kept_draws(
+    kind: Any, draw: Callable[[int], Any], number: int, folder: Path, *, make: bool
+) -> Iterator[Any]:
+    """So many draws, dataclasses of arrays, from the folder's files; the missing ones are made."""
     folder.mkdir(parents=True, exist_ok=True)
-    for start in range(0, cell.draws, BATCH):
+    names = [field.name for field in fields(kind)]
+    for start in range(0, number, BATCH):
         file = folder / f"{start}.npz"
         if make and not file.exists():
-            _keep([_draw(cell, start + each) for each in range(BATCH)], file)
+            found = [draw(start + each) for each in range(BATCH)]
+            partial = file.with_suffix(".partial.npz")
+            arrays = {name: np.stack([getattr(of, name) for of in found]) for name in names}
+            np.savez(partial, allow_pickle=False, **arrays)
+            partial.replace(file)
         if file.exists():
             with np.load(file) as arrays:
-                columns = [arrays[name] for name in Draw.__dataclass_fields__]
-            yield from (Draw(*row) for row in zip(*columns, strict=True))
+                columns = [arrays[name] for name in names]
+            yield from (kind(*row) for row in zip(*columns, strict=True))
 
 
 def _draw(cell: Cell, number: int) -> Draw:
     return source(cell.source).draw(cell.rows, np.random.default_rng((1, cell.rows, number)))
-
-
-def _keep(found: list[Draw], file: Path) -> None:
-    arrays: dict[str, Any] = {
-        name: np.stack([getattr(draw, name) for draw in found])
-        for name in Draw.__dataclass_fields__
-    }
-    partial = file.with_suffix(".partial.npz")
-    np.savez(partial, **arrays)
-    partial.replace(file)
 
 
 @dataclass(frozen=True, slots=True)

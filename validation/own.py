@@ -28,10 +28,12 @@ from foldwise.solver.layout import Layout
 from foldwise.solver.linear import LinearModel, decision_scores, probabilities
 from foldwise.stats.bootstrap import row_counts
 from foldwise.stats.intervals import (
+    Difference,
     Fold,
     Interval,
     corrected_interval,
     outer_intervals,
+    paired_differences,
     score_intervals,
 )
 from foldwise.stats.paired import likelihood_bound
@@ -217,6 +219,7 @@ __all__ = [
     "LOST_ROW",
     "METRICS",
     "RULES",
+    "Difference",
     "Fold",
     "Interval",
     "calibration_error",
@@ -224,6 +227,7 @@ __all__ = [
     "corrected_interval",
     "likelihood_bound",
     "outer_intervals",
+    "paired_differences",
     "predicted_codes",
     "probabilities",
     "reliability",

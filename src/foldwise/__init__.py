@@ -17,7 +17,7 @@ _PUBLIC = {
         "StoreError",
     ),
     "foldwise.estimator": ("NestedSearchCV",),
-    "foldwise.facades": ("log_to_mlflow", "write_report"),
+    "foldwise.facades": ("compare_searches", "log_to_mlflow", "write_report"),
     "foldwise.logistic": ("StandardLogistic",),
     "foldwise.search.archive": ("archive", "restore"),
     "foldwise.search.engines.batched": ("BatchedEngine",),
@@ -28,6 +28,7 @@ _PUBLIC = {
     "foldwise.search.space": ("Space",),
     "foldwise.search.summary": ("outer_estimates",),
     "foldwise.search.trials": ("SearchResult", "Trial"),
+    "foldwise.report.rivals": ("SearchComparison",),
     "foldwise.settings": ("Between", "OneOf"),
     "foldwise.stats.scores": ("score",),
 }

@@ -139,6 +139,8 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
     result_ : SearchResult
     search_key_ : str
         Digest of data and parameters: of the same search it is the same.
+    groups_ : array (rows,) or None
+        Codes of the groups that ``fit`` was given.
     scorer_, classes_, n_groups_, n_features_in_, feature_names_in_
 
     Examples
@@ -321,7 +323,7 @@ def _tell(
 ) -> None:
     """Set what the search has found."""
     metric, final, answered = asked.space.metric, result.final, None
-    own.result_, own.scorer_ = result, asked.scorer
+    own.result_, own.scorer_, own.groups_ = result, asked.scorer, asked.groups
     own.engine_ = asked.engines
     own.best_index_ = result.study_trials(FINAL).index(final.best)
     own.best_params_ = asked.params(final.best.values)

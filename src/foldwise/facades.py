@@ -1,4 +1,4 @@
-"""What a notebook leaves behind: a fitted search as one page to read, or as MLflow's run tree."""
+"""What a notebook leaves behind: searches compared, as a page to read, as MLflow's run tree."""
 
 from collections.abc import Iterable, Mapping
 from os import PathLike
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from foldwise.errors import StoreError, require_extra
+from foldwise.errors import InputError, StoreError, require_extra
 from foldwise.files import write_bytes
 from foldwise.frames import CONFIDENCE, signed
+from foldwise.report.rivals import Entrant, SearchComparison, compare
 from foldwise.search.summary import Estimates, OuterEstimate
 from foldwise.settings import Between, OneOf
 from foldwise.stats.intervals import Interval, corrected_interval
@@ -23,15 +24,98 @@ _LONGEST = 500
 """Characters of a parameter of MLflow's that its oldest database takes."""
 
 
-def write_report(search: "NestedSearchCV", path: str | PathLike[str]) -> Path:
-    """Write a fitted search as one HTML file, without scripts, that opens anywhere.
+def compare_searches(
+    *searches: "NestedSearchCV | str",
+    metric: str | None = None,
+    margin: float | None = None,
+    confidence: float = CONFIDENCE,
+) -> SearchComparison:
+    """Hold searches against the first by their outer folds, as ``foldwise compare`` does.
+
+    On the same parts the difference has an interval, a p-value and a verdict; give all searches the
+    same ``cv`` and ``random_state``. On others there are estimates alone. It compares procedures on
+    rows that both have learned from in their other folds, and knows of no other search that was
+    tried: it guides exploration, and proves nothing.
+
+    Parameters
+    ----------
+    *searches : NestedSearchCV or str
+        At least two, of classifiers: fitted ones, or names that ``foldwise compare`` knows in the
+        project of the working folder. The first is the reference.
+    metric : str, optional
+        What the verdicts are by, such as "accuracy"; by default what the first selected by.
+    margin : float, optional
+        Differences within it are none to speak of; by default a hundredth of the first's loss, or
+        of what its score lacks of 1.
+    confidence : float
+        Of all intervals together.
+
+    Returns
+    -------
+    SearchComparison
+        Its ``frame()`` is a table.
+
+    Raises
+    ------
+    ValueError
+        A search isn't of a classifier, or has thresholds, which the comparison doesn't know.
+    SearchError, SettingsError, StoreError
+        The searches can't be compared, or found.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from foldwise import NestedSearchCV, compare_searches
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> few, more = (NestedSearchCV(cv=4, n_trials=trials).fit(X, y) for trials in (2, 6))
+    >>> found = compare_searches(few, more, metric="accuracy")
+    >>> found.frame()["metric"].tolist()[:2]
+    ['accuracy', 'precision']
+    """
+    named = [each for each in searches if isinstance(each, str)]
+    finder = None
+    if named:
+        require_extra("workflow", "a search found by its name")
+        from foldwise.app.versus import Finder
+        from foldwise.store.address import project_root
+
+        finder = Finder(project_root())
+    entrants = [
+        finder.entrant(each) if finder and isinstance(each, str) else _entrant(each, place)
+        for place, each in enumerate(searches, start=1)
+    ]
+    return compare(entrants, metric=metric, margin=margin, confidence=confidence)
+
+
+def _entrant(search: Any, place: int) -> Entrant:
+    check_is_fitted(search)
+    if not hasattr(search, "classes_") or search.threshold is not None:
+        raise InputError(
+            "searches that are compared must be of classifiers, without a threshold, got"
+            f" threshold={search.threshold!r} of {type(search.best_estimator_).__name__} as search"
+            f" {place}: leave it out, or fit it without one"
+        )
+    facts = [fold.facts for trial in search.result_.trials for fold in trial.inner]
+    are_timed = all("seconds" in of for of in facts)
+    columns = {"columns": str(getattr(search, "n_features_in_", "–"))}
+    return Entrant(
+        f"search {place}",
+        search.result_,
+        search.groups_,
+        {"parameters": _parameters(search), "features": columns},
+        seconds=sum(float(of["seconds"]) for of in facts) if are_timed else None,
+    )
+
+
+def write_report(search: "NestedSearchCV | SearchComparison", path: str | PathLike[str]) -> Path:
+    """Write a fitted search, or a comparison, as one HTML file without scripts.
 
     It shows figures of the search, not a row of the data, nor a group's name.
 
     Parameters
     ----------
-    search : NestedSearchCV
-        Fitted.
+    search : NestedSearchCV or SearchComparison
+        Fitted; or what :func:`compare_searches` gave.
     path : path
         Of the file, which is replaced.
 
@@ -57,7 +141,15 @@ def write_report(search: "NestedSearchCV", path: str | PathLike[str]) -> Path:
     True
     """
     target = Path(path)
-    write_bytes(target, _page(search, _pictures(search)).encode())
+    if isinstance(search, SearchComparison):
+        require_extra("report", "a report")
+        from foldwise.report.album import versus_pictures
+        from foldwise.report.page import render_versus
+
+        page = render_versus(search, versus_pictures(search), tells_rows=False)
+    else:
+        page = _page(search, _pictures(search))
+    write_bytes(target, page.encode())
     return target
 
 

@@ -15,6 +15,8 @@ from tests.e2e.reproduced import client_of
 pytestmark = pytest.mark.e2e
 
 VERIFY, DRAW = "foldwise verify challenger", "foldwise draw"
+# The same run by two of its names.
+COMPARE = "foldwise compare workspace $(grep -om 1 '[0-9a-f]\\{32\\}' models/run.json | head -n 1)"
 TUNE, EVALUATE = (f"python -m foldwise.app.{stage}" for stage in ("tune", "evaluate"))
 
 
@@ -67,6 +69,12 @@ def _delete(name: str) -> Callable[[Project], None]:
     return lambda project: (project.folder / name).unlink()
 
 
+def _delete_predictions(project: Project) -> None:
+    """As those of an earlier version of foldwise."""
+    for path in (project.folder / "mlruns" / "artifacts").glob("digits/*/artifacts/search/*"):
+        path.unlink()
+
+
 def _link(name: str) -> Callable[[Project], None]:
     def link(project: Project) -> None:
         place, elsewhere = project.folder / name, project.folder.with_name("elsewhere")
@@ -102,6 +110,7 @@ FAULTS = {
         _damage_tracked("reports/registered.json"), VERIFY, "git restore "
     ),
     "no word of which search it was": Fault(_delete("models/run.json"), EVALUATE, "dvc repro tune"),
+    "a search without predictions": Fault(_delete_predictions, COMPARE, "dvc repro -f tune"),
     "a link where pictures go": Fault(_link("reports/figures/tune"), TUNE, "rm "),
 }
 
@@ -178,3 +187,20 @@ def test_the_commands_for_the_main_job_never_ask_for_the_comparison(digits: Proj
     )
     assert done.status == 0, done.output + done.errors
     assert "comparison" not in done.output
+
+
+def test_a_search_runs_on_the_parts_of_another_by_what_compare_tells(digits: Project) -> None:
+    """On others there are estimates alone; the command that is told leads to a verdict."""
+    assert digits.shell("dvc repro && git add --all . && git commit -qm Same").status == 0
+    other = "-S tune.folds=4 -S tune.trials=3"
+    tuned = digits.shell(f"dvc exp run --quiet --temp --name other tune {other}")
+    assert tuned.status == 0, tuned.errors
+    first = digits.shell("foldwise compare workspace other")
+    assert first.status == 0, first.errors
+    assert "other has other parts than workspace: estimates alone" in first.output
+    typed = re.findall("`(dvc exp run [^`]+)`", first.output)[0]
+    assert digits.shell(f"{typed} --name again").status == 0
+    again = digits.shell("foldwise compare workspace again")
+    assert again.status == 0, again.errors
+    assert "Nadeau-Bengio" in again.output
+    assert "tune.trials  2          3" in again.output

@@ -11,7 +11,17 @@ from foldwise.app.cli import foldwise, main
 from foldwise.app.commands import check_table, columns, history_table
 from foldwise.registry.audit import Check, Decision, Unrecorded
 
-COMMANDS = ("ui", "promote", "rollback", "history", "verify", "checks", "draw", "relocate")
+COMMANDS = (
+    "ui",
+    "compare",
+    "promote",
+    "rollback",
+    "history",
+    "verify",
+    "checks",
+    "draw",
+    "relocate",
+)
 SLOW = ("numpy", "sklearn", "mlflow", "optuna", "matplotlib", "scipy", "sqlalchemy")
 
 RECORD = Decision(

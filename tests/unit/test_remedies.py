@@ -16,6 +16,9 @@ TYPED = {
     "dvc checkout {}": _DOCTOR,
     "dvc --cd comparison repro": "tests/e2e/"
     "test_comparison.py::test_a_killed_model_goes_on_with_the_trials_it_had",
+    "dvc exp run --temp tune{}": "tests/e2e/"
+    "test_remedies.py::test_a_search_runs_on_the_parts_of_another_by_what_compare_tells",
+    "dvc exp show": "tests/e2e/test_better_model.py::test_the_how_to_works_as_written",
     "dvc pull": "tests/e2e/"
     "test_remedies.py::test_the_commands_for_the_main_job_never_ask_for_the_comparison",
     "dvc repro": _REMEDIES,
@@ -23,11 +26,13 @@ TYPED = {
     "dvc repro -f": "tests/e2e/"
     "test_pipeline.py::test_forced_it_is_a_second_pipeline_run_beside_the_first",
     "dvc repro -f prepare": _REMEDIES,
+    "dvc repro -f tune": _REMEDIES,
     "dvc repro prepare": _REMEDIES,
     "dvc repro tune": _REMEDIES,
     "dvc status": "tests/e2e/"
     "test_remedies.py::test_the_commands_for_the_main_job_never_ask_for_the_comparison",
     "foldwise history": "tests/e2e/test_tutorial.py::test_the_tutorial_works_as_written",
+    "foldwise promote": "tests/e2e/test_better_model.py::test_the_how_to_works_as_written",
     "foldwise promote VERSION": "tests/e2e/test_tutorial.py::test_the_tutorial_works_as_written",
     "foldwise relocate": "tests/e2e/test_sections.py::test_the_sections_work_as_written",
     "foldwise ui --port {}": "tests/integration/test_tracking_ui.py",

@@ -136,6 +136,33 @@ def history(model: str | None) -> None:
 
 @foldwise.command(
     epilog=_examples(
+        "foldwise compare champion challenger",
+        "foldwise compare HEAD~1 workspace        what the last change did",
+        "foldwise compare 3 bold-fox --output compared.html",
+        "foldwise compare champion A B C --metric accuracy",
+    )
+)
+@click.argument("searches", nargs=-1, required=True)
+@click.option("--metric", metavar="NAME", help="what decides  [default: what the first chose by]")
+@click.option(
+    "--margin", type=float, help="no difference to speak of  [default: 1 % of the first's loss]"
+)
+@click.option("--output", type=click.Path(path_type=Path), help="write a page, one HTML file")
+def compare(
+    searches: tuple[str, ...], *, metric: str | None, margin: float | None, output: Path | None
+) -> None:
+    """Compare searches by their outer folds: which is better, and what can be luck.
+
+    SEARCHES are at least two, the reference first: a run's id or name, the name of an experiment, a
+    commit, a registered version or alias, or workspace.
+    """
+    from foldwise.app import versus
+
+    versus.compare_named(searches, metric=metric, margin=margin, output=output)
+
+
+@foldwise.command(
+    epilog=_examples(
         "foldwise verify                the champion, or the challenger if there is none",
         "foldwise verify challenger     whoever holds this alias",
         "foldwise verify 3              version 3",

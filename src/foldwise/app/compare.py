@@ -13,6 +13,7 @@ from foldwise.app.drawing import Verdict, holdout_metrics
 from foldwise.app.entries import check_buildable, entry_engine, sampled, servable
 from foldwise.app.evaluate import count_look, evidence_of, submit
 from foldwise.app.exits import run
+from foldwise.app.versus import tell_outline
 from foldwise.app.workspace import Workspace, fitting_bank, save, save_result, threads
 from foldwise.errors import SettingsError
 from foldwise.registry.evidence import shared_rows
@@ -187,6 +188,8 @@ def _report(work: Workspace, model: Contestant, result: SearchResult, recorder: 
     figures = picture_files((*search_pictures(result, outer), *model_pictures(model)))
     files = report | tables | {f"figures/{name}": file for name, file in figures.items()}
     recorder.record_artifacts(None, files)
+    if result.outer:
+        tell_outline(recorder, result)
     recorder.log_metrics({**holdout_metrics(model.holdout), **model.result.seconds})
 
 

@@ -16,6 +16,7 @@ from foldwise.app.drawing import (
     the_page,
 )
 from foldwise.app.exits import run, say
+from foldwise.app.versus import tell_champion, tell_outline
 from foldwise.app.views import run_links
 from foldwise.app.workspace import (
     EVALUATED,
@@ -216,6 +217,8 @@ def _tell_search(tuned: Tuned, recorder: Recorder, *, is_known: bool) -> None:
         figures = picture_files(_search_pictures(tuned))
         told = {f"figures/{name}": figure for name, figure in figures.items()}
         recorder.record_artifacts(None, tuned.tables() | told)
+        tell_outline(recorder, tuned.result, tuned.work.clusters(tuned.development))
+        tell_champion(tuned.work, recorder, tuned.result)
 
 
 def _search_pictures(tuned: Tuned) -> tuple[Picture, ...]:

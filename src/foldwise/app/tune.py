@@ -8,6 +8,7 @@ from dataclasses import replace
 from foldwise.app.display import Display
 from foldwise.app.drawing import OF_SEARCH, Tuned, tell_fold
 from foldwise.app.exits import import_slim_mlflow, run, say
+from foldwise.app.versus import tell_champion, tell_outline
 from foldwise.app.workspace import (
     REPORTS,
     RUN,
@@ -82,6 +83,8 @@ def main() -> None:
             seconds = round(time.monotonic() - began, 1)
             SearchPlace(recorder.run_id, key, book.attempt, seconds, kept, untuned).save()
             recorder.record_artifacts(None, tables | figures)
+            tell_outline(recorder, result, work.clusters(tuned.development))
+            tell_champion(work, recorder, result)
             display.say(edge_caution(result))
         shelf.clear()
 

@@ -249,8 +249,8 @@ class SearchPlace:
         save(MODELS, {RUN.name: encode(self, indent=1).encode()})
 
     @classmethod
-    def read(cls) -> Self:
-        """Read models/run.json.
+    def read(cls, root: Path = Path()) -> Self:
+        """Read models/run.json of a folder.
 
         Raises
         ------
@@ -258,7 +258,7 @@ class SearchPlace:
             If it is missing, not whole, or names a place rather than a search.
         """
         try:
-            place = decode(cls, RUN.read_bytes(), tolerant=True)
+            place = decode(cls, (root / RUN).read_bytes(), tolerant=True)
             if not (_HEX.fullmatch(place.search_key) and _HEX.fullmatch(place.run_id)):
                 raise DocumentError(f"{place.search_key[:40]!r} of run {place.run_id[:40]!r}")
         except (OSError, DocumentError) as error:

@@ -10,9 +10,12 @@ from foldwise.report.figures import columns as of_columns
 from foldwise.report.figures import holdout as of_holdout
 from foldwise.report.figures import images as of_images
 from foldwise.report.figures import search as of_search
+from foldwise.report.figures import versus as of_versus
 from foldwise.report.figures.style import drawn
 from foldwise.report.findings import ROC_POINTS, HoldoutSummary, Judged
 from foldwise.report.picture import Picture
+from foldwise.report.rivals import SearchComparison
+from foldwise.report.versus import NAMED
 from foldwise.search.summary import Estimates
 from foldwise.search.trials import OuterFold, SearchResult
 from foldwise.stats.scores import Rates, confusion, per_class, roc_curve_points
@@ -190,3 +193,37 @@ def confusion_and_roc(
             with_svg=with_svg,
         ),
     )
+
+
+def versus_pictures(
+    comparison: SearchComparison,
+    images: NDArray[np.uint8] | None = None,
+    classes: Sequence[str] = (),
+    shape: tuple[int, ...] = (),
+) -> tuple[Picture, ...]:
+    """Draw ``versus``, the folds' differences, and of two searches ``rows_apart`` where images are.
+
+    ``images`` (rows, features) are the development set's.
+    """
+    if not comparison.together:
+        return ()
+    folds = drawn("versus", of_versus.difference_panels(comparison))
+    if images is None or len(comparison.rivals) > 1:
+        return (folds,)
+    (rival,), strips = comparison.rivals, []
+    for word, rows, wrong in (
+        ("won", rival.won, comparison.reference),
+        ("lost", rival.lost, rival.entrant),
+    ):
+        said = {
+            row: f"{classes[label]} → {classes[values.argmax()]}"
+            for fold in wrong.result.outer
+            if not fold.part.repeat
+            for row, label, values in zip(
+                fold.rows.tolist(), fold.labels, fold.predictions.values, strict=True
+            )
+            if row in {*rows[:NAMED].tolist()}
+        }
+        names = [said[row] for row in rows[:NAMED].tolist()]
+        strips.append((f"{len(rows):,} {word}", images[rows[:NAMED]], names))
+    return (folds, drawn("rows_apart", of_versus.rows_apart(strips, shape), with_svg=False))

@@ -6,9 +6,10 @@ from math import prod
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from foldwise.report import wording
+from foldwise.report import versus, wording
 from foldwise.report.findings import Findings, edge_caution
 from foldwise.report.picture import Picture
+from foldwise.report.rivals import SearchComparison
 from foldwise.search.space import Select
 from foldwise.search.summary import contest, optimism
 from foldwise.search.trials import SearchResult
@@ -54,6 +55,29 @@ def render_search(search: SearchResult, pictures: Iterable[Picture], **told: obj
     caution = edge_caution(search, "param_distributions")
     named = {picture.name: picture for picture in drawn}
     return template.render(search=search, pictures=drawn, named=named, caution=caution, **told)
+
+
+def render_versus(
+    comparison: SearchComparison, pictures: Iterable[Picture], *, tells_rows: bool
+) -> str:
+    """Write the page of a comparison of searches.
+
+    Parameters
+    ----------
+    comparison : SearchComparison
+    pictures : iterable of Picture
+        What ``album.versus_pictures`` gives.
+    tells_rows : bool
+        Whether rows are named by their numbers.
+    """
+    template = _environment().get_template("versus.html.j2")
+    return template.render(
+        comparison=comparison,
+        headlines=[versus.headline(comparison, rival) for rival in comparison.rivals],
+        meaning=versus.meaning(comparison),
+        tables=versus.tables(comparison, tells_rows=tells_rows),
+        pictures=tuple(pictures),
+    )
 
 
 def _written(name: str, findings: Findings, **more: object) -> str:

@@ -32,9 +32,9 @@ def digits_told(metric: str) -> int:
     return 4 if METRIC[metric].counts else PUBLISHED
 
 
-def signed(difference: float) -> str:
+def signed(difference: float, *, digits: int = 4) -> str:
     """Write a difference of scores with its sign, a true minus: ``−0.0245``."""
-    return f"{difference:+.4f}".replace("-", "−")
+    return f"{difference:+.{digits}f}".replace("-", "−")
 
 
 def span(interval: Interval, *, digits: int = 4) -> str:

@@ -229,6 +229,15 @@ def git_knows(folder: Path, commit: str) -> bool:
     return commit.isalnum() and _git(folder, "cat-file", "-e", f"{commit}^{{commit}}") is not None
 
 
+def committed(folder: Path, revision: str, path: str | None = None) -> str | None:
+    """A file of the folder as a revision has it, or the commit it is; None if git knows none."""
+    asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    commit = _git(folder, *asked)
+    if commit is None or path is None:
+        return None if commit is None else commit.splitlines()[-1]
+    return _git(folder, "show", f"{commit.splitlines()[-1]}:./{path}")
+
+
 def machine() -> str:
     """A digest that tells machines apart without naming them."""
     return hashlib.sha256(f"{platform.node()}/{platform.machine()}".encode()).hexdigest()[:16]

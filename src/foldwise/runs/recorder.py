@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Literal, Self
 from foldwise.errors import StoreError
 from foldwise.runs.ledger import PROCESS_TAG, Ledger, end_abandoned
 from foldwise.runs.lineage import Lineage, SplitFacts
-from foldwise.runs.tree import NOTE_TAG, Point, RunNode, nodes_of, study_key
+from foldwise.runs.tree import (
+    COMPARED_TAG,
+    NOTE_TAG,
+    Point,
+    RunNode,
+    nodes_of,
+    outcome_node,
+    study_key,
+)
 from foldwise.search.trials import Event, SearchResult, Study, Trial
 from foldwise.store.faults import StoreRefused, store_faults
 from foldwise.store.mutex import Lease, this_process
@@ -134,14 +142,21 @@ class Recorder:
         """Write one event of the search; told again, it changes nothing."""
         if isinstance(event, Trial):
             self._trials[event.study, event.number] = event
-        told = self._trials.values()
-        self._want(*nodes_of(self._lineage.key, event, told, self._lineage.space))
+        told, known = self._trials.values(), self._ledger.pipeline
+        compared = "" if known is None else known.tags.get(COMPARED_TAG, "")
+        self._want(
+            *nodes_of(self._lineage.key, event, told, self._lineage.space, compared=compared)
+        )
 
     def record_all(self, result: SearchResult) -> None:
         """Tell a whole search at once, as when its results came from elsewhere."""
         told: tuple[Event, ...] = (*result.trials, *result.outer, result.final, result)
         for event in told:
             self.record(event)
+
+    def record_comparison(self, result: SearchResult, words: str) -> None:
+        """Say in the pipeline's note how the search does beside the champion's, in Markdown."""
+        self._want(outcome_node(self._lineage.key, result, words))
 
     def record_artifacts(self, study: Study | None, files: Mapping[str, bytes]) -> None:
         """Write files beside a study's run, or the pipeline's if ``study`` is None.

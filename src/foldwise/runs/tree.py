@@ -27,6 +27,8 @@ from foldwise.stats.scores import METRICS, SCORE, Scores, metric_label
 Level = Literal["pipeline", "study", "trial"]
 _LEVELS: tuple[Level, ...] = ("pipeline", "study", "trial")
 NOTE_TAG = "mlflow.note.content"
+COMPARED_TAG = "compared"
+"""What is said of the search beside the champion's: in the note, and kept to be told again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class RunNode:
 
 
 def nodes_of(
-    pipeline: str, event: Event, trials: Iterable[Trial], space: Space
+    pipeline: str, event: Event, trials: Iterable[Trial], space: Space, *, compared: str = ""
 ) -> tuple[RunNode, ...]:
     """Say which runs an event changes, and how.
 
@@ -110,6 +112,8 @@ def nodes_of(
     trials : iterable of Trial
         Those told before, of all studies: an ended study shows its own as a curve.
     space : Space
+    compared : str
+        As `outcome_node` has it.
     """
     match event:
         case Trial():
@@ -118,7 +122,7 @@ def nodes_of(
             own = [trial for trial in trials if trial.study == event.best.study]
             return (study_node(pipeline, event, own, space),)
         case SearchResult():
-            return (outcome_node(pipeline, event),)
+            return (outcome_node(pipeline, event, compared),)
         case Progress():
             return ()
 
@@ -197,8 +201,11 @@ def study_node(
     )
 
 
-def outcome_node(pipeline: str, result: SearchResult) -> RunNode:
-    """What the search adds to the pipeline's run: final values, mean scores, how fits ended."""
+def outcome_node(pipeline: str, result: SearchResult, compared: str = "") -> RunNode:
+    """What the search adds to the pipeline's run: final values, mean scores, how fits ended.
+
+    And how it is ``compared`` with the champion's, if that is known.
+    """
     best = result.final.best
     outer = {
         name: fmean(fold.scores[name] for fold in result.outer)
@@ -207,7 +214,9 @@ def outcome_node(pipeline: str, result: SearchResult) -> RunNode:
     }
     return RunNode(
         key=pipeline,
-        tags={NOTE_TAG: _outcome_note(result)},
+        tags={NOTE_TAG: _outcome_note(result)}
+        if not compared
+        else {NOTE_TAG: f"{_outcome_note(result)}\n\n{compared}", COMPARED_TAG: compared},
         points=(
             *_numbers(best.values, result.space),
             *_inner_means(best),

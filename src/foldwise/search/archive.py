@@ -4,10 +4,10 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,18 @@ from foldwise.solver.linear import Multiclass
 from foldwise.stats.scores import completed
 
 Arrays = Mapping[str, NDArray[Any]]
+_GROUPS = "plan/groups"
+
+
+class _Unkept:
+    """A model that wasn't kept: its fit can be made again."""
+
+    def arrays(self) -> Arrays:
+        """None."""
+        return {}
+
+
+_UNKEPT = cast("Model", _Unkept())
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +98,37 @@ def archive(result: SearchResult) -> dict[str, bytes]:
     >>> sorted(archive(search.result_))
     ['arrays.npz', 'search.json']
     """
-    plan = result.plan
+    return _files(result, result.trials, _arrays(result))
+
+
+def outline(result: SearchResult, groups: NDArray[np.int64] | None = None) -> dict[str, bytes]:
+    """What a comparison needs of the result, as files that `restore` reads, too.
+
+    There are no models, no trials but the best ones, and predictions are in single precision: in
+    half precision the sure ones would tie. ``groups`` (rows,), that variances are clustered by, are
+    read back by `outlined_groups`.
+    """
+    final = replace(result.final, model=_UNKEPT)
+    outer = tuple(replace(fold, model=_UNKEPT) for fold in result.outer)
+    bare = replace(result, outer=outer, final=final)
+    arrays = {
+        name: of.astype(np.float32) if name.endswith("/predictions") else of
+        for name, of in _arrays(bare).items()
+    } | ({} if groups is None else {_GROUPS: groups})
+    return _files(bare, [*(fold.best for fold in outer), final.best], arrays)
+
+
+def outlined_groups(folder: Path) -> NDArray[np.int64] | None:
+    """The groups of the rows, if `outline` was given any."""
+    with np.load(folder / "arrays.npz", allow_pickle=False) as stored:
+        groups: NDArray[np.int64] | None = stored.get(_GROUPS)
+        return groups
+
+
+def _arrays(result: SearchResult) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {
-        "plan/part_of": plan.part_of.astype(np.int16),
-        "plan/is_scored": plan.is_scored,
+        "plan/part_of": result.plan.part_of.astype(np.int16),
+        "plan/is_scored": result.plan.is_scored,
     }
     for fold in result.outer:
         arrays[f"{fold.study}/rows"] = fold.rows
@@ -99,13 +138,19 @@ def archive(result: SearchResult) -> dict[str, bytes]:
     for each in ended:
         study = each.best.study
         arrays |= {f"{study}/{name}": array for name, array in each.model.arrays().items()}
+    return arrays
+
+
+def _files(result: SearchResult, trials: Iterable[Trial], arrays: Arrays) -> dict[str, bytes]:
+    plan = result.plan
+    ended: tuple[OuterFold | FinalModel, ...] = (*result.outer, result.final)
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)  # fixed dates inside: equal bytes
+    np.savez(buffer, allow_pickle=False, **dict(arrays))  # fixed dates inside: equal bytes
     space = result.space
     story = _Story(
         space=space,
         has_outer=plan.has_outer,
-        trials=tuple(trial_to_json(trial) for trial in result.trials),
+        trials=tuple(trial_to_json(trial) for trial in trials),
         models=tuple(_told(each) for each in ended),
         fits=result.fits,
         arrays=hashlib.sha256(buffer.getvalue()).hexdigest(),
@@ -225,12 +270,8 @@ def _ended(
 ) -> OuterFold | FinalModel:
     prefix = f"{told.study}/"
     own = {name.removeprefix(prefix): of for name, of in arrays.items() if name.startswith(prefix)}
-    model: Model
-    if told.C is None:
-        from foldwise.search.engines.estimator import FittedEstimator  # scikit-learn: two seconds
-
-        model = FittedEstimator(None)
-    else:
+    model = _UNKEPT
+    if told.C is not None:
         model = restored(own, told.C, told.multiclass, features)
     if told.scores is None:
         return FinalModel(best, model, told.facts)
@@ -241,7 +282,7 @@ def _ended(
         scores=completed(told.scores),
         rows=own["rows"],
         labels=own["labels"],
-        predictions=Predictions(own["predictions"], told.are_probabilities),
+        predictions=Predictions(own["predictions"].astype(np.float64), told.are_probabilities),
     )
 
 

@@ -60,7 +60,7 @@ def outer_estimates(
     >>> estimate.interval.low < estimate.mean < estimate.interval.high
     True
     """
-    intervals = outer_intervals([_evidence(fold) for fold in result.outer], confidence, groups)
+    intervals = outer_intervals(evidence(result), confidence, groups)
     return {
         metric: _estimate(
             metric, [fold.scores[metric] for fold in result.outer], interval, result.plan.folds
@@ -77,8 +77,7 @@ def two_class_estimates(
     groups: NDArray[np.int64] | None = None,
 ) -> Mapping[str, tuple[float, Interval]]:
     """What two classes have besides: means over the outer folds, by name, and their intervals."""
-    folds = [_evidence(fold) for fold in result.outer]
-    return two_class_intervals(folds, positive, confidence, groups)
+    return two_class_intervals(evidence(result), positive, confidence, groups)
 
 
 def _estimate(
@@ -90,6 +89,11 @@ def _estimate(
         interval=interval,
         corrected=possible(metric, corrected_interval(values, interval.confidence, folds=folds)),
     )
+
+
+def evidence(result: SearchResult) -> tuple[Fold, ...]:
+    """What the outer folds tell of the procedure."""
+    return tuple(map(_evidence, result.outer))
 
 
 def _evidence(fold: OuterFold) -> Fold:

@@ -12,7 +12,7 @@ import pytest
 
 from foldwise.data.features import FilterBank
 from foldwise.errors import SearchError
-from foldwise.search.archive import archive, restore
+from foldwise.search.archive import archive, outline, outlined_groups, restore
 from foldwise.search.engines.batched import LinearClassifier
 from foldwise.search.plan import RESERVE
 from foldwise.search.trials import FinalModel, OuterFold, SearchResult
@@ -188,3 +188,29 @@ def _fit(ended: OuterFold | FinalModel) -> dict[str, Any]:
         "multiclass": "multinomial",
         "outcome": dict(ended.facts),
     }
+
+
+def test_an_outline_has_what_a_comparison_needs_and_no_more(tmp_path: Path) -> None:
+    """Outer folds to single precision, what was chosen with its inner scores; no model."""
+    result = make_result(folds=4, trials=5)
+    groups = np.arange(result.plan.is_scored.size) // 2
+    files = outline(result, groups)
+    assert outline(result, groups) == files
+    found = restore(_written(tmp_path, files))
+    assert [fold.best for fold in found.outer] == [fold.best for fold in result.outer]
+    assert (found.final.best, found.fits, found.space) == (
+        result.final.best,
+        result.fits,
+        result.space,
+    )
+    assert len(found.trials) == 5
+    for fold, known in zip(found.outer, result.outer, strict=True):
+        stated = fold.predictions.values
+        assert stated.dtype == np.float64
+        np.testing.assert_array_equal(stated, known.predictions.values.astype(np.float32))
+        np.testing.assert_array_equal(fold.rows, known.rows)
+    assert outlined_groups(tmp_path).tolist() == groups.tolist()  # type: ignore[union-attr]
+    with np.load(tmp_path / "arrays.npz") as arrays:
+        assert not [name for name in arrays if "coefficients" in name]
+    assert b"coefficients" in archive(result)["arrays.npz"]
+    assert outlined_groups(_written(tmp_path, outline(result))) is None

@@ -1,0 +1,86 @@
+"""Figures of searches beside each other: differences by fold, images that one alone has right."""
+
+from collections.abc import Sequence
+from math import ceil
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from foldwise.palette import fold_colour, fold_marker
+from foldwise.report.figures.images import draw_strip, tallness
+from foldwise.report.figures.style import INK, MUTED, SAND, canvas, literal, panels, styled
+from foldwise.report.rivals import SearchComparison
+from foldwise.report.versus import headline
+from foldwise.report.wording import brief
+from foldwise.stats.intervals import Difference
+from foldwise.stats.scores import is_loss, metric_label
+
+_COLUMNS, _STRIP = 3, 8
+
+
+@styled
+def difference_panels(comparison: SearchComparison) -> Figure:
+    """Show each fold's difference from the reference, and the mean's interval below.
+
+    A panel a metric, or a panel a rival where there are several. The margin is shaded.
+    """
+    told = [(rival, metric) for rival in comparison.together for metric in comparison.metrics]
+    first = brief(comparison.reference.name, 24)
+    is_single = len(comparison.rivals) == 1
+    title = f"{len(comparison.together)} searches less {first}, by outer fold"
+    if is_single:
+        title = headline(comparison, comparison.rivals[0]).partition(":")[0]
+    folds = comparison.reference.result.plan.folds
+    figure = canvas(
+        literal(title),
+        "The difference of the outer scores in each fold, and below the mean with its interval.",
+        1.0 + (1.1 + 0.16 * folds) * ceil(len(told) / _COLUMNS),
+    )
+    grid = panels(figure, len(told), min(_COLUMNS, len(told)))
+    for axes, (rival, metric) in zip(grid, told, strict=True):
+        if metric == comparison.metric:
+            axes.axvspan(-comparison.margin, comparison.margin, color=SAND, linewidth=0)
+        _draw_differences(axes, rival.differences[metric], folds)
+        title = metric_label(metric) if is_single else brief(rival.entrant.name, 20)
+        better = "left" if is_loss(metric) else "right"
+        axes.set_title(literal(f"{title}, better to the {better}"), fontsize=9.5)
+    words = "" if is_single else f" of {metric_label(comparison.metric)}"
+    words = f"Difference{words} from {first}, by outer fold (shaded: none to speak of)"
+    figure.supxlabel(literal(words), fontsize=10)
+    return figure
+
+
+def _draw_differences(axes: Axes, found: Difference, folds: int) -> None:
+    axes.axvline(0, color=INK, linewidth=1)
+    for place, difference in enumerate(found.folds):
+        fold = place % folds
+        axes.plot(difference, fold, fold_marker(fold), color=fold_colour(fold), markersize=6)
+    interval = found.interval
+    axes.plot([interval.low, interval.high], [folds, folds], color=INK, linewidth=4, alpha=0.45)
+    axes.plot(found.value, folds, "|", color=INK, markersize=12, markeredgewidth=2.5)
+    axes.set_yticks(range(folds + 1), [*map(str, range(folds)), "mean"])
+    axes.set_ylim(folds + 0.6, -0.6)
+    axes.xaxis.set_major_locator(MaxNLocator(3))
+    axes.tick_params(axis="x", labelsize=8.5, colors=MUTED)
+
+
+@styled
+def rows_apart(
+    told: Sequence[tuple[str, NDArray[np.uint8], Sequence[str]]], shape: tuple[int, ...]
+) -> Figure:
+    """Show images that one search alone has right: a title, images, and what stands above each."""
+    shown = [each for each in told if len(each[1])]
+    figure = canvas(
+        "Images that one alone has right: actual → what the other says",
+        "Images that the newer search alone has right, and those that the reference alone has.",
+        0.9 + (0.6 + 0.66 * tallness(shape)) * len(shown),
+    )
+    most = max((len(images) for _, images, _ in shown), default=0)
+    for axes, (title, images, names) in zip(panels(figure, len(shown), 1), shown, strict=True):
+        titles = [literal(brief(name, 12)) for name in names]
+        draw_strip(axes, images, shape, columns=max(most, _STRIP), titles=titles)
+        axes.set_ylabel(title)
+    return figure

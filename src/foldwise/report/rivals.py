@@ -1,0 +1,322 @@
+"""Searches on the same rows held against one of them: which is better, and what can be luck."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foldwise.errors import SearchError, SettingsError
+from foldwise.search.summary import Estimates, evidence, outer_estimates
+from foldwise.search.trials import OuterFold, SearchResult
+from foldwise.stats.intervals import Difference, Interval, paired_differences
+from foldwise.stats.paired import holm
+from foldwise.stats.scores import METRICS, is_loss, row_losses
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Verdict = Literal["better", "worse", "equivalent", "can't tell"]
+MARGIN = 0.01
+"""Of what the reference loses, up to which a difference is none to speak of, by default."""
+KINDS = ("parameters", "features", "data", "code")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entrant:
+    """A search as it enters a comparison.
+
+    Attributes
+    ----------
+    name : str
+        As it was asked for.
+    result : SearchResult
+    groups : int array (rows,) or None
+        What variances are clustered by.
+    facts : mapping
+        What it came from: texts by name, of each of `KINDS`.
+    digest : str
+        Of the development set; empty where that isn't known.
+    seconds : float or None
+        By the clock, from the first fit to the final model.
+    """
+
+    name: str
+    result: SearchResult
+    groups: NDArray[np.int64] | None = None
+    facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    digest: str = ""
+    seconds: float | None = None
+
+    def scores(self, metric: str) -> list[float]:
+        """Of the outer folds."""
+        return [fold.scores[metric] for fold in self.result.outer]
+
+    def mean(self, metric: str) -> float:
+        """Mean over the outer folds; NaN where one has none."""
+        return float(np.mean(self.scores(metric)))
+
+    def labels(self) -> NDArray[np.int64]:
+        """The rows that were scored, ascending, and their class codes (2, n)."""
+        outer = [fold for fold in self.result.outer if not fold.part.repeat]
+        pairs = np.hstack([np.stack([fold.rows, fold.labels]) for fold in outer])
+        return np.asarray(pairs[:, np.argsort(pairs[0])])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rival:
+    """A search held against the reference.
+
+    Attributes
+    ----------
+    entrant : Entrant
+    differences : mapping
+        Of each metric that both have, this search's less the reference's; none on other parts.
+    p : float
+        That of the metric asked for, after Holm's correction for the number of rivals.
+    verdict : str or None
+        By the metric asked for; None on other parts.
+    won, lost : int arrays
+        Numbers of the rows that this search alone has right, and those that the reference alone
+        has, in the first partition: first those whose log-loss differs most.
+    """
+
+    entrant: Entrant
+    differences: Mapping[str, Difference] = field(default_factory=dict)
+    p: float = math.nan
+    verdict: Verdict | None = None
+    won: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    lost: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SearchComparison:
+    """What the outer folds of several searches say of each other.
+
+    Attributes
+    ----------
+    metric : str
+        What the verdicts are by.
+    margin : float
+        Differences within it are none to speak of.
+    confidence : float
+        Of all intervals together: with several rivals each has more.
+    reference : Entrant
+    rivals : tuple of Rival
+        The others, in their order.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from foldwise import NestedSearchCV, SearchComparison, compare_searches
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> whole = NestedSearchCV(cv=3, n_trials=3).fit(X, y)
+    >>> half = NestedSearchCV(cv=3, n_trials=3).fit(X.iloc[:, :2], y)
+    >>> found: SearchComparison = compare_searches(whole, half)
+    >>> found.rivals[0].verdict
+    'worse'
+    """
+
+    metric: str
+    margin: float
+    confidence: float
+    reference: Entrant
+    rivals: tuple[Rival, ...]
+
+    @property
+    def entrants(self) -> tuple[Entrant, ...]:
+        """All, the reference first."""
+        return (self.reference, *(rival.entrant for rival in self.rivals))
+
+    @property
+    def together(self) -> tuple[Rival, ...]:
+        """The rivals on the reference's parts."""
+        return tuple(rival for rival in self.rivals if rival.differences)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What is told of, the metric of the verdict first: with several rivals it alone."""
+        told = self.rivals[0].differences if len(self.rivals) == 1 else {}
+        return tuple(dict.fromkeys((self.metric, *told)))
+
+    def estimates(self, entrant: Entrant) -> Estimates:
+        """An entrant's own outer estimates."""
+        return outer_estimates(entrant.result, confidence=self.confidence, groups=entrant.groups)
+
+    def differing(self) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+        """Kind, name and each entrant's value of what they were not all given alike."""
+        found = []
+        for kind in KINDS:
+            given = [each.facts.get(kind, {}) for each in self.entrants]
+            for name in dict.fromkeys(name for of in given for name in of):
+                values = tuple(of.get(name, "–") for of in given)
+                if len({*values}) > 1:
+                    found.append((kind, name, values))
+        return tuple(found)
+
+    def frame(self) -> "pd.DataFrame":
+        """Give a row for each rival and metric, for a notebook."""
+        import pandas as pd  # half a second that the command line saves
+
+        return pd.DataFrame(
+            {
+                "search": rival.entrant.name,
+                "metric": metric,
+                "reference": self.reference.mean(metric),
+                "mean": rival.entrant.mean(metric),
+                "difference": found.value,
+                "low": found.interval.low,
+                "high": found.interval.high,
+                "p": rival.p if metric == self.metric else found.p,
+                "corrected_low": found.corrected.low,
+                "corrected_high": found.corrected.high,
+                "corrected_p": found.corrected_p,
+                "verdict": rival.verdict if metric == self.metric else None,
+            }
+            for rival in self.together
+            for metric in self.metrics
+            for found in (rival.differences[metric],)
+        )
+
+
+def compare(
+    entrants: Sequence[Entrant],
+    *,
+    metric: str | None = None,
+    margin: float | None = None,
+    confidence: float = 0.95,
+) -> SearchComparison:
+    """Hold searches against the first one.
+
+    With several rivals intervals have Bonferroni's level, 1 - (1 - confidence) / rivals, and
+    p-values Holm's correction.
+
+    Parameters
+    ----------
+    entrants : sequence of Entrant
+        At least two.
+    metric : str, optional
+        What the verdicts are by; by default what the first selected by.
+    margin : float, optional
+        By default `MARGIN` times the first's loss, or what its score lacks of 1.
+    confidence : float
+
+    Raises
+    ------
+    SearchError
+        There are too few, one comes twice, or they are of other data.
+    SettingsError
+        The metric isn't known, or a search has no value of it; or the margin is below 0.
+    """
+    if len(entrants) < 2:
+        raise SearchError(f"a comparison needs two searches, got {len(entrants)}: name another one")
+    first, *others = entrants
+    names = [each.name for each in entrants]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise SearchError(
+            f"searches must be different ones, got {twice[0]:.40} twice: name another"
+        )
+    for each in others:
+        _check_same_data(first, each)
+    metric = _metric(entrants, metric)
+    reach = MARGIN * abs(first.mean(metric) - (not is_loss(metric))) if margin is None else margin
+    if not reach >= 0:
+        raise SettingsError(f"a margin must be at least 0, got {reach:g}: name a larger one")
+    if not 0 < confidence < 1:
+        raise SettingsError(f"confidence must lie between 0 and 1, got {confidence:g}: take 0.95")
+    aligned = [_aligned(first, each) for each in others]
+    level = 1 - (1 - confidence) / max(1, sum(each is not None for each in aligned))
+    found = [None if each is None else _differences(first, each, level) for each in aligned]
+    adjusted = iter(holm([each[metric].p for each in found if each is not None]))
+    rivals = tuple(
+        Rival(other)
+        if each is None or differences is None
+        else Rival(
+            each,
+            differences,
+            next(adjusted),
+            verdict(metric, differences[metric].interval, reach),
+            *_won_and_lost(first, each),
+        )
+        for other, each, differences in zip(others, aligned, found, strict=True)
+    )
+    return SearchComparison(metric, reach, confidence, first, rivals)
+
+
+def verdict(metric: str, interval: Interval, margin: float) -> Verdict:
+    """What the interval of a difference says: equivalent if it lies inside of the margin."""
+    sign = -1 if is_loss(metric) else 1
+    low, high = sorted((sign * interval.low, sign * interval.high))
+    if -margin < low and high < margin:
+        return "equivalent"
+    return "better" if low > 0 else "worse" if high < 0 else "can't tell"
+
+
+def _check_same_data(first: Entrant, other: Entrant) -> None:
+    """Rows and labels must be the same; and the content, unless it was prepared otherwise.
+
+    Then columns left out, or shifted copies that are trained on, may be what is compared.
+    """
+    one, two = first.labels(), other.labels()
+    given = [[of.facts.get(kind, {}) for kind in ("data", "features")] for of in (first, other)]
+    is_content = "" in (first.digest, other.digest) or first.digest == other.digest
+    if not np.array_equal(one, two) or not (is_content or given[0] != given[1]):
+        raise SearchError(
+            f"searches must be of the same data to be compared, {other.name} has"
+            f" {two.shape[1]:,} rows that aren't those of {first.name}:"
+            f" search again on the data of {first.name}"
+        )
+
+
+def _metric(entrants: Sequence[Entrant], asked: str | None) -> str:
+    wanted = (asked,) if asked else (entrants[0].result.metric, "log_loss", "accuracy")
+    known = [m for m in METRICS if not any(math.isnan(each.mean(m)) for each in entrants)]
+    for metric in wanted:
+        if metric in known:
+            return metric
+    raise SettingsError(
+        f"a metric must be one that all searches have, {', '.join(known)}, got {asked!r:.40}:"
+        " name one of these"
+    )
+
+
+def _aligned(first: Entrant, other: Entrant) -> Entrant | None:
+    """The other one with its folds in the first one's order; None if the parts aren't the same."""
+    wanted = [_part(fold) for fold in first.result.outer]
+    had = {_part(fold): fold for fold in other.result.outer}
+    if had.keys() != {*wanted}:
+        return None
+    return replace(other, result=replace(other.result, outer=tuple(had[part] for part in wanted)))
+
+
+def _part(fold: OuterFold) -> tuple[int, bytes]:
+    """What a part is, however it is numbered: rows of a partition."""
+    return fold.part.repeat, fold.rows.tobytes()
+
+
+def _differences(first: Entrant, other: Entrant, level: float) -> dict[str, Difference]:
+    folds = evidence(first.result), evidence(other.result)
+    found = paired_differences(*folds, level, first.groups)
+    return {metric: of for metric, of in found.items() if not math.isnan(of.value)}
+
+
+def _won_and_lost(first: Entrant, other: Entrant) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    pairs = [
+        pair
+        for pair in zip(first.result.outer, other.result.outer, strict=True)
+        if not pair[0].part.repeat
+    ]
+    rows = np.concatenate([one.rows for one, _ in pairs])
+    labels = np.concatenate([one.labels for one, _ in pairs])
+    stated = [
+        np.concatenate([of.predictions.values for of in each]) for each in zip(*pairs, strict=True)
+    ]
+    right = [of.argmax(axis=1) == labels for of in stated]
+    gain = np.subtract(*(row_losses(of, labels) for of in stated))
+    won, lost = np.flatnonzero(right[1] & ~right[0]), np.flatnonzero(right[0] & ~right[1])
+    return (
+        rows[won[np.argsort(-gain[won], kind="stable")]],
+        rows[lost[np.argsort(gain[lost], kind="stable")]],
+    )
