@@ -616,6 +616,21 @@ def test_columns_of_one_name_are_refused(estimator: Any) -> None:
     assert search.fit(X.set_axis([*"abcd"], axis=1), IRIS[1]).best_score_ < 0
 
 
+@pytest.mark.parametrize("way", ["u\u0308", "\u00fc\u200b", "\u00a0\u00fc"])
+def test_what_nobody_can_tell_apart_by_sight_is_refused(way: str) -> None:
+    """Classes, categories or names: they would be two, and people would see one."""
+    words = np.array(["\u00fc", "m", way] * 20)
+    told = r"told apart by sight, got '.*\\.*' and '.*\\.*': spell it in one way"
+    X = pd.DataFrame({"a": np.arange(60.0), "b": pd.Categorical(words)})
+    with pytest.raises(InputError, match=f"y's classes must be {told}"):
+        NestedSearchCV(cv=3, n_trials=1).fit(X[["a"]], words)
+    with pytest.raises(InputError, match=f"the categories of column 'b' must be {told}"):
+        NestedSearchCV(cv=3, n_trials=1).fit(X, words == "m")
+    X.columns = ["\u00fc", way]
+    with pytest.raises(InputError, match="another name for each column, got '\u00fc' for columns"):
+        NestedSearchCV(cv=3, n_trials=1).fit(X, words == "m")
+
+
 @pytest.mark.parametrize("estimator", [None, TREE, Ridge()], ids=["batched", "estimator", "other"])
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
 def test_a_row_without_a_target_is_refused(estimator: Any, missing: Any) -> None:
