@@ -188,7 +188,7 @@ def _pictures(search: "NestedSearchCV") -> "tuple[Picture, ...]":
 def _page(search: "NestedSearchCV", pictures: "Iterable[Picture]") -> str:
     from foldwise.report.page import render_search
 
-    names = [f"{fold.part.repeat}.{fold.fold}" for fold in search.result_.outer]
+    names = [str(fold.study) for fold in search.result_.outer]
     return render_search(
         search.result_,
         pictures,
