@@ -7,8 +7,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_breast_cancer, load_iris
 
-from benchmarks import cluster, comparison, filters, larger, limit, markdown, memory, nested, own
+from benchmarks import (
+    cluster,
+    comparison,
+    filters,
+    larger,
+    limit,
+    markdown,
+    memory,
+    nested,
+    own,
+    tables,
+)
 from benchmarks.contenders import Made, Sample, Stock, contenders
 from benchmarks.work import Size, Wanted, Work
 from validation import calibrate
@@ -211,6 +223,25 @@ def test_filters_give_the_page_their_table(drafts: Path, monkeypatch: pytest.Mon
     told = (drafts / "how-to.md").read_text(encoding="utf-8").split("<!-- filters -->")[1]
     assert "A whole search with the bank as shipped has an outer accuracy of 0." in told
     assert f"the features of the {TINY.rows} images" in told
+
+
+@pytest.mark.parametrize("load", [load_breast_cancer, load_iris])
+def test_glmnet_searches_what_foldwise_does(load: Any) -> None:
+    """Of two classes and of more, on the same parts: a like choice of C, and so a like loss."""
+    X, y = load(return_X_y=True)
+    found = own.table_search(X, y, cv=4)
+    told = tables.by_glmnet(X, y, found.part_of, values=12)
+    if told.startswith("skipped"):
+        pytest.skip(told)
+    seconds, loss = map(float, told.split())
+    assert seconds > 0
+    assert loss == pytest.approx(found.outer_loss, rel=0.15)
+
+
+def test_where_r_is_not_installed_the_page_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    told = tables.by_glmnet(np.zeros((4, 1)), np.arange(4), np.arange(4), values=2)
+    assert told == "skipped: no Rscript here"
 
 
 FEW: dict[str, Any] = {
