@@ -32,7 +32,9 @@ from foldwise.stats.intervals import (
     Interval,
     corrected_interval,
     outer_intervals,
+    possible,
     score_intervals,
+    two_class_intervals,
 )
 from foldwise.stats.paired import likelihood_bound
 from foldwise.stats.scores import (
@@ -43,6 +45,7 @@ from foldwise.stats.scores import (
     row_losses,
     score,
 )
+from foldwise.stats.two_classes import SPECIFICITY, two_class_scores
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "build" / "calibration"
@@ -217,6 +220,7 @@ __all__ = [
     "LOST_ROW",
     "METRICS",
     "RULES",
+    "SPECIFICITY",
     "Fold",
     "Interval",
     "calibration_error",
@@ -224,6 +228,7 @@ __all__ = [
     "corrected_interval",
     "likelihood_bound",
     "outer_intervals",
+    "possible",
     "predicted_codes",
     "probabilities",
     "reliability",
@@ -231,4 +236,6 @@ __all__ = [
     "row_losses",
     "score",
     "score_intervals",
+    "two_class_intervals",
+    "two_class_scores",
 ]

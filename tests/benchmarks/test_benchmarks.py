@@ -268,6 +268,7 @@ def test_the_validation_gives_the_page_its_tables(
         "attack": calibrate._attack(),
         "calibration": calibrate._calibration(),
         "coverage": calibrate._coverage(tmp_path),
+        "two-class-coverage": calibrate._two_class_coverage(tmp_path),
     }
     for name, written in tables.items():
         assert headers("\n".join(written)) == headers(section("statistics.md", name)), name
