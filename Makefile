@@ -38,10 +38,14 @@ repro: install ## reproduce the pipeline: prepare, tune, evaluate; show the resu
 	$(RUN) dvc repro
 	@$(RUN) foldwise show
 
+# Which of them each fold would choose, on a sample: an experiment, whose runs lie beside the others.
+CANDIDATES := -S prepare.limit=2000 -S tune.trials=6 -S 'tune.candidates=[svm,knn,decision_tree]'
+
 classifiers: install ## reproduce the comparison with other classifiers
 	$(LOOK)
 	$(RUN) dvc repro prepare
 	$(RUN) dvc --cd comparison repro
+	$(RUN) dvc exp run --temp $(CANDIDATES) tune
 
 ui: install ## show the runs in the browser
 	$(RUN) foldwise ui

@@ -244,7 +244,7 @@ def _scaled(arranged: Layout, outside: Parts) -> Layout:
         def standardisation(self, left_out: Parts) -> Any:
             return mean, spread, arranged.standardisation(left_out)[2]
 
-    return Scaled(*(getattr(arranged, each.name) for each in fields(Layout)))
+    return Scaled(*(getattr(arranged, each.name) for each in fields(Layout) if each.init))
 
 
 def _models(solver: Backend, wanted: Sequence[Wanted], high: float) -> Mapping[Wanted, Model]:
@@ -342,11 +342,13 @@ __all__ = ["Backend", "Fit", "RegularisationPath"]
 class TableFound:
     """What a search of a table came upon.
 
-    ``strengths`` are the values of C by outer fold, -1 for the final study; ``part_of`` (rows,).
+    ``strengths`` are the values of C by outer fold, -1 for the final study; ``part_of`` (rows,);
+    ``outer_loss`` is the outer folds' mean log-loss.
     """
 
     strengths: Mapping[int, list[float]]
     part_of: NDArray[np.int64]
+    outer_loss: float
 
 
 def table_search(X: Any, y: Any, *, groups: Any = None, **options: Any) -> TableFound:
@@ -354,4 +356,5 @@ def table_search(X: Any, y: Any, *, groups: Any = None, **options: Any) -> Table
     search = NestedSearchCV(random_state=1, **options).fit(X, y, groups=groups)
     trials = search.inner_results_.fillna({"fold": -1}).drop_duplicates(["fold", "trial"])
     strengths = {int(fold): [*of["C"]] for fold, of in trials.groupby("fold")}
-    return TableFound(strengths, search.result_.plan.part_of[0])
+    loss = -float(search.outer_scores_["neg_log_loss"].mean())
+    return TableFound(strengths, search.result_.plan.part_of[0], loss)

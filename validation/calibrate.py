@@ -33,10 +33,12 @@ from validation.coverage import (
     KEPT,
     METHODS,
     Cell,
+    World,
     coverage,
     draws,
     holdout_coverage,
     one_model,
+    source,
 )
 from validation.floors import FLOOR_DATA, FLOORS, sample, with_floor
 from validation.gate_trials import (
@@ -49,6 +51,7 @@ from validation.gate_trials import (
     power,
 )
 from validation.own import METRICS, RULES, comparison_level
+from validation.two_classes import two_class_coverage
 from validation.verdicts import METHODS as DUEL_METHODS
 from validation.verdicts import Contest, duels, falsehoods
 
@@ -117,6 +120,7 @@ def main() -> None:
         "attack": _attack,
         "calibration": _calibration,
         "coverage": lambda: _coverage(make=not options.kept),
+        "two-class-coverage": lambda: _two_class_coverage(make=not options.kept),
         "holdout-coverage": _holdout_coverage,
         "verdicts": lambda: _verdicts(make=not options.kept),
         "floors": _floors,
@@ -294,6 +298,25 @@ def _verdicts(kept: Path = KEPT, *, make: bool = True) -> Iterator[str]:
         for method in DUEL_METHODS if number else ():
             cells = " | ".join(str(found[metric][method]) for metric in METRICS)
             yield f"| {cell.name} | {cell.pair} | {cell.rows} | {number} | {method} | {cells} |"
+
+
+def _two_class_coverage(kept: Path = KEPT, *, make: bool = True) -> Iterator[str]:
+    yield (
+        f"K = {FOLDS}; nominal 95 %, of those intervals that are told. In brackets, half their mean"
+        " width over the outer mean's true standard deviation: 1.96 would be enough."
+    )
+    yield ""
+    yield "| data | rows | data sets | score | its expectation | told | hold it |"
+    yield "|---|---|---|---|---|---|---|"
+    for cell in CELLS:
+        if not isinstance(world := source(cell.source), World):
+            continue
+        number, scores = two_class_coverage(draws(cell, kept, make=make), world)
+        for name, found in scores.items():
+            yield (
+                f"| {cell.source} | {cell.rows} | {number} | {name} | {found.expected:.4f}"
+                f" | {found.told:.1%} | {found.cover} |"
+            )
 
 
 def _holdout_coverage() -> Iterator[str]:

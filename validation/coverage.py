@@ -49,6 +49,8 @@ class Draw:
         Means over the inner folds at the C chosen.
     truth : array (metrics,)
         True scores of the outer models, their mean.
+    weights : array (K, p)
+        The outer models of a world; of images there are none (K, 0).
     """
 
     labels: own.Codes
@@ -56,6 +58,7 @@ class Draw:
     probabilities: Array
     inner: Array
     truth: Array
+    weights: Array
 
     def folds(self) -> list[own.Fold]:
         """The outer folds."""
@@ -213,8 +216,9 @@ class World:
             return np.column_stack([1 - chances, chances])
 
         inner, probabilities, chosen = searched(labels, part_of, predicted)
-        true = [self.true_scores(weights[each]) for each in chosen]
-        return Draw(labels, part_of, probabilities, inner, means(true))
+        models = np.array([weights[each] for each in chosen])
+        true = means([self.true_scores(each) for each in models])
+        return Draw(labels, part_of, probabilities, inner, true, models)
 
 
 def fitted(
@@ -276,7 +280,8 @@ class Images:
             )
             for left, C in chosen
         ]
-        return Draw(of_draw[1], part_of, probabilities, inner, means(true))
+        none = np.empty((FOLDS, 0))
+        return Draw(of_draw[1], part_of, probabilities, inner, means(true), none)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,9 @@ from foldwise.stats.intervals import (
     corrected_interval,
     outer_intervals,
     paired_differences,
+    possible,
     score_intervals,
+    two_class_intervals,
 )
 from foldwise.stats.paired import likelihood_bound
 from foldwise.stats.scores import (
@@ -45,6 +47,7 @@ from foldwise.stats.scores import (
     row_losses,
     score,
 )
+from foldwise.stats.two_classes import SPECIFICITY, two_class_scores
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "build" / "calibration"
@@ -219,6 +222,7 @@ __all__ = [
     "LOST_ROW",
     "METRICS",
     "RULES",
+    "SPECIFICITY",
     "Difference",
     "Fold",
     "Interval",
@@ -228,6 +232,7 @@ __all__ = [
     "likelihood_bound",
     "outer_intervals",
     "paired_differences",
+    "possible",
     "predicted_codes",
     "probabilities",
     "reliability",
@@ -235,4 +240,6 @@ __all__ = [
     "row_losses",
     "score",
     "score_intervals",
+    "two_class_intervals",
+    "two_class_scores",
 ]

@@ -1,6 +1,7 @@
 """Nested cross-validation as a scikit-learn estimator: the rooms connected for a notebook."""
 
-from collections.abc import Callable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from os import PathLike
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import TextColumn
 from sklearn.base import BaseEstimator, MetaEstimatorMixin
+from sklearn.exceptions import FitFailedWarning
 from sklearn.utils import (
     Tags,
     get_tags,
@@ -29,10 +31,11 @@ from foldwise.frames import Frames, signed
 from foldwise.leaks import warn_of_telling_columns
 from foldwise.partition import FOLDS
 from foldwise.search.book import open_book, search_lock
+from foldwise.search.engines.estimator import FAILED
 from foldwise.search.nested import Book, MemoryBook, NestedSearch
 from foldwise.search.space import KIND
 from foldwise.search.summary import best_trials
-from foldwise.search.trials import FINAL, Progress, SearchResult
+from foldwise.search.trials import FINAL, Progress, SearchResult, Trial
 from foldwise.thresholds import Thresholds
 
 _PACE = 24 * 3600.0
@@ -212,6 +215,8 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         -----
         UserWarning
             A column tells the classes apart almost alone, as :mod:`foldwise.leaks` has it.
+        FitFailedWarning
+            Fits have failed: once, whatever their number.
 
         Raises
         ------
@@ -294,20 +299,38 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
 
 def _followed(search: NestedSearch, *, shown: bool) -> SearchResult:
     """Run the search to its end, with a bar if it is to be shown, beside it what is prepared."""
-    last = None
+    last, trials = None, list[Trial]()
     columns = (*Bar.get_default_columns(), TextColumn("{task.fields[beside]}"))
     with Bar(*columns, console=_console(), speed_estimate_period=_PACE, disable=not shown) as bar:
         line = bar.add_task("fits", total=None, beside="")
-        for last in search.run():
-            if isinstance(last, Progress) and last.what == "fits":
-                bar.update(line, completed=last.done, total=last.total, beside="")
-            elif isinstance(last, Progress):
-                bar.update(line, beside=f"{last.done} of {last.total} {last.what}")
+        try:
+            for last in search.run():
+                if isinstance(last, Progress) and last.what == "fits":
+                    bar.update(line, completed=last.done, total=last.total, beside="")
+                elif isinstance(last, Progress):
+                    bar.update(line, beside=f"{last.done} of {last.total} {last.what}")
+                elif isinstance(last, Trial):
+                    trials.append(last)
+        finally:
+            _warn_of_failed_fits(trials)
         # The last models are fits that go untold.
         bar.update(line, completed=bar.tasks[line].total, beside="")
     if not isinstance(last, SearchResult):
         raise TypeError("a search ends with its result")
     return last
+
+
+def _warn_of_failed_fits(trials: Sequence[Trial]) -> None:
+    """Say of all fits that have failed at once how many they are, and why the first did."""
+    ended = [(trial, fold.facts) for trial in trials for fold in trial.inner]
+    if failed := [each for each in ended if each[1].get("status") == FAILED]:
+        trial, facts = min(failed, key=lambda each: (str(each[0].study), each[0].number))
+        warnings.warn(
+            f"error_score stands for {len(failed)} of {len(ended)} scores of inner folds, whose"
+            f" fits failed; the first one, with {dict(trial.values)}: {facts.get('error')}",
+            FitFailedWarning,
+            stacklevel=4,
+        )
 
 
 def _console() -> Console:

@@ -285,7 +285,7 @@ def _page(search: "NestedSearchCV", pictures: "Iterable[Picture]") -> str:
     from foldwise.report.page import contest_rows, render_search
 
     thresholds = [*getattr(search, "outer_thresholds_", ()), getattr(search, "threshold_", None)]
-    names = [f"{fold.part.repeat}.{fold.fold}" for fold in search.result_.outer]
+    names = [str(fold.study) for fold in search.result_.outer]
     return render_search(
         search.result_,
         pictures,

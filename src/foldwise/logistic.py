@@ -25,6 +25,7 @@ from sklearn.utils.validation import (
 from threadpoolctl import threadpool_limits
 
 from foldwise.data.columns import Columns
+from foldwise.data.labels import require_one_spelling, sight
 from foldwise.errors import InputError
 from foldwise.solver.fits import FitRequest, SolverOptions, solve
 from foldwise.solver.layout import ClassWeight, Layout
@@ -258,7 +259,7 @@ def checked_table(estimator: Any, X: Any, *, reset: bool) -> Any:
 
 def require_one_name_each(X: Any) -> None:
     """A data frame's columns are known by their names."""
-    names = [*map(str, getattr(X, "columns", ()))]
+    names = [sight(str(name)) for name in getattr(X, "columns", ())]
     for place, name in enumerate(names):
         if (first := names.index(name)) < place:
             raise InputError(
@@ -285,7 +286,7 @@ def class_codes(
     Raises
     ------
     InputError
-        There is a single class.
+        There is a single class, or two look alike.
     """
     if y is None:
         raise InputError(
@@ -306,6 +307,7 @@ def class_codes(
             f"y must have at least two classes, got one class, {classes.tolist()[0]!r}: there is"
             " nothing to tell apart"
         )
+    require_one_spelling(classes.tolist(), "y's classes")
     return labels.astype(np.int64), classes
 
 

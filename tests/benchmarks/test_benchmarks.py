@@ -7,8 +7,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_breast_cancer, load_iris
 
-from benchmarks import cluster, comparison, filters, larger, limit, markdown, memory, nested, own
+from benchmarks import (
+    cluster,
+    comparison,
+    filters,
+    larger,
+    limit,
+    markdown,
+    memory,
+    nested,
+    own,
+    tables,
+)
 from benchmarks.contenders import Made, Sample, Stock, contenders
 from benchmarks.work import Size, Wanted, Work
 from validation import calibrate
@@ -213,6 +225,25 @@ def test_filters_give_the_page_their_table(drafts: Path, monkeypatch: pytest.Mon
     assert f"the features of the {TINY.rows} images" in told
 
 
+@pytest.mark.parametrize("load", [load_breast_cancer, load_iris])
+def test_glmnet_searches_what_foldwise_does(load: Any) -> None:
+    """Of two classes and of more, on the same parts: a like choice of C, and so a like loss."""
+    X, y = load(return_X_y=True)
+    found = own.table_search(X, y, cv=4)
+    told = tables.by_glmnet(X, y, found.part_of, values=12)
+    if told.startswith("skipped"):
+        pytest.skip(told)
+    seconds, loss = map(float, told.split())
+    assert seconds > 0
+    assert loss == pytest.approx(found.outer_loss, rel=0.15)
+
+
+def test_where_r_is_not_installed_the_page_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    told = tables.by_glmnet(np.zeros((4, 1)), np.arange(4), np.arange(4), values=2)
+    assert told == "skipped: no Rscript here"
+
+
 FEW: dict[str, Any] = {
     "SEQUENCES": {"digits": 3}, "CHAMPIONS": calibrate.CHAMPIONS[:1], "GAINS": (0.01,),
     "POWER_TRIALS": 3, "MARGIN_TRIALS": 3, "DIFFERENCES": (0.0,),
@@ -237,6 +268,7 @@ def test_the_validation_gives_the_page_its_tables(
         "attack": calibrate._attack(),
         "calibration": calibrate._calibration(),
         "coverage": calibrate._coverage(tmp_path),
+        "two-class-coverage": calibrate._two_class_coverage(tmp_path),
     }
     for name, written in tables.items():
         assert headers("\n".join(written)) == headers(section("statistics.md", name)), name

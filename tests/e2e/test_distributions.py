@@ -29,7 +29,7 @@ from foldwise.report import page
 for name in ("card.md.j2", "page.html.j2", "search.html.j2"):
     page._environment().get_template(name)
 """
-TESTERS = ("pytest>=9.1", "pytest-timeout", "hypothesis", "mpmath")
+TESTERS = ("pytest>=9.1", "pytest-timeout", "hypothesis", "mpmath", "sympy")
 PYTHONS = ("3.11", "3.12", "3.13")
 
 pytestmark = pytest.mark.e2e

@@ -166,6 +166,7 @@ def test_an_experiment_in_a_temporary_copy_is_recorded_in_the_checkouts_store(
     (pipeline,) = (run for run in new if run.data.tags["level"] == "pipeline")
     assert pipeline.data.tags["dvc.experiment"] == "three-trials"
     assert pipeline.data.params["tune.trials"] == "3"
+    assert "-S tune.trials=3" in pipeline.data.tags["parameters.changed"]
     assert result_files(forced.project.folder) == forced.files
 
 

@@ -1,6 +1,7 @@
 """What a message tells to type is typed as it stands, in the state that shows it, and mends it."""
 
 import re
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -40,6 +41,12 @@ def _delete_version(project: Project) -> None:
 def _delete_database(project: Project) -> None:
     """Runs and versions are gone, and nothing is stale."""
     (project.folder / "mlruns" / "mlflow.db").unlink()
+
+
+def _lose_files(project: Project) -> None:
+    """All of a version's, which the store still lists."""
+    for path in [*(project.folder / "mlruns" / "artifacts").rglob("model.skops")]:
+        shutil.rmtree(path.parent)
 
 
 def _delete_data(project: Project) -> None:
@@ -99,6 +106,9 @@ FAULTS = {
     ),
     "a database that was deleted": Fault(
         _delete_database, VERIFY, "dvc repro && dvc repro --force --single-item evaluate"
+    ),
+    "the files of a version that are lost": Fault(
+        _lose_files, VERIFY, "dvc repro && dvc repro --force --single-item evaluate"
     ),
     "data that are gone": Fault(_delete_data, VERIFY, "dvc repro prepare"),
     "data that are damaged": Fault(

@@ -204,6 +204,18 @@ def test_parameters_and_store_are_told_with_their_own_remedies(
         ),
         (["new", "--table", "full/there.csv"], "--table needs the column of classes, got none"),
         (["new", "--table", "no.csv", "--target", "y"], "--table must be a CSV or Parquet file"),
+        (
+            ["new", "--table", "full/there.csv", "--target", "z"],
+            "--target must name one of its columns, got 'z' (it has ",
+        ),
+        (
+            ["new", "--table", "full/there.csv", "--target", "outcome", "--group", "patiens"],
+            "--group must name one of its columns, got 'patiens' (did you mean 'patient'?): name",
+        ),
+        (
+            ["new", "--table", "full/there.csv", "--target", "age", "--group", "age"],
+            "--group must name another column than --target, both name 'age': leave it out",
+        ),
     ],
 )
 def test_a_project_that_cannot_begin_is_told_in_one_line_and_nothing_is_made(

@@ -20,6 +20,7 @@ from foldwise.app.cli import main
 from foldwise.data.dataset import write_split
 from foldwise.registry.stored_files import fetch_files, files_digest
 from foldwise.solver.linear import probabilities
+from foldwise.store.database import REGISTER
 from foldwise.store.open import Store, open_store
 from tests.integration.conftest import copied
 from tests.integration.registry_cases import (
@@ -146,6 +147,7 @@ def test_a_version_that_does_not_verify_ends_with_status_1(
     (folder / "MLmodel").write_text("changed")
     assert foldwise("verify", "2") == 1
     assert "stored files" in foldwise.out
+    assert f"register it anew with {REGISTER}\n" in foldwise.out
     assert foldwise.out.endswith("not verified: don't serve this version\n")
 
 
@@ -355,12 +357,26 @@ def test_a_store_on_a_read_only_disk_can_be_read(project: Store) -> None:
             path.chmod(path.stat().st_mode | 0o200)
 
 
+@pytest.mark.parametrize("name", ["other", "", "'", "it's", "'\"", "a/b", "%", "\ud800", "\n"])
+@pytest.mark.usefixtures("project")
+def test_a_name_that_no_model_has_is_one_line_with_those_there_are(
+    foldwise: Command, name: str
+) -> None:
+    """Whatever its characters mean to MLflow; of a mistyped one there would be no decisions."""
+    for command in ("history", "verify", "promote"):
+        assert foldwise(command, "--model", name) == 1
+        (line,) = foldwise.err.splitlines()
+        assert f"--model must name a registered model, got {name!r} (there is '{NAME}')" in line
+        assert foldwise.out == ""
+
+
 def test_another_model_is_named_on_the_line(project: Store, foldwise: Command) -> None:
     """Else it is that of params.yaml."""
-    assert foldwise("history", "--model", "other") == 0
-    assert foldwise.out == "no decision on other yet\n"
-    assert foldwise("verify", "1", "--model", "other") == 1
-    assert "a version or alias of other must exist, got '1'" in foldwise.err
+    project.client.create_registered_model("it's")
+    assert foldwise("history", "--model", "it's") == 0
+    assert foldwise.out == "no decision on it's yet\n"
+    assert foldwise("verify", "1", "--model", "it's") == 1
+    assert "a version or alias of it's must exist, got '1'" in foldwise.err
     assert foldwise("verify", "1", "--model", NAME) == 0
     assert project.client.get_registered_model(NAME).aliases == {"challenger": 3}
 

@@ -26,6 +26,7 @@ from foldwise.registry.stored_files import RECORDS, fetch_files, files_digest, r
 from foldwise.registry.stored_model import read_model
 from foldwise.registry.verify import Verification, verify
 from foldwise.runs.lineage import git_state, library_versions
+from foldwise.store.database import REGISTER
 from foldwise.store.open import Store, open_store
 from tests.integration.conftest import copied, without_outside_settings
 from tests.integration.registry_cases import (
@@ -150,8 +151,23 @@ def test_a_version_whose_files_are_gone_is_one_clear_error(store: Store, version
     """There is nothing to verify then."""
     folder = stored_folder(store, version)
     folder.rename(folder.with_name("elsewhere"))
-    with pytest.raises(StoreError, match="fetching version 1 of blobs-classifier"):
+    with pytest.raises(StoreError, match="fetching version 1 of blobs-classifier") as caught:
         verify(store, version, HOLDOUT, SETTINGS)
+    assert str(caught.value).endswith(f": register it anew with {REGISTER}")
+
+
+def test_a_row_about_what_is_lost_names_what_brings_it_back(store: Store, version: Version) -> None:
+    """In the row's note: of a file the row that says why nothing was opened."""
+    reported = retagged(version, "report_digest", "a" * 64)
+    (report,) = (
+        check
+        for check in verify(store, reported, HOLDOUT, SETTINGS).checks
+        if check.name == "report"
+    )
+    assert (report.figure, report.verdict) == (f"lost; write it anew with {REGISTER}", "warning")
+    (stored_folder(store, version) / "model.skops").unlink()
+    row = verify(store, version, HOLDOUT, SETTINGS).checks[-1]
+    assert row.figure == f"not opened; register it anew with {REGISTER}"
 
 
 @pytest.mark.parametrize(
@@ -506,13 +522,23 @@ def test_a_source_that_is_no_model_of_the_store_is_one_line(
 
 @pytest.mark.parametrize(
     ("scheme", "is_server"),
-    [("http", False), ("mlflow-artifacts", False), ("http", True), ("HTTP", True)],
+    [
+        ("http", False),
+        ("mlflow-artifacts", False),
+        ("http", True),
+        ("HTTP", True),
+        ("mlflow-artifacts", True),
+    ],
 )
+@pytest.mark.parametrize("is_logged", [False, True])
 @pytest.mark.usefixtures("version")
 def test_an_address_is_judged_before_anything_is_asked_of_it(
-    store: Store, scheme: str, *, is_server: bool
+    store: Store, scheme: str, *, is_server: bool, is_logged: bool
 ) -> None:
-    """Who writes a store would learn who reads it, and choose what is unpacked."""
+    """Who writes a store would learn who reads it, his login even, and choose what is unpacked.
+
+    Also where an experiment was made that keeps its own there.
+    """
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -529,14 +555,35 @@ def test_an_address_is_judged_before_anything_is_asked_of_it(
             closing(sqlite3.connect(store.root / "mlruns" / "mlflow.db")) as connection,
             connection,
         ):
-            connection.execute(
-                "UPDATE model_versions SET source = ?, storage_location = ?", (place, place)
-            )
+            connection.execute("UPDATE model_versions SET storage_location = ?", (place,))
+            if is_logged:
+                connection.execute("UPDATE experiments SET artifact_location = ?", (place,))
+                connection.execute("UPDATE logged_models SET artifact_location = ?", (place,))
+            else:
+                connection.execute("UPDATE model_versions SET source = ?", (place,))
         reader = replace(store, artifacts=None) if is_server else store
         with pytest.raises(StoreError, match="a model's files must lie in MLflow's store, got"):
             verify(reader, seen(store).find("1"), HOLDOUT, SETTINGS)
         server.shutdown()
     assert not asked
+
+
+def test_on_a_server_files_lie_where_their_experiment_keeps_its_own(
+    store: Store, version: Version, tmp_path: Path
+) -> None:
+    """A whole copy of them elsewhere, in a bucket or a folder, isn't fetched."""
+    reader, folder = replace(store, artifacts=None), stored_folder(store, version)
+    assert verify(reader, version, HOLDOUT, SETTINGS).holds
+    shutil.copytree(folder, tmp_path / "copy")
+    up = "/.." * (len(folder.parts) - len(tmp_path.parts))
+    for place in (str(tmp_path / "copy"), f"{folder}{up}/copy", "s3://bucket/model"):
+        with (
+            closing(sqlite3.connect(store.root / "mlruns" / "mlflow.db")) as connection,
+            connection,
+        ):
+            connection.execute("UPDATE model_versions SET storage_location = ?", (place,))
+        with pytest.raises(StoreError, match="a model's files must lie in MLflow's store, got"):
+            verify(reader, seen(store).find("1"), HOLDOUT, SETTINGS)
 
 
 @pytest.mark.parametrize("damage", ["cut", "schema", "nested", "evidence", "evidence nested"])

@@ -81,12 +81,13 @@ def in_words() -> Iterator[None]:
         yield
 
 
-def run(folder: Path, table: Any, holdout: object) -> Iterator[Done]:
+def run(folder: Path, table: Any, holdout: object, **more: object) -> Iterator[Done]:
     """A project of a table, its three stages run, with the process in its folder."""
     table_files.write(table, folder)
     (folder / "dvc.yaml").write_text("stages: {}\n")
     done = Done(folder)
-    done.change(prepare={**table_files.PARAMETERS, "name": "people", "holdout": holdout}, tune=TUNE)
+    data = {**table_files.PARAMETERS, "name": "people", "holdout": holdout}
+    done.change(prepare=data, tune=TUNE | more)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for stage in (prepare, tune, evaluate):
@@ -104,6 +105,16 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
 def unheld(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
     """Wine, nothing held out."""
     yield from run(tmp_path_factory.mktemp("unheld"), table_files.wine(), "none")
+
+
+def test_an_optimum_at_an_edge_of_the_range_is_said_by_tune_and_evaluate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """On the terminal, where who has chosen the range looks."""
+    monkeypatch.delenv("FOLDWISE_QUIET")
+    next(run(tmp_path, table_files.wine(), "none", trials=3, c_high=0.001))
+    said = "".join(capfd.readouterr())
+    assert said.count("A chosen C lies at an edge of the range: widen it in params.yaml.") == 2
 
 
 def test_rows_groups_and_rare_values_stand_nowhere_but_in_the_model_s_own_categories(

@@ -32,7 +32,9 @@ from foldwise.registry.snapshot import Snapshot, Version, model_name
 from foldwise.registry.stored_files import fault_of, read_yaml, sealed
 from foldwise.settings import Settings, load_settings
 from foldwise.store.address import project_root
-from foldwise.store.open import Store, open_store
+from foldwise.store.database import REGISTER
+from foldwise.store.faults import store_faults
+from foldwise.store.open import Store, all_pages, open_store
 
 if TYPE_CHECKING:
     from foldwise.registry.verify import Holdout
@@ -41,6 +43,7 @@ _REFUSED = 2
 _WIDTH, _NOTE = 100, "    "
 _FIGURES = ("chosen", "outer_log_loss", "outer_accuracy", "holdout_log_loss", "holdout_accuracy")
 """Tags of a version that are listed."""
+_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,12 +225,25 @@ def open_project(model: str | None, *, settles: bool = True, writes: bool = True
     root = project_root()
     settings = load_settings(root / "params.yaml")
     store = open_store(root, creates=False, writes=writes)
-    name = model or model_name(settings.prepare.name)
+    name = model_name(settings.prepare.name) if model is None else _known(store, model)
     if settles:
         # Who may only read sees what is pending, too.
         with nullcontext() if writes else suppress(StoreError):
             _settle(store, Snapshot.read(store, name))
     return Project(root, settings, store, name)
+
+
+def _known(store: Store, model: str) -> str:
+    """The name that was typed, if a model has it: of none there are no decisions either."""
+    with store_faults("listing the models"):
+        names = sorted(each.name for each in all_pages(store.client.search_registered_models))
+    if model not in names:
+        there = ", ".join(map(repr, names[:_SHOWN])) + ", ..." * (len(names) > _SHOWN)
+        raise StoreError(
+            f"--model must name a registered model, got {model[:60]!r} (there is"
+            f" {there or 'none'}): name one, or register one with {REGISTER}"
+        )
+    return model
 
 
 def _settle(store: Store, registry: Snapshot) -> None:

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from jinja2 import Environment, PackageLoader
 
 from foldwise.app.exits import tell
+from foldwise.data.table_file import open_table
 from foldwise.errors import FoldwiseError, OutputError, SettingsError
 from foldwise.files import write_bytes
 from foldwise.settings import load_settings
@@ -34,6 +35,8 @@ def init(name: str, *, table: Path | None, target: str | None, group: str | None
         The folder isn't empty.
     SettingsError
         The options don't go together, or there is no such table.
+    DataError
+        It can't be read, or has no such column.
     """
     _check(table, target, group)
     folder = Path(name)
@@ -84,8 +87,18 @@ def _check(table: Path | None, target: str | None, group: str | None) -> None:
         raise SettingsError(f"{given} names a column of a table, got no table: give --table, too")
     if table is not None and target is None:
         raise SettingsError("--table needs the column of classes, got none: give --target, too")
-    if table is not None and not table.is_file():
+    if table is None:
+        return
+    if not table.is_file():
         raise SettingsError(f"--table must be a CSV or Parquet file, got {table}: name one")
+    file = open_table(table)
+    for option, name in (("--target", target), ("--group", group)):
+        if name is not None:
+            file.require(name, option, "name another")
+    if group == target:
+        raise SettingsError(
+            f"--group must name another column than --target, both name {group!r}: leave it out"
+        )
 
 
 def _rendered(template: str, facts: dict[str, str | None]) -> str:

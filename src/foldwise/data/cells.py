@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from foldwise.data.labels import TWO_WAYS, WRITE_ONE_WAY, alike
+from foldwise.data.labels import TWO_WAYS, WRITE_ONE_WAY, alike, sight
 from foldwise.data.table_file import MISSING
 
 _MOST_CATEGORIES = 1000
@@ -96,8 +96,8 @@ class Words:
         return Fault(f"{word!r} {TWO_WAYS}", WRITE_ONE_WAY, row, word, other)
 
     def missing(self, remedy: str) -> Fault | None:
-        """The first cell that is missing."""
-        is_missing = self.codes < 0
+        """The first cell that is missing, or in which nothing can be seen."""
+        is_missing = np.array([not sight(level) for level in self.levels] + [True])[self.codes]
         return Fault("no value", remedy, int(is_missing.argmax())) if is_missing.any() else None
 
 
@@ -188,7 +188,7 @@ class Column:
         if self.kind == "category":
             got = f"{len(words.levels):,} categories, more than {_MOST_CATEGORIES:,}"
             fault = Fault(got, f"{_DROP}, or put categories together")
-            return fault if len(words.levels) > _MOST_CATEGORIES else None
+            return fault if len(words.levels) > _MOST_CATEGORIES else words.alike()
         are_numbers = [is_number(level) for level in words.levels]
         if all(are_numbers):
             return Fault("numbers as text", "call it a number or a category in prepare.columns", 0)
@@ -197,7 +197,7 @@ class Column:
             return words.fault(lambda word: not is_number(word), remedy, AMONG_NUMBERS)
         if len(words.levels) == 1 and not words.codes.any():
             return _CONSTANT
-        return _unlike_category(words)
+        return _unlike_category(words) or words.alike()
 
 
 def _unlike_category(words: Words) -> Fault | None:

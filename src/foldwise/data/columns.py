@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from foldwise.data.labels import require_one_spelling
 from foldwise.errors import InputError
 
 
@@ -45,10 +46,13 @@ class Columns:
         Raises
         ------
         InputError
-            A cell is text, a date or infinite: it is named by column and row.
+            A cell is text, a date or infinite: it is named by column and row. Or two categories
+            look alike.
         """
         names, cells = cells_of(X)
         levels = tuple(_levels(each) for each in cells)
+        for name, of in zip(names, levels, strict=True):
+            require_one_spelling(of or (), f"the categories of column {name!r}")
         columns = cls(names, levels)
         if not indicators:
             return columns

@@ -1,5 +1,6 @@
 """Labels as class codes, rows by class; data that can't be learned from is refused."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 from unicodedata import normalize
@@ -8,12 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.data.dataset import WHOLE, Classes, Dataset, Split
-from foldwise.errors import DataError
+from foldwise.errors import DataError, InputError
 
 Labels = NDArray[np.int64] | NDArray[np.str_]
 _OTHER_DATA = "choose data whose splits have rows of every class"
 TWO_WAYS = "in two of Unicode's spellings, which look alike,"
-WRITE_ONE_WAY = "spell it in one way, such as NFC, everywhere"
+WRITE_ONE_WAY = "spell it in one way, in NFC and with nothing invisible, everywhere"
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5"
+    "\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff"
+    "\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Control characters, and what Unicode calls ignorable by default."""
 
 
 def make_dataset(
@@ -77,14 +84,35 @@ def code_labels(
     return tuple(classes.tolist()), codes.astype(np.int64), holdout_codes.astype(np.int64)
 
 
+def sight(word: str) -> str:
+    """A word as people see it: in Unicode's normal form, spaces alike, and nothing invisible."""
+    return " ".join(normalize("NFC", _UNSEEN.sub("", word)).split())
+
+
 def alike(words: Iterable[str]) -> tuple[int, int] | None:
-    """The places of the first two different words that are one in Unicode's normal form."""
+    """The places of the first two different words that nobody can tell apart by sight."""
     seen: dict[str, tuple[int, str]] = {}
     for place, word in enumerate(words):
-        first, known = seen.setdefault(normalize("NFC", word), (place, word))
+        first, known = seen.setdefault(sight(word), (place, word))
         if known != word:
             return first, place
     return None
+
+
+def require_one_spelling(values: Iterable[object], what: str) -> None:
+    """Refuse words that nobody can tell apart by sight.
+
+    Raises
+    ------
+    InputError
+        There are two such; ``what`` they are of is its first word.
+    """
+    words = [value for value in values if isinstance(value, str)]
+    if places := alike(words):
+        first, second = (ascii(words[place][:30]) for place in places)
+        raise InputError(
+            f"{what} must be told apart by sight, got {first} and {second}: {WRITE_ONE_WAY}"
+        )
 
 
 def _as_integers(development: Labels, holdout: Labels) -> tuple[Labels, Labels]:

@@ -23,6 +23,14 @@ _MARKS = {"1": 1, "true": 1, "yes": 1, "holdout": 1, "test": 1} | {
 }  # fmt: skip
 
 
+_WHOLE = {
+    "column": "mark whole groups",
+    "date": "leave out the earlier rows of such groups",
+    "file": "leave such groups out of one of the files",
+}
+"""By what marks the holdout: how no group stands on both sides."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
     """Rows of a table, and of each which class it has and where it belongs.
@@ -94,7 +102,7 @@ def read_table(settings: PrepareSettings, *, root: Path) -> Table:
     )
     frame, target = rows.features(parts), rows.classes(settings.target or "")
     marks = rows.marks(settings)
-    groups = None if settings.group is None else rows.groups(settings.group, marks)
+    groups = None if settings.group is None else rows.groups(settings, marks)
     return Table(frame, target, groups, marks, tuple(note for file in files for note in file.notes))
 
 
@@ -118,7 +126,7 @@ def _parts(settings: PrepareSettings, file: TableFile) -> dict[str, str]:
     for key, name in [*named, *(("columns", name) for name in settings.columns)]:
         if name is None:
             continue
-        file.require(name, key)
+        file.require(name, f"prepare.{key}")
         if name in parts:
             raise SettingsError(
                 f"prepare.{key} must name another column than prepare.{parts[name]}, both name"
@@ -185,9 +193,11 @@ class _Rows:
         labels = np.array(words.levels, dtype=np.str_) if levels is None else np.array(levels)
         return np.asarray(labels[words.codes])
 
-    def groups(self, name: str, marks: NDArray[np.bool_] | None) -> NDArray[np.int64]:
+    def groups(
+        self, settings: PrepareSettings, marks: NDArray[np.bool_] | None
+    ) -> NDArray[np.int64]:
         """A number for each row's group; marks must keep them whole."""
-        words = self.columns[name].words()
+        words = self.columns[name := settings.group or ""].words()
         if fault := words.missing("fill it, or leave the row out") or words.alike():
             raise self._refused(name, fault)
         if len(words.levels) in (1, len(words.codes)):
@@ -197,7 +207,8 @@ class _Rows:
         if marks is not None:
             parted = marks & np.isin(words.codes, words.codes[~marks])
             if parted.any():
-                remedy = "mark whole groups, or set a share in prepare.holdout, which keeps them so"
+                whole = next(way for key, way in _WHOLE.items() if _of(settings, key) is not None)
+                remedy = f"{whole}, or set a share in prepare.holdout, which keeps groups whole"
                 got = "a group in the development set, too,"
                 raise self._refused(name, Fault(got, remedy, int(parted.argmax())))
         return words.codes

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from foldwise.data.labels import TWO_WAYS, sight
 from foldwise.errors import DataError
 
 _WORDS = ("na", "n/a", "#n/a", "nan", "null", "none", "<na>")
@@ -81,17 +83,22 @@ class TableFile:
         """The error of one line."""
         return _broken(self.path, got, remedy)
 
-    def require(self, name: str, key: str) -> None:
-        """Refuse a name that no column has, and offer the nearest."""
+    def require(self, name: str, asked: str, remedy: str = "edit params.yaml") -> None:
+        """Refuse a name that no column has, and offer the nearest.
+
+        ``asked`` is what named it, such as ``prepare.target``.
+        """
         if name in self.names:
             return
         near = get_close_matches(name, self.names, n=1, cutoff=0.5)
+        looks = [each for each in self.names if sight(each) == sight(name)]
         more = f" and {len(self.names) - _NAMED} more" if len(self.names) > _NAMED else ""
         listed = ", ".join(map(repr, self.names[:_NAMED])) + more
         hint = f"did you mean {near[0]!r}?" if near else f"it has {listed}"
+        if looks:
+            hint = f"in YAML the column is {json.dumps(looks[0])}"
         raise DataError(
-            f"{self.path}: prepare.{key} must name one of its columns, got {name!r} ({hint}):"
-            " edit params.yaml"
+            f"{self.path}: {asked} must name one of its columns, got {name!r} ({hint}): {remedy}"
         )
 
     def cells(self, names: Sequence[str]) -> Iterator[tuple[str, pa.Array]]:
@@ -245,14 +252,17 @@ def _first_record(lines: list[str], delimiter: str) -> list[str]:
 
 
 def _check_names(path: Path, names: Sequence[str]) -> None:
+    seen = [sight(name) for name in names]
     for place, name in enumerate(names, start=1):
-        if not name.strip():
+        if not sight(name):
             remedy = "name it, or write the table without its index or the column"
             if place == len(names) > 1:
                 remedy = "remove the delimiter at the lines' ends, or name the column"
             raise _broken(path, f"column {place} of {len(names)} has no name", remedy)
-        if (first := names.index(name) + 1) < place:
+        if (first := seen.index(sight(name)) + 1) < place:
             got = f"columns {first} and {place} are both called {name!r}"
+            if name != names[first - 1]:
+                got = f"columns {first} and {place} have the name {name!r} {TWO_WAYS.strip(',')}"
             raise _broken(path, got, "rename one of them in the file")
         if _UNNAMED.fullmatch(name):
             got = f"column {name!r} is the index that pandas kept"

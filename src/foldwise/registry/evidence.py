@@ -52,7 +52,7 @@ class Evidence:
     labels_digest : str
         SHA-256 of the class codes predicted for the holdout, in its order.
     content_digest : str
-        The model's; empty, and nothing ``served``, before 0.3.
+        The model's; empty, and nothing ``served``, in evidence of 0.1.
     served : mapping
         The fields that decide how the model is served, see `serving`.
     schema : int

@@ -78,7 +78,9 @@ class Snapshot:
     def read(cls, store: Store, name: str) -> Self:
         """Ask for the versions of a model, and for all models."""
         with store_faults(f"listing the versions of {name}"):
-            found = all_pages(store.client.search_model_versions, f"name = '{name}'")
+            quote = '"' if "'" in name else "'"
+            query = f"name = {quote}{name}{quote}"
+            found = all_pages(store.client.search_model_versions, query)
         versions = sorted(map(to_version, found), key=lambda version: version.number)
         return cls(name, tuple(versions), {}, {}).renewed(store)
 

@@ -7,14 +7,16 @@ that git keeps with the checkout. Who can write the store alone can't make them 
 import hashlib
 import json
 import os
+import posixpath
+import re
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import version as installed
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from foldwise.errors import StoreError
 from foldwise.files import DocumentError, decode, encode, write_bytes
@@ -34,8 +36,7 @@ LOADED = "registered_model_meta"
 LOADER, PREDICT = "mlflow.sklearn", "predict_proba"
 SERVED_WITH = ("mlflow", "numpy", "scikit-learn", "skops")
 
-_ANYBODYS = {"http", "https", "ftp", "ftps", "sftp"}
-"""Where a server may be anybody's: MLflow's own is asked by names of its own."""
+_LOGGED = re.compile(r"m-[0-9a-f]+")
 _ADDED_LATER = {AUDIT, LOADED}
 _FILES = {
     *("MLmodel", SKOPS, EVIDENCE, CARD, "requirements.txt", "conda.yaml", "python_env.yaml"),
@@ -97,7 +98,7 @@ def fetch_files(store: Store, version: Version, folder: Path) -> Path:
     with store.as_default(), store_faults(doing):
         place = store.client.get_model_version_download_uri(version.name, str(version.number))
         elsewhere = f"{doing}: a model's files must lie in MLflow's store, got {place[:100]}"
-        if not _may_lie_at(place, store.artifacts):
+        if not _may_lie_at(store, version, place):
             raise StoreRefused(elsewhere)
         try:
             found = mlflow.artifacts.download_artifacts(
@@ -108,14 +109,34 @@ def fetch_files(store: Store, version: Version, folder: Path) -> Path:
     return _absolute(found)
 
 
-def _may_lie_at(place: str, artifacts: Path | None) -> bool:
-    """Whether a model of the store may lie there; a server alone knows where its own lie."""
-    if artifacts is None:
-        return urlsplit(place).scheme.lower() not in _ANYBODYS
-    from mlflow.utils.file_utils import local_file_uri_to_path
+def _may_lie_at(store: Store, version: Version, place: str) -> bool:
+    """Whether a version may lie there: on a server, where its experiment keeps its own.
 
-    path: str = local_file_uri_to_path(place)  # type: ignore[no-untyped-call]
-    return _absolute(path).is_relative_to(artifacts)
+    An address of MLflow's own, or of another HTTP server, is given the reader's login.
+    """
+    if store.artifacts is not None:
+        from mlflow.utils.file_utils import local_file_uri_to_path
+
+        path: str = local_file_uri_to_path(place)  # type: ignore[no-untyped-call]
+        return _absolute(path).is_relative_to(store.artifacts)
+    if not _LOGGED.fullmatch(version.model_id):
+        return False
+    logged = store.client.get_logged_model(version.model_id)
+    home = store.client.get_experiment(logged.experiment_id).artifact_location
+    own, (kind, host, inside) = urlsplit(store.tracking_uri).netloc, _parted(place)
+    is_asked = "http" in kind or kind == "mlflow-artifacts"
+    return (
+        (kind, host) == _parted(home)[:2]
+        and inside.is_relative_to(_parted(home)[2])
+        and not (is_asked and host not in ("", own))
+    )
+
+
+def _parted(place: str) -> tuple[str, str, PurePosixPath]:
+    """Of an address the scheme, the host, and the path without dots."""
+    parts = urlsplit(place)
+    path = posixpath.normpath(unquote(parts.path))
+    return parts.scheme.lower(), parts.netloc, PurePosixPath(path)
 
 
 def _absolute(path: str) -> Path:
@@ -159,7 +180,7 @@ def fault_of(store: Store, version: Version, look: Callable[[Path], Iterable[Che
 
 
 def _content_told(evidence: bytes) -> str:
-    """Which content the evidence tells of; nothing before 0.3, and in what isn't evidence."""
+    """Which content the evidence tells of; none of 0.1 does, nor what isn't evidence."""
     try:
         return str(json.loads(evidence).get("content_digest", ""))
     except (ValueError, AttributeError, RecursionError):

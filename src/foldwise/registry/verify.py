@@ -20,6 +20,7 @@ from foldwise.search.engines.batched import LinearClassifier
 from foldwise.settings import Settings, parameter_digests
 from foldwise.solver.linear import with_largest
 from foldwise.stats.scores import calibration_error, score
+from foldwise.store.database import REGISTER
 from foldwise.store.faults import StoreRefused, store_faults
 from foldwise.store.open import Store
 
@@ -27,6 +28,7 @@ REPORT = "report_digest"
 """Tag: digest of the page beside the run, which people read before they decide."""
 
 _PAGE = "report.html"
+_ANEW = f"register it anew with {REGISTER}"
 _SAME_MACHINE, _ELSEWHERE = 1e-9, 1e-6
 _BLOCK_ROWS = 2048
 NO_HOLDOUT = Check("holdout", "none: nested estimates alone", "rows held out", "warning")
@@ -78,7 +80,11 @@ def verify(store: Store, version: Version, holdout: Holdout, settings: Settings)
         The files can't be fetched, or hold or describe what isn't trusted; nothing was run then.
     """
     with TemporaryDirectory(prefix="foldwise-") as folder:
-        found, stored = look_inside(version, fetch_files(store, version, Path(folder)), store.root)
+        try:
+            files = fetch_files(store, version, Path(folder))
+        except StoreRefused as error:
+            raise StoreRefused(f"{error}: {_ANEW}") from error
+        found, stored = look_inside(version, files, store.root)
     if stored is None:
         return Verification(version, found, None, None)
     probabilities, data = None, stored.evidence.data
@@ -100,7 +106,7 @@ def look_inside(
     """Open a version's files, if they are those that were registered, and digest its numbers."""
     found = sealed(version, files, root)
     if found[0].verdict == "fail":
-        return (*found, Check("model", "not opened", "files as registered", "fail")), None
+        return (*found, Check("model", f"not opened; {_ANEW}", "files as registered", "fail")), None
     stored = read_model(files)
     content = stored.model.digest(stored.evidence.classes)
     return (*found, same_digest("model's numbers", content, version.content)), stored
@@ -132,7 +138,7 @@ def _figures(
 
 
 def _report(store: Store, version: Version) -> Iterator[Check]:
-    """A lost page misleads nobody; versions before 0.3 know of none."""
+    """A lost page misleads nobody; versions of 0.1 know of none."""
     if (told := version.tags.get(REPORT)) is None:
         return
     try:
@@ -140,7 +146,7 @@ def _report(store: Store, version: Version) -> Iterator[Check]:
             page = Path(store.client.download_artifacts(version.run_id, _PAGE, folder))
             found = hashlib.sha256(page.read_bytes()).hexdigest()
     except StoreRefused:
-        yield advised("report", "lost", told[:12], holds=False)
+        yield advised("report", f"lost; write it anew with {REGISTER}", told[:12], holds=False)
     else:
         yield same_digest("report", found, told)
 

@@ -44,6 +44,7 @@ _WRITTEN = (
     "comparison/dvc.lock",
 )
 _SOURCES = ("--", ".", *(f":(exclude){place}" for place in _WRITTEN))
+_STATUS = ("status", "--porcelain", "-z", "--untracked-files=normal")
 _CODE = ("--", *(f"src/*{ending}" for ending in (".py", ".pyc", ".so", ".pyd")))
 # A hook, or a shell, may have set them for a repository that isn't this checkout's.
 _OF_ANOTHER = {
@@ -199,12 +200,16 @@ def _changes(folder: Path) -> str | None:
         index = Path(place) / "index"
         told = (
             _git(folder, "read-tree", "HEAD", index=index),
-            _git(
-                folder, "status", "--porcelain", "--untracked-files=normal", *_SOURCES, index=index
-            ),
+            _git(folder, *_STATUS, *_SOURCES, index=index),
             _git(folder, "ls-files", "--others", "--exclude=__pycache__/", *_CODE, index=index),
+            _git(folder, "ls-files", "--full-name", "-t", "-z"),
         )
-    return None if None in told else "".join(map(str, told))
+    if None in told:
+        return None
+    _, changed, code, tracked = (str(each).split("\0") for each in told)
+    # A sparse checkout lacks them, as its own index says: what isn't there didn't run.
+    left_out = {f"D {each.removeprefix('S ')}" for each in tracked if each.startswith("S ")}
+    return "".join([*(each for each in changed if each.strip() not in left_out), *code])
 
 
 def parameters_not_committed(folder: Path, settings: Settings) -> dict[str, str]:

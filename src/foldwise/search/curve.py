@@ -63,8 +63,10 @@ def walked(points: Sequence[Point], count: int) -> int:
 
 def is_over(points: Sequence[Point]) -> bool:
     """Whether the walk may end after these points of it: the larger values can only be worse."""
+    if len(points) < 3:
+        return False
     means = np.array([point.mean for point in points])
-    if len(points) < 3 or not np.isfinite(means).all():
+    if not np.isfinite(means).all():
         return False
     losses = np.array([point.losses for point in points])
     if losses.shape[1] < 2:
@@ -88,8 +90,8 @@ def next_place(points: Sequence[Point], places: Sequence[float], *, is_stepped: 
     is_stepped : bool
         Whether the loss moves in steps, as accuracy does: then the curve is a smoothing spline.
     """
-    asked = walked(points, len(places))
-    if asked == len(points) < len(places) and not is_over(points):
+    asked = len(points)
+    if asked < len(places) and walked(points, len(places)) == asked and not is_over(points):
         return places[asked]
     return minimum(points, is_stepped=is_stepped)
 

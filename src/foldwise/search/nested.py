@@ -173,7 +173,7 @@ class NestedSearch:
                 job = Job.of(inner.left_out, proposal.values)
                 wanted.setdefault(job, {}).setdefault(inner.scored, []).append(proposal)
         tasks = [Task(job, tuple(parts)) for job, parts in wanted.items()]
-        partial, folds = 0, {plan.study: len(plan.inner) for plan in self.plan.studies}
+        scored, total = self._progress(done)
         for event in self.engine.run(tasks, later=later):
             if isinstance(event, Progress):
                 yield event
@@ -181,16 +181,17 @@ class NestedSearch:
             for part, scores in event.scores.items():
                 for proposal in wanted[event.task.job][part]:
                     proposal.inner[part] = InnerFold(part, scores, event.facts)
-                    partial += 1
+                    scored += 1
                     if proposal.is_complete:
-                        partial -= len(proposal.inner)
                         yield proposal.trial()
-            yield self._progress(done, folds, partial)
+            yield Progress(scored, total)
 
-    def _progress(self, done: Completed, folds: Mapping[Study, int], partial: int) -> Progress:
+    def _progress(self, done: Completed) -> tuple[int, int]:
+        """How many inner folds are scored, and how many fits of theirs and of models there are."""
+        folds = {plan.study: len(plan.inner) for plan in self.plan.studies}
         complete = sum(len(trials) * folds[study] for study, trials in done.items())
         trials = len(self.space.numbers(self.trials))
-        return Progress(complete + partial, sum(folds.values()) * trials + len(folds))
+        return complete, sum(folds.values()) * trials + len(folds)
 
     def _conclude(self, done: Completed) -> Iterator[Event]:
         """Fit every study's model at its best values; estimate the outer ones."""

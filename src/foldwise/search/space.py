@@ -116,7 +116,8 @@ class Space:
     @property
     def method(self) -> Sampler:
         """The sampler in use: a curve needs one real number, elsewhere TPE takes its place."""
-        return "tpe" if self.sampler == "curve" and self._curve is None else self.sampler
+        is_curve = self.sampler == "curve"
+        return "tpe" if is_curve and curve_range(self.dimensions) is None else self.sampler
 
     @property
     def is_stepped(self) -> bool:
@@ -222,11 +223,11 @@ class Space:
 
     def _points(self, curve: "_Curve", trials: Sequence[Trial]) -> list[Point]:
         """The trials on the curve, with their inner folds' losses."""
-        (name,) = self.dimensions
+        (name,), sign = self.dimensions, self._sign
         return [
             Point(
                 curve.place(number_of(trial.values, name)),
-                tuple(self._sign * fold.scores[self.metric] for fold in trial.inner),
+                tuple(sign * fold.scores[self.metric] for fold in trial.inner),
             )
             for trial in trials
         ]

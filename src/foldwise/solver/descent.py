@@ -117,8 +117,8 @@ class History:
         free = changes[:, ::width].copy()
         changes += changes.dtype.type(more) * steps
         changes[:, ::width] = free
-        curved = [is_curved(*pair) for pair in zip(steps, changes, strict=True)]
-        filled = sum(curved)
+        curved = is_curved(steps, changes)
+        filled = int(curved.sum())
         self._age = list(range(filled))
         self._vectors[:, :filled] = steps[curved], changes[curved]
         steps, changes = self._vectors[:, :filled]
@@ -144,28 +144,29 @@ class History:
         if filled == 0:
             return -gradient
         steps, changes = self._vectors[:, :filled]
-        order = np.ix_(self._age, self._age)
-        upper = np.triu(self._steps_changes[order])
+        age = np.array(self._age)
+        order = age[:, np.newaxis], age
+        upper = self._steps_changes[order]  # what lies below its diagonal is never read
         inner = self._changes_changes[order]
         gamma = upper[-1, -1] / inner[-1, -1]
-        along_steps = (steps @ gradient)[self._age]
-        along_changes = (changes @ gradient)[self._age]
+        along_steps, along_changes = (steps @ gradient)[age], (changes @ gradient)[age]
         p = _solve_upper(upper, along_steps, transposed=False)
-        inside = np.diag(upper) * p + gamma * (inner @ p - along_changes)
+        inside = upper.diagonal() * p + gamma * (inner @ p - along_changes)
         q = _solve_upper(upper, inside, transposed=True)
         by_slot = np.empty((2, filled), dtype=gradient.dtype)
-        by_slot[0, self._age] = q
-        by_slot[1, self._age] = -gamma * p
+        by_slot[0, age] = q
+        by_slot[1, age] = -gamma * p
         direction = by_slot[0] @ steps
         direction += by_slot[1] @ changes
         direction += gradient.dtype.type(gamma) * gradient
         return np.asarray(np.negative(direction, out=direction))
 
 
-def is_curved(step: Real, change: Real) -> bool:
-    """Whether the gradient rises along the step by more than rounding explains."""
-    size = float(np.sqrt(step @ step) * np.sqrt(change @ change))
-    return float(step @ change) > float(np.finfo(step.dtype).eps) * size
+def is_curved(steps: Real, changes: Real) -> NDArray[np.bool_]:
+    """Whether the gradient rises along each step (..., size) by more than rounding explains."""
+    size = np.sqrt(np.vecdot(steps, steps)) * np.sqrt(np.vecdot(changes, changes))
+    rise = np.vecdot(steps, changes).astype(np.float64)
+    return np.asarray(rise > np.finfo(steps.dtype).eps * size.astype(np.float64))
 
 
 def _solve_upper(

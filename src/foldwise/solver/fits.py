@@ -89,6 +89,13 @@ class TrainingSet:
     @classmethod
     def of(cls, layout: Layout, left_out: frozenset[int], floor: float) -> Self:
         """Measure mean and deviation on these rows alone."""
+        if (left_out, floor) not in layout.known:
+            layout.known[left_out, floor] = cls._measured(layout, left_out, floor)
+        known: Self = layout.known[left_out, floor]
+        return known
+
+    @classmethod
+    def _measured(cls, layout: Layout, left_out: frozenset[int], floor: float) -> Self:
         mean, spread, rows = layout.standardisation(left_out)
         scale = np.maximum(spread, floor * layout.value_range(left_out))
         scale = np.where(scale > 0, scale, 1.0)

@@ -99,6 +99,8 @@ class Layout:
         Sizes of the original problem.
     table : Table or None
         What a table of floats has besides.
+    known : dict
+        What fits have found out about training sets, because a search asks for each many times.
     """
 
     lanes: tuple[tuple[tuple[Block, ...], ...], ...]
@@ -107,7 +109,9 @@ class Layout:
     features: int
     classes: int
     table: "Table | None" = None
-    _standardised: dict[frozenset[int], Standard] = field(default_factory=dict, repr=False)
+    known: dict[tuple[frozenset[int], float], Any] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     @property
     def parts(self) -> int:
@@ -190,13 +194,8 @@ class Layout:
 
         Constant pixels have standard deviation 0. From exact integer sums, so that the order
         of the rows doesn't matter. In a table a missing value is taken for the mean; columns that
-        aren't scaled have mean 0 and deviation 1. Kept, because a search asks for each many times.
+        aren't scaled have mean 0 and deviation 1.
         """
-        if left_out not in self._standardised:
-            self._standardised[left_out] = self._standardisation(left_out)
-        return self._standardised[left_out]
-
-    def _standardisation(self, left_out: frozenset[int]) -> Standard:
         used = self.used(left_out)
         rows = sum(moments.rows for moments in used)
         if self.table is not None:

@@ -142,8 +142,9 @@ def evaluate(
         by_part[part] = by_part[part] + slopes if part in by_part else slopes
     gradient = np.zeros_like(batch.weights)
     for part, summed in by_part.items():
-        for fit, slopes in zip(chosen[part], summed, strict=True):
-            gradient[fit][:, layout.columns[part]] += slopes
+        of_fits = gradient[chosen[part]]
+        of_fits[:, :, layout.columns[part]] += summed
+        gradient[chosen[part]] = of_fits
     return np.asarray(losses), gradient
 
 

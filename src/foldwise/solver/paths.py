@@ -97,10 +97,9 @@ def interpolate(knots: NDArray[np.float64], solutions: Sequence[Real], C: float)
 
     In Lagrange's form; beyond the outermost it extrapolates.
     """
-    logs = np.log(knots).tolist()
+    logs, at = np.log(knots).tolist(), math.log(C)
     shares = [
-        math.prod((math.log(C) - other) / (own - other) for other in logs if other != own)
-        for own in logs
+        math.prod([(at - other) / (own - other) for other in logs if other != own]) for own in logs
     ]
     total = np.zeros_like(solutions[0])
     for share, solution in zip(shares, solutions, strict=True):

@@ -42,6 +42,11 @@ def lined(change: Callable[[list[str]], object]) -> bytes:
     """The good CSV, its lines changed in place."""
     lines = as_csv().decode().splitlines()
     change(lines)
+    return joined(lines)
+
+
+def joined(lines: list[str]) -> bytes:
+    """Lines as a file has them."""
     return ("\n".join(lines) + "\n").encode()
 
 
@@ -92,6 +97,8 @@ def _calling(name: str, kind: str) -> dict[str, Any]:
 
 _GOOD = as_csv()
 _DATES = [f"2024-01-{day:02}" for day in range(1, 13)]
+_NAMES, *_DATED = as_csv(day=_DATES).decode().splitlines()
+_SEEN = "25,0.6,m,p0,no,2023-12-31"
 _WORDS = [f"Saw patient {row} on the ward, who was well" for row in range(ROWS)]
 _NOT_SAVED = "save the table as CSV, and name that in prepare.path"
 _COLUMNS = "add it to prepare.drop, or call it a category in prepare.columns"
@@ -182,6 +189,19 @@ BAD: dict[str, Bad] = {
         _GOOD.replace(b"dose", b"age"), "columns 1 and 2 are"
         " both called 'age': rename one of them in the file", _GOOD,
     ),
+    "a name in two spellings": Bad(
+        _GOOD.replace(b"dose", "age\u200b".encode()), "columns 1 and 2 have the name 'age\\u200b'"
+        " in two of Unicode's spellings, which look alike: rename one of them in the file", _GOOD,
+    ),
+    "a name that nobody sees": Bad(
+        _GOOD.replace(b"dose", "\u200b".encode()), "column 2 of 5 has no name: name it, or write"
+        " the table without its index or the column", _GOOD,
+    ),
+    "a target of another spelling": Bad(
+        _GOOD.replace(b"ill", "il\u200bl".encode()), ": prepare.target must name one of its"
+        ' columns, got \'ill\' (in YAML the column is "il\\u200bl"): edit params.yaml',
+        then={"target": "il\u200bl"},
+    ),
     "a column without a name": Bad(
         frame().to_csv().encode(), "column 1 of 6 has no name:"
         " name it, or write the table without its index or the column", _GOOD,
@@ -243,12 +263,42 @@ BAD: dict[str, Bad] = {
     "a class in two spellings": Bad(
         as_csv(ill=["caf\u00e9", "no"] * 3 + ["cafe\u0301", "no"] * 3), ": column 'ill' has"
         " 'caf\u00e9' in two of Unicode's spellings, which look alike, in row 2 and row 8: spell it"
-        " in one way, such as NFC, everywhere", as_csv(ill=["caf\u00e9", "no"] * 6),
+        " in one way, in NFC and with nothing invisible, everywhere",
+        as_csv(ill=["caf\u00e9", "no"] * 6),
     ),
     "a group in two spellings": Bad(
         as_csv(who=["\u1e55", "p\u0301", *GOOD["who"][2:]]), ": column 'who' has"
         " '\u1e55' in two of Unicode's spellings, which look alike, in row 2 and row 3: spell it"
-        " in one way, such as NFC, everywhere", as_csv(),
+        " in one way, in NFC and with nothing invisible, everywhere", as_csv(),
+    ),
+    "a class with something invisible": Bad(
+        as_csv(ill=["yes", "no"] * 5 + ["yes\u200b", "no"]), ": column 'ill' has 'yes' in two of"
+        " Unicode's spellings, which look alike, in row 2 and row 12: spell it in one way, in NFC"
+        " and with nothing invisible, everywhere", _GOOD,
+    ),
+    "a class of another space": Bad(
+        as_csv(ill=["not yet", "no"] * 5 + ["not\u00a0yet", "no"]), ": column 'ill' has 'not yet'"
+        " in two of Unicode's spellings, which look alike, in row 2 and row 12: spell it in one"
+        " way, in NFC and with nothing invisible, everywhere", as_csv(ill=["not yet", "no"] * 6),
+    ),
+    "a class that nobody sees": Bad(
+        as_csv(ill=["yes", "no"] * 5 + ["\u200b", "no"]), ": column 'ill' has no value in row 12:"
+        " fill it, or leave the row out", _GOOD,
+    ),
+    "a class of nothing in Parquet": Bad(
+        as_parquet(ill=["yes", "no"] * 5 + ["", "no"]), ": column 'ill' has no value in row 11:"
+        " fill it, or leave the row out", as_parquet(), name="t.parquet",
+    ),
+    "a category in two spellings": Bad(
+        as_csv(sex=["\u00fc", "m"] * 5 + ["u\u0308", "m"]), ": column 'sex' has '\u00fc' in two of"
+        " Unicode's spellings, which look alike, in row 2 and row 12: spell it in one way, in NFC"
+        " and with nothing invisible, everywhere", as_csv(sex=["\u00fc", "m"] * 6),
+    ),
+    "a named category with a soft hyphen": Bad(
+        as_csv(sex=["fe\u00admale", "male"] * 5 + ["female", "male"]), ": column 'sex' has"
+        " 'fe\\xadmale' in two of Unicode's spellings, which look alike, in row 2 and row 12: spell"
+        " it in one way, in NFC and with nothing invisible, everywhere",
+        as_csv(sex=["female", "male"] * 6), roles=_calling("sex", "category"),
     ),
     "a group with gaps": Bad(
         worded(5, "p2", ""), ": column 'who' has no value in row 5: fill it, or leave the row out",
@@ -262,8 +312,21 @@ BAD: dict[str, Bad] = {
     "a group in both splits": Bad(
         as_csv(split=["train"] * 5 + ["test"] * 7), ": column 'who' has a group in the development"
         " set, too, in row 7: mark whole groups, or set a share in prepare.holdout, which keeps"
-        " them so", as_csv(split=["train"] * 6 + ["test"] * 6),
+        " groups whole", as_csv(split=["train"] * 6 + ["test"] * 6),
         roles={"holdout": {"column": "split"}},
+    ),
+    "a group on both sides of a date": Bad(
+        joined([_NAMES, _SEEN, *_DATED]), ": column 'who' has a group in the"
+        " development set, too, in row 10: leave out the earlier rows of such groups, or set a"
+        " share in prepare.holdout, which keeps groups whole",
+        joined([_NAMES, _SEEN, *_DATED[:6], *_DATED[7:]]),
+        roles={"holdout": {"date": "day", "from": "2024-01-08"}},
+    ),
+    "a group on both sides of a date, a share": Bad(
+        as_csv(day=_DATES), ": column 'who' has a group in the development set, too, in row 9:"
+        " leave out the earlier rows of such groups, or set a share in prepare.holdout, which keeps"
+        " groups whole", roles={"holdout": {"date": "day", "from": "2024-01-08"}},
+        then={"holdout": 0.4, "drop": ("day",)},
     ),
     "one group": Bad(
         as_csv(who="p"), ": column 'who' has one value in all rows, which groups none: name a"

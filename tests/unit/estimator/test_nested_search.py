@@ -20,6 +20,7 @@ from sklearn.datasets import (
     load_iris,
     load_wine,
 )
+from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import get_scorer, log_loss, r2_score
 from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit
@@ -299,11 +300,22 @@ class Fails(DecisionTreeClassifier):  # type: ignore[misc]  # has no types
         return super().fit(X, y, **more)  # type: ignore[no-any-return]
 
 
-@pytest.mark.filterwarnings("ignore:a fit with")
 def test_a_fit_that_fails_is_never_chosen() -> None:
+    """And one line tells of all that fail."""
     search = NestedSearchCV(
         Fails(random_state=0), {"max_depth": [1, 2, 3]}, cv=3, n_trials=6, scoring="accuracy"
-    ).fit(*IRIS)
+    )
+    with pytest.warns(FitFailedWarning) as told:
+        search.fit(*IRIS)
+    lost = int(search.inner_results_["accuracy"].isna().sum())
+    assert lost > 3
+    (line,) = told
+    assert str(line.message) == (
+        f"error_score stands for {lost} of {len(search.inner_results_)} scores of inner folds,"
+        " whose fits failed; the first one, with {'max_depth': 2}:"
+        " RuntimeError('two levels are too many')"
+    )
+    assert line.filename == __file__
     failed = search.cv_results_["param_max_depth"] == 2
     assert failed.any()
     assert np.isnan(search.cv_results_["mean_test_score"][failed]).all()
@@ -516,7 +528,7 @@ def test_weights_that_leave_a_fit_without_rows_are_refused(estimator: Any) -> No
     assert search.fit(X, y, sample_weight=(part_of < 3) * 1.0).best_score_ < 0
 
 
-@pytest.mark.filterwarnings("ignore:a fit with")
+@pytest.mark.filterwarnings("ignore:error_score stands for")
 def test_what_a_failed_fit_scores_has_scikit_learns_sign() -> None:
     """A bad score is bad where the metric is a loss, too."""
     search = NestedSearchCV(
@@ -614,6 +626,21 @@ def test_columns_of_one_name_are_refused(estimator: Any) -> None:
     with pytest.raises(InputError, match="got 'b' for columns 1 and 3: rename one"):
         search.fit(X, IRIS[1])
     assert search.fit(X.set_axis([*"abcd"], axis=1), IRIS[1]).best_score_ < 0
+
+
+@pytest.mark.parametrize("way", ["u\u0308", "\u00fc\u200b", "\u00a0\u00fc"])
+def test_what_nobody_can_tell_apart_by_sight_is_refused(way: str) -> None:
+    """Classes, categories or names: they would be two, and people would see one."""
+    words = np.array(["\u00fc", "m", way] * 20)
+    told = r"told apart by sight, got '.*\\.*' and '.*\\.*': spell it in one way"
+    X = pd.DataFrame({"a": np.arange(60.0), "b": pd.Categorical(words)})
+    with pytest.raises(InputError, match=f"y's classes must be {told}"):
+        NestedSearchCV(cv=3, n_trials=1).fit(X[["a"]], words)
+    with pytest.raises(InputError, match=f"the categories of column 'b' must be {told}"):
+        NestedSearchCV(cv=3, n_trials=1).fit(X, words == "m")
+    X.columns = ["\u00fc", way]
+    with pytest.raises(InputError, match="another name for each column, got '\u00fc' for columns"):
+        NestedSearchCV(cv=3, n_trials=1).fit(X, words == "m")
 
 
 @pytest.mark.parametrize("estimator", [None, TREE, Ridge()], ids=["batched", "estimator", "other"])

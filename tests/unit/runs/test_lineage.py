@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from dvc.utils.hydra import apply_overrides
 
+from foldwise.app.drawing import _commands
 from foldwise.errors import StoreError
 from foldwise.runs.lineage import (
     dvc_experiment,
@@ -88,6 +89,22 @@ def test_a_changed_source_is_dirt_whatever_git_was_told_to_assume(
     assert (checkout / ".git/index").read_bytes() == index
 
 
+@pytest.mark.parametrize("form", ["--cone", "--no-cone", "--sparse-index"])
+def test_what_a_sparse_checkout_leaves_out_is_no_dirt(checkout: Path, form: str) -> None:
+    """What isn't there didn't run; what is there and changed may have."""
+    left_out = checkout / "docs" / "ü b.md"
+    left_out.parent.mkdir()
+    left_out.write_text("1\n")
+    _git(checkout, "add", ".")
+    _git(checkout, "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "y")
+    _git(checkout, "sparse-checkout", "set", form, "src")
+    assert not left_out.exists()
+    assert git_state(checkout)["git.dirty"] == "false"
+    left_out.parent.mkdir()
+    left_out.write_text("2\n")
+    assert git_state(checkout)["git.dirty"] == "true"
+
+
 @pytest.mark.parametrize("place", ["global", ".git/info/exclude", "src/.gitignore"])
 def test_new_code_is_dirt_wherever_it_is_called_ignored(
     checkout: Path, tmp_path_factory: pytest.TempPathFactory, place: str
@@ -161,6 +178,21 @@ def test_dvc_reads_the_options_as_the_parameters_that_they_are(
     told = shlex.split(parameters_not_committed(checkout, settings)["parameters.changed"])
     apply_overrides(str(checkout / "params.yaml"), [each for each in told if each != "-S"])
     assert load_settings(checkout / "params.yaml") == settings
+
+
+def test_what_makes_a_version_again_gives_the_parameters_that_no_commit_has(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`make repro` at the commit would make another one."""
+    (checkout / "dvc.yaml").write_text("stages: {}\n")
+    monkeypatch.chdir(checkout)
+    commit = {"git.commit": "abc"}
+    assert _commands(commit) == ("git checkout abc", "dvc repro")
+    changed = _commands({**commit, "parameters.changed": "-S tune.trials=7"})
+    assert changed == ("git checkout abc", "dvc exp run --temp -S tune.trials=7")
+    (checkout / "requirements.lock").touch()
+    assert _commands(commit) == ("git checkout abc", "make repro")
+    assert _commands({**commit, "parameters.changed": "-S a=1"})[-1] == "dvc exp run --temp -S a=1"
 
 
 def test_the_dirt_is_the_projects_own_even_from_a_folder_inside(checkout: Path) -> None:

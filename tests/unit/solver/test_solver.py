@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from foldwise.solver.descent import is_curved
 from foldwise.solver.fits import FitRequest, SolverOptions, solve
 from foldwise.solver.layout import Layout
 from foldwise.solver.linear import Fit, probabilities
@@ -220,3 +221,25 @@ def test_a_caller_who_stops_half_way_leaves_no_thread_behind() -> None:
     next(fits)
     fits.close()
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_pairs_are_judged_together_to_the_bit_as_one_by_one(
+    dtype: type[np.floating[Any]],
+) -> None:
+    """Also where rounding alone decides whether the gradient rises."""
+    draws = np.random.default_rng(0)
+    steps = draws.normal(size=(400, 31)).astype(dtype)
+    changes = draws.normal(size=(400, 31)).astype(dtype)
+    # Nearly at right angles to the steps, so that half of them lie at the border.
+    along = np.vecdot(steps, changes) / np.vecdot(steps, steps)
+    changes -= along[:, np.newaxis].astype(dtype) * steps
+    rise = np.finfo(dtype).eps * draws.uniform(0, 2, 400) * np.vecdot(changes, changes) ** 0.5
+    changes += (rise / np.vecdot(steps, steps) ** 0.5).astype(dtype)[:, np.newaxis] * steps
+    alone = [
+        float(step @ change)
+        > float(np.finfo(dtype).eps) * float(np.sqrt(step @ step) * np.sqrt(change @ change))
+        for step, change in zip(steps, changes, strict=True)
+    ]
+    assert is_curved(steps, changes).tolist() == alone
+    assert 20 < sum(alone) < 380

@@ -1,5 +1,6 @@
 """What calibrates the gate is the gate itself, and the models and data it is tried on are real."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ from validation.gate_trials import (
 )
 from validation.newton import Fits, fit_all
 from validation.own import RULES, dealt
+from validation.two_classes import true_scores, two_class_coverage
 
 
 def population(*, rows: int = 300) -> Population:
@@ -230,6 +232,26 @@ def test_true_scores_are_the_limit_of_scores_on_drawn_rows(kind: str) -> None:
         assert found.low <= true[metric] <= found.high
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_true_scores_of_two_classes_are_the_limit_of_those_on_drawn_rows(kind: str) -> None:
+    """Ranks and squares are the mean of the outer models', calibration that of all their rows."""
+    world, random = World.made(KINDS[kind], 1), np.random.default_rng(2)
+    weights = random.normal(size=(2, world.features.shape[1])) / 4
+    folds = []
+    for part, of_part in enumerate(weights):
+        features, labels = world.sample(60_000, random)
+        chances = expit(features @ of_part)
+        stated, rows = np.column_stack([1 - chances, chances]), np.arange(60_000) + 60_000 * part
+        folds.append(own.Fold(0, rows, labels, stated, own.score(stated, labels), {}))
+    true = true_scores(world, weights)
+    for name, (_, interval) in own.two_class_intervals(folds, 1, 0.9999).items():
+        assert interval.low <= true[name] <= interval.high, name
+    found = [own.two_class_scores(each.probabilities[:, 1], each.labels == 1) for each in folds]
+    assert true["sensitivity"] == pytest.approx(
+        np.mean([each["sensitivity"] for each in found]), abs=0.02
+    )
+
+
 def test_a_world_has_the_share_of_positives_that_it_is_made_with() -> None:
     """Rare classes are what the intervals are tried on."""
     for kind in KINDS.values():
@@ -298,3 +320,29 @@ def test_wider_intervals_cover_more_often(monkeypatch: pytest.MonkeyPatch, tmp_p
         assert rows.share <= whole.share
         assert rows.half_width < whole.half_width
     assert coverage(iter(())) is None
+
+
+def test_a_draw_keeps_the_outer_models_and_tells_their_scores_of_two_classes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Intervals that aren't told count for none that hold."""
+    monkeypatch.setattr("validation.coverage.BATCH", 6)
+    kept, world = (
+        list(draws(Cell("8 % positive", 120, 6), tmp_path)),
+        World.made(KINDS["8 % positive"], 1),
+    )
+    for draw in kept:
+        assert len(draw.weights) == FOLDS
+        means = [world.true_scores(each)["roc_auc"] for each in draw.weights]
+        assert draw.truth[own.METRICS.index("roc_auc")] == pytest.approx(np.mean(means))
+    number, told = two_class_coverage(iter(kept), world)
+    assert number == 6
+    assert told.keys() == true_scores(world, kept[0].weights).keys()
+    for of in told.values():
+        assert 0 < of.told <= 1
+        assert 0 <= of.cover.share <= 1
+    lost = [replace(kept[0], labels=0 * kept[0].labels), *kept]
+    again = two_class_coverage(iter(lost), world)[1]["calibration_slope"]
+    assert again.told == pytest.approx(told["calibration_slope"].told * 6 / 7)
+    assert again.cover.share == told["calibration_slope"].cover.share
+    assert two_class_coverage(iter(()), world) == (0, {})

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from html import escape
 from math import ceil
-from typing import Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import matplotlib as mpl
 from matplotlib.artist import Artist
@@ -15,10 +15,12 @@ from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
-from matplotlib.typing import RcKeyType
 
 from foldwise.report.picture import Picture
 from foldwise.report.wording import brief
+
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType  # which its oldest versions here don't have
 
 P = ParamSpec("P")
 
@@ -32,7 +34,7 @@ SIGNED = LinearSegmentedColormap.from_list("signed", ["#0b2d6b", "#8f8f8f", "#ff
 """Dark is negative, mid-grey zero, light positive: the sign survives grey-scale printing."""
 
 # Passed with every figure and every save, never set globally.
-_STYLE: dict[RcKeyType, Any] = {
+_STYLE: "dict[RcKeyType, Any]" = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "axes.titlesize": 11,

@@ -1,7 +1,6 @@
 """The engine of any scikit-learn classifier: fits side by side, one core each."""
 
 import hashlib
-import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
@@ -10,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import FitFailedWarning
 from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
@@ -31,6 +29,10 @@ from foldwise.search.plan import Plan
 from foldwise.search.space import KIND, own_values
 from foldwise.search.trials import Progress, Values
 from foldwise.stats.scores import METRICS, SCORE, Scores, is_loss
+
+FAILED = "failed"
+"""Status of a fit that ended in an error, which stands beside it."""
+_LONGEST = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,11 +173,10 @@ class EstimatorEngine:
             except Exception as error:
                 if given.error_score == "raise" or task.keep == "model":
                     raise
-                words = f"a fit with {dict(task.job.values)} failed: {error!r}"
-                warnings.warn(words, FitFailedWarning, stacklevel=2)
                 told = float(given.error_score)  # larger is better, as scorers have it
                 failed = {name: -told if is_loss(name) else told for name in [*METRICS, SCORE]}
-                return Done(task, dict.fromkeys(task.score_on, failed), {"status": "failed"})
+                facts = {"status": FAILED, "error": repr(error)[:_LONGEST]}
+                return Done(task, dict.fromkeys(task.score_on, failed), facts)
 
     def _do(self, task: Task) -> Done:
         rows = self.plan.training_rows(task.job.left_out)
