@@ -6,8 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from foldwise.stats.influence import class_f1_terms, metric_terms
-from foldwise.stats.scores import METRICS, ClassCounts, per_class, row_losses, score
+from foldwise.stats.scores import (
+    METRICS,
+    ClassCounts,
+    Sums,
+    class_f1_terms,
+    metric_terms,
+    metrics_of,
+    per_class,
+    row_losses,
+    score,
+)
 from tests.unit.solver.predictions import draw_predictions
 
 SEEDS = st.integers(0, 10_000)
@@ -18,7 +27,7 @@ Array = NDArray[np.float64]
 def weighted_score(
     probabilities: Array, labels: NDArray[np.int64], weights: Array
 ) -> dict[str, float]:
-    """The metrics of rows that count with weights, written out."""
+    """The metrics of rows that count with weights."""
     classes, found = probabilities.shape[1], probabilities.argmax(axis=1)
     cells = np.zeros((classes, classes))
     np.add.at(cells, (labels, found), weights)
@@ -29,19 +38,16 @@ def weighted_score(
         above = np.sign(ranked[ours][:, None] - ranked[~ours]) / 2 + 0.5
         pairs = np.outer(weights[ours], weights[~ours])
         areas.append((above * pairs).sum() / pairs.sum())
+    loss = np.average(row_losses(probabilities, labels), weights=weights)
     return {
-        "accuracy": float(counts.accuracy),
-        "precision": float(counts.macro(counts.precision)),
-        "recall": float(counts.macro(counts.recall)),
-        "f1": float(counts.macro(counts.f1)),
-        "roc_auc": float(np.mean(areas)),
-        "log_loss": float(np.average(row_losses(probabilities, labels), weights=weights)),
+        m: float(of)
+        for m, of in metrics_of(Sums(counts, np.asarray(np.mean(areas)), np.asarray(loss))).items()
     }
 
 
 @given(SEEDS, CLASSES)
 def test_a_metric_is_the_mean_of_its_terms(seed: int, classes: int) -> None:
-    """All six, as they are scored elsewhere, and each class's F1."""
+    """All, as they are scored elsewhere, and each class's F1."""
     probabilities, labels = draw_predictions(seed, rows=60, classes=classes)
     expected = score(probabilities, labels)
     found = metric_terms(probabilities, labels)
