@@ -40,6 +40,27 @@ Pixels = Literal["unit", "standard", "raw", "filters"]
 OF_TABLES = ("target", "group", "drop", "columns")
 """Parameters of `prepare` that say nothing of images."""
 
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What a source reads of `prepare`: its parameters, what `holdout` tells, what `path` is."""
+
+    parameters: tuple[str, ...]
+    holdout: Literal["nothing", "count", "share"] = "count"
+    path: Literal["folder", "file"] = "folder"
+
+    def finds(self, path: Path) -> bool:
+        """Whether there is such a thing."""
+        return path.is_file() if self.path == "file" else path.is_dir()
+
+
+SOURCES: Mapping[Source, Reads] = {
+    "idx": Reads(("path", "augment"), holdout="nothing"),
+    "openml": Reads(("version", "augment")),
+    "digits": Reads(("augment",)),
+    "table": Reads(("path", *OF_TABLES), holdout="share", path="file"),
+}
+
 _T = TypeVar("_T")
 _LARGEST_FILE = 1_000_000
 # The text below a parameter is what it means.
