@@ -57,32 +57,6 @@ class Terms:
         return float(np.maximum(0, self.least - seen).sum() / number**2)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Rows:
-    """Predicted rows, whose influence is told.
-
-    ``labels`` (rows,) are class codes, ``part_of`` (rows,) tells which model predicted each row;
-    ``is_true`` and ``is_found`` (rows, codes) which are of each class, and predicted as it, of
-    those that occur or are predicted.
-    """
-
-    probabilities: Array
-    labels: Codes
-    part_of: Codes
-    is_true: Flags
-    is_found: Flags
-
-    @property
-    def is_hit(self) -> Flags:
-        """Which rows of each class are predicted as it (rows, codes)."""
-        return self.is_true & self.is_found
-
-    @property
-    def is_right(self) -> Flags:
-        """Which rows are predicted as what they are (rows, 1)."""
-        return np.asarray(self.is_hit.any(axis=1, keepdims=True))
-
-
 def loss_terms(losses: Array) -> Terms:
     """A mean over rows: psi = loss - mean loss.
 
@@ -118,7 +92,7 @@ def f1_terms(is_true: Flags, is_found: Flags) -> Terms:
     )
 
 
-def area_terms(probabilities: Array, labels: Codes, part_of: Codes) -> Terms:
+def area_terms(probabilities: Array, labels: Codes, part_of: Codes | None) -> Terms:
     """ROC AUC of the classes that have rows and others in some part; of two, of the second.
 
         psi = n / t (below - AUC)           for a row of the class, which has t,
@@ -129,6 +103,7 @@ def area_terms(probabilities: Array, labels: Codes, part_of: Codes) -> Terms:
     the placement values of DeLong et al. (1988, "Comparing the areas under two or more correlated
     receiver operating characteristic curves").
     """
+    part_of = np.zeros_like(labels) if part_of is None else part_of
     parts = [part_of == part for part in np.unique(part_of)]
     codes = [1] if probabilities.shape[1] == 2 else np.unique(labels)
     each = [_area(probabilities[:, code], labels == code, parts) for code in codes]

@@ -1,15 +1,16 @@
 """Scores of predicted probabilities: the table of metrics, and what lies behind each of them.
 
 Counts say who was taken for whom, ranks how well a class is told from the rest, the reliability
-table whether probabilities can be taken at their word. A metric is one entry of the table: made of
-sums that a set of rows and a bootstrap draw of them have alike, as scikit-learn defines it, and a
-mean of terms, of which each row's influence is known.
+table whether probabilities can be taken at their word. A metric is one entry of the table: a
+function of rows, as scikit-learn defines it, and a mean of terms, of which each row's influence is
+known.
 """
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
+from typing import Literal, SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from foldwise.stats.influence import (
     Array,
     Codes,
-    Rows,
+    Flags,
     Terms,
     area_terms,
     f1_terms,
@@ -201,16 +202,50 @@ def _thinned(rates: Rates, points: int) -> Rates:
     return false[kept], true[kept]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Sums:
-    """What the metrics are made of: class counts, ROC AUC and mean log-loss of the same rows.
+@dataclass(frozen=True, eq=False)  # no slots: what several metrics are made of is kept
+class Rows:
+    """Predicted rows, of which the metrics are made.
 
-    ``area`` and ``loss`` have the axes that ``counts`` has before its classes.
+    Attributes
+    ----------
+    probabilities : array (rows, classes)
+    labels : int array (rows,)
+    part_of : int array (rows,), optional
+        Which model predicted each row, where not all are of one.
     """
 
-    counts: ClassCounts
-    area: NDArray[np.float64]
-    loss: NDArray[np.float64]
+    probabilities: Array
+    labels: Codes
+    part_of: Codes | None = None
+
+    @cached_property
+    def counts(self) -> ClassCounts:
+        """Who was taken for whom, by class."""
+        return ClassCounts.of(confusion(self.probabilities, self.labels))
+
+    @cached_property
+    def is_true(self) -> Flags:
+        """Which rows are of each class that occurs or is predicted (rows, codes)."""
+        return np.asarray(self.labels[:, np.newaxis] == self._codes)
+
+    @cached_property
+    def is_found(self) -> Flags:
+        """Which rows are predicted as each of these classes (rows, codes)."""
+        return np.asarray(predicted_codes(self.probabilities)[:, np.newaxis] == self._codes)
+
+    @property
+    def is_hit(self) -> Flags:
+        """Which are both (rows, codes)."""
+        return self.is_true & self.is_found
+
+    @property
+    def is_right(self) -> Flags:
+        """Which rows are predicted as what they are (rows, 1)."""
+        return np.asarray(self.is_hit.any(axis=1, keepdims=True))
+
+    @property
+    def _codes(self) -> Codes:
+        return np.union1d(self.labels, predicted_codes(self.probabilities))
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +281,7 @@ class Metric(Figure):
     label, unit : str
         For people; and the unit, where it has one.
     of : callable
-        The metric of sums.
+        The metric of rows.
     terms : callable
         The terms whose mean it is, with each row's influence on them.
     trained : float
@@ -255,7 +290,7 @@ class Metric(Figure):
 
     label: str
     unit: str = ""
-    of: Callable[[Sums], NDArray[np.float64]]
+    of: Callable[[Rows], SupportsFloat]
     terms: Callable[[Rows], Terms]
     trained: float = 0.5
 
@@ -282,7 +317,7 @@ _TABLE = (
         "accuracy",
         "accuracy",
         label="accuracy",
-        of=lambda sums: sums.counts.accuracy,
+        of=lambda rows: rows.counts.accuracy,
         terms=lambda rows: share_terms(rows.is_right, np.ones_like(rows.is_right)),
         trained=0.25,  # flips of rows at the border mostly cancel
     ),
@@ -290,21 +325,21 @@ _TABLE = (
         "precision",
         "precision_macro",
         label="precision",
-        of=lambda sums: sums.counts.macro(sums.counts.precision),
+        of=lambda rows: rows.counts.macro(rows.counts.precision),
         terms=lambda rows: share_terms(rows.is_hit, rows.is_found),
     ),
     Metric(
         "recall",
         "recall_macro",
         label="recall",
-        of=lambda sums: sums.counts.macro(sums.counts.recall),
+        of=lambda rows: rows.counts.macro(rows.counts.recall),
         terms=lambda rows: share_terms(rows.is_hit, rows.is_true),
     ),
     Metric(
         "f1",
         "f1_macro",
         label="F1",
-        of=lambda sums: sums.counts.macro(sums.counts.f1),
+        of=lambda rows: rows.counts.macro(rows.counts.f1),
         terms=lambda rows: f1_terms(rows.is_true, rows.is_found),
     ),
     Metric(
@@ -312,7 +347,7 @@ _TABLE = (
         "roc_auc_ovr",
         "order",
         label="ROC AUC",
-        of=lambda sums: sums.area,
+        of=lambda rows: _roc_auc(rows.probabilities, rows.labels),
         terms=lambda rows: area_terms(rows.probabilities, rows.labels, rows.part_of),
     ),
     Metric(
@@ -323,7 +358,7 @@ _TABLE = (
         highest=math.inf,
         label="log-loss",
         unit="nats per row",
-        of=lambda sums: sums.loss,
+        of=lambda rows: row_losses(rows.probabilities, rows.labels).mean(),
         terms=lambda rows: loss_terms(row_losses(rows.probabilities, rows.labels)),
     ),
 )
@@ -343,20 +378,11 @@ def metric_label(metric: str) -> str:
     return METRIC[metric].label if metric in METRIC else metric
 
 
-def metrics_of(sums: Sums) -> dict[str, NDArray[np.float64]]:
-    """All metrics of sums, by name."""
-    return {name: metric.of(sums) for name, metric in METRIC.items()}
-
-
 def metric_terms(
     probabilities: Array, labels: Codes, part_of: Codes | None = None
 ) -> Mapping[str, Terms]:
     """The terms whose means :func:`score` tells, by metric; without ``part_of`` all are of one."""
-    found = predicted_codes(probabilities)
-    codes = np.union1d(labels, found)
-    parts = np.zeros_like(labels) if part_of is None else part_of
-    is_true, is_found = (each[:, np.newaxis] == codes for each in (labels, found))
-    rows = Rows(probabilities, labels, parts, is_true, is_found)
+    rows = Rows(probabilities, labels, part_of)
     return {name: metric.terms(rows) for name, metric in METRIC.items()}
 
 
@@ -417,12 +443,8 @@ def score(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> Scor
     >>> round(told["accuracy"], 3), round(told["roc_auc"], 3)
     (0.667, 1.0)
     """
-    sums = Sums(
-        ClassCounts.of(confusion(probabilities, labels)),
-        area=np.asarray(_roc_auc(probabilities, labels)),
-        loss=np.asarray(row_losses(probabilities, labels).mean()),
-    )
-    return {name: float(value) for name, value in metrics_of(sums).items()}
+    rows = Rows(probabilities, labels)
+    return {name: float(metric.of(rows)) for name, metric in METRIC.items()}
 
 
 def per_class(

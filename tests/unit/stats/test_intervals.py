@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from foldwise.stats.influence import Rows, Terms
+from foldwise.stats.influence import Terms
 from foldwise.stats.intervals import (
     Fold,
     Interval,
@@ -23,7 +23,7 @@ from foldwise.stats.intervals import (
     prediction_interval,
     score_intervals,
 )
-from foldwise.stats.scores import METRIC, METRICS, row_losses, score
+from foldwise.stats.scores import METRIC, METRICS, Rows, row_losses, score
 from foldwise.stats.two_classes import FIGURES
 from tests.unit.solver.predictions import draw_predictions
 
