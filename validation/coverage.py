@@ -67,7 +67,7 @@ class Draw:
     def _fold(self, part: int) -> own.Fold:
         rows = np.flatnonzero(self.part_of == part)
         labels, probabilities = self.labels[rows], self.probabilities[rows]
-        inner = dict(zip(own.METRICS, self.inner[part].tolist(), strict=True))
+        inner = own.completed(dict(zip(own.METRICS, self.inner[part].tolist(), strict=True)))
         return own.Fold(0, rows, labels, probabilities, own.score(probabilities, labels), inner)
 
 

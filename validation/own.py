@@ -40,8 +40,8 @@ from foldwise.stats.intervals import (
 )
 from foldwise.stats.paired import likelihood_bound
 from foldwise.stats.scores import (
-    METRICS,
     calibration_error,
+    completed,
     predicted_codes,
     reliability,
     row_losses,
@@ -52,6 +52,8 @@ from foldwise.stats.two_classes import SPECIFICITY, two_class_scores
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "build" / "calibration"
 RULES = PromotionSettings()
+METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss")
+"""Those whose truth is written out here; of any other nothing is told."""
 RANGE = (1e-4, 10.0)
 
 Codes = NDArray[np.int64]
@@ -215,7 +217,7 @@ def _engine(data: Data, plan: Plan) -> BatchedEngine:
 
 def without_training(fold: Fold) -> Fold:
     """The fold as if the estimate were the same without its part: J is 0, and P left alone."""
-    return replace(fold, inner=dict.fromkeys(METRICS, 0.0))
+    return replace(fold, inner=completed(dict.fromkeys(METRICS, 0.0)))
 
 
 __all__ = [
@@ -228,6 +230,7 @@ __all__ = [
     "Interval",
     "calibration_error",
     "comparison_level",
+    "completed",
     "corrected_interval",
     "likelihood_bound",
     "outer_intervals",

@@ -32,7 +32,6 @@ from sklearn.utils.validation import (
 )
 
 from foldwise.errors import InputError
-from foldwise.frames import NAMES
 from foldwise.logistic import (
     Rows,
     StandardLogistic,
@@ -65,7 +64,7 @@ from foldwise.search.trials import Part, Values
 from foldwise.search.version import search_key
 from foldwise.settings import Between, Dimension, OneOf, Value
 from foldwise.solver.linear import decision_scores
-from foldwise.stats.scores import SCORE, Scores
+from foldwise.stats.scores import METRIC, SCORE, Scores
 
 _STARTUP = 5
 _SMALL = 500_000
@@ -215,8 +214,10 @@ class Asked:
         label = None if positive is None or classes is None else classes.tolist()[positive]
         scorer = _scorer(estimator, own.scoring, label)
         _require_served(estimator, scorer, own.scoring, classes)
-        native = _native(own.scoring) if rows is not None or _is_of_shares(own.scoring) else SCORE
-        metric = SCORE if classes is None else native
+        native = _native(own.scoring)
+        # Answers may be another matter than the largest of an estimator's probabilities.
+        is_own = rows is None and native in METRIC and METRIC[native].counts
+        metric = SCORE if classes is None or is_own else native
         if own.select not in get_args(Select):
             raise InputError(f"select must be 'best' or 'one_se', got {own.select!r}: choose one")
         if metric == SCORE:
@@ -623,9 +624,4 @@ def _native(scoring: Any) -> str:
     """The metric that is a scorer's, or SCORE."""
     if scoring == "roc_auc":
         return "roc_auc"
-    return next((metric for metric, name in NAMES.items() if name == scoring), SCORE)
-
-
-def _is_of_shares(scoring: Any) -> bool:
-    """Whether it judges probabilities: answers may be another matter than the largest of them."""
-    return scoring in ("neg_log_loss", "roc_auc", "roc_auc_ovr")
+    return next((metric for metric, of in METRIC.items() if of.scorer == scoring), SCORE)

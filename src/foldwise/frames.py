@@ -20,31 +20,15 @@ from foldwise.search.summary import (
 from foldwise.search.trials import FINAL, SearchResult, Trial, Values
 from foldwise.settings import Value
 from foldwise.stats.intervals import corrected_interval, possible
-from foldwise.stats.scores import METRIC, SCORE, Scores, ThresholdCurve, is_loss
-from foldwise.stats.two_classes import RANKED, SPECIFICITY, two_class_scores
+from foldwise.stats.scores import METRIC, SCORE, Scores, ThresholdCurve
+from foldwise.stats.two_classes import FIGURES, TWO_CLASS, two_class_scores
 
 CONFIDENCE = 0.95
-NAMES = {
-    "accuracy": "accuracy",
-    "precision": "precision_macro",
-    "recall": "recall_macro",
-    "f1": "f1_macro",
-    "roc_auc": "roc_auc_ovr",
-    "log_loss": "neg_log_loss",
-}
-"""The metrics by scikit-learn's names; of a loss it has the negative."""
-TWO_CLASS_NAMES = {
-    "average_precision": "average_precision",
-    "brier": "neg_brier_score",
-    "sensitivity": f"sensitivity_at_specificity_{SPECIFICITY}",
-    "calibration_slope": "calibration_slope",
-    "calibration_intercept": "calibration_intercept",
-}
 
 
 def signed(metric: str, value: float) -> float:
     """The value as scikit-learn's scorer has it: larger is better."""
-    return -value if is_loss(metric) else value
+    return -value if metric in FIGURES and FIGURES[metric].is_loss else value
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -216,11 +200,14 @@ class Frames:
     @property
     def _names(self) -> dict[str, str]:
         """The metrics that there are, what was selected by first, by scikit-learn's names."""
-        names = {} if self.classes is None else dict(NAMES)
+        are_shares = all(each.predictions.are_probabilities for each in self.result.outer)
+        names = {
+            metric: of.scorer
+            for metric, of in METRIC.items()
+            if self.classes is not None and (are_shares or of.judges != "probabilities")
+        }
         if self.classes is not None and len(self.classes) == 2:
             names["roc_auc"] = "roc_auc"
-        if names and not all(each.predictions.are_probabilities for each in self.result.outer):
-            del names["log_loss"]
         first = self.result.metric
         if first == SCORE:
             others = {metric: name for metric, name in names.items() if name != self.scoring}
@@ -234,9 +221,9 @@ class Frames:
             return {}
         are_shares = self.result.outer[0].predictions.are_probabilities
         return {
-            metric: name
-            for metric, name in TWO_CLASS_NAMES.items()
-            if name != self.scoring and (are_shares or metric in RANKED)
+            metric: of.scorer
+            for metric, of in TWO_CLASS.items()
+            if of.scorer != self.scoring and (are_shares or of.judges != "probabilities")
         }
 
 

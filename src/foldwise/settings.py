@@ -44,6 +44,27 @@ TOLERATED_SHARE = 0.001
 OF_IMAGES = ("prepare.augment", "tune.candidates", "tune.features", "tune.scale_floor")
 """Parameters that say nothing of tables."""
 
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What a source reads of `prepare`: its parameters, what `holdout` tells, what `path` is."""
+
+    parameters: tuple[str, ...]
+    holdout: Literal["nothing", "count", "share"] = "count"
+    path: Literal["folder", "file"] = "folder"
+
+    def finds(self, path: Path) -> bool:
+        """Whether there is such a thing."""
+        return path.is_file() if self.path == "file" else path.is_dir()
+
+
+SOURCES: Mapping[Source, Reads] = {
+    "idx": Reads(("path", "augment"), holdout="nothing"),
+    "openml": Reads(("version", "augment")),
+    "digits": Reads(("augment",)),
+    "table": Reads(("path", *OF_TABLES), holdout="share", path="file"),
+}
+
 _T = TypeVar("_T")
 _LARGEST_FILE = 1_000_000
 # The text below a parameter is what it means.
@@ -52,6 +73,12 @@ _CONFIG = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 def _parameter(default: object, rule: str, **limits: Any) -> Any:
     return Field(default=default, json_schema_extra={"rule": rule}, **limits)
+
+
+def _later(field: Any) -> Any:
+    """One that came later: what was made before, whose digests stay, is as its default makes it."""
+    field.json_schema_extra["is_later"] = True
+    return field
 
 
 # Strict: YAML's true, 6.0 and "6" are no integers.
@@ -206,10 +233,13 @@ class TuneSettings:
     """Least scale that a pixel is divided by, as a share of the range of all pixels: one that is
     hardly ever lit is not magnified without bound. 0 is standardisation as it stands in books. A
     table has none, for its columns have no range in common."""
-    features: Features = _choice("pixels", Features)
+    features: Features = _later(_choice("pixels", Features))
     """What the model is given: pixels, or what the filters below make of them."""
-    candidates: Annotated[tuple[str, ...], AfterValidator(_different_names)] = _parameter(
-        (), "a list of names of entries of comparison/params.yaml, each once, none called logistic"
+    candidates: Annotated[tuple[str, ...], AfterValidator(_different_names)] = _later(
+        _parameter(
+            (),
+            "a list of names of entries of comparison/params.yaml, each once, none called logistic",
+        )
     )
     """What each study chooses from beside this logistic regression, which is then the candidate
     `logistic`: the comparison's entries of these names, each with `tune.trials` sets of values,
@@ -555,21 +585,15 @@ def in_use(settings: Settings) -> dict[str, Any]:
 
 
 def of_search(settings: Settings) -> dict[str, Any]:
-    """What makes one search another; pixels are not told, so that their keys stay as they were.
-
-    Nor is the lack of candidates; of those that there are, all that is read of an entry.
-    """
-    told = asdict(settings.tune)
-    del told["candidates"]
+    """What makes one search another: of a candidate, all that is read of its entry."""
+    told = {name: of for name, of in asdict(settings.tune).items() if _is_told(f"tune.{name}", of)}
     if settings.tune.candidates:
         told["candidates"] = [
             replace(each, rows=None, trials=1, startup_trials=None, metric="accuracy").digest
             for each in candidates(settings)
         ]
-    if told["features"] == "pixels":
-        del told["features"]
-        return told
-    return told | {"filters": asdict(settings.filters)}
+    has_filters = settings.tune.features == "filters"
+    return told | ({"filters": asdict(settings.filters)} if has_filters else {})
 
 
 _UNKNOWN_THEN = object()
@@ -624,15 +648,21 @@ def _has(given: Any, key: str) -> bool:
 def parameters_digest(settings: Settings, *, only: tuple[str, ...] = ("",)) -> str:
     """SHA-256 (hexadecimal) of the parameters as canonical JSON; defaults count as given.
 
-    Only those `in_use`; pixels are not told, as in `of_search`.
+    Only those `in_use`, and of those that came later what isn't at its default.
     ``only`` takes beginnings of full keys, such as ``("seed", "tune.")``.
     """
     return _digest({k: value for k, value in _told(settings).items() if k.startswith(only)})
 
 
 def _told(settings: Settings) -> dict[str, object]:
-    told = in_use(settings).items()
-    return {key: value for key, value in told if (key, value) != ("tune.features", "pixels")}
+    return {key: of for key, of in in_use(settings).items() if _is_told(key, of)}
+
+
+def _is_told(key: str, value: Any) -> bool:
+    section, _, name = key.rpartition(".")
+    field = _fields(_fields(Settings)[section].annotation if section else Settings)[name]
+    is_later = (field.json_schema_extra or {}).get("is_later")
+    return not is_later or value != field.default
 
 
 def _digest(parameters: Mapping[str, object]) -> str:

@@ -14,6 +14,7 @@ import pytest
 from foldwise.app.cli import main
 from foldwise.app.doctor import Finding, examined
 from foldwise.settings import load_settings
+from foldwise.stats.scores import METRICS
 
 ROWS = "age,site,patient,outcome\n" + "".join(
     f"{20 + row % 50},{'abc'[row % 3]},p{row // 2},{('well', 'ill')[row % 2]}\n"
@@ -70,6 +71,7 @@ def test_a_new_project_reads_its_table_and_git_knows_no_row_of_it(project: Path)
     told = (prepare.source, prepare.name, prepare.path, prepare.target, prepare.group)
     assert told == ("table", "ward", "data/visits.csv", "outcome", "patient")
     assert (project / prepare.path).read_text() == ROWS
+    assert f"# {' | '.join(METRICS)}\n" in (project / "params.yaml").read_text()
     known = typed("git ls-files", project).split()
     assert "data/visits.csv" not in known
     assert {"dvc.yaml", "params.yaml", "README.md", ".gitignore", "data/visits.csv.dvc"} <= {*known}

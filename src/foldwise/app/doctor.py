@@ -14,7 +14,7 @@ from foldwise.app.exits import tell
 from foldwise.app.init import dvc_init, top_level
 from foldwise.errors import SettingsError, StoreError
 from foldwise.runs.lineage import git_state
-from foldwise.settings import load_settings
+from foldwise.settings import SOURCES, load_settings
 from foldwise.store.address import project_root, tracking_address
 from foldwise.store.open import open_store
 
@@ -121,10 +121,10 @@ def _data(root: Path) -> Finding:
         prepare = load_settings(root / "params.yaml").prepare
     except SettingsError:
         return Finding(rule, "unknown", "mend params.yaml first")
-    path = root / prepare.path
-    if prepare.source not in ("idx", "table"):
+    reads = SOURCES[prepare.source]
+    if "path" not in reads.parameters:
         return Finding(rule, prepare.source)
-    there = path.is_dir() if prepare.source == "idx" else path.is_file()
+    there = reads.finds(root / prepare.path)
     remedy = f"run `dvc checkout {prepare.path}`, or `dvc pull` from a remote, or put them there"
     return Finding(rule, prepare.path, "" if there else remedy)
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import get_args
 
 from jinja2 import Environment, PackageLoader
 
@@ -12,7 +13,7 @@ from foldwise.app.exits import tell
 from foldwise.data.table_file import open_table
 from foldwise.errors import FoldwiseError, OutputError, SettingsError
 from foldwise.files import write_bytes
-from foldwise.settings import load_settings
+from foldwise.settings import Metric, load_settings
 
 _FILES = {
     "dvc.yaml": "dvc.yaml.j2",
@@ -47,6 +48,7 @@ def init(name: str, *, table: Path | None, target: str | None, group: str | None
         )
     path = f"data/{table.name}" if table else ""
     facts = {"name": folder.resolve().name, "path": path, "target": target, "group": group}
+    facts["metrics"] = " | ".join(get_args(Metric))
     files = {at: _rendered(template, facts) for at, template in _FILES.items()}
     _check_parameters(files["params.yaml"])
     folder.mkdir(parents=True, exist_ok=True)

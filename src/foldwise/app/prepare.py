@@ -10,7 +10,7 @@ from pathlib import Path
 
 from foldwise.app.exits import run, say
 from foldwise.errors import DataError, SettingsError
-from foldwise.settings import Holdout, load_settings
+from foldwise.settings import SOURCES, Holdout, load_settings
 
 
 def main() -> None:
@@ -40,17 +40,17 @@ def look() -> None:
     Raises
     ------
     DataError
-        There is none; or no file, which a table is.
+        There is none; or no file, where the source reads one.
     SettingsError
         DVC wouldn't see a second file change.
     """
     prepare = load_settings().prepare
     _require_followed(prepare.holdout)
-    path, is_table = Path(prepare.path), prepare.source == "table"
-    if not (path.is_file() if is_table else path.is_dir()):
+    reads = SOURCES[prepare.source]
+    if not reads.finds(Path(prepare.path)):
         raise DataError(
-            f"prepare.path must be a {'file' if is_table else 'folder'} of the project, got"
-            f" {prepare.path}: make it, or name another in params.yaml"
+            f"prepare.path must be a {reads.path} of the project, got {prepare.path}: make it, or"
+            " name another in params.yaml"
         )
 
 

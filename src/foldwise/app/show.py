@@ -75,12 +75,12 @@ def result_rows(
     published = reference.scores if reference else {}
     rows = []
     for metric in METRICS:
-        each, ends = outer[metric], (metric, f"{metric}_low", f"{metric}_high")
-        held = (evaluation[end] for end in ends) if is_held_out else ()
+        each, ends = outer.get(metric, {}), (metric, f"{metric}_low", f"{metric}_high")
+        held = [evaluation[end] for end in ends if end in evaluation] if is_held_out else []
         rows.append(
             (
                 metric_label(metric),
-                _spanned(each["mean"], each["low"], each["high"]),
+                _spanned(*(each[end] for end in ("mean", "low", "high") if end in each)),
                 _spanned(*held, digits=digits_told(metric)),
                 published.get(metric, "–"),
             )

@@ -5,7 +5,7 @@ import math
 import os
 import socket
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,14 @@ from foldwise.data.idx import KNOWN, read_idx_folder
 from foldwise.data.labels import TWO_WAYS, alike, make_dataset
 from foldwise.errors import DataError, SettingsError
 from foldwise.ownership import check_output
-from foldwise.settings import OF_TABLES, PrepareSettings, shown
+from foldwise.settings import SOURCES, PrepareSettings, shown
 
 OPENML = "https://www.openml.org"
-_OF_IMAGES = ("idx", "openml", "digits")
+_HOLDOUTS = {
+    "nothing": "null",
+    "count": "a whole number or null",
+    "share": "a share such as 0.2, a mapping, none or null",
+}
 _TIMEOUT = 20.0
 _LONGEST_LABEL = 100
 _BLOCK = 4096
@@ -47,47 +51,50 @@ def read_source(settings: PrepareSettings, *, root: Path) -> Dataset:
         The data can't be had, or breaks its format.
     """
     check_read(settings)
-    holdout = settings.holdout if isinstance(settings.holdout, int) else None
-    if settings.source == "idx":
-        return read_idx_folder(root / settings.path, name=settings.name)
-    if settings.name in KNOWN:
+    if settings.source != "idx" and settings.name in KNOWN:
         raise SettingsError(
             f"prepare.name must not be {settings.name} when prepare.source is {settings.source},"
             f" because it names known files' model: name the data, such as"
-            f" {'digits' if settings.source == 'digits' else 'mnist_784'}, in params.yaml"
+            f" {'mnist_784' if settings.source == 'openml' else settings.source}, in params.yaml"
         )
-    if settings.source == "digits":
-        return read_digits(holdout=holdout)
-    return read_openml(
-        settings.name,
-        settings.version,
+    holdout = settings.holdout if isinstance(settings.holdout, int) else None
+    return READERS[settings.source](settings, root, holdout)
+
+
+READERS: Mapping[str, Callable[[PrepareSettings, Path, int | None], Dataset]] = {
+    "idx": lambda told, root, _: read_idx_folder(root / told.path, name=told.name),
+    "openml": lambda told, root, holdout: read_openml(
+        told.name,
+        told.version,
         holdout=holdout,
         cache=Path(os.environ.get("DVC_ROOT") or root) / "data" / "openml",
         server=os.environ.get("FOLDWISE_OPENML_SERVER") or OPENML,
-    )
+    ),
+    "digits": lambda _, __, holdout: read_digits(holdout=holdout),
+}
+"""Who reads each source of images, given the project's folder and the size of the holdout."""
 
 
 def check_read(settings: PrepareSettings) -> None:
     """Refuse a parameter that the source doesn't read: whoever set it means other data."""
-    read_by = {"path": ("idx", "table"), "version": ("openml",), "augment": _OF_IMAGES}
-    for name, sources in (read_by | dict.fromkeys(OF_TABLES, ("table",))).items():
+    reads = SOURCES[settings.source]
+    for name in dict.fromkeys(name for each in SOURCES.values() for name in each.parameters):
         default, value = getattr(PrepareSettings(), name), getattr(settings, name)
-        if settings.source not in sources and value != default:
+        if name not in reads.parameters and value != default:
+            other = next(source for source, of in SOURCES.items() if name in of.parameters)
             without = "empty" if default in ((), {}) else shown(default).strip("'")
             raise SettingsError(
                 f"prepare.{name} must be {without} when prepare.source is {settings.source}, which"
-                f" doesn't read it, got {value!r}: set prepare.source to {sources[0]}, or"
+                f" doesn't read it, got {value!r}: set prepare.source to {other}, or"
                 f" prepare.{name} to {without}, in params.yaml"
             )
-    is_table, is_whole = settings.source == "table", isinstance(settings.holdout, int)
-    if settings.holdout is None or (is_whole != is_table and settings.source != "idx"):
+    told = "count" if isinstance(settings.holdout, int) else "share"
+    if settings.holdout is None or told == reads.holdout:
         return
-    forms = {"idx": "null", "table": "a share such as 0.2, a mapping, none or null"}
     why = ", because the t10k files are the holdout" if settings.source == "idx" else ""
     raise SettingsError(
-        f"prepare.holdout must be {forms.get(settings.source, 'a whole number or null')} when"
-        f" prepare.source is {settings.source}{why}, got {shown(settings.holdout)}: edit"
-        " params.yaml"
+        f"prepare.holdout must be {_HOLDOUTS[reads.holdout]} when prepare.source is"
+        f" {settings.source}{why}, got {shown(settings.holdout)}: edit params.yaml"
     )
 
 

@@ -357,4 +357,4 @@ CHECKS: tuple[Callable[[Case], Iterator[Check]], ...] = (
     _mcnemar,
     _data,
 )
-"""All checks; one more is one more function here."""
+"""All checks; one more is one more function here. `Case.told` shows what isn't merely counted."""

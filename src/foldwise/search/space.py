@@ -28,7 +28,7 @@ from foldwise.errors import InputError
 from foldwise.search.curve import Point, next_place, walk, walked
 from foldwise.search.trials import Study, Trial, Values, best_trial, number_of
 from foldwise.settings import Between, Dimension, OneOf, Value
-from foldwise.stats.scores import is_loss
+from foldwise.stats.scores import METRIC, is_loss
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -36,7 +36,6 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 Sampler = Literal["curve", "tpe", "random_uniform"]
 Select = Literal["best", "one_se"]
 
-_SMOOTH = ("log_loss", "roc_auc")
 _WIDEST = 1e300
 _STARTS_OF_TPE = 5
 KIND = "candidate"
@@ -122,7 +121,7 @@ class Space:
     @property
     def is_stepped(self) -> bool:
         """Whether the metric moves in steps, a row at a time: its curve is then smoothed."""
-        return self.metric not in _SMOOTH
+        return self.metric not in METRIC or METRIC[self.metric].counts
 
     def is_drawn(self, number: int) -> bool:
         """Whether the trial with this number is drawn whatever the others gave."""

@@ -7,13 +7,11 @@ estimation"): with other rows the term would be larger by about the mean of thei
 given rows psi sums to 0. So mean(psi^2) / n is the term's variance over data sets of n rows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-from foldwise.stats.scores import predicted_codes, row_losses
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -59,65 +57,20 @@ class Terms:
         return float(np.maximum(0, self.least - seen).sum() / number**2)
 
 
-def metric_terms(
-    probabilities: Array, labels: Codes, part_of: Codes | None = None
-) -> Mapping[str, Terms]:
-    """The metrics as means of terms, with each row's influence on them.
+def loss_terms(losses: Array) -> Terms:
+    """A mean over rows: psi = loss - mean loss.
 
-    With t_c rows of class c, p_c predicted as it, and n in all,
-
-        accuracy    psi = [hit] - accuracy
-        log-loss    psi = loss - mean loss
-        recall      psi_c = n / t_c [of c] ([hit] - recall_c)
-        precision   psi_c = n / p_c [predicted c] ([hit] - precision_c)
-        F1          psi_c = n / (t_c + p_c) (2 [both] - F1_c ([of c] + [predicted c]))
-        ROC AUC     psi_c = n / t_c (below - AUC_c)         for a row of c,
-                            n / (n - t_c) (above - AUC_c)   for another one,
-
-    ``below`` being the share of the other rows that a row of c is ranked above, ``above`` the share
-    of c's rows that are ranked above another one, ties counting half: the placement values of
-    DeLong et al. (1988, "Comparing the areas under two or more correlated receiver operating
-    characteristic curves"). The terms are those that :func:`foldwise.stats.scores.score` averages.
-
-    Parameters
-    ----------
-    probabilities : array (rows, classes)
-    labels : int array (rows,)
-    part_of : int array (rows,), optional
-        Which model predicted each row: ROC AUC ranks a row only among those of the same.
+    The least variance is what one more row adds that loses the mean once more.
     """
-    found = predicted_codes(probabilities)
-    codes = np.union1d(labels, found)
-    is_true, is_found = labels[:, np.newaxis] == codes, found[:, np.newaxis] == codes
-    is_hit = is_true & is_found
-    every = np.ones((len(labels), 1), dtype=np.bool_)
-    return {
-        "accuracy": _shares((found == labels)[:, np.newaxis], every),
-        "precision": _shares(is_hit, is_found),
-        "recall": _shares(is_hit, is_true),
-        "f1": _f1(is_true, is_found),
-        "roc_auc": _areas(probabilities, labels, part_of),
-        "log_loss": _losses(row_losses(probabilities, labels)),
-    }
-
-
-def class_f1_terms(probabilities: Array, labels: Codes) -> tuple[Terms, ...]:
-    """Each class's F1 as a metric of its own, by class code."""
-    codes = range(probabilities.shape[1])
-    found = predicted_codes(probabilities)
-    return tuple(
-        _f1(*((each == code)[:, np.newaxis] for each in (labels, found))) for code in codes
-    )
-
-
-def _losses(losses: Array) -> Terms:
-    """The least variance is what one more row adds that loses the mean once more."""
     mean = losses.mean(keepdims=True)
     return Terms(mean, (losses - mean)[:, np.newaxis], mean, (mean / len(losses)) ** 2)
 
 
-def _shares(part: Flags, whole: Flags) -> Terms:
-    """Terms sum(part) / sum(whole), by column; 0 where the whole is."""
+def share_terms(part: Flags, whole: Flags) -> Terms:
+    """Terms sum(part) / sum(whole), by column; 0 where the whole is.
+
+    psi = n / sum(whole) ([part] - share [whole])
+    """
     hits, sizes = part.sum(axis=0), whole.sum(axis=0)
     values = hits / np.maximum(sizes, 1)
     influence = len(part) / np.maximum(sizes, 1) * (part - values * whole)
@@ -125,9 +78,12 @@ def _shares(part: Flags, whole: Flags) -> Terms:
     return Terms(values, influence, softened, softened * (1 - softened) / (sizes + 1))
 
 
-def _f1(is_true: Flags, is_found: Flags) -> Terms:
-    """F1 = 2J / (1 + J), J being the share of hits among the rows of either kind (Jaccard's)."""
-    shares = _shares(is_true & is_found, is_true | is_found)
+def f1_terms(is_true: Flags, is_found: Flags) -> Terms:
+    """F1 = 2J / (1 + J), J being the share of hits among the rows of either kind (Jaccard's).
+
+    psi = n / (true + found) (2 [both] - F1 ([true] + [found]))
+    """
+    shares = share_terms(is_true & is_found, is_true | is_found)
     return Terms(
         2 * shares.values / (1 + shares.values),
         2 / (1 + shares.values) ** 2 * shares.influence,
@@ -136,8 +92,17 @@ def _f1(is_true: Flags, is_found: Flags) -> Terms:
     )
 
 
-def _areas(probabilities: Array, labels: Codes, part_of: Codes | None) -> Terms:
-    """Of the classes that have rows and others in some part; with two classes, of the second."""
+def area_terms(probabilities: Array, labels: Codes, part_of: Codes | None) -> Terms:
+    """ROC AUC of the classes that have rows and others in some part; of two, of the second.
+
+        psi = n / t (below - AUC)           for a row of the class, which has t,
+              n / (n - t) (above - AUC)     for another one,
+
+    ``below`` being the share of the other rows that a row of the class is ranked above, ``above``
+    the share of its rows that are ranked above another one, ties counting half, all of one part:
+    the placement values of DeLong et al. (1988, "Comparing the areas under two or more correlated
+    receiver operating characteristic curves").
+    """
     part_of = np.zeros_like(labels) if part_of is None else part_of
     parts = [part_of == part for part in np.unique(part_of)]
     codes = [1] if probabilities.shape[1] == 2 else np.unique(labels)

@@ -16,9 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from foldwise.stats.influence import Terms, class_f1_terms, metric_terms
-from foldwise.stats.scores import METRIC, METRICS, Scores, is_loss
-from foldwise.stats.two_classes import POOLED, two_class_terms
+from foldwise.stats.influence import Terms
+from foldwise.stats.scores import (
+    METRIC,
+    METRICS,
+    Figure,
+    Scores,
+    class_f1_terms,
+    metric_terms,
+)
+from foldwise.stats.two_classes import FIGURES, two_class_terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,8 +254,8 @@ def possible(metric: str, interval: Interval) -> Interval:
     """Cut off what a metric can't be; NaN where scores that are all alike told of no width."""
     if interval.low == interval.high:
         return replace(interval, low=math.nan, high=math.nan)
-    highest = math.inf if is_loss(metric) else 1.0
-    return replace(interval, low=max(0.0, interval.low), high=min(highest, interval.high))
+    of = FIGURES[metric]
+    return replace(interval, low=max(of.lowest, interval.low), high=min(of.highest, interval.high))
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,7 +373,7 @@ def _sorted(
 
 
 def _share(metric: str) -> float:
-    return 0.25 if metric == "accuracy" else 0.5
+    return METRIC[metric].trained
 
 
 def _increment(scores: NDArray[np.float64], inner: NDArray[np.float64]) -> float:
@@ -388,10 +395,13 @@ def _interval(
     metric: str, mean: float, terms: Sequence[Terms], variance: _Variance, *, confidence: float
 ) -> Interval:
     reach = float(stdtrit(variance.freedom, (1 + confidence) / 2)) * variance.value**0.5
-    if metric in POOLED:
+    of = FIGURES[metric]
+    if of.is_loss:
+        low, high = _stretched(mean, reach)
+    elif math.isinf(of.lowest):
         low, high = mean - reach, mean + reach
     else:
-        low, high = _stretched(mean, reach) if is_loss(metric) else _wilson(mean, reach, terms)
+        low, high = _wilson(mean, reach, terms, of)
     return Interval(low, high, confidence, "influence")
 
 
@@ -403,17 +413,21 @@ def _stretched(mean: float, reach: float) -> tuple[float, float]:
     return mean / factor, mean * factor
 
 
-def _wilson(mean: float, reach: float, terms: Sequence[Terms]) -> tuple[float, float]:
+def _wilson(mean: float, reach: float, terms: Sequence[Terms], of: Figure) -> tuple[float, float]:
     """Wilson's ends: of a share of so many rows that its variance is the one given.
 
-    That is z^2 / rows = reach^2 / (p (1 - p)), p being the share with half an error more.
+    That is z^2 / rows = reach^2 / (p (1 - p)), p being the share with half an error more. What
+    goes from other ends than 0 and 1 is a share of the way from one to the other.
     """
-    share = np.mean([each.softened.mean() for each in terms])
+    width = of.highest - of.lowest
+    mean, reach = (mean - of.lowest) / width, reach / width
+    share = (np.mean([each.softened.mean() for each in terms]) - of.lowest) / width
     lean = reach**2 / (share * (1 - share))
     centre = (mean + lean / 2) / (1 + lean)
     half = np.sqrt(lean * mean * (1 - mean) + lean**2 / 4) / (1 + lean)
     low, high = np.minimum(centre - half, mean), np.maximum(centre + half, mean)
-    return float(np.maximum(low, 0)), float(np.minimum(high, 1))
+    ends = np.maximum(low, 0), np.minimum(high, 1)
+    return float(of.lowest + width * ends[0]), float(of.lowest + width * ends[1])
 
 
 def _student(

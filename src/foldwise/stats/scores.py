@@ -1,16 +1,30 @@
 """Scores of predicted probabilities: the table of metrics, and what lies behind each of them.
 
 Counts say who was taken for whom, ranks how well a class is told from the rest, the reliability
-table whether probabilities can be taken at their word. A metric is one entry of the table, made of
-sums that a set of rows and a bootstrap draw of them have alike, as scikit-learn defines it.
+table whether probabilities can be taken at their word. A metric is one entry of the table: a
+function of rows, as scikit-learn defines it, and a mean of terms, of which each row's influence is
+known.
 """
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
+
+from foldwise.stats.influence import (
+    Array,
+    Codes,
+    Flags,
+    Terms,
+    area_terms,
+    f1_terms,
+    loss_terms,
+    share_terms,
+)
 
 
 def predicted_codes(probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -188,40 +202,102 @@ def _thinned(rates: Rates, points: int) -> Rates:
     return false[kept], true[kept]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Sums:
-    """What the metrics are made of: class counts, ROC AUC and mean log-loss of the same rows.
-
-    ``area`` and ``loss`` have the axes that ``counts`` has before its classes.
-    """
-
-    counts: ClassCounts
-    area: NDArray[np.float64]
-    loss: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """A metric: how it is called, which way it improves, and what it is made of.
+@dataclass(frozen=True, eq=False)  # no slots: what several metrics are made of is kept
+class Rows:
+    """Predicted rows, of which the metrics are made.
 
     Attributes
     ----------
-    name, label, unit : str
-        In files and settings; for people; and the unit, where it has one.
-    of : callable
-        The metric of sums.
+    probabilities : array (rows, classes)
+    labels : int array (rows,)
+    part_of : int array (rows,), optional
+        Which model predicted each row, where not all are of one.
+    """
+
+    probabilities: Array
+    labels: Codes
+    part_of: Codes | None = None
+
+    @cached_property
+    def counts(self) -> ClassCounts:
+        """Who was taken for whom, by class."""
+        return ClassCounts.of(confusion(self.probabilities, self.labels))
+
+    @cached_property
+    def is_true(self) -> Flags:
+        """Which rows are of each class that occurs or is predicted (rows, codes)."""
+        return np.asarray(self.labels[:, np.newaxis] == self._codes)
+
+    @cached_property
+    def is_found(self) -> Flags:
+        """Which rows are predicted as each of these classes (rows, codes)."""
+        return np.asarray(predicted_codes(self.probabilities)[:, np.newaxis] == self._codes)
+
+    @property
+    def is_hit(self) -> Flags:
+        """Which are both (rows, codes)."""
+        return self.is_true & self.is_found
+
+    @property
+    def is_right(self) -> Flags:
+        """Which rows are predicted as what they are (rows, 1)."""
+        return np.asarray(self.is_hit.any(axis=1, keepdims=True))
+
+    @property
+    def _codes(self) -> Codes:
+        return np.union1d(self.labels, predicted_codes(self.probabilities))
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What a model is judged by: how it is called, which way it improves, and how far it can go.
+
+    Attributes
+    ----------
+    name, scorer : str
+        In files and settings; scikit-learn's, which has the negative of a loss.
+    judges : str
+        What it is made of; by answers, rows are merely counted.
     is_loss : bool
         Whether smaller is better.
-    counts : bool
-        Whether it is made of counted rows alone; others are told of a holdout in few digits.
+    lowest, highest : float
+        Its ends, between which an interval is Wilson's unless it is a loss's.
     """
 
     name: str
-    label: str
-    of: Callable[[Sums], NDArray[np.float64]]
+    scorer: str
+    judges: Literal["answers", "order", "probabilities"] = "answers"
     is_loss: bool = False
+    lowest: float = 0.0
+    highest: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric(Figure):
+    """A figure that is scored wherever there are classes, and may be selected by.
+
+    Attributes
+    ----------
+    label, unit : str
+        For people; and the unit, where it has one.
+    of : callable
+        The metric of rows.
+    terms : callable
+        The terms whose mean it is, with each row's influence on them.
+    trained : float
+        What of the jackknife an outer interval counts for the rows trained on; found by trials.
+    """
+
+    label: str
     unit: str = ""
-    counts: bool = True
+    of: Callable[[Rows], SupportsFloat]
+    terms: Callable[[Rows], Terms]
+    trained: float = 0.5
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is made of counted rows alone; others are told of a holdout in few digits."""
+        return self.judges == "answers"
 
 
 def row_losses(
@@ -237,18 +313,53 @@ def row_losses(
 
 
 _TABLE = (
-    Metric("accuracy", "accuracy", lambda sums: sums.counts.accuracy),
-    Metric("precision", "precision", lambda sums: sums.counts.macro(sums.counts.precision)),
-    Metric("recall", "recall", lambda sums: sums.counts.macro(sums.counts.recall)),
-    Metric("f1", "F1", lambda sums: sums.counts.macro(sums.counts.f1)),
-    Metric("roc_auc", "ROC AUC", lambda sums: sums.area, counts=False),
+    Metric(
+        "accuracy",
+        "accuracy",
+        label="accuracy",
+        of=lambda rows: rows.counts.accuracy,
+        terms=lambda rows: share_terms(rows.is_right, np.ones_like(rows.is_right)),
+        trained=0.25,  # flips of rows at the border mostly cancel
+    ),
+    Metric(
+        "precision",
+        "precision_macro",
+        label="precision",
+        of=lambda rows: rows.counts.macro(rows.counts.precision),
+        terms=lambda rows: share_terms(rows.is_hit, rows.is_found),
+    ),
+    Metric(
+        "recall",
+        "recall_macro",
+        label="recall",
+        of=lambda rows: rows.counts.macro(rows.counts.recall),
+        terms=lambda rows: share_terms(rows.is_hit, rows.is_true),
+    ),
+    Metric(
+        "f1",
+        "f1_macro",
+        label="F1",
+        of=lambda rows: rows.counts.macro(rows.counts.f1),
+        terms=lambda rows: f1_terms(rows.is_true, rows.is_found),
+    ),
+    Metric(
+        "roc_auc",
+        "roc_auc_ovr",
+        "order",
+        label="ROC AUC",
+        of=lambda rows: _roc_auc(rows.probabilities, rows.labels),
+        terms=lambda rows: area_terms(rows.probabilities, rows.labels, rows.part_of),
+    ),
     Metric(
         "log_loss",
-        "log-loss",
-        lambda sums: sums.loss,
+        "neg_log_loss",
+        "probabilities",
         is_loss=True,
+        highest=math.inf,
+        label="log-loss",
         unit="nats per row",
-        counts=False,
+        of=lambda rows: row_losses(rows.probabilities, rows.labels).mean(),
+        terms=lambda rows: loss_terms(row_losses(rows.probabilities, rows.labels)),
     ),
 )
 METRIC: Mapping[str, Metric] = {metric.name: metric for metric in _TABLE}
@@ -258,8 +369,8 @@ SCORE = "score"
 
 
 def is_loss(metric: str) -> bool:
-    """Whether smaller is better; of a score that the table doesn't know, larger is, but Brier's."""
-    return METRIC[metric].is_loss if metric in METRIC else metric == "brier"
+    """Whether smaller is better; of a score that the table doesn't know, larger is."""
+    return metric in METRIC and METRIC[metric].is_loss
 
 
 def metric_label(metric: str) -> str:
@@ -267,9 +378,21 @@ def metric_label(metric: str) -> str:
     return METRIC[metric].label if metric in METRIC else metric
 
 
-def metrics_of(sums: Sums) -> dict[str, NDArray[np.float64]]:
-    """All metrics of sums, by name."""
-    return {name: metric.of(sums) for name, metric in METRIC.items()}
+def metric_terms(
+    probabilities: Array, labels: Codes, part_of: Codes | None = None
+) -> Mapping[str, Terms]:
+    """The terms whose means :func:`score` tells, by metric; without ``part_of`` all are of one."""
+    rows = Rows(probabilities, labels, part_of)
+    return {name: metric.terms(rows) for name, metric in METRIC.items()}
+
+
+def class_f1_terms(probabilities: Array, labels: Codes) -> tuple[Terms, ...]:
+    """Each class's F1 as a metric of its own, by class code."""
+    codes = range(probabilities.shape[1])
+    found = predicted_codes(probabilities)
+    return tuple(
+        f1_terms(*((each == code)[:, np.newaxis] for each in (labels, found))) for code in codes
+    )
 
 
 Scores = Mapping[str, float]
@@ -320,12 +443,8 @@ def score(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> Scor
     >>> round(told["accuracy"], 3), round(told["roc_auc"], 3)
     (0.667, 1.0)
     """
-    sums = Sums(
-        ClassCounts.of(confusion(probabilities, labels)),
-        area=np.asarray(_roc_auc(probabilities, labels)),
-        loss=np.asarray(row_losses(probabilities, labels).mean()),
-    )
-    return {name: float(value) for name, value in metrics_of(sums).items()}
+    rows = Rows(probabilities, labels)
+    return {name: float(metric.of(rows)) for name, metric in METRIC.items()}
 
 
 def per_class(

@@ -4,6 +4,7 @@
 ``positive`` (rows,) says which are of it. What isn't defined, for want of a class, is NaN.
 """
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,18 +13,27 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 
 from foldwise.stats.influence import Terms
-from foldwise.stats.scores import ThresholdCurve
+from foldwise.stats.scores import METRIC, Figure, ThresholdCurve
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 SPECIFICITY = 0.9
-RANKED = ("average_precision", "sensitivity")
-"""What needs no probabilities, but their order."""
 _EQUAL = 1e-9
 """Logits that are closer tell no slope."""
-POOLED = ("calibration_slope", "calibration_intercept")
-"""What is asked of all rows together: those of one part often leave it undetermined."""
+_TABLE = (
+    Figure("average_precision", "average_precision", "order"),
+    Figure("brier", "neg_brier_score", "probabilities", is_loss=True),
+    Figure("sensitivity", f"sensitivity_at_specificity_{SPECIFICITY}", "order"),
+    # Of all rows together: those of one part often leave them undetermined.
+    *(
+        Figure(name, name, "probabilities", lowest=-math.inf, highest=math.inf)
+        for name in ("calibration_slope", "calibration_intercept")
+    ),
+)
+TWO_CLASS: Mapping[str, Figure] = {figure.name: figure for figure in _TABLE}
+"""What two classes have besides the metrics."""
+FIGURES: Mapping[str, Figure] = {**METRIC, **TWO_CLASS}
 
 
 def two_class_scores(values: Array, positive: Flags) -> dict[str, float]:

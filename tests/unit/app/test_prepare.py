@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from foldwise.app.prepare import look
-from foldwise.errors import SettingsError
+from foldwise.errors import DataError, SettingsError
 
 REPOSITORY = Path(__file__).parents[3]
 SRC = REPOSITORY / "src"
@@ -92,6 +92,19 @@ def test_a_second_file_that_dvc_does_not_follow_is_told_before_anything_is_read(
     for name in ("${prepare.holdout.file}", "data/late.csv"):
         pipeline.write_text(f"{before}      - {name}\n")
         look()
+
+
+def test_a_table_is_looked_for_as_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder in its place is none."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "visits.csv"
+    path.mkdir()
+    (tmp_path / "params.yaml").write_text("prepare: {source: table, path: visits.csv}")
+    with pytest.raises(DataError, match=r"must be a file of the project, got visits\.csv: make it"):
+        look()
+    path.rmdir()
+    path.touch()
+    look()
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make isn't installed")

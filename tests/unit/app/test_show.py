@@ -1,5 +1,7 @@
 """The result in one screen: what it says, within 80 columns."""
 
+from typing import Any
+
 import pytest
 
 from foldwise.app.show import looks_told, parameters_told, result_rows, result_table, status
@@ -45,6 +47,15 @@ def test_without_a_holdout_its_figures_are_not_shown_as_such() -> None:
     """`evaluation.json` then tells those of the outer folds' rows."""
     told = {"scored": "outer folds", **HELD}
     assert {row[2] for row in result_rows(TUNING, told, None)[:-1]} == {"–"}
+
+
+def test_a_metric_that_the_reports_lack_is_a_dash() -> None:
+    """Reports stay as they are until the search is made again."""
+    intervals: Any = TUNING["intervals"]
+    known = [each for each in intervals if each["metric"] != "f1"]
+    held = {key: of for key, of in HELD.items() if not key.startswith("f1")}
+    rows = result_rows({**TUNING, "intervals": known}, held, None)
+    assert [row for row in rows if "–" in row[1:3]] == [("F1", "–", "–", "–")]
 
 
 def test_only_parameters_that_are_not_the_defaults_are_told() -> None:

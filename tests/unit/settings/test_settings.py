@@ -1,20 +1,24 @@
 """params.yaml becomes Settings, or one line that says what to mend."""
 
 import json
-from dataclasses import asdict, fields, replace
+import re
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args, get_origin
 
 import pytest
 from pydantic import TypeAdapter
 
 from foldwise.app.workspace import search_space
+from foldwise.data.sources import READERS
 from foldwise.errors import SettingsError
 from foldwise.settings import (
+    SOURCES,
     FilterSettings,
     Metric,
     PrepareSettings,
     Settings,
+    Source,
     TuneSettings,
     candidates,
     flattened,
@@ -272,6 +276,31 @@ def test_each_default_obeys_its_own_rule() -> None:
 def test_every_metric_that_can_be_chosen_is_scored() -> None:
     """The settings, below the model, repeat the names that the scores define."""
     assert get_args(Metric) == METRICS
+
+
+def test_of_every_source_it_is_said_what_it_reads_and_who_reads_it() -> None:
+    """Parameters that there are; a table is read elsewhere."""
+    assert get_args(Source) == tuple(SOURCES)
+    assert {*READERS, "table"} == {*SOURCES}
+    known = {field.name for field in fields(PrepareSettings)}
+    assert all({*reads.parameters} <= known for reads in SOURCES.values())
+
+
+def test_the_comment_beside_a_choice_has_every_word_of_it() -> None:
+    """Value and comment of each in params.yaml."""
+    sections = (PROJECT / "params.yaml").read_text(encoding="utf-8").split("\n\n")
+    listed = 0
+    for section in fields(Settings):
+        choices = fields(section.type) if is_dataclass(section.type) else ()
+        lines = next((of for of in sections if of.startswith(f"{section.name}:")), "")
+        for field in choices:
+            words = get_args(field.type) if get_origin(field.type) is Literal else ()
+            line = re.search(rf"^  {field.name}:(.*)", lines, re.MULTILINE)
+            if words:
+                assert line
+                assert [word for word in words if not re.search(rf"\b{word}\b", line[1])] == []
+                listed += 1
+    assert listed >= 5
 
 
 @pytest.mark.parametrize(

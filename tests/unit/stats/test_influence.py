@@ -6,8 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from foldwise.stats.influence import class_f1_terms, metric_terms
-from foldwise.stats.scores import METRICS, ClassCounts, per_class, row_losses, score
+from foldwise.stats.scores import (
+    METRICS,
+    ClassCounts,
+    class_f1_terms,
+    metric_terms,
+    per_class,
+    row_losses,
+    score,
+)
 from tests.unit.solver.predictions import draw_predictions
 
 SEEDS = st.integers(0, 10_000)
@@ -41,7 +48,7 @@ def weighted_score(
 
 @given(SEEDS, CLASSES)
 def test_a_metric_is_the_mean_of_its_terms(seed: int, classes: int) -> None:
-    """All six, as they are scored elsewhere, and each class's F1."""
+    """All, as they are scored elsewhere, and each class's F1."""
     probabilities, labels = draw_predictions(seed, rows=60, classes=classes)
     expected = score(probabilities, labels)
     found = metric_terms(probabilities, labels)

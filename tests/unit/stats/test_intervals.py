@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
+from foldwise.stats.influence import Terms
 from foldwise.stats.intervals import (
     Fold,
     Interval,
@@ -21,7 +23,8 @@ from foldwise.stats.intervals import (
     prediction_interval,
     score_intervals,
 )
-from foldwise.stats.scores import METRICS, row_losses, score
+from foldwise.stats.scores import METRIC, METRICS, Rows, row_losses, score
+from foldwise.stats.two_classes import FIGURES
 from tests.unit.solver.predictions import draw_predictions
 
 FOLDS = st.lists(st.floats(-5, 5), min_size=3, max_size=12)
@@ -286,3 +289,24 @@ def test_an_auc_that_nothing_defines_has_no_interval() -> None:
     assert math.isnan(found["roc_auc"].low)
     assert math.isnan(found["roc_auc"].high)
     assert not math.isnan(found["log_loss"].low)
+
+
+def test_other_ends_are_a_share_of_the_way_between_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice the recall less 1 goes from -1, and so does its interval; one entry makes a metric."""
+    probabilities, labels = draw_predictions(4, rows=80, classes=3)
+
+    def doubled(rows: Rows) -> Terms:
+        of = METRIC["recall"].terms(rows)
+        return Terms(2 * of.values - 1, 2 * of.influence, 2 * of.softened - 1, 4 * of.least)
+
+    informed = replace(METRIC["recall"], name="informed", lowest=-1.0, terms=doubled)
+    monkeypatch.setitem(METRIC, "informed", informed)
+    monkeypatch.setitem(FIGURES, "informed", informed)
+    monkeypatch.setattr("foldwise.stats.intervals.METRICS", ("recall", "informed"))
+    found = score_intervals(probabilities, labels, 0.95)
+    ends = (found["recall"].low, found["recall"].high)
+    assert (found["informed"].low, found["informed"].high) == pytest.approx(
+        [2 * end - 1 for end in ends]
+    )
+    wide = possible("informed", replace(found["informed"], low=-1.5, high=1.5))
+    assert (wide.low, wide.high) == (-1, 1)
