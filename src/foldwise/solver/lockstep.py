@@ -24,8 +24,9 @@ products that a direction needs,
 whatever C the pairs were found at.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import Any, NamedTuple, Protocol, Self
 
@@ -39,8 +40,11 @@ from foldwise.solver.layout import Layout
 Array = Any
 """Of the device's namespace."""
 
-CHUNK = 16_384
-"""Rows of each part in one product."""
+CHUNK = 4096
+"""Rows of each lane in one product."""
+
+LANES = 2
+"""Each part's rows are dealt to so many lanes: products of few large blocks leave cores idle."""
 
 LOOK = 4
 """Chunks multiplied between two looks at whether all have arrived: a look makes the device wait."""
@@ -55,6 +59,11 @@ class Device(Protocol):
 
     xp: Any
     name: str
+
+    @property
+    def room(self) -> int:
+        """Bytes that are free."""
+        ...
 
     def array(self, values: NDArray[Any]) -> Array:
         """Bring an array there."""
@@ -80,6 +89,10 @@ class Device(Protocol):
         """Solve a batch of upper triangular systems (n, m, m) of right-hand sides (n, m)."""
         ...
 
+    def places(self, ranked: Array, *, side: str) -> Array:
+        """Where each value of the rising last axis begins there, or ends: "left", "right"."""
+        ...
+
     def link(self, scores: Array, scale: Array, labels: Array) -> tuple[Array, Array] | None:
         """The softmax's losses and pieces of residuals in one go; None where that can't be."""
         ...
@@ -95,11 +108,11 @@ class Rows:
 
     Attributes
     ----------
-    pixels : (chunks, parts, rows, columns)
+    pixels : (chunks, lanes of all parts, rows, columns)
         Ones, the features, gap columns; zeros up to a multiple of eight.
-    labels : int (chunks, parts, rows)
+    labels : int (chunks, lanes, rows)
         -1 for rows that are none.
-    counts : (chunks, parts, rows)
+    counts : (chunks, lanes, rows)
         How much each row's loss counts.
     """
 
@@ -109,24 +122,25 @@ class Rows:
 
     @staticmethod
     def shape(layout: Layout) -> tuple[int, int, int, int]:
-        """Chunks, parts, rows and columns."""
+        """Chunks, lanes, rows and columns."""
         most = max(moments.rows for moments in layout.moments)
-        chunks = -(-most // CHUNK)
-        rows = -(-most // (8 * chunks)) * 8
+        chunks = -(-most // (LANES * CHUNK))
+        rows = -(-most // (8 * LANES * chunks)) * 8
         gaps = 0 if layout.table is None else len(layout.table.gaps)
-        return chunks, layout.parts, rows, -(-(layout.width + gaps) // 8) * 8
+        return chunks, LANES * layout.parts, rows, -(-(layout.width + gaps) // 8) * 8
 
     @classmethod
     def of(cls, device: Device, layout: Layout, dtype: Any) -> Self:
         """Bring a layout's rows to a device, part by part."""
-        chunks, parts, rows, columns = shape = cls.shape(layout)
+        chunks, lanes, rows, columns = shape = cls.shape(layout)
         pixels = device.zeros(shape, device.xp.float16 if layout.table is None else dtype)
-        labels = np.full((chunks, parts, rows), -1)
+        labels = np.full((chunks, lanes, rows), -1)
         counts = np.zeros(labels.shape)
-        for part, lanes in enumerate(layout.lanes):
-            blocks = [block for lane in lanes for block in lane]
-            dense = np.zeros((chunks * rows, columns), blocks[0].pixels.dtype)
-            told, counted, at = labels[:, part].ravel(), counts[:, part].ravel(), 0
+        for part, blocks_of in enumerate(layout.lanes):
+            blocks = [block for lane in blocks_of for block in lane]
+            there = slice(part * LANES, (part + 1) * LANES)
+            dense = np.zeros((chunks * LANES * rows, columns), blocks[0].pixels.dtype)
+            told, counted, at = np.full(len(dense), -1), np.zeros(len(dense)), 0
             for block in blocks:
                 own = slice(at, at := at + len(block.labels))
                 dense[own, layout.columns[part][: block.pixels.shape[1]]] = block.pixels
@@ -134,10 +148,11 @@ class Rows:
                 counted[own] = 1.0 if block.weights is None else block.weights
             if layout.table is None:
                 dense[:, 0] *= _ONE
-            pixels[:, part] = device.cast(device.array(dense), pixels.dtype).reshape(
-                chunks, rows, columns
+            pixels[:, there] = device.cast(device.array(dense), pixels.dtype).reshape(
+                chunks, LANES, rows, columns
             )
-            labels[:, part], counts[:, part] = told.reshape(chunks, -1), counted.reshape(chunks, -1)
+            labels[:, there] = told.reshape(chunks, LANES, rows)
+            counts[:, there] = counted.reshape(chunks, LANES, rows)
         return cls(pixels, device.array(labels), device.cast(device.array(counts), dtype))
 
 
@@ -165,8 +180,8 @@ class Objective:
         self._inverse = put(np.stack([each.inverse for each in self.trainings])[:, np.newaxis])
         self.weight = put(np.array([float(each.weight) for each in self.trainings]))
         serves = [[of for of in sets if part not in self.sets[of]] for part in range(layout.parts)]
-        self._serves = put(np.array(serves))
-        self._parts = put(np.arange(layout.parts)[:, np.newaxis])
+        self._serves = put(np.repeat(serves, LANES, axis=0))
+        self._lanes = put(np.arange(LANES * layout.parts)[:, np.newaxis])
         self._fits = put(np.arange(len(serves[0]))[:, np.newaxis])
         self._targets = put(np.arange(layout.outputs) if layout.outputs > 1 else np.array([1]))
         self._one = _ONE if layout.table is None else 1
@@ -184,19 +199,20 @@ class Objective:
         largest = xp.amax(xp.abs(weights), (1, 2)).clip(_TINY)
         scale = xp.exp2(xp.floor(xp.log2(largest)))
         pieces = self._pieces(device.cast(weights / scale[:, None, None], self.dtype))
-        parts, fits, columns = *self._serves.shape, weights.shape[2]
-        left = pieces[self._serves].reshape(parts, -1, columns)
+        (lanes, fits), columns = self._serves.shape, weights.shape[2]
+        left = pieces[self._serves].reshape(lanes, -1, columns)
         scale = device.cast(scale, self.dtype)[self._serves]
-        losses, slopes = 0.0, 0.0
+        losses: Array = 0.0
+        slopes: Array = 0.0
         rows = self._rows
         for chunk, pixels in enumerate(rows.pixels):
             scores = device.product(left, pixels.swapaxes(1, 2))
-            scores = scores.reshape(parts, fits, *pieces.shape[1:3], -1)
+            scores = scores.reshape(lanes, fits, *pieces.shape[1:3], -1)
             lost, residuals = self._link(scores, scale, rows.labels[chunk], rows.counts[chunk])
             losses = losses + lost
-            residuals = residuals.reshape(parts, left.shape[1], -1)
+            residuals = residuals.reshape(lanes, left.shape[1], -1)
             slopes = slopes + device.product(residuals, pixels)
-        slopes = self._joined(slopes.reshape(parts, fits, *pieces.shape[1:]))
+        slopes = self._joined(slopes.reshape(lanes, fits, *pieces.shape[1:]))
         return (
             self._summed(losses) / self.weight[:, None],
             device.cast(self._slopes(self._summed(slopes)), self.dtype),
@@ -236,23 +252,23 @@ class Objective:
         return xp.stack([high, low], -3)
 
     def _joined(self, pieces: Array) -> Array:
-        """The inverse, of (parts, fits, pieces, outputs, n)."""
+        """The inverse, of (lanes, fits, pieces, outputs, n)."""
         if self.layout.table is not None:
             return pieces[:, :, 0]
         return pieces[:, :, 0] + pieces[:, :, 1] * LOW
 
-    def _summed(self, by_part: Array) -> Array:
-        """(parts, fits, ...) added up to (sets, ...), in an order that is always the same."""
-        parts, _, *rest = by_part.shape
-        shape = (parts, len(self.sets), *rest)
+    def _summed(self, by_lane: Array) -> Array:
+        """(lanes, fits, ...) added up to (sets, ...), in an order that is always the same."""
+        lanes, _, *rest = by_lane.shape
+        shape = (lanes, len(self.sets), *rest)
         spread = self.device.zeros(shape, self.device.xp.float64)
-        spread[self._parts, self._serves] = self.device.cast(by_part, self.device.xp.float64)
+        spread[self._lanes, self._serves] = self.device.cast(by_lane, self.device.xp.float64)
         return spread.sum(0)
 
     def _link(
         self, pieces: Array, scale: Array, labels: Array, counts: Array
     ) -> tuple[Array, Array]:
-        """As in :mod:`foldwise.solver.objective`: losses (parts, fits, n), pieces of residuals."""
+        """As in :mod:`foldwise.solver.objective`: losses (lanes, fits, n), pieces of residuals."""
         if self._is_joint and self.layout.table is None:
             at_once = self.device.link(pieces, scale, labels)
             if at_once is not None:
@@ -274,7 +290,7 @@ class Objective:
         counts = counts[:, None, None]
         if self._balance is not None:
             of_class = self._balance[self._serves]
-            at = self._parts[..., None], self._fits, labels[:, None]
+            at = self._lanes[..., None], self._fits, labels[:, None]
             counts = counts * of_class[at][:, :, None]
         losses = (losses * counts).sum(3, dtype=xp.float64)
         residuals = (residuals - self.device.cast(hot, self.dtype)) * counts
@@ -285,16 +301,22 @@ class Numbers(NamedTuple):
     """What is known of each descent (descents,), truth as 1 and falsehood as 0.
 
     Those of :class:`foldwise.solver.descent.Descent` and its line search have their names there.
-    ``stop`` stages are asked for; ``has_ended`` is a descent's at this stage, ``is_idle`` its whole
-    fit's; before an evaluation at the stage's start it ``is_fresh``. ``pushes`` counts the pairs.
+    ``stop`` stages are allowed; ``has_ended`` is a descent's at this stage, ``is_idle`` its whole
+    fit's, ``is_fresh`` it is before a stage's first evaluation. ``pushes`` counts the pairs.
     """
 
     stage: Array
     stop: Array
+    pushes: Array
     is_idle: Array
     has_ended: Array
     is_fresh: Array
-    pushes: Array
+    iterations: Array
+    evaluations: Array
+    unimproved: Array
+    best_value: Array
+    best_largest: Array
+    status: Array
     value: Array
     slope: Array
     step: Array
@@ -303,13 +325,10 @@ class Numbers(NamedTuple):
     low_value: Array
     low_slope: Array
     high: Array
-    iterations: Array
-    evaluations: Array
-    best_value: Array
-    best_largest: Array
-    unimproved: Array
-    status: Array
 
+
+_SEARCH = Numbers._fields.index("slope")
+"""From here on they are the line search's."""
 
 CONVERGED, STALLED, EXHAUSTED = 1.0, 2.0, 3.0
 """Of several descents the worst is their fit's."""
@@ -327,279 +346,292 @@ class Lockstep:
         Of the history, and of a fit.
     is_path : bool
         Whether stages follow from one another: start where earlier ones lead, with their history.
+
+    Attributes
+    ----------
+    known : (descents, stages, size)
+        What stages start from: ``shares`` (stages, stages) of it; on a path the solutions.
+    penalties : (descents, stages)
+    solutions : (descents, stages, size)
+    told : (descents, stages, 4)
+        Of each stage status, iterations, evaluations and value.
     """
 
     def __init__(
         self, objective: Objective, stages: int, *, pairs: int, tol: float, is_path: bool
     ) -> None:
-        device, layout = objective.device, objective.layout
+        device, layout, dtype = objective.device, objective.layout, objective.dtype
         self._objective, self._device, self._xp = objective, device, device.xp
         self._pairs, self._stages, self._tol, self._is_path = pairs, stages, tol, is_path
         self._max_iter = objective.options.max_iter
         self._eps = float(np.finfo(objective.options.dtype).eps)
-        each = objective.descents
-        count, size = len(objective.sets) * each, layout.outputs * layout.width // each
-        free = np.arange(size) % layout.width == 0
-        self._penalised = device.cast(device.array(~free), objective.dtype)
         self._look = max(1, LOOK // objective.chunks)
-        self._at = device.array(np.arange(count))
-        self._places = device.array(np.arange(pairs))
-        self._eye = device.array(np.eye(pairs))
-
-        def zeros(*shape: int, dtype: Any = objective.dtype) -> Array:
-            return device.zeros((count, *shape), dtype)
-
-        double = device.xp.float64
-        self._point, self._origin, self._slopes, self._direction = (zeros(size) for _ in range(4))
-        self._history = zeros(2 * pairs, size)
+        each = objective.descents
+        count, outputs = len(objective.sets) * each, layout.outputs // each
+        size, double = outputs * layout.width, device.xp.float64
+        zeros = partial(device.zeros, dtype=dtype)
+        self._point, self._origin, self._slopes, self._direction = (
+            zeros((count, size)) for _ in range(4)
+        )
+        self._history = zeros((count, outputs, 2 * pairs, layout.width))
         self._products = device.zeros((4, count, pairs, pairs), double)
-        self.solutions, self.told = zeros(stages, size), zeros(stages, 4, dtype=double)
-        self.known = self.solutions if is_path else zeros(stages, size)
-        self.shares, self.penalties = zeros(stages, stages), zeros(stages, dtype=double)
-        self._numbers = device.array(np.repeat(_idle(0)[:, np.newaxis], count, axis=1))
+        self.solutions = zeros((count, stages, size))
+        self.told = device.zeros((count, stages, 4), double)
+        self.known = self.solutions if is_path else zeros((count, stages, size))
+        self.shares = zeros((stages, stages))
+        self.penalties = device.zeros((count, stages), double)
+        self._numbers = device.array(np.repeat(_idle(), count, axis=1))
+        kept = {"stage", "stop", "pushes"} if is_path else {"stage", "stop"}
+        self._forgets = device.array(np.array([[name not in kept] for name in Numbers._fields]))
+        self._begun = device.array(np.where(_is_named("is_idle"), 0.0, _idle()))
+        free = np.arange(size) % layout.width == 0
+        self._penalised = device.cast(device.array(~free), dtype)
+        self._at, self._places = device.array(np.arange(count)), device.array(np.arange(pairs))
+        self._eye = device.array(np.eye(pairs))
+        self._zero = device.zeros((count,), double)
+        self._infinity = self._zero + np.inf
+        # A number given to `where` would be written to the device each time.
+        known = (0.0, 0.5, CONVERGED, STALLED, EXHAUSTED, np.inf)
+        self._constants = {value: device.array(np.array(value)) for value in known}
         self._step = device.record(self._advance)
 
-    def run(self, stops: Mapping[int, int], anew: Set[int]) -> Iterator[int]:
-        """Go on to so many stages of each set, ``anew`` from none; yields how many are behind."""
+    def run(self, stops: Mapping[int, int], anew: Collection[int]) -> Iterator[int]:
+        """Go on to so many stages of each set, ``anew`` from none; yields how many are behind.
+
+        Paths that are there sooner go on meanwhile, as they will have to.
+        """
         each = self._objective.descents
-        numbers = self._device.host(self._numbers).copy()
+        numbers = Numbers(*self._device.host(self._numbers))
+        before, wanted = np.zeros(len(numbers.stage)), np.zeros(len(numbers.stage))
         for place, stop in stops.items():
             own = slice(place * each, (place + 1) * each)
-            numbers[1, own] = stop
             if place in anew:
-                numbers[:, own] = _idle(stop)[:, np.newaxis]
-        before = int(numbers[0, ::each].sum())
-        self._numbers[...] = self._device.array(numbers)
-        wanted = int(numbers[1, ::each].sum()) - before
-        done = 0
-        while done < wanted:
+                for row, value in zip(numbers, _idle(), strict=True):
+                    row[own] = value
+            numbers.stop[own] = self._stages if self._is_path else stop
+            before[own], wanted[own] = np.minimum(numbers.stage[own], stop), stop
+        self._numbers[...] = self._device.array(np.stack(numbers))
+        done = before
+        while (done < wanted).any():
             for _ in range(self._look):
                 self._step()
-            done = int(self._device.host(self._numbers[0])[::each].sum()) - before
-            yield done
+            done = np.minimum(self._device.host(self._numbers[0]), wanted)
+            yield int((done - before)[::each].sum())
+
+    def _either(self, mask: Array, one: Array | float, other: Array | float) -> Array:
+        one, other = (
+            self._constants[value] if isinstance(value, float) else value for value in (one, other)
+        )
+        return self._xp.where(mask, one, other)
 
     def _advance(self) -> None:
         """One evaluation of all fits, and what follows from it."""
-        xp = self._xp
-        n = Numbers(*self._numbers)
-        begins = (n.is_idle > 0) & (n.stage < n.stop)
-        stage = self._device.cast(n.stage.clip(0, self._stages - 1), xp.int64)
-        start = (self.shares[self._at, stage][:, None] @ self.known)[:, 0]
+        xp, either, cast = self._xp, self._either, self._device.cast
+        begins = (self._numbers[3] > 0) & (self._numbers[0] < self._numbers[1])
+        n = Numbers(*xp.where(begins & self._forgets, self._begun, self._numbers))
+        stage = cast(n.stage.clip(0, self._stages - 1), xp.int64)
+        start = (self.shares[stage][:, None] @ self.known)[:, 0]
         point = xp.where(begins[:, None], start, self._point)
-        n = self._begun(n, begins)
         penalty = self.penalties[self._at, stage]
-        value, slopes = self._evaluated(point, penalty)
-        factor = self._device.cast(penalty, slopes.dtype)[:, None] * self._penalised
+        losses, slopes = self._evaluated(point)
+        factor = cast(penalty, slopes.dtype)[:, None] * self._penalised
         gradient = slopes + factor * point
-        slope = (gradient * self._direction).sum(1, dtype=xp.float64)
+        step, change = point - self._origin, slopes - self._slopes
+        changed = change + factor * step
+        slope, of_step, of_change, together, penalised = self._sums(
+            gradient * self._direction, step * step, changed * changed, step * changed,
+            self._penalised * point * point,
+        )  # fmt: skip
+        value = losses + 0.5 * penalty * penalised
         runs = (n.is_idle == 0) & (n.has_ended == 0)
-        n = n._replace(evaluations=xp.where(runs, n.evaluations + 1, n.evaluations))
-        takes, fails, n = self._judged(n, runs & (n.is_fresh == 0), value, slope)
-        arrives = takes | (runs & (n.is_fresh > 0))
+        is_first = n.is_fresh > 0
+        takes, fails, n = self._judged(n, runs & ~is_first, value, slope)
+        arrives = takes | (runs & is_first)
         tries_on = runs & ~arrives & ~fails
 
-        step, change = point - self._origin, slopes - self._slopes
-        pushes = takes & self._is_curved(step, change + factor * step)
+        pushes = takes & (together > self._eps * xp.sqrt(of_step * of_change))
         origin = xp.where(arrives[:, None], point, self._origin)
         slopes = xp.where(arrives[:, None], slopes, self._slopes)
         gradient = slopes + factor * origin
         along = self._remember(pushes, n.pushes, step=step, change=change, gradient=gradient)
-        n = n._replace(pushes=n.pushes + pushes)
-        direction, has_pairs = self._descend(n.pushes, penalty, gradient, along)
-        largest = self._device.cast(xp.amax(xp.abs(gradient), 1), xp.float64)
-        n = self._arrived(n, arrives, takes, value=value, largest=largest)
-
-        ends_here = fails & ~has_pairs
-        status = xp.where(ends_here, STALLED, n.status)
+        count = n.pushes + pushes
+        direction, has_pairs = self._descend(count, penalty, gradient, along)
+        n = self._arrived(n, arrives, takes, value=value, largest=xp.amax(xp.abs(gradient), 1))
+        status = either(fails & ~has_pairs, STALLED, n.status)
         sets_out = (arrives | fails) & (status == 0)
-        slope = (gradient * direction).sum(1, dtype=xp.float64)
-        plain = ~has_pairs | fails | ~(slope < 0)
-        direction = xp.where(plain[:, None], -gradient, direction)
-        squares = (gradient * gradient).sum(1, dtype=xp.float64)
-        slope = xp.where(plain, -squares, slope)
-        first = xp.where(plain, 1 / xp.sqrt(squares.clip(_TINY)), 1.0)
+        slope, squares = self._sums(gradient * direction, gradient * gradient)
+        is_plain = ~has_pairs | fails | ~(slope < 0)
+        slope = xp.where(is_plain, -squares, slope)
+        first = either(is_plain, 1 / xp.sqrt(squares.clip(_TINY)), 1.0)
+        direction = xp.where(is_plain[:, None], -gradient, direction)
         direction = xp.where(sets_out[:, None], direction, self._direction)
-        length = xp.where(sets_out, first, n.step)
-        moved = origin + self._device.cast(length, origin.dtype)[:, None] * direction
-        point = xp.where((sets_out | tries_on)[:, None], moved, point)
+        search = [slope, first, self._zero, self._zero, n.value, slope, self._infinity]
+        search = xp.where(sets_out, xp.stack(search), xp.stack(list(n[_SEARCH:])))
+        moved = origin + cast(search[1], origin.dtype)[:, None] * direction
+        self._point[...] = xp.where((sets_out | tries_on)[:, None], moved, point)
+        self._origin[...], self._slopes[...], self._direction[...] = origin, slopes, direction
         n = n._replace(
+            evaluations=n.evaluations + runs,
+            has_ended=either(status > 0, 1.0, n.has_ended),
+            is_fresh=either(arrives, 0.0, n.is_fresh),
+            pushes=either(sets_out & is_plain, 0.0, count),
             status=status,
-            has_ended=xp.where(status > 0, 1.0, n.has_ended),
-            is_fresh=xp.where(arrives, 0.0, n.is_fresh),
-            pushes=xp.where(sets_out & plain, 0.0, n.pushes),
-            slope=xp.where(sets_out, slope, n.slope),
-            step=length,
-            tries=xp.where(sets_out, 0.0, n.tries),
-            low=xp.where(sets_out, 0.0, n.low),
-            low_value=xp.where(sets_out, n.value, n.low_value),
-            low_slope=xp.where(sets_out, slope, n.low_slope),
-            high=xp.where(sets_out, np.inf, n.high),
         )
-        self._point[...], self._origin[...] = point, origin
-        self._slopes[...], self._direction[...] = slopes, direction
-        self._numbers[...] = xp.stack(list(self._finished(n, stage, origin)))
+        n = self._finished(n, stage, origin)
+        self._numbers[...] = xp.concatenate([xp.stack(list(n[:_SEARCH])), search], 0)
 
-    def _begun(self, n: Numbers, begins: Array) -> Numbers:
-        """Those that begin a stage know nothing of it; off a path they forget the history."""
-        at_first = Numbers(*_idle(0))
-        kept = {"stage", "stop"} | ({"pushes"} if self._is_path else set())
-        at_first = at_first._replace(is_idle=0.0)
-        return Numbers(
-            *(
-                old if name in kept else self._xp.where(begins, float(new), old)
-                for name, old, new in zip(Numbers._fields, n, at_first, strict=True)
-            )
-        )
+    def _evaluated(self, point: Array) -> tuple[Array, Array]:
+        """Mean losses and slopes of each descent, without the penalty."""
+        layout = self._objective.layout
+        losses, slopes = self._objective(point.reshape(-1, layout.outputs, layout.width))
+        return losses.reshape(-1), slopes.reshape(point.shape)
 
-    def _evaluated(self, point: Array, penalty: Array) -> tuple[Array, Array]:
-        """Objective in double and the loss's slopes of each descent."""
-        sets, layout = len(self._objective.sets), self._objective.layout
-        losses, slopes = self._objective(point.reshape(sets, layout.outputs, layout.width))
-        penalised = (self._penalised * point * point).sum(1, dtype=self._xp.float64)
-        return losses.reshape(-1) + 0.5 * penalty * penalised, slopes.reshape(point.shape)
+    def _sums(self, *vectors: Array) -> Array:
+        """The entries of each added up in double: (vectors, descents)."""
+        return self._xp.stack(list(vectors)).sum(2, dtype=self._xp.float64)
 
     def _judged(
         self, n: Numbers, searches: Array, value: Array, slope: Array
     ) -> tuple[Array, Array, Numbers]:
         """As :meth:`LineSearch.judge`: who takes the step, who fails, and how the others go on."""
-        xp = self._xp
-        rounding = 4 * self._eps * xp.abs(n.value)
+        either = self._either
+        rounding = 4 * self._eps * self._xp.abs(n.value)
         fallen = (value <= n.value + FALL * n.step * n.slope) | (
             (value <= n.value + rounding) & (slope <= (2 * FALL - 1) * n.slope)
         )
-        tries = xp.where(searches, n.tries + 1, n.tries)
+        tries = n.tries + searches
         takes = searches & fallen & (slope >= RISE * n.slope)
         fails = searches & ~takes & (tries >= MOST_TRIES)
         length = n.step - n.low
         bend = value - n.low_value - n.low_slope * length
-        share = xp.where(bend > 0, -n.low_slope * length / (2 * bend), 0.5)
+        share = either(bend > 0, -n.low_slope * length / (2 * bend), 0.5)
         shorter = n.low + length * share.clip(0.1, 0.9)
-        longer = xp.where(n.high == np.inf, GROWTH * n.step, (n.step + n.high) / 2)
+        longer = either(n.high == np.inf, GROWTH * n.step, (n.step + n.high) / 2)
         on = searches & ~takes & ~fails
         rises = on & fallen
         return takes, fails, n._replace(
             tries=tries,
-            high=xp.where(on & ~fallen, n.step, n.high),
-            low=xp.where(rises, n.step, n.low),
-            low_value=xp.where(rises, value, n.low_value),
-            low_slope=xp.where(rises, slope, n.low_slope),
-            step=xp.where(rises, longer, xp.where(on, shorter, n.step)),
+            high=either(on & ~fallen, n.step, n.high),
+            low=either(rises, n.step, n.low),
+            low_value=either(rises, value, n.low_value),
+            low_slope=either(rises, slope, n.low_slope),
+            step=either(on, either(fallen, longer, shorter), n.step),
         )  # fmt: skip
 
     def _arrived(
         self, n: Numbers, arrives: Array, takes: Array, *, value: Array, largest: Array
     ) -> Numbers:
-        """Whether those that have arrived somewhere are to stay, and why."""
-        xp = self._xp
-        value = xp.where(arrives, value, n.value)
+        """As :meth:`Descent._arrive`: whether those that have arrived somewhere are to stay."""
+        either, least = self._either, self._xp.minimum
+        value = either(arrives, value, n.value)
+        largest = self._device.cast(largest, value.dtype)
         iterations = n.iterations + takes
-        rounding = 4 * self._eps * xp.abs(value)
+        rounding = 4 * self._eps * self._xp.abs(value)
         improved = (value < n.best_value - rounding) | (largest < 0.99 * n.best_largest)
-        unimproved = xp.where(arrives, xp.where(improved, 0.0, n.unimproved + 1), n.unimproved)
-        stays = xp.where(
-            largest < self._tol,
-            CONVERGED,
-            xp.where(
-                iterations >= self._max_iter,
-                EXHAUSTED,
-                xp.where(unimproved > PATIENCE, STALLED, 0.0),
-            ),
-        )
+        unimproved = either(improved, 0.0, n.unimproved + 1)
+        stays = either(unimproved > PATIENCE, STALLED, 0.0)
+        stays = either(iterations >= self._max_iter, EXHAUSTED, stays)
+        stays = either(largest < self._tol, CONVERGED, stays)
         return n._replace(
             value=value,
             iterations=iterations,
-            unimproved=unimproved,
-            best_value=xp.where(arrives, xp.minimum(n.best_value, value), n.best_value),
-            best_largest=xp.where(arrives, xp.minimum(n.best_largest, largest), n.best_largest),
-            status=xp.where(arrives, stays, n.status),
+            unimproved=either(arrives, unimproved, n.unimproved),
+            best_value=either(arrives, least(n.best_value, value), n.best_value),
+            best_largest=either(arrives, least(n.best_largest, largest), n.best_largest),
+            status=either(arrives, stays, n.status),
         )
-
-    def _is_curved(self, step: Array, change: Array) -> Array:
-        xp = self._xp
-        together, of_step, of_change = (
-            (one * other).sum(1, dtype=xp.float64)
-            for one, other in ((step, change), (step, step), (change, change))
-        )
-        return together > self._eps * xp.sqrt(of_step * of_change)
 
     def _remember(
         self, pushes: Array, count: Array, *, step: Array, change: Array, gradient: Array
     ) -> Array:
-        """Put new pairs in the oldest's place; inner products of all with six vectors.
+        """Put new pairs in the oldest's place; inner products of all pairs with six vectors.
 
-        These are step, change and gradient, each whole and without intercepts (descents, 2 pairs,
+        These are step, change and gradient, each whole and without intercepts: (descents, 2 pairs,
         6), of the steps first.
         """
-        xp, pairs = self._xp, self._pairs
+        xp, pairs, history = self._xp, self._pairs, self._history
         slot = self._device.cast(count, xp.int64) % pairs
         for vector, at in ((step, slot), (change, slot + pairs)):
-            kept = self._history[self._at, at]
-            self._history[self._at, at] = xp.where(pushes[:, None], vector, kept)
-        whole = xp.stack([step, change, gradient], 2)
-        vectors = xp.concatenate([whole, whole * self._penalised[:, None]], 2)
-        along = self._device.cast(self._history @ vectors, xp.float64)
+            kept = history[self._at, :, at]
+            new = xp.where(pushes[:, None, None], vector.reshape(kept.shape), kept)
+            history[self._at, :, at] = new
+        vectors = xp.stack([step, change, gradient], 2)
+        vectors = xp.concatenate([vectors, vectors * self._penalised[:, None]], 2)
+        by_output = history.reshape(-1, *history.shape[2:]) @ vectors.reshape(
+            -1, history.shape[3], vectors.shape[2]
+        )
+        along = by_output.reshape(*history.shape[:3], -1).sum(1, dtype=xp.float64)
         steps, changes = along[:, :pairs], along[:, pairs:]
         down = xp.stack([steps[..., 3], steps[..., 4], steps[..., 1], changes[..., 1]])
         across = xp.stack([steps[..., 3], changes[..., 3], changes[..., 0], changes[..., 1]])
-        new = pushes[:, None] & (self._places == slot[:, None])
-        products = xp.where(new[:, None], down[..., None], self._products)
-        self._products[...] = xp.where(new[..., None], across[:, :, None], products)
+        is_new = pushes[:, None] & (self._places == slot[:, None])
+        products = xp.where(is_new[:, None], down[..., None], self._products)
+        self._products[...] = xp.where(is_new[..., None], across[:, :, None], products)
         return along
 
     def _descend(
         self, pushes: Array, penalty: Array, gradient: Array, along: Array
     ) -> tuple[Array, Array]:
         """As :meth:`History.descend`, and whether there are pairs: those still curved count."""
-        xp, cast, pairs = self._xp, self._device.cast, self._pairs
-        count = cast(pushes, xp.int64)[:, None]
-        at, order = self._at[:, None], (count + self._places) % pairs
-        products = self._products[:, at[..., None], order[..., None], order[:, None]]
-        of_steps, penalised, steps_changes, inner = products
-        factor = penalty[:, None, None]
+        xp, cast, either = self._xp, self._device.cast, self._either
+        pairs, at, places = self._pairs, self._at[:, None], self._places
+        count, penalty = cast(pushes, xp.int64)[:, None], penalty[:, None]
+        order = (count + places) % pairs
+        of_steps, steps_penalised, steps_changes, inner = self._products[
+            :, at[..., None], order[..., None], order[:, None]
+        ]
+        factor = penalty[..., None]
         steps_changes = steps_changes + factor * of_steps
-        inner = inner + factor * (penalised + penalised.swapaxes(1, 2) + factor * of_steps)
+        crossed = steps_penalised + steps_penalised.swapaxes(1, 2)
+        inner = inner + factor * (crossed + factor * of_steps)
         curved, squares, own = (
-            each[:, self._places, self._places] for each in (steps_changes, inner, of_steps)
+            each[:, places, places] for each in (steps_changes, inner, of_steps)
         )
-        known = self._places >= pairs - count
-        known = known & (curved > self._eps * xp.sqrt((own * squares).clip(0.0)))
-        newest = (known * (self._places + 1)).argmax(1)
+        known = (places >= pairs - count) & (
+            curved > self._eps * xp.sqrt((own * squares).clip(0.0))
+        )
+        newest = (known * (places + 1)).argmax(1)
         gamma = (curved[self._at, newest] / squares[self._at, newest].clip(_TINY))[:, None]
-        upper = xp.where(known[:, :, None] & known[:, None], xp.triu(steps_changes), 0.0)
-        upper = upper + xp.where(known[:, :, None], 0.0, self._eye)
+        both = known[:, :, None] & known[:, None]
+        upper = xp.where(both, xp.triu(steps_changes), self._eye * ~both)
 
-        along_steps = along[:, :pairs, 2][at, order]
-        along_changes = along[:, pairs:, 2] + penalty[:, None] * along[:, :pairs, 5]
-        p = self._device.solve(upper, xp.where(known, along_steps, 0.0), transposed=False)
+        along_changes = along[:, pairs:, 2] + penalty * along[:, :pairs, 5]
+        right = either(known, along[:, :pairs, 2][at, order], 0.0)
+        p = self._device.solve(upper, right, transposed=False)
         moved = (inner @ p[..., None])[..., 0] - along_changes[at, order]
-        inside = xp.where(known, curved * p + gamma * moved, 0.0)
+        inside = either(known, curved * p + gamma * moved, 0.0)
         q = self._device.solve(upper, inside, transposed=True)
-        slots = (self._places - count) % pairs
-        p, q = p[at, slots], q[at, slots]
-        shares = xp.stack(
-            [xp.concatenate([q, -gamma * p], 1), xp.concatenate([-factor[..., 0] * gamma * p, 0 * p], 1)], 1
+        slots = (places - count) % pairs
+        p, q = gamma * p[at, slots], q[at, slots]
+        shares = xp.stack([q, -p, -penalty * p, 0 * p], 1).reshape(-1, 1, 2, 2 * pairs)
+        _, outputs, _, width = self._history.shape
+        shares = xp.broadcast_to(shares, (len(p), outputs, 2, 2 * pairs))
+        sums = cast(shares, gradient.dtype).reshape(-1, 2, 2 * pairs) @ self._history.reshape(
+            -1, 2 * pairs, width
         )
-        sums = cast(shares, gradient.dtype) @ self._history
-        moved = sums[:, 0] + self._penalised * sums[:, 1]
-        return -(cast(gamma, gradient.dtype) * gradient + moved), known.any(1)
+        sums = sums.reshape(len(p), outputs, 2, width)
+        whole, steps = (sums[:, :, row].reshape(gradient.shape) for row in (0, 1))
+        moved = cast(gamma, gradient.dtype) * gradient + whole + self._penalised * steps
+        return -moved, known.any(1)
 
     def _finished(self, n: Numbers, stage: Array, origin: Array) -> Numbers:
         """Write down what fits all of whose descents have ended have come to, and let them rest."""
         xp, each = self._xp, self._objective.descents
         ended = (n.has_ended > 0).reshape(-1, each)
-        together = (ended.all(1)[:, None] & (ended | ~ended)).reshape(-1)
+        together = xp.broadcast_to(ended.all(1)[:, None], ended.shape).reshape(-1)
         finishes = together & (n.is_idle == 0)
         told = xp.stack([n.status, n.iterations, n.evaluations, n.value], 1)
         for kept, new in ((self.solutions, origin), (self.told, told)):
             kept[self._at, stage] = xp.where(finishes[:, None], new, kept[self._at, stage])
-        return n._replace(
-            stage=n.stage + finishes, is_idle=xp.where(finishes, 1.0, n.is_idle)
-        )
+        return n._replace(stage=n.stage + finishes, is_idle=self._either(finishes, 1.0, n.is_idle))
 
 
-def _idle(stop: int) -> NDArray[np.float64]:
-    """The numbers of a descent that has done nothing yet."""
-    none = dict.fromkeys(Numbers._fields, 0.0)
-    best = {"best_value": np.inf, "best_largest": np.inf, "high": np.inf}
-    told = none | best | {"is_idle": 1.0, "is_fresh": 1.0, "stop": float(stop)}
-    return np.array(list(told.values()))
+def _idle() -> NDArray[np.float64]:
+    """The numbers of a descent that has done nothing yet (numbers, 1)."""
+    told = dict.fromkeys(("best_value", "best_largest", "high"), np.inf)
+    told |= {"is_idle": 1.0, "is_fresh": 1.0}
+    return np.array([[told.get(name, 0.0)] for name in Numbers._fields])
+
+
+def _is_named(name: str) -> NDArray[np.bool_]:
+    return np.array([[each == name] for each in Numbers._fields])

@@ -13,6 +13,7 @@ class NumpyDevice:
 
     xp = np
     name = "numpy"
+    room = 1 << 40
 
     def array(self, values: NDArray[Any]) -> NDArray[Any]:
         return np.array(values)
@@ -37,8 +38,9 @@ class NumpyDevice:
         pairs = zip(upper, right, strict=True)
         return np.stack([solve_triangular(*pair, trans=int(transposed)) for pair in pairs])
 
-    def running_max(self, values: NDArray[Any]) -> NDArray[Any]:
-        return np.maximum.accumulate(values, axis=-1)
+    def places(self, ranked: NDArray[Any], *, side: Any) -> NDArray[Any]:
+        rows = ranked.reshape(-1, ranked.shape[-1])
+        return np.stack([row.searchsorted(row, side) for row in rows]).reshape(ranked.shape)
 
     def link(self, *_: Any) -> None:
         return None

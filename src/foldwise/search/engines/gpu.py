@@ -17,8 +17,15 @@ from foldwise.errors import SearchError
 from foldwise.solver.fits import PAIRS, FitRequest, SolverOptions
 from foldwise.solver.layout import Layout
 from foldwise.solver.linear import Fit, FitOutcome, LinearModel, Status
-from foldwise.solver.lockstep import LOW, Array, Device, Lockstep, Objective, Rows
-from foldwise.solver.paths import PAIRS as PATH_PAIRS
+from foldwise.solver.lockstep import (
+    LOW,
+    Array,
+    Device,
+    Lockstep,
+    Objective,
+    Rows,
+    training_sets,
+)
 from foldwise.solver.paths import (
     LOOK_BACK,
     TOLERANCE_SHARE,
@@ -27,6 +34,7 @@ from foldwise.solver.paths import (
     Traced,
     shares,
 )
+from foldwise.solver.paths import PAIRS as PATH_PAIRS
 from foldwise.stats.scores import ClassCounts, Scores, Sums, metrics_of
 
 try:
@@ -37,7 +45,9 @@ except ImportError:
     torch, tl = None, SimpleNamespace(constexpr=Any)
 
 _STAGES = 16
+_WORKING_VECTORS = 64
 _SCORED_ROWS = 16_384
+_SCORED_MODELS = 8
 _BLOCK = 256
 _STATUSES: Mapping[float, Status] = {1.0: "converged", 2.0: "stalled", 3.0: "exhausted"}
 
@@ -85,9 +95,9 @@ class Cuda:
         system = upper.mT if transposed else upper
         return torch.linalg.solve_triangular(system, right[..., None], upper=not transposed)[..., 0]
 
-    def running_max(self, values: Array) -> Array:
-        """The largest so far along the last axis."""
-        return torch.cummax(values, -1).values
+    def places(self, ranked: Array, *, side: str) -> Array:
+        """Where each value of the rising last axis begins there, or ends."""
+        return torch.searchsorted(ranked, ranked, side=side)
 
     def link(self, scores: Array, scale: Array, labels: Array) -> tuple[Array, Array]:
         """One kernel in place of a dozen passes over the scores."""
@@ -116,8 +126,8 @@ class Cuda:
         return replay
 
 
-def _softmax(
-    scores: Any, scale: Any, labels: Any, losses: Any, residuals: Any, fits: Any, rows: Any,
+def _softmax(  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917  # a kernel's arguments
+    scores, scale, labels, losses, residuals, fits, rows,
     outputs: tl.constexpr, width: tl.constexpr, block: tl.constexpr, share: tl.constexpr,
 ) -> None:  # fmt: skip
     """A block of rows of one fit: see :meth:`Objective._link`, whose lines these are."""
@@ -156,15 +166,40 @@ def found(asked: str) -> Cuda | None:
     """
     if asked == "cpu":
         return None
+    if torch is not None and torch.cuda.is_available():
+        return Cuda()
+    if asked == "auto":
+        return None
     missing = "the package torch" if torch is None else "a GPU that torch sees"
-    if torch is None or not torch.cuda.is_available():
-        if asked == "auto":
-            return None
-        raise SearchError(
-            f"FOLDWISE_DEVICE=cuda needs {missing}, and there is none: install foldwise[gpu] on a"
-            " machine with a GPU, or unset it"
-        )
-    return Cuda()
+    raise SearchError(
+        f"FOLDWISE_DEVICE=cuda needs {missing}, and there is none: install foldwise[gpu] on a"
+        " machine with a GPU, or set FOLDWISE_DEVICE=cpu"
+    )
+
+
+def opened(layout: Layout, options: SolverOptions, asked: str) -> "DeviceBackend | None":
+    """The backend on the device that "cuda" or "auto" means; None for this machine's cores.
+
+    Raises
+    ------
+    SearchError
+        A GPU is asked for, and there is none, or none with memory enough.
+    """
+    device = found(asked)
+    if device is None or (asked == "auto" and missing_bytes(layout, options, device) > 0):
+        return None
+    return DeviceBackend(layout, options, device)
+
+
+def missing_bytes(layout: Layout, options: SolverOptions, device: Device) -> int:
+    """How much more memory a device would have to have free; less than 0 if that's enough."""
+    (chunks, parts, rows, columns), real = Rows.shape(layout), options.dtype.itemsize
+    sets, size = len(training_sets(parts)), 2 if layout.table is None else real
+    held = chunks * parts * rows * (columns * size + real + 8)
+    products = parts * sets * layout.outputs * rows * 4 * real * 2
+    vectors = 2 * (PAIRS + PATH_PAIRS) + 3 * _STAGES + _WORKING_VECTORS
+    descents = sets * layout.outputs * layout.width * real * vectors
+    return held + products + descents - device.room
 
 
 class DeviceBackend:
@@ -183,13 +218,18 @@ class DeviceBackend:
     def __init__(
         self, layout: Layout, options: SolverOptions, device: Device, rows: Rows | None = None
     ) -> None:
+        missing = missing_bytes(layout, options, device) if rows is None else 0
+        if missing > 0:
+            raise SearchError(
+                f"the rows must fit into the memory of {device.name}, {missing / 1e9:.1f} GB are"
+                f" missing of {(device.room + missing) / 1e9:.1f}: set FOLDWISE_DEVICE=cpu, or take"
+                " fewer by prepare.limit"
+            )
         self._objective = Objective(device, layout, options, rows)
         self._options, self._device = options, device
         self._known: dict[frozenset[int], RegularisationPath] = {}
         self._paths: Lockstep | None = None
-        self._fits = Lockstep(
-            self._objective, _STAGES, pairs=PAIRS, tol=options.tol, is_path=False
-        )
+        self._fits = Lockstep(self._objective, _STAGES, pairs=PAIRS, tol=options.tol, is_path=False)
         self._fits.shares[...] = device.array(np.eye(_STAGES))
 
     def trace(self, stretches: Sequence[Stretch]) -> Iterator[Traced | RegularisationPath]:
@@ -205,7 +245,7 @@ class DeviceBackend:
         stops = {places[each.path.left_out]: each.reach for each in stretches}
         for done in paths.run(stops, anew):
             yield Traced(min(done, total), total)
-        solutions, told = self._results(paths)
+        solutions, told = self._results(paths, max(stops.values()))
         for stretch in stretches:
             place, reach = places[stretch.path.left_out], stretch.reach
             evaluations = int(told[place, :, :reach, 2].max(axis=0).sum())
@@ -243,7 +283,7 @@ class DeviceBackend:
         stops = {place: len(requests) for place, requests in batch.items()}
         for _ in fits.run(stops, set(stops)):
             pass
-        solutions, told = self._results(fits)
+        solutions, told = self._results(fits, most)
         for place, requests in batch.items():
             for stage, request in enumerate(requests):
                 training, own = objective.trainings[place], told[place, :, stage]
@@ -253,10 +293,12 @@ class DeviceBackend:
                     evaluations=float(own[:, 2].mean()),
                     objective=float(own[:, 3].sum()),
                 )
-                model = training.model(
-                    solutions[place, stage], request.C, self._options.multiclass
-                )
+                model = training.model(solutions[place, stage], request.C, self._options.multiclass)
                 yield Fit(request.left_out, model, outcome, self._device.name)
+
+    def scorer(self, rows: Sequence[tuple[NDArray[Any], NDArray[np.int64]]]) -> "DeviceScores":
+        """What scores on the rows and labels of each part, on the same device."""
+        return DeviceScores(self._device, rows, self._objective.layout.classes)
 
     def _lockstep(self, anchors: NDArray[np.float64]) -> Lockstep:
         """Paths over these anchors, none of them begun."""
@@ -273,14 +315,14 @@ class DeviceBackend:
         )
         return paths
 
-    def _results(self, of: Lockstep) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    def _results(self, of: Lockstep, stages: int) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """Coefficients (sets, stages, outputs, width), and what is told (sets, descents, ...)."""
         objective = self._objective
         by_descent = (len(objective.sets), objective.descents)
-        solutions = self._device.host(of.solutions)
+        solutions = self._device.host(of.solutions[:, :stages])
         solutions = solutions.reshape(*by_descent, solutions.shape[1], -1).swapaxes(1, 2)
         solutions = solutions.reshape(*solutions.shape[:2], -1, objective.layout.width)
-        told = self._device.host(of.told)
+        told = self._device.host(of.told[:, :stages])
         return solutions, told.reshape(*by_descent, *told.shape[1:])
 
     def _place(self, left_out: frozenset[int]) -> int:
@@ -302,25 +344,37 @@ class DeviceScores:
         self, device: Device, rows: Sequence[tuple[NDArray[Any], NDArray[np.int64]]], classes: int
     ) -> None:
         self._device, self._classes = device, classes
-        self._rows = [tuple(map(device.array, of)) for of in rows]
+        self._rows = [(device.array(images), device.array(labels)) for images, labels in rows]
+        self._has_gaps = any(images.dtype.kind == "f" for images, _ in rows)
+        self._codes = device.array(np.arange(classes)[:, np.newaxis])
+        self._infinity = device.array(np.array(np.inf))
 
     def __call__(self, models: Sequence[LinearModel], part: int) -> list[Scores]:
-        """As :func:`foldwise.stats.scores.score`, of the models' probabilities for a part."""
-        xp, cast, host = self._device.xp, self._device.cast, self._device.host
+        """As :func:`foldwise.stats.scores.score`, of the models' probabilities for a part.
+
+        As many at a time whatever their number, so that their bits don't depend on it.
+        """
+        told = []
+        for at in range(0, len(models), _SCORED_MODELS):
+            some = list(models[at : at + _SCORED_MODELS])
+            filled = some + some[:1] * (_SCORED_MODELS - len(some))
+            told += self._told(filled, part)[: len(some)]
+        return told
+
+    def _told(self, models: Sequence[LinearModel], part: int) -> list[Scores]:
+        xp, host = self._device.xp, self._device.host
         images, labels = self._rows[part]
         shares = self._shares(models, images)
-        codes = self._device.array(np.arange(self._classes)[:, np.newaxis])
-        is_class = labels == codes
-        is_predicted = shares.argmax(1)[:, None] == codes
-        hits, predicted = (
-            host(found.sum(2)).astype(np.float64) for found in (is_class & is_predicted, is_predicted)
-        )
-        true = np.broadcast_to(host(is_class.sum(1)).astype(np.float64), hits.shape)
-        stated = xp.where(is_class, shares, 0.0).sum(1)
+        is_class = labels == self._codes
+        is_predicted = shares.argmax(1)[:, None] == self._codes
+        true = xp.broadcast_to(is_class, is_predicted.shape)
+        counts = xp.stack([is_class & is_predicted, true, is_predicted]).sum(3)
+        stated = (shares * is_class).sum(1)
         precision = float(np.finfo(np.float64).eps)
-        losses = host(-xp.log(stated.clip(precision, 1 - precision)).mean(1))
-        areas = self._areas(shares, labels, is_class)
-        figures = metrics_of(Sums(ClassCounts(hits, true, predicted), areas, losses))
+        losses = -xp.log(stated.clip(precision, 1 - precision)).mean(1)
+        areas = self._areas(shares, is_class)
+        sums = Sums(ClassCounts(*host(counts).astype(np.float64)), areas, host(losses))
+        figures = metrics_of(sums)
         return [
             {name: float(values[at]) for name, values in figures.items()}
             for at in range(len(models))
@@ -328,20 +382,10 @@ class DeviceScores:
 
     def _shares(self, models: Sequence[LinearModel], images: Array) -> Array:
         """As :func:`foldwise.solver.linear.probabilities`: (models, classes, rows)."""
-        device, xp = self._device, self._device.xp
-        weights = np.stack([model.coefficients / model.scale for model in models])
-        means = np.stack([model.mean for model in models])[:, np.newaxis]
-        offsets = np.stack([model.intercepts for model in models]) - (weights * means).sum(axis=2)
-        of_gaps, weights = device.array(weights * means), device.array(weights)
-        blocks = []
-        for at in range(0, images.shape[0], _SCORED_ROWS):
-            block = device.cast(images[at : at + _SCORED_ROWS], xp.float64).T
-            missing = xp.isnan(block)
-            scores = weights @ xp.where(missing, 0.0, block)
-            blocks.append(scores + of_gaps @ device.cast(missing, xp.float64))
-        scores = xp.concatenate(blocks, 2) + device.array(offsets)[..., None]
+        xp = self._device.xp
+        scores = self._scores(models, images)
         if scores.shape[1] == 1:
-            decided = device.cast(scores[:, 0] > 0, xp.int64)
+            decided = self._device.cast(scores[:, 0] > 0, xp.int64)
             shares = 1 / (1 + xp.exp(-scores))
             shares = xp.concatenate([1 - shares, shares], 1)
         else:
@@ -351,39 +395,45 @@ class DeviceScores:
             else:
                 shares = xp.exp(scores - xp.amax(scores, 1)[:, None])
             total = shares.sum(1)[:, None]
-            shares = xp.where(total > 0, shares / total, shares)
-        largest = xp.nextafter(xp.amax(shares, 1), device.array(np.array(np.inf)))[:, None]
+            shares = shares / xp.where(total > 0, total, 1.0)
+        next_largest = xp.nextafter(xp.amax(shares, 1), self._infinity)[:, None]
         is_apart = (shares.argmax(1) != decided)[:, None]
-        codes = device.array(np.arange(self._classes)[:, np.newaxis])
-        return xp.where(is_apart & (decided[:, None] == codes), largest, shares)
+        return xp.where(is_apart & (decided[:, None] == self._codes), next_largest, shares)
 
-    def _areas(self, shares: Array, labels: Array, is_class: Array) -> NDArray[np.float64]:
-        """Area under the ROC curve of each model, the mean over classes; level rows count half.
+    def _scores(self, models: Sequence[LinearModel], images: Array) -> Array:
+        """As :func:`foldwise.solver.linear.decision_scores`: (models, outputs, rows)."""
+        device, xp = self._device, self._device.xp
+        weights = np.stack([model.coefficients / model.scale for model in models])
+        means = np.stack([model.mean for model in models])[:, np.newaxis]
+        offsets = np.stack([model.intercepts for model in models]) - (weights * means).sum(axis=2)
+        of_gaps, weights = device.array(weights * means), device.array(weights)
+        blocks = []
+        for at in range(0, len(images), _SCORED_ROWS):
+            block = device.cast(images[at : at + _SCORED_ROWS], xp.float64).T
+            gaps = xp.isnan(block) if self._has_gaps else None
+            scores = weights @ (block if gaps is None else xp.where(gaps, 0.0, block))
+            blocks.append(
+                scores if gaps is None else scores + of_gaps @ device.cast(gaps, xp.float64)
+            )
+        return xp.concatenate(blocks, 2) + device.array(offsets)[..., None]
 
-        By what is found at each place of the falling values where a level ends, since the last:
-        rows of the class times those of others before it, and half of those level with it.
-        """
+    def _areas(self, shares: Array, is_class: Array) -> NDArray[np.float64]:
+        """As :func:`foldwise.stats.scores.area_under_curve`, the mean over classes that occur."""
         device, xp = self._device, self._device.xp
         if self._classes == 2:
             shares, is_class = shares[:, 1:], is_class[1:]
-        order = xp.argsort(-shares, -1)
-        models, classes, rows = (device.array(np.arange(count)) for count in shares.shape)
+        order = xp.argsort(shares, -1)
+        models, classes, _ = (device.array(np.arange(count)) for count in shares.shape)
         models, classes = models[:, None, None], classes[:, None]
-        ranked = shares[models, classes, order]
-        hits = xp.cumsum(is_class[classes, order], -1)
-        alarms = rows + 1 - hits
-        ends = ranked[..., 1:] != ranked[..., :-1]
-        before = [
-            device.running_max(xp.where(ends, counted[..., :-1], 0)) for counted in (hits, alarms)
-        ]
-        last_hits, last_alarms = (
-            xp.concatenate([0 * each[..., :1], each], 2) for each in before
+        ranked, inside = shares[models, classes, order], is_class[classes, order]
+        others = xp.cumsum(~inside, -1)
+        outside = xp.concatenate([0 * others[..., :1], others], 2)
+        below, not_above = (
+            outside[models, classes, device.places(ranked, side=side)] for side in ("left", "right")
         )
-        is_end = xp.concatenate([ends, ends[..., :1] | ~ends[..., :1]], 2)
-        gained = (hits - last_hits) * (alarms + last_alarms)
-        misses = device.host(xp.where(is_end, gained, 0).sum(2))
+        wins = device.host(((below + not_above) * inside).sum(2))
         positive = device.host(is_class.sum(1))
-        pairs = 2.0 * positive * (len(labels) - positive)
-        areas = np.where(pairs > 0, (pairs - misses) / np.maximum(pairs, 1), np.nan)
-        has_any = ~np.isnan(areas).all(axis=1)
-        return np.array([np.nanmean(own) if told else np.nan for own, told in zip(areas, has_any, strict=True)])
+        pairs = 2 * positive * (is_class.shape[1] - positive)
+        occurs = pairs > 0
+        areas = wins[:, occurs] / pairs[occurs]
+        return areas.mean(axis=1) if occurs.any() else np.full(len(areas), np.nan)
