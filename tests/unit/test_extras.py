@@ -16,6 +16,7 @@ BROUGHT = {
     "pydantic_core": "pydantic",
     "dask": "distributed",
     "pyarrow": "mlflow",
+    "triton": "torch",
 }
 
 OPTUNAS = {"packaging"}

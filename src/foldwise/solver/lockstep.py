@@ -40,7 +40,7 @@ from foldwise.solver.layout import Layout
 Array = Any
 """Of the device's namespace."""
 
-CHUNK = 4096
+CHUNK = 8192
 """Rows of each lane in one product."""
 
 LANES = 2
@@ -55,10 +55,17 @@ _TINY = 1e-300
 
 
 class Device(Protocol):
-    """A place for arrays: ``xp`` are their functions, ``name`` is told of what it computed."""
+    """A place for arrays."""
 
-    xp: Any
-    name: str
+    @property
+    def xp(self) -> Any:
+        """The functions of its arrays."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What is told of who computed something."""
+        ...
 
     @property
     def room(self) -> int:

@@ -29,12 +29,10 @@ class NumpyDevice:
 
     def product(self, left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
         if left.dtype == np.float16:
-            return left.astype(np.float32) @ right.astype(np.float32)
-        return left @ right
+            left, right = left.astype(np.float32), right.astype(np.float32)
+        return np.asarray(left @ right)
 
-    def solve(
-        self, upper: NDArray[Any], right: NDArray[Any], *, transposed: bool
-    ) -> NDArray[Any]:
+    def solve(self, upper: NDArray[Any], right: NDArray[Any], *, transposed: bool) -> NDArray[Any]:
         pairs = zip(upper, right, strict=True)
         return np.stack([solve_triangular(*pair, trans=int(transposed)) for pair in pairs])
 

@@ -48,7 +48,7 @@ _STAGES = 16
 _WORKING_VECTORS = 64
 _SCORED_ROWS = 16_384
 _SCORED_MODELS = 8
-_BLOCK = 256
+_BLOCK = 512
 _STATUSES: Mapping[float, Status] = {1.0: "converged", 2.0: "stalled", 3.0: "exhausted"}
 
 
