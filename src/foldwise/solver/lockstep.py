@@ -3,7 +3,7 @@
 What :mod:`foldwise.solver.descent` decides fit by fit is decided here by masks: objective, line
 search, directions and stopping rule are the same. So nothing has to leave the device, and a step
 can be recorded once and replayed. Arrays are those of a namespace, numpy's or torch's; what these
-do differently is a :class:`Device`'s.
+do differently is a ``Device``'s.
 
 Every training set has a place of its own on the batch axis, whoever else is under way, so that its
 bits depend on nobody. Where a set has several fits to make, its *stages*, it goes on to the next by
@@ -24,11 +24,11 @@ products that a direction needs,
 whatever C the pairs were found at.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +37,11 @@ from foldwise.solver.descent import FALL, GROWTH, MOST_TRIES, PATIENCE, RISE
 from foldwise.solver.fits import SolverOptions, TrainingSet
 from foldwise.solver.layout import Layout
 
+Device = Any
+"""Where arrays are: :class:`foldwise.search.engines.gpu.Cuda`, which says what each method does."""
+
 Array = Any
-"""Of the device's namespace."""
+"""Of the device's namespace, ``device.xp``."""
 
 CHUNK = 8192
 """Rows of each lane in one product."""
@@ -52,61 +55,6 @@ LOOK = 4
 LOW = 2.0**-11
 _ONE = 128
 _TINY = 1e-300
-
-
-class Device(Protocol):
-    """A place for arrays."""
-
-    @property
-    def xp(self) -> Any:
-        """The functions of its arrays."""
-        ...
-
-    @property
-    def name(self) -> str:
-        """What is told of who computed something."""
-        ...
-
-    @property
-    def room(self) -> int:
-        """Bytes that are free."""
-        ...
-
-    def array(self, values: NDArray[Any]) -> Array:
-        """Bring an array there."""
-        ...
-
-    def host(self, values: Array) -> NDArray[Any]:
-        """Bring an array back."""
-        ...
-
-    def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
-        """Make an array of zeros."""
-        ...
-
-    def cast(self, values: Array, dtype: Any) -> Array:
-        """Convert to another type."""
-        ...
-
-    def product(self, left: Array, right: Array) -> Array:
-        """Multiply batches of matrices: half precision with sums in single, others in their own."""
-        ...
-
-    def solve(self, upper: Array, right: Array, *, transposed: bool) -> Array:
-        """Solve a batch of upper triangular systems (n, m, m) of right-hand sides (n, m)."""
-        ...
-
-    def places(self, ranked: Array, *, side: str) -> Array:
-        """Where each value of the rising last axis begins there, or ends: "left", "right"."""
-        ...
-
-    def link(self, scores: Array, scale: Array, labels: Array) -> tuple[Array, Array] | None:
-        """The softmax's losses and pieces of residuals in one go; None where that can't be."""
-        ...
-
-    def record(self, step: Callable[[], None]) -> Callable[[], None]:
-        """Make a step cheap to repeat; it may be run meanwhile, with nobody under way."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -277,7 +225,7 @@ class Objective:
     ) -> tuple[Array, Array]:
         """As in :mod:`foldwise.solver.objective`: losses (lanes, fits, n), pieces of residuals."""
         if self._is_joint and self.layout.table is None:
-            at_once = self.device.link(pieces, scale, labels)
+            at_once: tuple[Array, Array] | None = self.device.link(pieces, scale, labels)
             if at_once is not None:
                 return at_once
         xp = self.device.xp

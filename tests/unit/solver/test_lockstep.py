@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -214,6 +215,29 @@ def test_too_many_rows_for_the_device_are_refused_in_one_line() -> None:
     layout, options = LAYOUTS["bytes"]
     with pytest.raises(SearchError, match=r"memory of a small device, 0\.\d GB are missing of"):
         DeviceBackend(layout, options, Small())
+
+
+class Failing(NumpyDevice):
+    """A device whose products fail once it is prepared."""
+
+    is_broken = False
+
+    def product(self, left: Any, right: Any) -> Any:
+        if self.is_broken:
+            raise RuntimeError("CUDA error: unspecified launch failure\nFor debugging see ...")
+        return super().product(left, right)
+
+
+def test_a_device_that_fails_ends_the_search_in_one_line() -> None:
+    layout, options = LAYOUTS["two classes"]
+    broken = Failing()
+    device = DeviceBackend(layout, options, broken)
+    broken.is_broken = True
+    says = r"^numpy must go on .* CUDA error: unspecified launch failure: run"
+    with pytest.raises(SearchError, match=says):
+        list(device.trace(stretches([frozenset()])))
+    with pytest.raises(SearchError, match=says):
+        list(device.solve([FitRequest(frozenset(), C)]))
 
 
 def test_auto_takes_the_cores_where_the_device_is_too_small(

@@ -6,6 +6,7 @@ than the fits on the device.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -188,18 +189,19 @@ def opened(layout: Layout, options: SolverOptions, asked: str) -> "DeviceBackend
     device = found(asked)
     if device is None or (asked == "auto" and missing_bytes(layout, options, device) > 0):
         return None
-    return DeviceBackend(layout, options, device)
+    with _speaking(device):
+        return DeviceBackend(layout, options, device)
 
 
 def missing_bytes(layout: Layout, options: SolverOptions, device: Device) -> int:
     """How much more memory a device would have to have free; less than 0 if that's enough."""
-    (chunks, parts, rows, columns), real = Rows.shape(layout), options.dtype.itemsize
-    sets, size = len(training_sets(parts)), 2 if layout.table is None else real
-    held = chunks * parts * rows * (columns * size + real + 8)
-    products = parts * sets * layout.outputs * rows * 4 * real * 2
+    (chunks, lanes, rows, columns), real = Rows.shape(layout), options.dtype.itemsize
+    sets, size = len(training_sets(layout.parts)), 2 if layout.table is None else real
+    held = chunks * lanes * rows * (columns * size + real + 8)
+    products = 8 * lanes * rows * sets * layout.outputs * real
     vectors = 2 * (PAIRS + PATH_PAIRS) + 3 * _STAGES + _WORKING_VECTORS
     descents = sets * layout.outputs * layout.width * real * vectors
-    return held + products + descents - device.room
+    return int(held + products + descents - device.room)
 
 
 class DeviceBackend:
@@ -234,8 +236,11 @@ class DeviceBackend:
 
     def trace(self, stretches: Sequence[Stretch]) -> Iterator[Traced | RegularisationPath]:
         """Trace each path as far as it is asked for; yield all when all are there."""
-        if not stretches:
-            return
+        if stretches:
+            with _speaking(self._device):
+                yield from self._trace(stretches)
+
+    def _trace(self, stretches: Sequence[Stretch]) -> Iterator[Traced | RegularisationPath]:
         paths = self._paths = self._paths or self._lockstep(stretches[0].path.anchors)
         places = {each.path.left_out: self._place(each.path.left_out) for each in stretches}
         olds = [each.path for each in stretches]
@@ -262,7 +267,8 @@ class DeviceBackend:
             waiting.setdefault(self._place(request.left_out), []).append(request)
         while waiting:
             batch = {place: queue[:_STAGES] for place, queue in waiting.items()}
-            yield from self._solve(batch)
+            with _speaking(self._device):
+                yield from self._solve(batch)
             waiting = {at: queue[_STAGES:] for at, queue in waiting.items() if queue[_STAGES:]}
 
     def _solve(self, batch: Mapping[int, Sequence[FitRequest]]) -> Iterator[Fit]:
@@ -329,6 +335,18 @@ class DeviceBackend:
         return self._objective.sets.index(left_out)
 
 
+@contextmanager
+def _speaking(device: Device) -> Iterator[None]:
+    """Turn what goes wrong on a device into one line; torch says it by this kind of error."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise SearchError(
+            f"{device.name} must go on computing, it says: {str(error).partition(chr(10))[0]}: run"
+            " the same command again, or with FOLDWISE_DEVICE=cpu; completed trials are kept"
+        ) from error
+
+
 class DeviceScores:
     """Scores linear models where their rows are, in double.
 
@@ -355,10 +373,11 @@ class DeviceScores:
         As many at a time whatever their number, so that their bits don't depend on it.
         """
         told = []
-        for at in range(0, len(models), _SCORED_MODELS):
-            some = list(models[at : at + _SCORED_MODELS])
-            filled = some + some[:1] * (_SCORED_MODELS - len(some))
-            told += self._told(filled, part)[: len(some)]
+        with _speaking(self._device):
+            for at in range(0, len(models), _SCORED_MODELS):
+                some = list(models[at : at + _SCORED_MODELS])
+                filled = some + some[:1] * (_SCORED_MODELS - len(some))
+                told += self._told(filled, part)[: len(some)]
         return told
 
     def _told(self, models: Sequence[LinearModel], part: int) -> list[Scores]:
