@@ -25,7 +25,7 @@ PACKAGE := $(VENV)/package.stamp
 .DELETE_ON_ERROR:
 # Two installs at once into one environment spoil it.
 .NOTPARALLEL:
-.PHONY: help install dev repro classifiers ui test check format summary soak mutants bench bench-check calibrate site docs screenshots lock hook clean
+.PHONY: help install dev repro classifiers ui test check format summary soak mutants bench gpu bench-check calibrate site docs screenshots lock hook clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -86,6 +86,10 @@ bench: $(BENCH) $(PACKAGE) ## time the nested search against scikit-learn's
 	$(RUN) python -m benchmarks.nested
 	$(RUN) python -m benchmarks.filters
 	$(RUN) python -m benchmarks.tables
+
+# Its own modules, numpy, scipy, scikit-learn and torch are all it needs: GPU machines often install nothing.
+gpu: ## check and measure the GPU engine, where there is a GPU; PYTHON=... names the one with torch
+	PYTHONPATH=src $(PYTHON) -m benchmarks.gpu
 
 bench-check: dev ## test the benchmarks and the validation, in minutes
 	$(RUN) python -m pytest -m bench

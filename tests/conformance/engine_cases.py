@@ -6,6 +6,7 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+import pytest
 import skops.io
 from numpy.typing import NDArray
 
@@ -20,7 +21,8 @@ class Given:
     """An engine and what it is asked about.
 
     ``engine_of`` makes it for rows, with nothing prepared; ``tried`` are values that give other
-    models.
+    models. One that scores elsewhere than it predicts may round otherwise, by a share of
+    ``rounding``.
     """
 
     engine_of: Callable[[NDArray[Any]], Engine]
@@ -29,6 +31,7 @@ class Given:
     classes: Classes
     plan: Plan
     tried: tuple[Values, ...]
+    rounding: float = 0.0
 
     def make(self) -> Engine:
         """The engine anew."""
@@ -102,7 +105,10 @@ class EngineCases:
                 rows = given.plan.scored_rows(part)
                 assert len(done.predictions[part].values) == len(rows)
                 scores = done.predictions[part].scores(given.labels[rows])
-                assert repr(done.scores[part]) == repr(scores)
+                if given.rounding:
+                    assert done.scores[part] == pytest.approx(scores, rel=given.rounding)
+                else:
+                    assert repr(done.scores[part]) == repr(scores)
 
     def test_only_what_is_to_be_kept_is_kept(self, given: Given) -> None:
         """Scores always, predictions if asked, a model with its predictions."""

@@ -13,12 +13,14 @@ from sklearn.tree import DecisionTreeClassifier
 
 from foldwise.search.engines.batched import BatchedEngine, LocalBackend, Repeats
 from foldwise.search.engines.estimator import EstimatorEngine, Kinds
+from foldwise.search.engines.gpu import DeviceBackend
 from foldwise.search.jobs import Engine
 from foldwise.search.plan import Plan
 from foldwise.search.trials import Part, Values
 from foldwise.solver.fits import SolverOptions
 from foldwise.solver.layout import Layout
 from tests.conformance.engine_cases import EngineCases, Given
+from tests.unit.solver.numpy_device import NumpyDevice
 from tests.unit.solver.solver_cases import digits
 
 CASE = digits(240)
@@ -48,6 +50,28 @@ class TestBatched(EngineCases):
         return Given(
             lambda X: batched(X, options), CASE.images, CASE.labels, range(10), PLAN, STRENGTHS
         )
+
+
+class TestDevice(EngineCases):
+    """The batched engine whose fits and scores are a device's."""
+
+    @pytest.fixture
+    def given(self) -> Given:
+        return Given(
+            on_device, CASE.images, CASE.labels, range(10), PLAN, STRENGTHS, rounding=1e-12
+        )
+
+    def test_what_computed_a_fit_is_told_with_it(self, given: Given) -> None:
+        for done in given.run(given.tasks[:2]).values():
+            assert done.facts["device"] == NumpyDevice.name
+
+
+def on_device(X: NDArray[np.uint8]) -> BatchedEngine:
+    """The engine on numpy's device, on a short path and roughly: conformance is not accuracy."""
+    backend = DeviceBackend(arranged(X), SolverOptions(tol=1e-3), NumpyDevice())
+    scored = [PLAN.scored_rows(part) for part in PLAN.parts]
+    scorer = backend.scorer([(X[rows], CASE.labels[rows]) for rows in scored])
+    return BatchedEngine(X, CASE.labels, PLAN, backend, 1e-2, 0.3, scorer=scorer)
 
 
 class TestTable(EngineCases):

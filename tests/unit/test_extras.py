@@ -17,6 +17,7 @@ BROUGHT = {
     "pydantic_core": "pydantic",
     "dask": "distributed",
     "pyarrow": "mlflow",
+    "triton": "torch",
 }
 
 OPTUNAS = {"packaging"}

@@ -1,9 +1,13 @@
 """``python -m foldwise.app.tune``: the nested search, told to MLflow as it goes."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from foldwise.app.display import Display
 from foldwise.app.drawing import OF_SEARCH, Tuned, tell_fold
@@ -16,6 +20,7 @@ from foldwise.app.workspace import (
     SearchPlace,
     Workspace,
     dask_scheduler,
+    device,
     is_fresh,
     save,
     save_all,
@@ -34,6 +39,7 @@ from foldwise.search.engines.batched import (
     Features,
     LocalBackend,
     PathShelf,
+    Scorer,
 )
 from foldwise.search.jobs import Done, Engine, Job, Task
 from foldwise.search.nested import Book, NestedSearch
@@ -140,10 +146,12 @@ def nested_search(work: Workspace, book: Book, shelf: PathShelf) -> Iterator[Nes
             images = shelf.features(lambda: transformed(bank, raw))
             say(unseen_caution(raw, images))
         layout = Layout.build(images, labels, parts, classes=classes)
-    with _backend(layout, options, dask_scheduler()) as backend:
+    with _backend(layout, options, dask_scheduler()) as (backend, scorer_of):
+        scored = [plan.scored_rows(part) for part in plan.parts]
+        scorer = scorer_of and scorer_of([(images[rows], labels[rows]) for rows in scored])
         logistic = BatchedEngine(
             images, labels, plan, backend, tune.c_low, tune.c_high, shelf, threads(), features,
-            is_table=is_table,
+            is_table=is_table, scorer=scorer,
         )  # fmt: skip
         engine = _among_candidates(work, plan, logistic) if tune.candidates else logistic
         yield NestedSearch(labels, plan, space, tune.trials, engine, book)
@@ -155,15 +163,28 @@ def _among_candidates(work: Workspace, plan: Plan, logistic: Engine) -> Engine:
     return Kinds({LOGISTIC: logistic, **work.candidates(plan)})
 
 
+_Rows = Sequence[tuple[NDArray[Any], NDArray[np.int64]]]
+
+
+@contextmanager
 def _backend(
     layout: Layout, options: SolverOptions, cluster: str | None
-) -> AbstractContextManager[Backend]:
-    if cluster is None:
-        return nullcontext(LocalBackend(layout, options))
-    # The package distributed is an extra: without it the import says so.
-    from foldwise.search.engines.dask import connected
+) -> Iterator[tuple[Backend, Callable[[_Rows], Scorer] | None]]:
+    """Who makes the fits; and who scores on rows and labels of each part, if these don't."""
+    asked = device()
+    if cluster is not None:
+        # The package distributed is an extra: without it the import says so.
+        from foldwise.search.engines.dask import connected
 
-    return connected(cluster, layout, options)
+        with connected(cluster, layout, options, device=asked) as remote:
+            yield remote, None
+        return
+    there = None
+    if asked != "cpu":
+        from foldwise.search.engines.gpu import opened  # torch, if it is there: seconds
+
+        there = opened(layout, options, asked)
+    yield (LocalBackend(layout, options), None) if there is None else (there, there.scorer)
 
 
 if __name__ == "__main__":

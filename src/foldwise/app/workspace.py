@@ -404,6 +404,22 @@ def transformed(bank: "FilterBank", images: NDArray[np.uint8]) -> NDArray[np.uin
         return np.concatenate([*blocks])
 
 
+def device() -> str:
+    """``FOLDWISE_DEVICE``: what computes paths and fits, "cpu" by default.
+
+    Raises
+    ------
+    SettingsError
+        If it is none of those known.
+    """
+    told = os.environ.get("FOLDWISE_DEVICE", "").strip() or "cpu"
+    if told not in ("cpu", "cuda", "auto"):
+        raise SettingsError(
+            f"FOLDWISE_DEVICE must be cpu, cuda or auto, got {told!r}: correct or unset it"
+        )
+    return told
+
+
 def dask_scheduler() -> str | None:
     """``FOLDWISE_DASK``: a Dask scheduler's address; None for this machine.
 

@@ -25,7 +25,7 @@ from foldwise.report.wording import (
 from foldwise.search.jobs import Predictions
 from foldwise.search.space import Space
 from foldwise.search.summary import Estimates, best_trials, contest, edges, optimum_error
-from foldwise.search.trials import FINAL, SearchResult, number_of
+from foldwise.search.trials import CORES, FINAL, SearchResult, number_of
 from foldwise.settings import Value
 from foldwise.stats.intervals import Interval, f1_intervals, score_intervals
 from foldwise.stats.scores import (
@@ -449,8 +449,13 @@ class Findings:
             f"was fitted on the whole development set. {counted(len(self.search.trials), 'trial')},"
             f" {counted(fits.distinct, 'distinct fit')}: {fits.converged:,} converged, "
             f"{fits.stalled:,} stalled at the limit of the precision, "
-            f"{fits.exhausted:,} exhausted."
+            f"{fits.exhausted:,} exhausted.{self._computed_on()}"
         )
+
+    def _computed_on(self) -> str:
+        """Where it wasn't the cores alone."""
+        told = self.search.devices
+        return "" if told == (CORES,) else f" They were computed on {' and '.join(told)}."
 
     def limits(self) -> tuple[str, ...]:
         """What the figures don't say, a paragraph each."""

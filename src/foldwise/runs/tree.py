@@ -9,6 +9,7 @@ from typing import Literal, Self
 from foldwise.palette import fold_colour
 from foldwise.search.space import Space
 from foldwise.search.trials import (
+    CORES,
     FINAL,
     Event,
     FinalModel,
@@ -19,6 +20,7 @@ from foldwise.search.trials import (
     Study,
     Trial,
     Values,
+    devices,
     number_of,
 )
 from foldwise.settings import Value
@@ -153,7 +155,12 @@ def trial_node(pipeline: str, trial: Trial, space: Space) -> RunNode:
     return RunNode(
         key=f"{study_key(pipeline, trial.study)}/{trial.number}",
         name=f"{short}·t{trial.number:02d} {values}",
-        tags={**_study_tags(trial.study), "trial": str(trial.number), NOTE_TAG: note},
+        tags={
+            **_study_tags(trial.study),
+            **_device(devices(fold.facts for fold in trial.inner)),
+            "trial": str(trial.number),
+            NOTE_TAG: note,
+        },
         params=_params(trial.values),
         points=(
             *_numbers(trial.values, space),
@@ -214,9 +221,11 @@ def outcome_node(pipeline: str, result: SearchResult, compared: str = "") -> Run
     }
     return RunNode(
         key=pipeline,
-        tags={NOTE_TAG: _outcome_note(result)}
-        if not compared
-        else {NOTE_TAG: f"{_outcome_note(result)}\n\n{compared}", COMPARED_TAG: compared},
+        tags={
+            NOTE_TAG: "\n\n".join(each for each in (_outcome_note(result), compared) if each),
+            **({COMPARED_TAG: compared} if compared else {}),
+            **_device(result.devices),
+        },
         points=(
             *_numbers(best.values, result.space),
             *_inner_means(best),
@@ -276,6 +285,11 @@ def _short(value: Value) -> str:
 
 def _study_tags(study: Study) -> dict[str, str]:
     return {"study": str(study), "mlflow.runColor": fold_colour(study.fold)}
+
+
+def _device(computed_on: Sequence[str]) -> dict[str, str]:
+    """A tag for what others than the cores computed."""
+    return {} if tuple(computed_on) == (CORES,) else {"device": ", ".join(computed_on)}
 
 
 def _params(values: Values) -> dict[str, str]:

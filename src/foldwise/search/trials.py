@@ -1,6 +1,6 @@
 """What a nested search says as it goes: frozen events, and what follows from them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isnan
 from operator import index
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 Values = Mapping[str, Value]
 Facts = Mapping[str, float | str]
-"""What an engine tells of a fit: shown and recorded, never interpreted but for ``status``."""
+"""What an engine tells of a fit: shown and recorded; ``status`` is counted, and what has no
+``device`` is the cores'."""
+
+CORES = "processor cores"
 
 
 class Part(NamedTuple):
@@ -193,6 +196,12 @@ class SearchResult:
         """What the studies selected by."""
         return self.space.metric
 
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """What computed the fits."""
+        told = [fold.facts for trial in self.trials for fold in trial.inner]
+        return devices([*told, *(fold.facts for fold in self.outer), self.final.facts])
+
     def study_trials(self, study: Study) -> tuple[Trial, ...]:
         """The trials of one study, by number."""
         return tuple(trial for trial in self.trials if trial.study == study)
@@ -220,6 +229,11 @@ def best_trial(trials: Sequence[Trial], metric: str) -> Trial:
         return isnan(loss), loss, trial.number
 
     return min(trials, key=rank)
+
+
+def devices(told: Iterable[Facts]) -> tuple[str, ...]:
+    """What computed fits: names of devices, and the cores if they made any."""
+    return tuple(sorted({str(facts.get("device", CORES)) for facts in told}))
 
 
 def number_of(values: Values, name: str) -> float:

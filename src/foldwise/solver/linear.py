@@ -62,11 +62,15 @@ class FitOutcome:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fit:
-    """One finished fit: which parts it left out, the model, and how it ended."""
+    """One finished fit: which parts it left out, the model, how it ended, and on which device.
+
+    Without a ``device`` it was made by processor cores.
+    """
 
     left_out: frozenset[int]
     model: LinearModel
     outcome: FitOutcome
+    device: str | None = None
 
 
 def decision_scores(model: LinearModel, images: NDArray[Any]) -> NDArray[np.float64]:

@@ -43,8 +43,10 @@ PAIRS = 80
 TOLERANCE_SHARE = 0.7
 """Anchors are solved to this share of the tolerance, so that what lies between them meets it."""
 
+LOOK_BACK = 3
+"""Anchors that lead to the next one."""
+
 _NEIGHBOURS = 4
-_LOOK_BACK = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,14 +99,18 @@ def interpolate(knots: NDArray[np.float64], solutions: Sequence[Real], C: float)
 
     In Lagrange's form; beyond the outermost it extrapolates.
     """
-    logs, at = np.log(knots).tolist(), math.log(C)
-    shares = [
-        math.prod([(at - other) / (own - other) for other in logs if other != own]) for own in logs
-    ]
     total = np.zeros_like(solutions[0])
-    for share, solution in zip(shares, solutions, strict=True):
+    for share, solution in zip(shares(knots, C), solutions, strict=True):
         total += total.dtype.type(share) * solution
     return total
+
+
+def shares(knots: NDArray[np.float64], C: float) -> list[float]:
+    """How much the value at each knot counts in :func:`interpolate`."""
+    logs, at = np.log(knots).tolist(), math.log(C)
+    return [
+        math.prod([(at - other) / (own - other) for other in logs if other != own]) for own in logs
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +163,7 @@ def _trace(layout: Layout, stretch: Stretch, options: SolverOptions) -> Course[R
     for place in range(len(solutions), stretch.reach):
         C, start = float(path.anchors[place]), origin(layout, options)
         if place:
-            before = slice(max(0, place - _LOOK_BACK), place)
+            before = slice(max(0, place - LOOK_BACK), place)
             start = interpolate(path.anchors[before], solutions[before], C)
             more = training.penalty(C) - training.penalty(float(path.anchors[place - 1]))
             for history in histories:

@@ -1,4 +1,4 @@
-"""What the environment says of where a search's trials are kept."""
+"""What the environment says of where a search runs and its trials are kept."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,8 +6,14 @@ from pathlib import Path
 import pytest
 
 from foldwise.app.exits import is_quiet
-from foldwise.app.workspace import is_fresh, study_storage
-from foldwise.errors import SettingsError
+from foldwise.app.tune import _backend
+from foldwise.app.workspace import device, is_fresh, study_storage
+from foldwise.errors import SearchError, SettingsError
+from foldwise.search.engines.batched import LocalBackend
+from foldwise.search.engines.gpu import DeviceBackend, DeviceScores
+from foldwise.solver.fits import SolverOptions
+from tests.unit.solver.numpy_device import NumpyDevice
+from tests.unit.solver.solver_cases import digits
 
 ROOT = Path("/project")
 
@@ -48,3 +54,37 @@ def test_a_switch_takes_the_usual_words_and_refuses_others(
         SettingsError, match=rf"FOLDWISE_{name} must be one of 1, on, .* 'yess': cor"
     ):
         read()
+
+
+def test_the_device_is_one_of_three_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a word it is the cores, whose bits are those of before."""
+    monkeypatch.delenv("FOLDWISE_DEVICE", raising=False)
+    assert device() == "cpu"
+    for word in ("cpu", "cuda", " auto "):
+        monkeypatch.setenv("FOLDWISE_DEVICE", word)
+        assert device() == word.strip()
+    monkeypatch.setenv("FOLDWISE_DEVICE", "gpu")
+    with pytest.raises(SettingsError, match="FOLDWISE_DEVICE must be cpu, cuda or auto, got 'gpu'"):
+        device()
+
+
+def test_the_search_is_made_by_the_device_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It fits and scores; a GPU that isn't there is one line, or with "auto" the cores do it."""
+    case = digits(200)
+    given = case.layout(), SolverOptions(), None
+    monkeypatch.setattr("foldwise.search.engines.gpu.torch", None)
+    for word in ("cpu", "auto"):
+        monkeypatch.setenv("FOLDWISE_DEVICE", word)
+        with _backend(*given) as (backend, scorer_of):
+            assert isinstance(backend, LocalBackend)
+            assert scorer_of is None
+    monkeypatch.setenv("FOLDWISE_DEVICE", "cuda")
+    with pytest.raises(SearchError, match="FOLDWISE_DEVICE=cuda needs"), _backend(*given):
+        pass
+    monkeypatch.setattr("foldwise.search.engines.gpu.found", lambda _: NumpyDevice())
+    with _backend(*given) as (backend, scorer_of):
+        assert isinstance(backend, DeviceBackend)
+        assert scorer_of is not None
+        assert isinstance(scorer_of([(case.images, case.labels)]), DeviceScores)

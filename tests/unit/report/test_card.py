@@ -162,3 +162,13 @@ def test_images_in_which_filters_find_nothing_are_counted_and_plain_ones_are_not
     features = np.array([[0], [0], [0], [1], [7]], np.uint8)
     assert unseen_caution(images, features).startswith("1 of 5 images ")
     assert not unseen_caution(images[[0, 1, 3, 4]], features[[0, 1, 3, 4]])
+
+
+def test_a_device_other_than_the_cores_is_named() -> None:
+    """Of a search that was begun on one and went on on the other, both."""
+    findings = make_findings()
+    assert "computed on" not in render_card(findings)
+    final = replace(findings.search.final, facts={"device": "a GPU"})
+    search = replace(findings.search, final=final)
+    told = render_card(replace(findings, search=search))
+    assert "They were computed on a GPU and processor cores." in told

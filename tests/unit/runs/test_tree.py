@@ -14,7 +14,7 @@ from foldwise.runs.tree import (
     study_node,
     trial_node,
 )
-from foldwise.search.trials import FINAL, Progress
+from foldwise.search.trials import FINAL, InnerFold, Progress
 from foldwise.stats.scores import METRICS
 from tests.factories import make_outer_fold, make_result, make_space, make_trial, outer
 
@@ -217,3 +217,18 @@ def test_what_is_told_last_of_a_run_is_wanted() -> None:
 def test_a_node_is_named_as_people_know_it(node: RunNode, name: str) -> None:
     """What is missing at the end is told by these names."""
     assert str(node) == name
+
+
+def test_a_device_other_than_the_cores_is_a_tag() -> None:
+    """Of the trial that it made, and of the search; both names where some fits are the cores'."""
+    trial = make_trial(outer(1), 0)
+    on_device = InnerFold(trial.inner[0].part, trial.inner[0].scores, {"device": "a GPU"})
+    mixed = replace(trial, inner=(on_device, *trial.inner[1:]))
+    assert "device" not in trial_node(KEY, trial, SPACE).tags
+    assert trial_node(KEY, mixed, SPACE).tags["device"] == "a GPU, processor cores"
+    result = make_result()
+    assert "device" not in outcome_node(KEY, result).tags
+    assert (
+        outcome_node(KEY, replace(result, trials=(mixed,))).tags["device"]
+        == "a GPU, processor cores"
+    )

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,11 +35,12 @@ from foldwise.search.jobs import (
     Task,
 )
 from foldwise.search.plan import Plan
-from foldwise.search.trials import Facts, Progress
+from foldwise.search.trials import Facts, Part, Progress
 from foldwise.solver.fits import FitRequest, SolverOptions, solve
 from foldwise.solver.layout import Layout, require_bytes
 from foldwise.solver.linear import Fit, LinearModel, probabilities
 from foldwise.solver.paths import RegularisationPath, Stretch, Traced, anchors, trace
+from foldwise.stats.scores import Scores
 
 Folds = frozenset[int]
 
@@ -108,6 +109,14 @@ class Backend(Protocol):
 
     def solve(self, requests: Sequence[FitRequest]) -> Iterator[Fit]:
         """Make each requested fit once; yield each as it ends, in any order."""
+        ...
+
+
+class Scorer(Protocol):
+    """Scores models where their rows are."""
+
+    def __call__(self, models: Sequence[LinearModel], part: int) -> Sequence[Scores]:
+        """Score each model on the rows of a part that are scored."""
         ...
 
 
@@ -221,6 +230,8 @@ class BatchedEngine:
     is_table : bool
         Whether the layout is of floats, as the images then are.
     judge : Judge, optional
+    scorer : Scorer, optional
+        A device's: where there is no judge it scores in place of this machine's cores.
 
     Examples
     --------
@@ -243,6 +254,7 @@ class BatchedEngine:
     repeat: int | None = None
     is_table: bool = False
     judge: Judge | None = None
+    scorer: Scorer | None = None
     _paths: dict[Folds, RegularisationPath] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -261,8 +273,12 @@ class BatchedEngine:
         """Trace paths as far as the tasks ask, then make all fits together, scoring as they end."""
         yield from self._trace(tasks, later)
         wanted = {self._request(task.job): task for task in tasks}
-        fits = self.backend.solve(tuple(wanted))
-        yield from self._score((wanted[_answered(fit)], fit) for fit in fits)
+        fits = ((wanted[_answered(fit)], fit) for fit in self.backend.solve(tuple(wanted)))
+        if self.scorer is None or self.judge is not None:
+            yield from self._score(fits)
+        else:
+            made = list(fits)
+            yield from self._score(made, self._scored_there(made, self.scorer))
 
     def _trace(self, tasks: Sequence[Task], later: Collection[LeftOut]) -> Iterator[Progress]:
         """Trace each task's path to its C; new training sets of later ones to the largest C."""
@@ -293,29 +309,53 @@ class BatchedEngine:
         left_out = _folds(job.left_out)
         return FitRequest(left_out, C, self._paths[left_out].at(C))
 
-    def _score(self, fits: Iterable[tuple[Task, Fit]]) -> Iterator[Done]:
-        """Each fit, in their order, scored while others are made."""
+    def _scored_there(
+        self, fits: Sequence[tuple[Task, Fit]], scorer: Scorer
+    ) -> dict[Task, dict[Part, Scores]]:
+        """What a device says of the fits, part by part: many at a time are no dearer than one."""
+        scores: dict[Task, dict[Part, Scores]] = {task: {} for task, _ in fits}
+        for part in self.plan.parts:
+            own = [(task, fit.model) for task, fit in fits if part in task.score_on]
+            if own:
+                told = scorer([model for _, model in own], part.fold)
+                for (task, _), each in zip(own, told, strict=True):
+                    scores[task][part] = each
+        return scores
+
+    def _score(
+        self,
+        fits: Iterable[tuple[Task, Fit]],
+        known: Mapping[Task, Mapping[Part, Scores]] | None = None,
+    ) -> Iterator[Done]:
+        """Each fit, in their order, scored while others are made, unless its scores are known."""
+        done = partial(self._done, known)
         # Two BLAS threads sum a prediction in another order than one: its bits must not depend on
         # whether fits are still being made beside it.
         limit = one_blas_thread()
         if self.threads == 1:
             with limit:
-                yield from (self._done(task, fit) for task, fit in fits)
+                yield from (done(task, fit) for task, fit in fits)
             return
         with limit, ThreadPoolExecutor(self.threads) as pool:
             scoring: deque[Future[Done]] = deque()
             for task, fit in fits:
-                scoring.append(pool.submit(self._done, task, fit))
+                scoring.append(pool.submit(done, task, fit))
                 while len(scoring) > self.threads:
                     yield scoring.popleft().result()
             while scoring:
                 yield scoring.popleft().result()
 
-    def _done(self, task: Task, fit: Fit) -> Done:
+    def _done(
+        self, known: Mapping[Task, Mapping[Part, Scores]] | None, task: Task, fit: Fit
+    ) -> Done:
         model = LinearClassifier(fit.model)
+        if known is not None and task.keep == "scores":
+            return Done(task, known[task], _facts(fit))
         rows = {part: self.plan.scored_rows(part) for part in task.score_on}
         predictions = {part: model.predict(self.images[of]) for part, of in rows.items()}
-        if self.judge is None:
+        if known is not None:
+            scores = dict(known[task])
+        elif self.judge is None:
             scores = {part: predictions[part].scores(self.labels[of]) for part, of in rows.items()}
         else:
             scores = {part: self.judge(model, predictions[part], of) for part, of in rows.items()}
@@ -347,11 +387,12 @@ def _repeat(left_out: LeftOut) -> int:
 
 def _facts(fit: Fit) -> Facts:
     outcome = fit.outcome
-    return {
+    facts: dict[str, float | str] = {
         "status": outcome.status,
         "iterations": outcome.iterations,
         "evaluations": outcome.evaluations,
     }
+    return facts if fit.device is None else {**facts, "device": fit.device}
 
 
 def _folds(left_out: LeftOut) -> Folds:

@@ -7,18 +7,20 @@ sub-batch to another. Workers import this module, too.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib import import_module
 from itertools import accumulate, pairwise
+from threading import Lock
 from typing import Any, TypeVar, cast
 
 from threadpoolctl import threadpool_limits
 
 import foldwise
 from foldwise.errors import SearchError
+from foldwise.search.engines.batched import Backend
 from foldwise.search.version import SEARCH_VERSION
 from foldwise.solver.fits import FitRequest, SolverOptions, solve
 from foldwise.solver.layout import Layout
@@ -51,6 +53,9 @@ PATIENCE_SECONDS = 60.0
 _LOOK_SECONDS = 2.0
 _ANSWER_SECONDS = 10.0
 _PREFIX = "foldwise-"
+_ONE_AT_A_TIME = Lock()
+"""A worker that has got another's share too does one after the other on its GPU."""
+
 _OTHER_CODE = (
     "every Dask worker must have this same version of foldwise installed, one has none or another: "
     "install it there and start the workers anew"
@@ -66,16 +71,35 @@ class Pixels(WorkerPlugin):
     would send them anew each round; and it can't make them again once their holder is lost.
     """
 
-    def __init__(self, layout: Layout) -> None:
-        self.layout = layout
+    def __init__(self, layout: Layout, device: str) -> None:
+        self.layout, self.device = layout, device
         self.code = CODE
+        self._there: Backend | None = None
+
+    def there(self, options: SolverOptions) -> Backend | None:
+        """The worker's GPU, where it has one and the search asks for it."""
+        if self._there is None and self.device != "cpu":
+            from foldwise.search.engines.gpu import opened  # torch, if it is there: seconds
+
+            self._there = opened(self.layout, options, self.device)
+            self.device = "cpu"  # what isn't there now won't be
+        return self._there
 
 
 def trace_batch(
     pixels: str, stretches: Sequence[Stretch], options: SolverOptions
 ) -> tuple[RegularisationPath, ...]:
     """Trace some paths further on this worker; ``pixels`` names the plugin."""
-    traced = trace(*_here(pixels, options, stretches))
+    plugin, options = _here(pixels, options)
+    with _ONE_AT_A_TIME:
+        if there := plugin.there(options):
+            return _paths(there.trace(stretches))
+    return _paths(trace(plugin.layout, stretches, options))
+
+
+def _paths(
+    traced: Iterable[Traced | RegularisationPath],
+) -> tuple[RegularisationPath, ...]:
     return tuple(event for event in traced if isinstance(event, RegularisationPath))
 
 
@@ -83,19 +107,21 @@ def solve_batch(
     pixels: str, requests: Sequence[FitRequest], options: SolverOptions
 ) -> tuple[Fit, ...]:
     """Make the fits of one sub-batch on this worker."""
-    return tuple(solve(*_here(pixels, options, requests)))
+    plugin, options = _here(pixels, options)
+    with _ONE_AT_A_TIME:
+        if there := plugin.there(options):
+            return tuple(there.solve(requests))
+    return tuple(solve(plugin.layout, requests, options))
 
 
-def _here(
-    pixels: str, options: SolverOptions, work: Sequence[T]
-) -> tuple[Layout, Sequence[T], SolverOptions]:
-    """The worker's pixels, the work, and options to do it on all threads."""
+def _here(pixels: str, options: SolverOptions) -> tuple[Pixels, SolverOptions]:
+    """The worker's pixels, and options to work with on all its threads."""
     worker = get_worker()
     plugin = cast("Pixels", worker.plugins[pixels])
     if plugin.code != CODE:  # it has joined late
         raise SearchError(_OTHER_CODE)
     _keep_blas_to_one_thread()
-    return plugin.layout, work, replace(options, threads=worker.state.nthreads)
+    return plugin, replace(options, threads=worker.state.nthreads)
 
 
 @cache
@@ -170,13 +196,20 @@ class DaskBackend:
 
 @contextmanager
 def connected(
-    address: str, layout: Layout, options: SolverOptions, *, patience: float = PATIENCE_SECONDS
+    address: str,
+    layout: Layout,
+    options: SolverOptions,
+    *,
+    device: str = "cpu",
+    patience: float = PATIENCE_SECONDS,
 ) -> Iterator[DaskBackend]:
     """An engine on the cluster at ``address``, such as ``tcp://scheduler:8786``.
 
     Parameters
     ----------
     address, layout, options
+    device : str
+        "cuda" or "auto" for the workers' GPUs: every worker must have one, or those that have.
     patience : float
         Seconds the cluster may be without any worker, now or later.
 
@@ -195,7 +228,7 @@ def connected(
             client.wait_for_workers(1, timeout=patience)
             _check_code(client)
             _sweep(client)
-            client.register_plugin(Pixels(layout), name=_pixels(client))
+            client.register_plugin(Pixels(layout, device), name=_pixels(client))
         try:
             yield DaskBackend(client, address, options, patience)
         finally:

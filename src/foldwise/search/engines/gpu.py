@@ -1,0 +1,460 @@
+"""A GPU in place of this machine's cores: paths, fits and their scores, by torch.
+
+The mathematics is :mod:`foldwise.solver.lockstep`'s. Here is what a device does in its own way, the
+backend that the batched engine asks, and the scores, whose sorting would take longer on the cores
+than the fits on the device.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foldwise.errors import SearchError
+from foldwise.solver.fits import PAIRS, FitRequest, SolverOptions
+from foldwise.solver.layout import Layout
+from foldwise.solver.linear import Fit, FitOutcome, LinearModel, Status
+from foldwise.solver.lockstep import (
+    LOW,
+    Array,
+    Device,
+    Lockstep,
+    Objective,
+    Rows,
+    training_sets,
+)
+from foldwise.solver.paths import (
+    LOOK_BACK,
+    TOLERANCE_SHARE,
+    RegularisationPath,
+    Stretch,
+    Traced,
+    shares,
+)
+from foldwise.solver.paths import PAIRS as PATH_PAIRS
+from foldwise.stats.scores import METRIC, ClassCounts, Scores
+
+try:
+    import torch
+    import triton
+    from triton import language as tl
+except ImportError:
+    torch, tl = None, SimpleNamespace(constexpr=Any)
+
+_STAGES = 16
+_WORKING_VECTORS = 64
+_SCORED_ROWS = 16_384
+_SCORED_MODELS = 8
+_BLOCK = 512
+_STATUSES: Mapping[float, Status] = {1.0: "converged", 2.0: "stalled", 3.0: "exhausted"}
+
+
+class Cuda:
+    """The first GPU that torch sees."""
+
+    xp: Any = torch
+
+    def __init__(self) -> None:
+        self.name = torch.cuda.get_device_name()
+        # As wide as single precision is meant, not TF32's 11 bits.
+        torch.backends.cuda.matmul.allow_tf32 = False
+        self._softmax = triton.jit(_softmax)
+
+    @property
+    def room(self) -> int:
+        """Bytes that are free."""
+        return int(torch.cuda.mem_get_info()[0])
+
+    def array(self, values: NDArray[Any]) -> Array:
+        """Bring an array there."""
+        return torch.from_numpy(np.ascontiguousarray(values)).to("cuda")
+
+    def host(self, values: Array) -> NDArray[Any]:
+        """Bring an array back."""
+        return np.asarray(values.cpu().numpy())
+
+    def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Make an array of zeros."""
+        return torch.zeros(shape, dtype=dtype, device="cuda")
+
+    def cast(self, values: Array, dtype: Any) -> Array:
+        """Convert to another type."""
+        return values.to(dtype)
+
+    def product(self, left: Array, right: Array) -> Array:
+        """Multiply batches of matrices: half precision with sums in single."""
+        if left.dtype == torch.float16:
+            return torch.bmm(left, right, out_dtype=torch.float32)
+        return torch.bmm(left, right)
+
+    def solve(self, upper: Array, right: Array, *, transposed: bool) -> Array:
+        """Solve a batch of upper triangular systems."""
+        system = upper.mT if transposed else upper
+        return torch.linalg.solve_triangular(system, right[..., None], upper=not transposed)[..., 0]
+
+    def places(self, ranked: Array, *, side: str) -> Array:
+        """Where each value of the rising last axis begins there, or ends."""
+        return torch.searchsorted(ranked, ranked, side=side)
+
+    def link(self, scores: Array, scale: Array, labels: Array) -> tuple[Array, Array]:
+        """One kernel in place of a dozen passes over the scores."""
+        parts, fits, _, outputs, rows = scores.shape
+        blocks = triton.cdiv(rows, _BLOCK)
+        losses = torch.empty((parts, fits, blocks), dtype=torch.float32, device="cuda")
+        residuals = torch.empty_like(scores, dtype=torch.float16)
+        self._softmax[(parts * fits, blocks)](
+            scores, scale, labels, losses, residuals, fits, rows, outputs,
+            triton.next_power_of_2(outputs), _BLOCK, LOW,
+        )  # fmt: skip
+        return losses.sum(2, dtype=torch.float64)[..., None], residuals
+
+    def record(self, step: Callable[[], None]) -> Callable[[], None]:
+        """Capture the step as a graph."""
+        beside = torch.cuda.Stream()
+        beside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(beside):
+            for _ in range(2):
+                step()
+        torch.cuda.current_stream().wait_stream(beside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            step()
+        replay: Callable[[], None] = graph.replay
+        return replay
+
+
+def _softmax(  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917  # a kernel's arguments
+    scores, scale, labels, losses, residuals, fits, rows,
+    outputs: tl.constexpr, width: tl.constexpr, block: tl.constexpr, share: tl.constexpr,
+) -> None:  # fmt: skip
+    """A block of rows of one fit: see :meth:`Objective._link`, whose lines these are."""
+    fit, at = tl.program_id(0), tl.program_id(1) * block + tl.arange(0, block)
+    output = tl.arange(0, width)
+    is_row = at < rows
+    is_score = (output[:, None] < outputs) & is_row[None, :]
+    places = fit.to(tl.int64) * 2 * outputs * rows + output[:, None] * rows + at[None, :]
+    high = tl.load(scores + places, mask=is_score, other=0.0)
+    low = tl.load(scores + places + outputs * rows, mask=is_score, other=0.0)
+    label = tl.load(labels + (fit // fits) * rows + at, mask=is_row, other=-1)
+    z = (high + low * share) * tl.load(scale + fit)
+    z = tl.where(output[:, None] < outputs, z, float("-inf"))
+    hot = output[:, None] == label[None, :]
+    top = tl.max(z, 0)
+    e = tl.exp(z - top[None, :])
+    total = tl.sum(e, 0)
+    of_label = tl.sum(tl.where(hot, z, 0.0), 0)
+    loss = tl.where(label >= 0, tl.log(total) + top - of_label, 0.0)
+    tl.store(losses + fit * tl.num_programs(1) + tl.program_id(1), tl.sum(loss, 0))
+    residual = e / total[None, :] - tl.where(hot, 1.0, 0.0)
+    residual = tl.where(label[None, :] >= 0, residual, 0.0)
+    high_piece = residual.to(tl.float16)
+    low_piece = ((residual - high_piece.to(tl.float32)) / share).to(tl.float16)
+    tl.store(residuals + places, high_piece, mask=is_score)
+    tl.store(residuals + places + outputs * rows, low_piece, mask=is_score)
+
+
+def found(asked: str) -> Cuda | None:
+    """The device that "cuda" or "auto" means; None for this machine's cores.
+
+    Raises
+    ------
+    SearchError
+        A GPU is asked for, and there is none, or no torch.
+    """
+    if asked == "cpu":
+        return None
+    if torch is not None and torch.cuda.is_available():
+        return Cuda()
+    if asked == "auto":
+        return None
+    missing = "the package torch" if torch is None else "a GPU that torch sees"
+    raise SearchError(
+        f"FOLDWISE_DEVICE=cuda needs {missing}, and there is none: install foldwise[gpu] on a"
+        " machine with a GPU, or set FOLDWISE_DEVICE=cpu"
+    )
+
+
+def opened(layout: Layout, options: SolverOptions, asked: str) -> "DeviceBackend | None":
+    """The backend on the device that "cuda" or "auto" means; None for this machine's cores.
+
+    Raises
+    ------
+    SearchError
+        A GPU is asked for, and there is none, or none with memory enough.
+    """
+    device = found(asked)
+    if device is None or (asked == "auto" and missing_bytes(layout, options, device) > 0):
+        return None
+    with _speaking(device):
+        return DeviceBackend(layout, options, device)
+
+
+def missing_bytes(layout: Layout, options: SolverOptions, device: Device) -> int:
+    """How much more memory a device would have to have free; less than 0 if that's enough."""
+    (chunks, lanes, rows, columns), real = Rows.shape(layout), options.dtype.itemsize
+    sets, size = len(training_sets(layout.parts)), 2 if layout.table is None else real
+    held = chunks * lanes * rows * (columns * size + real + 8)
+    products = 8 * lanes * rows * sets * layout.outputs * real
+    vectors = 2 * (PAIRS + PATH_PAIRS) + 3 * _STAGES + _WORKING_VECTORS
+    descents = sets * layout.outputs * layout.width * real * vectors
+    return int(held + products + descents - device.room)
+
+
+class DeviceBackend:
+    """Traces paths and makes fits on a device.
+
+    Paths' curvature stays there: it serves whoever hands in the very path that came from here, any
+    other is traced anew.
+
+    Parameters
+    ----------
+    layout, options, device
+    rows : Rows, optional
+        The layout's, if they are there already.
+    """
+
+    def __init__(
+        self, layout: Layout, options: SolverOptions, device: Device, rows: Rows | None = None
+    ) -> None:
+        missing = missing_bytes(layout, options, device) if rows is None else 0
+        if missing > 0:
+            raise SearchError(
+                f"the rows must fit into the memory of {device.name}, {missing / 1e9:.1f} GB are"
+                f" missing of {(device.room + missing) / 1e9:.1f}: set FOLDWISE_DEVICE=cpu, or take"
+                " fewer by prepare.limit"
+            )
+        self._objective = Objective(device, layout, options, rows)
+        self._options, self._device = options, device
+        self._known: dict[frozenset[int], RegularisationPath] = {}
+        self._paths: Lockstep | None = None
+        self._fits = Lockstep(self._objective, _STAGES, pairs=PAIRS, tol=options.tol, is_path=False)
+        self._fits.shares[...] = device.array(np.eye(_STAGES))
+
+    def trace(self, stretches: Sequence[Stretch]) -> Iterator[Traced | RegularisationPath]:
+        """Trace each path as far as it is asked for; yield all when all are there."""
+        if stretches:
+            with _speaking(self._device):
+                yield from self._trace(stretches)
+
+    def _trace(self, stretches: Sequence[Stretch]) -> Iterator[Traced | RegularisationPath]:
+        paths = self._paths = self._paths or self._lockstep(stretches[0].path.anchors)
+        places = {each.path.left_out: self._place(each.path.left_out) for each in stretches}
+        olds = [each.path for each in stretches]
+        anew = {places[old.left_out] for old in olds if self._known.get(old.left_out) is not old}
+        known = sum(len(old.solutions) for old in olds if places[old.left_out] not in anew)
+        total = sum(each.reach for each in stretches) - known
+        stops = {places[each.path.left_out]: each.reach for each in stretches}
+        for done in paths.run(stops, anew):
+            yield Traced(min(done, total), total)
+        solutions, told = self._results(paths, max(stops.values()))
+        for stretch in stretches:
+            place, reach = places[stretch.path.left_out], stretch.reach
+            evaluations = int(told[place, :, :reach, 2].max(axis=0).sum())
+            path = replace(
+                stretch.path, solutions=tuple(solutions[place, :reach]), evaluations=evaluations
+            )
+            self._known[path.left_out] = path
+            yield path
+
+    def solve(self, requests: Sequence[FitRequest]) -> Iterator[Fit]:
+        """Make each requested fit once, those of a training set one after another."""
+        waiting: dict[int, list[FitRequest]] = {}
+        for request in requests:
+            waiting.setdefault(self._place(request.left_out), []).append(request)
+        while waiting:
+            batch = {place: queue[:_STAGES] for place, queue in waiting.items()}
+            with _speaking(self._device):
+                yield from self._solve(batch)
+            waiting = {at: queue[_STAGES:] for at, queue in waiting.items() if queue[_STAGES:]}
+
+    def _solve(self, batch: Mapping[int, Sequence[FitRequest]]) -> Iterator[Fit]:
+        fits, objective, each = self._fits, self._objective, self._objective.descents
+        most = max(map(len, batch.values()))
+        sets, outputs, width = len(objective.sets), objective.layout.outputs, objective.layout.width
+        starts = np.zeros((sets, most, each, outputs // each * width), self._options.dtype)
+        penalties = np.zeros((sets, most))
+        for place, requests in batch.items():
+            for stage, request in enumerate(requests):
+                penalties[place, stage] = objective.trainings[place].penalty(request.C)
+                if request.start is not None:
+                    starts[place, stage] = request.start.reshape(each, -1)
+        put = self._device.array
+        known = starts.swapaxes(1, 2).reshape(sets * each, most, -1)
+        fits.known[:, :most] = put(known)
+        fits.penalties[:, :most] = put(penalties.repeat(each, axis=0))
+        stops = {place: len(requests) for place, requests in batch.items()}
+        for _ in fits.run(stops, set(stops)):
+            pass
+        solutions, told = self._results(fits, most)
+        for place, requests in batch.items():
+            for stage, request in enumerate(requests):
+                training, own = objective.trainings[place], told[place, :, stage]
+                outcome = FitOutcome(
+                    _STATUSES[own[:, 0].max()],
+                    iterations=int(own[:, 1].max()),
+                    evaluations=float(own[:, 2].mean()),
+                    objective=float(own[:, 3].sum()),
+                )
+                model = training.model(solutions[place, stage], request.C, self._options.multiclass)
+                yield Fit(request.left_out, model, outcome, self._device.name)
+
+    def scorer(self, rows: Sequence[tuple[NDArray[Any], NDArray[np.int64]]]) -> "DeviceScores":
+        """What scores on the rows and labels of each part, on the same device."""
+        return DeviceScores(self._device, rows, self._objective.layout.classes)
+
+    def _lockstep(self, anchors: NDArray[np.float64]) -> Lockstep:
+        """Paths over these anchors, none of them begun."""
+        count, tol = len(anchors), TOLERANCE_SHARE * self._options.tol
+        paths = Lockstep(self._objective, count, pairs=PATH_PAIRS, tol=tol, is_path=True)
+        of_earlier = np.zeros((count, count))
+        for place in range(1, count):
+            before = slice(max(0, place - LOOK_BACK), place)
+            of_earlier[place, before] = shares(anchors[before], float(anchors[place]))
+        penalties = [[of.penalty(C) for C in anchors.tolist()] for of in self._objective.trainings]
+        paths.shares[...] = self._device.array(of_earlier)
+        paths.penalties[...] = self._device.array(
+            np.repeat(penalties, self._objective.descents, axis=0)
+        )
+        return paths
+
+    def _results(self, of: Lockstep, stages: int) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Coefficients (sets, stages, outputs, width), and what is told (sets, descents, ...)."""
+        objective = self._objective
+        by_descent = (len(objective.sets), objective.descents)
+        solutions = self._device.host(of.solutions[:, :stages])
+        solutions = solutions.reshape(*by_descent, solutions.shape[1], -1).swapaxes(1, 2)
+        solutions = solutions.reshape(*solutions.shape[:2], -1, objective.layout.width)
+        told = self._device.host(of.told[:, :stages])
+        return solutions, told.reshape(*by_descent, *told.shape[1:])
+
+    def _place(self, left_out: frozenset[int]) -> int:
+        return self._objective.sets.index(left_out)
+
+
+@contextmanager
+def _speaking(device: Device) -> Iterator[None]:
+    """Turn what goes wrong on a device into one line; torch says it by this kind of error."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise SearchError(
+            f"{device.name} must go on computing, it says: {str(error).partition(chr(10))[0]}: run"
+            " the same command again, or with FOLDWISE_DEVICE=cpu; completed trials are kept"
+        ) from error
+
+
+class DeviceScores:
+    """Scores linear models where their rows are, in double.
+
+    Parameters
+    ----------
+    device
+    rows : sequence of (rows, labels)
+        Those scored of each part.
+    classes : int
+    """
+
+    def __init__(
+        self, device: Device, rows: Sequence[tuple[NDArray[Any], NDArray[np.int64]]], classes: int
+    ) -> None:
+        self._device, self._classes = device, classes
+        self._rows = [(device.array(images), device.array(labels)) for images, labels in rows]
+        self._has_gaps = any(images.dtype.kind == "f" for images, _ in rows)
+        self._codes = device.array(np.arange(classes)[:, np.newaxis])
+        self._infinity = device.array(np.array(np.inf))
+
+    def __call__(self, models: Sequence[LinearModel], part: int) -> list[Scores]:
+        """As :func:`foldwise.stats.scores.score`, of the models' probabilities for a part.
+
+        As many at a time whatever their number, so that their bits don't depend on it.
+        """
+        told = []
+        with _speaking(self._device):
+            for at in range(0, len(models), _SCORED_MODELS):
+                some = list(models[at : at + _SCORED_MODELS])
+                filled = some + some[:1] * (_SCORED_MODELS - len(some))
+                told += self._told(filled, part)[: len(some)]
+        return told
+
+    def _told(self, models: Sequence[LinearModel], part: int) -> list[Scores]:
+        xp, host = self._device.xp, self._device.host
+        images, labels = self._rows[part]
+        shares = self._shares(models, images)
+        is_class = labels == self._codes
+        is_predicted = shares.argmax(1)[:, None] == self._codes
+        true = xp.broadcast_to(is_class, is_predicted.shape)
+        counts = xp.stack([is_class & is_predicted, true, is_predicted]).sum(3)
+        stated = (shares * is_class).sum(1)
+        precision = float(np.finfo(np.float64).eps)
+        losses = -xp.log(stated.clip(precision, 1 - precision)).mean(1)
+        areas = self._areas(shares, is_class)
+        # The rows stay on the device: of what they are made of, only their counts come here.
+        counted: Any = SimpleNamespace(counts=ClassCounts(*host(counts).astype(np.float64)))
+        figures = {name: metric.of(counted) for name, metric in METRIC.items() if metric.counts}
+        figures |= {"roc_auc": areas, "log_loss": host(losses)}
+        return [
+            {name: float(values[at]) for name, values in figures.items()}
+            for at in range(len(models))
+        ]
+
+    def _shares(self, models: Sequence[LinearModel], images: Array) -> Array:
+        """As :func:`foldwise.solver.linear.probabilities`: (models, classes, rows)."""
+        xp = self._device.xp
+        scores = self._scores(models, images)
+        if scores.shape[1] == 1:
+            decided = self._device.cast(scores[:, 0] > 0, xp.int64)
+            shares = 1 / (1 + xp.exp(-scores))
+            shares = xp.concatenate([1 - shares, shares], 1)
+        else:
+            decided = scores.argmax(1)
+            if models[0].multiclass == "ovr":
+                shares = 1 / (1 + xp.exp(-scores))
+            else:
+                shares = xp.exp(scores - xp.amax(scores, 1)[:, None])
+            total = shares.sum(1)[:, None]
+            shares = shares / xp.where(total > 0, total, 1.0)
+        next_largest = xp.nextafter(xp.amax(shares, 1), self._infinity)[:, None]
+        is_apart = (shares.argmax(1) != decided)[:, None]
+        return xp.where(is_apart & (decided[:, None] == self._codes), next_largest, shares)
+
+    def _scores(self, models: Sequence[LinearModel], images: Array) -> Array:
+        """As :func:`foldwise.solver.linear.decision_scores`: (models, outputs, rows)."""
+        device, xp = self._device, self._device.xp
+        weights = np.stack([model.coefficients / model.scale for model in models])
+        means = np.stack([model.mean for model in models])[:, np.newaxis]
+        offsets = np.stack([model.intercepts for model in models]) - (weights * means).sum(axis=2)
+        of_gaps, weights = device.array(weights * means), device.array(weights)
+        blocks = []
+        for at in range(0, len(images), _SCORED_ROWS):
+            block = device.cast(images[at : at + _SCORED_ROWS], xp.float64).T
+            gaps = xp.isnan(block) if self._has_gaps else None
+            scores = weights @ (block if gaps is None else xp.where(gaps, 0.0, block))
+            blocks.append(
+                scores if gaps is None else scores + of_gaps @ device.cast(gaps, xp.float64)
+            )
+        return xp.concatenate(blocks, 2) + device.array(offsets)[..., None]
+
+    def _areas(self, shares: Array, is_class: Array) -> NDArray[np.float64]:
+        """As :func:`foldwise.stats.scores.area_under_curve`, the mean over classes that occur."""
+        device, xp = self._device, self._device.xp
+        if self._classes == 2:
+            shares, is_class = shares[:, 1:], is_class[1:]
+        order = xp.argsort(shares, -1)
+        models, classes, _ = (device.array(np.arange(count)) for count in shares.shape)
+        models, classes = models[:, None, None], classes[:, None]
+        ranked, inside = shares[models, classes, order], is_class[classes, order]
+        others = xp.cumsum(~inside, -1)
+        outside = xp.concatenate([0 * others[..., :1], others], 2)
+        below, not_above = (
+            outside[models, classes, device.places(ranked, side=side)] for side in ("left", "right")
+        )
+        wins = device.host(((below + not_above) * inside).sum(2))
+        positive = device.host(is_class.sum(1))
+        pairs = 2 * positive * (is_class.shape[1] - positive)
+        occurs = pairs > 0
+        areas = wins[:, occurs] / pairs[occurs]
+        return areas.mean(axis=1) if occurs.any() else np.full(len(areas), np.nan)

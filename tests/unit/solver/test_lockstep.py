@@ -1,0 +1,272 @@
+"""Descents in lockstep are those of the batched solver, whoever else is under way."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from foldwise.errors import SearchError
+from foldwise.search.engines.gpu import DeviceBackend, found, opened
+from foldwise.solver.fits import FitRequest, SolverOptions, solve
+from foldwise.solver.layout import Layout
+from foldwise.solver.linear import Fit, LinearModel, probabilities
+from foldwise.solver.lockstep import Rows, training_sets
+from foldwise.solver.paths import RegularisationPath, Stretch, Traced, anchors, trace
+from tests.unit.solver.numpy_device import NumpyDevice
+from tests.unit.solver.solver_cases import CASES, Case, digits, sparse_noise, two_digits
+
+LOW, HIGH = 0.003, 0.3
+EVERY = anchors(LOW, HIGH)
+REACH = len(EVERY)
+FEW = [frozenset[int](), frozenset({1}), frozenset({0, 2})]
+C = 0.03
+
+
+class Small(NumpyDevice):
+    """A device that is nearly full."""
+
+    name = "a small device"
+    room = 1000
+
+
+def backend(layout: Layout, options: SolverOptions) -> DeviceBackend:
+    return DeviceBackend(layout, options, NumpyDevice())
+
+
+def traced(
+    by: Iterator[Traced | RegularisationPath],
+) -> dict[frozenset[int], RegularisationPath]:
+    return {each.left_out: each for each in by if isinstance(each, RegularisationPath)}
+
+
+def stretches(sets: Sequence[frozenset[int]], reach: int = REACH) -> list[Stretch]:
+    return [Stretch(RegularisationPath(each, EVERY), reach) for each in sets]
+
+
+def bits(path: RegularisationPath, count: int) -> bytes:
+    return np.stack(path.solutions[:count]).tobytes()
+
+
+def table(*, weighted: bool = False, mean: float = 100) -> Layout:
+    """Numbers of any mean and scale, some missing, one no number; classes of unequal weight."""
+    generator = np.random.default_rng(3)
+    labels = np.repeat([0, 1, 2], [30, 60, 90])
+    X = generator.normal(size=(180, 6)) + 0.7 * labels[:, np.newaxis]
+    X = mean + X * np.geomspace(0.1, 30, 6)
+    X[:, 5] = labels == 1
+    X[generator.random(180) < 0.2, 2] = np.nan
+    parts = [np.arange(part, 180, 4) for part in range(4)]
+    return Layout.of_table(
+        X, labels, parts, classes=3,
+        is_scaled=np.arange(6) < 5,
+        weights=generator.uniform(0.5, 2, 180) if weighted else None,
+        class_weight="balanced" if weighted else None,
+    )  # fmt: skip
+
+
+LAYOUTS = {
+    "bytes": (replace(digits(200), folds=3).layout(), SolverOptions()),
+    "one against the rest": (sparse_noise().layout(), SolverOptions(multiclass="ovr")),
+    "two classes": (two_digits().layout(), SolverOptions(scale_floor=0.16)),
+    "floats with gaps": (table(), SolverOptions(double=True)),
+    "weights": (table(weighted=True), SolverOptions(double=True)),
+    "single precision": (table(mean=0), SolverOptions()),
+}
+
+
+@pytest.fixture(params=LAYOUTS)
+def given(request: pytest.FixtureRequest) -> tuple[Layout, SolverOptions]:
+    return LAYOUTS[request.param]
+
+
+def test_paths_and_fits_are_the_batched_solvers(given: tuple[Layout, SolverOptions]) -> None:
+    """As many evaluations, the same objective, and coefficients within what the rule leaves."""
+    layout, options = given
+    device = backend(layout, options)
+    mine = traced(device.trace(stretches(FEW)))
+    theirs = traced(trace(layout, stretches(FEW), options))
+    requests = [FitRequest(each, C, theirs[each].at(C)) for each in FEW]
+    fits = {fit.left_out: fit for fit in device.solve(requests)}
+    for fit in solve(layout, requests, options):
+        own = fits[fit.left_out]
+        assert (own.outcome.status, own.outcome.iterations) == ("converged", fit.outcome.iterations)
+        assert own.outcome.objective == pytest.approx(fit.outcome.objective, rel=1e-5)
+        difference = np.abs(own.model.coefficients - fit.model.coefficients).max()
+        assert difference < 1e-3
+        assert own.device == NumpyDevice.name
+    for each in FEW:
+        assert mine[each].evaluations == pytest.approx(theirs[each].evaluations, abs=3)
+        for one, other in zip(mine[each].solutions, theirs[each].solutions, strict=True):
+            np.testing.assert_allclose(one, other, atol=0.02)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_converged_fits_gradient_is_below_the_tolerance(case: Case) -> None:
+    """From the definition, in double: half precision is what the products hold, not the result."""
+    options = SolverOptions()
+    [fit] = backend(case.layout(), options).solve([FitRequest(frozenset({0}), C)])
+    rows = case.training_rows(frozenset({0}))
+    x = (case.images[rows] - fit.model.mean) / fit.model.scale
+    residuals = probabilities(fit.model, case.images[rows])
+    residuals[np.arange(len(rows)), case.labels[rows]] -= 1
+    residuals = residuals if case.classes > 2 else residuals[:, 1:]
+    slopes = residuals.T @ x / len(rows) + fit.model.coefficients / (C * len(rows))
+    assert max(np.abs(slopes).max(), np.abs(residuals.mean(axis=0)).max()) < 1.05 * options.tol
+
+
+def test_a_path_is_the_same_to_the_bit_whoever_else_is_traced_and_in_whatever_stretches() -> None:
+    layout, options = LAYOUTS["bytes"]
+    sets = training_sets(layout.parts)
+    together = traced(backend(layout, options).trace(stretches(sets)))
+    device = backend(layout, options)
+    [first] = traced(device.trace(stretches([frozenset({2})], 4))).values()
+    list(device.trace(stretches([frozenset({1, 3})], 5)))
+    [whole] = traced(device.trace([Stretch(first, REACH)])).values()
+    assert bits(first, 4) == bits(together[frozenset({2})], 4)
+    assert bits(whole, REACH) == bits(together[frozenset({2})], REACH)
+    assert whole.evaluations == together[frozenset({2})].evaluations
+
+
+def test_a_path_from_elsewhere_is_traced_anew_to_the_same_bits() -> None:
+    """What a shelf or another worker has comes without curvature."""
+    layout, options = LAYOUTS["bytes"]
+    device = backend(layout, options)
+    [path] = traced(device.trace(stretches([frozenset()], 4))).values()
+    [on] = traced(device.trace([Stretch(path, REACH)])).values()
+    *shown, anew = device.trace([Stretch(replace(path), REACH)])
+    assert isinstance(anew, RegularisationPath)
+    assert bits(anew, REACH) == bits(on, REACH)
+    assert shown[-1] == Traced(REACH, REACH)
+
+
+def test_a_trace_that_was_given_up_half_way_changes_nothing() -> None:
+    layout, options = LAYOUTS["bytes"]
+    device = backend(layout, options)
+    tracing = device.trace(stretches([frozenset()]))
+    next(tracing)
+    tracing.close()  # type: ignore[attr-defined]  # it is a generator
+    [path] = traced(device.trace(stretches([frozenset()]))).values()
+    [whole] = traced(backend(layout, options).trace(stretches([frozenset()]))).values()
+    assert bits(path, REACH) == bits(whole, REACH)
+
+
+def test_fits_are_the_same_to_the_bit_in_any_company() -> None:
+    """More of one training set than there are stages, too."""
+    layout, options = LAYOUTS["two classes"]
+    wanted = [FitRequest(frozenset({1}), value) for value in np.geomspace(0.01, 0.1, 18).tolist()]
+    wanted += [FitRequest(each, C) for each in FEW]
+    together = made(backend(layout, options).solve(wanted))
+    assert together.keys() == {(each.left_out, each.C) for each in wanted}
+    device = backend(layout, options)
+    for request in (*wanted[-1:], *wanted[:2]):
+        [alone] = made(device.solve([request])).values()
+        other = together[request.left_out, request.C]
+        assert alone.coefficients.tobytes() == other.coefficients.tobytes()
+
+
+def made(fits: Iterator[Fit]) -> dict[tuple[frozenset[int], float], LinearModel]:
+    return {(fit.left_out, fit.model.C): fit.model for fit in fits}
+
+
+@pytest.mark.parametrize(
+    ("limits", "status"),
+    [({"max_iter": 3}, "exhausted"), ({"tol": 1e-12}, "stalled")],
+    ids=["exhausted", "stalled"],
+)
+def test_a_fit_ends_as_the_batched_solvers_does(limits: dict[str, float], status: str) -> None:
+    """At its last iteration, or at the limit of the precision."""
+    layout, options = LAYOUTS["two classes"]
+    options = replace(options, **limits)  # type: ignore[arg-type]  # each has its own type
+    request = FitRequest(frozenset({0}), C)
+    [mine] = backend(layout, options).solve([request])
+    [theirs] = solve(layout, [request], options)
+    assert mine.outcome.status == theirs.outcome.status == status
+    assert mine.outcome.objective == pytest.approx(theirs.outcome.objective, rel=1e-5)
+
+
+def test_one_descent_of_many_that_is_exhausted_makes_its_fit_so() -> None:
+    layout, options = LAYOUTS["one against the rest"]
+    request = FitRequest(frozenset({0}), C)
+    [fit] = solve(layout, [request], options)
+    options = replace(options, max_iter=fit.outcome.iterations - 1)
+    [mine] = backend(layout, options).solve([request])
+    assert (mine.outcome.status, mine.outcome.iterations) == ("exhausted", options.max_iter)
+
+
+def test_rows_in_several_chunks_give_the_same_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Filled up with zeros in each."""
+    layout, options = LAYOUTS["bytes"]
+    request = FitRequest(frozenset({0}), C)
+    [one] = backend(layout, options).solve([request])
+    monkeypatch.setattr("foldwise.solver.lockstep.CHUNK", 8)
+    assert Rows.shape(layout)[0] > 1
+    [several] = backend(layout, options).solve([request])
+    np.testing.assert_allclose(several.model.coefficients, one.model.coefficients, atol=1e-4)
+
+
+def test_nothing_is_traced_or_fitted_where_nothing_is_asked() -> None:
+    device = backend(*LAYOUTS["two classes"])
+    assert not [*device.trace([]), *device.solve([])]
+
+
+def test_too_many_rows_for_the_device_are_refused_in_one_line() -> None:
+    layout, options = LAYOUTS["bytes"]
+    with pytest.raises(SearchError, match=r"memory of a small device, 0\.\d GB are missing of"):
+        DeviceBackend(layout, options, Small())
+
+
+class Failing(NumpyDevice):
+    """A device whose products fail once it is prepared."""
+
+    is_broken = False
+
+    def product(self, left: Any, right: Any) -> Any:
+        if self.is_broken:
+            raise RuntimeError("CUDA error: unspecified launch failure\nFor debugging see ...")
+        return super().product(left, right)
+
+
+def test_a_device_that_fails_ends_the_search_in_one_line() -> None:
+    layout, options = LAYOUTS["two classes"]
+    broken = Failing()
+    device = DeviceBackend(layout, options, broken)
+    broken.is_broken = True
+    says = r"^numpy must go on .* CUDA error: unspecified launch failure: run"
+    with pytest.raises(SearchError, match=says):
+        list(device.trace(stretches([frozenset()])))
+    with pytest.raises(SearchError, match=says):
+        list(device.solve([FitRequest(frozenset(), C)]))
+
+
+def test_auto_takes_the_cores_where_the_device_is_too_small(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("foldwise.search.engines.gpu.found", lambda _: Small())
+    layout, options = LAYOUTS["bytes"]
+    assert opened(layout, options, "auto") is None
+    with pytest.raises(SearchError, match="are missing"):
+        opened(layout, options, "cuda")
+
+
+def test_a_gpu_that_is_asked_for_and_missing_is_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And nothing where it is only asked whether there is one."""
+    monkeypatch.setattr("foldwise.search.engines.gpu.torch", None)
+    with pytest.raises(SearchError, match=r"^FOLDWISE_DEVICE=cuda needs .*foldwise\[gpu\]"):
+        found("cuda")
+    assert found("auto") is None
+    assert found("cpu") is None
+
+
+def test_arrays_go_to_the_device_as_they_are(given: tuple[Layout, SolverOptions]) -> None:
+    """Each real row once, with its label, whatever it was filled up to."""
+    layout, _ = given
+    rows = Rows.of(NumpyDevice(), layout, np.float64)
+    labels = rows.labels
+    expected = [block.labels for part in layout.lanes for lane in part for block in lane]
+    assert sorted(labels[labels >= 0]) == sorted(np.concatenate(expected))
+    assert not rows.pixels[labels < 0].any()
+    assert not rows.counts[labels < 0].any()
