@@ -4,7 +4,7 @@ import json
 import re
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ def outcome(folder: Path) -> Outcome:
     return Outcome(
         files=result_files(folder),
         trials=stored_trials(folder),
-        runs=run_tree(folder),
+        runs={key: _untimed(run) for key, run in run_tree(folder).items()},
         inputs=len(_rows(database, "SELECT 1 FROM inputs")),
         versions=registered(folder),
         models=tuple(
@@ -77,6 +77,11 @@ def outcome(folder: Path) -> Outcome:
             )
         ),
     )
+
+
+def _untimed(run: RunFacts) -> RunFacts:
+    """The run without the size of the page, which tells how long the search took."""
+    return replace(run, files=tuple((n, 0 if n == "report.html" else s) for n, s in run.files))
 
 
 def result_files(folder: Path) -> dict[str, bytes]:
