@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -26,7 +27,7 @@ from foldwise.report.tables import (
 )
 from foldwise.report.wording import csv_of, json_text, rounded
 from foldwise.stats.intervals import score_intervals
-from foldwise.stats.scores import METRICS, calibration_error, per_class, score
+from foldwise.stats.scores import METRIC, METRICS, calibration_error, per_class, score
 from tests.factories import make_result
 from tests.unit.report.findings_cases import (
     make_estimates,
@@ -108,15 +109,27 @@ def test_nowhere_has_a_holdout_s_figure_more_decimals_than_may_be_shown() -> Non
     intervals = score_intervals(judged.probabilities, judged.labels, 0.95)
     hidden = [calibration_error(judged.probabilities, judged.labels)]
     hidden += [each.roc_auc for each in per_class(judged.probabilities, judged.labels)]
-    for metric in ("log_loss", "roc_auc"):
-        hidden += [exact[metric], intervals[metric].low, intervals[metric].high]
+    shown = [
+        figure
+        for each in dict(findings.outer).values()
+        for figure in (each.mean, each.interval.low, each.interval.high)
+    ]
+    for metric in METRICS:
+        figures = shown if METRIC[metric].counts else hidden
+        figures += [exact[metric], intervals[metric].low, intervals[metric].high]
     texts = (
         json_text(evaluation(holdout)), per_class_csv(holdout), calibration_csv(holdout),
         render_card(findings), findings.headline(),
         json.dumps(holdout_metrics(holdout)),
     )  # fmt: skip
+    told = {
+        number: 0.5 * 10 ** -min(7, len(number.split(".")[1]))
+        for text in texts
+        for number in re.findall(r"\d+\.\d{4,}", text)
+        if number not in {f"{each:.4f}" for each in shown}
+    }
     for figure in hidden:
-        assert all(f"{figure:.5f}"[:-1] not in text for text in texts)
+        assert not [n for n, near in told.items() if abs(float(n) - figure) <= near]
     assert f"{exact['log_loss']:.3f}" in texts[0]
     assert f"{exact['accuracy']:.6f}" in texts[0]
     assert all(len(row["confidence"]) <= 5 for row in _rows(texts[2]))
