@@ -9,7 +9,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from foldwise.solver.descent import is_curved
-from foldwise.solver.fits import FitRequest, SolverOptions, solve
+from foldwise.solver.fits import FitRequest, SolverOptions, TrainingSet, solve
 from foldwise.solver.layout import Layout
 from foldwise.solver.linear import Fit, probabilities
 from tests.unit.solver.gradients import objective_and_gradient
@@ -100,6 +100,8 @@ def test_each_training_set_is_standardised_by_its_own_rows() -> None:
     layout = case.layout()
     for out in [frozenset({0}), frozenset({1}), frozenset({0, 1}), frozenset({0})]:
         mean, spread, rows = layout.standardisation(out)
+        training = TrainingSet.of(layout, out, 0.0)
+        assert (training.rows, training.mean.tolist()) == (rows, mean.tolist())
         own = case.images[case.training_rows(out)]
         assert rows == len(own)
         np.testing.assert_allclose(mean, own.mean(axis=0))

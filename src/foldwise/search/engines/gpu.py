@@ -249,7 +249,8 @@ class DeviceBackend:
         total = sum(each.reach for each in stretches) - known
         stops = {places[each.path.left_out]: each.reach for each in stretches}
         for done in paths.run(stops, anew):
-            yield Traced(min(done, total), total)
+            if done:
+                yield Traced(min(done, total), total)
         solutions, told = self._results(paths, max(stops.values()))
         for stretch in stretches:
             place, reach = places[stretch.path.left_out], stretch.reach
@@ -365,7 +366,7 @@ class DeviceScores:
         self._rows = [(device.array(images), device.array(labels)) for images, labels in rows]
         self._has_gaps = any(images.dtype.kind == "f" for images, _ in rows)
         self._codes = device.array(np.arange(classes)[:, np.newaxis])
-        self._infinity = device.array(np.array(np.inf))
+        self._zero, self._infinity = device.array(np.array([0.0, np.inf]))
 
     def __call__(self, models: Sequence[LinearModel], part: int) -> list[Scores]:
         """As :func:`foldwise.stats.scores.score`, of the models' probabilities for a part.
@@ -394,7 +395,8 @@ class DeviceScores:
         areas = self._areas(shares, is_class)
         # The rows stay on the device: of what they are made of, only their counts come here.
         counted: Any = SimpleNamespace(counts=ClassCounts(*host(counts).astype(np.float64)))
-        figures = {name: metric.of(counted) for name, metric in METRIC.items() if metric.counts}
+        of = METRIC.values()
+        figures: dict[str, Any] = {each.name: each.of(counted) for each in of if each.counts}
         figures |= {"roc_auc": areas, "log_loss": host(losses)}
         return [
             {name: float(values[at]) for name, values in figures.items()}
@@ -407,12 +409,12 @@ class DeviceScores:
         scores = self._scores(models, images)
         if scores.shape[1] == 1:
             decided = self._device.cast(scores[:, 0] > 0, xp.int64)
-            shares = 1 / (1 + xp.exp(-scores))
+            shares = xp.exp(-xp.logaddexp(self._zero, -scores))
             shares = xp.concatenate([1 - shares, shares], 1)
         else:
             decided = scores.argmax(1)
             if models[0].multiclass == "ovr":
-                shares = 1 / (1 + xp.exp(-scores))
+                shares = xp.exp(-xp.logaddexp(self._zero, -scores))
             else:
                 shares = xp.exp(scores - xp.amax(scores, 1)[:, None])
             total = shares.sum(1)[:, None]
