@@ -33,10 +33,16 @@ TYPED = {
     "test_remedies.py::test_the_commands_for_the_main_job_never_ask_for_the_comparison",
     "foldwise history": "tests/e2e/test_tutorial.py::test_the_tutorial_works_as_written",
     "foldwise promote": "tests/e2e/test_better_model.py::test_the_how_to_works_as_written",
+    "foldwise promote --dry-run": "tests/e2e/test_sections.py::test_the_sections_work_as_written",
     "foldwise promote VERSION": "tests/e2e/test_tutorial.py::test_the_tutorial_works_as_written",
     "foldwise relocate": "tests/e2e/test_sections.py::test_the_sections_work_as_written",
+    "foldwise rollback": "tests/integration/test_registry_cli.py::test_a_model_s_life",
+    "foldwise show": "tests/e2e/test_sections.py::test_the_sections_work_as_written",
     "foldwise ui --port {}": "tests/integration/test_tracking_ui.py",
+    "foldwise verify": "tests/integration/test_registry_cli.py::test_a_model_s_life",
     "foldwise verify champion": "tests/integration/test_registry_cli.py::test_a_model_s_life",
+    "foldwise verify {}": "tests/integration/"
+    "test_registry_cli.py::test_verify_takes_the_challenger_while_there_is_no_champion",
     "git add --all && git commit -m Begin": _DOCTOR,
     "git config --global --add safe.directory {}": "tests/unit/runs/"
     "test_lineage.py::test_a_checkout_that_git_refuses_is_told_with_what_mends_it",

@@ -238,7 +238,8 @@ def test_the_page_says_what_it_means_and_asks_nobody_for_anything() -> None:
     assert [each.name for each in drawn] == ["versus", "rows_apart"]
     page = render_versus(found, drawn, tells_rows=True)
     assert "http" not in page
-    assert page.count("data:image/") == 2
+    assert page.count("<figure>") == 2
+    assert page.count('role="img"') + page.count('<img src="data:image/') == 2
     for part in ("rows that both have learned from", "2/3 of the data", "tried before", "promote"):
         assert part in meaning(found)
     assert "2/3 of the data" in page
