@@ -40,7 +40,7 @@ from foldwise.runs.lineage import Lineage, lineage
 from foldwise.runs.recorder import Recorder
 from foldwise.search.book import TrialBook, close_attempt, open_book, search_lock
 from foldwise.search.curve import starts
-from foldwise.search.engines.batched import PathShelf
+from foldwise.search.engines.batched import PathShelf, one_blas_thread
 from foldwise.search.jobs import Predictions
 from foldwise.search.plan import Plan
 from foldwise.search.space import Space
@@ -397,9 +397,12 @@ def fitting_bank(
 
 
 def transformed(bank: "FilterBank", images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Features of all images, as many blocks at a time as there are threads."""
+    """Features of all images, as many blocks at a time as there are threads.
+
+    BLAS has one thread in each: with two, such small products take three times as long.
+    """
     starts = range(0, len(images), _BLOCK_ROWS)
-    with ThreadPoolExecutor(threads()) as pool:
+    with one_blas_thread(), ThreadPoolExecutor(threads()) as pool:
         blocks = pool.map(lambda at: bank.transform(images[at : at + _BLOCK_ROWS]), starts)
         return np.concatenate([*blocks])
 

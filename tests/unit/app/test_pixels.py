@@ -1,10 +1,13 @@
-"""Whether images look as those that a model learned from, or divided, or inverted."""
+"""Whether images look as a model knows them, or divided, or inverted; features of them."""
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_info, threadpool_limits
 
+from foldwise import FilterBank
 from foldwise.app.predict import Pixels
+from foldwise.app.workspace import transformed
 
 INK = np.zeros((50, 10), np.uint8)
 INK[:, 0], INK[:, 1] = 255, 90
@@ -38,3 +41,19 @@ def test_a_development_set_of_zeros_and_ones_was_not_divided() -> None:
     """Its own range is what counts."""
     bits = np.array([[0, 1, 0, 0]])
     assert Pixels.of(bits).warning(Pixels.of(bits)) == ""
+
+
+def test_features_are_made_with_one_blas_thread_in_each_of_ours() -> None:
+    """With two, products as small as a tile's take three times as long."""
+    seen: list[int] = []
+
+    class Bank(FilterBank):  # type: ignore[misc]
+        def transform(self, X: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            told = threadpool_info()
+            seen.extend(each["num_threads"] for each in told if each["user_api"] == "blas")
+            return X
+
+    images = np.arange(8, dtype=np.uint8).reshape(2, 4)
+    with threadpool_limits(2, user_api="blas"):
+        assert transformed(Bank(), images).tolist() == images.tolist()
+    assert {*seen} == {1}
