@@ -108,6 +108,22 @@ def check_output(path: Path) -> None:
             )
 
 
+def check_new(path: Path) -> None:
+    """Refuse to write over anything: what a command is told to write to may be anybody's.
+
+    Raises
+    ------
+    OutputError
+        With the remedy.
+    """
+    check_output(path)
+    if path.exists():
+        raise OutputError(
+            f"{path} must not be there yet, it is and keeps its content: name another file, or"
+            " move that one away"
+        )
+
+
 def claim_beside(path: Path, word: str) -> Path:
     """Make an empty file ``NAME.WORD-NUMBER``, the first number that nothing has yet."""
     number = 1

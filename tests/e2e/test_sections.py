@@ -34,9 +34,10 @@ ALLOWED = {
 }
 # It sets a parameter for good, which test_better_model types.
 LASTING = "Find a better model"
-# Installs, serves until it is stopped, needs a browser or MNIST itself: tested elsewhere.
+# Installs, serves until it is stopped, needs a browser, a champion or MNIST itself: elsewhere.
 ELSEWHERE = re.compile(
-    r"make |foldwise predict |export MLFLOW_|mlflow models serve|python3 |\. \.venv|foldwise ui"
+    r"make |foldwise (predict|compare) |export MLFLOW_|mlflow models serve|python3 |\. \.venv"
+    r"|foldwise ui"
 )
 
 # A section of nothing but these costs most, and meets whatever the others do in reverse order.

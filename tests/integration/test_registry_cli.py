@@ -523,6 +523,24 @@ def test_a_row_that_does_not_fit_ends_a_prediction_or_is_kept_apart(
     assert reasons == ["row,reason", "1,'x'", "2,300", "3,nothing"]
 
 
+@pytest.mark.parametrize(
+    ("output", "there"),
+    [("rows.csv", "rows.csv"), ("taken.db", "taken.db"), ("a", "a.errors.csv")],
+)
+@pytest.mark.usefixtures("project")
+def test_nothing_is_written_over(foldwise: Command, output: str, there: str) -> None:
+    """Not the rows themselves, not a database, nor what merely stands beside the answers."""
+    images_as("csv", Path(), SPLIT.images[:4]).rename("rows.csv")
+    if not Path(there).exists():
+        Path(there).write_text("precious")
+    content = Path(there).read_bytes()
+    asked = ("predict", "rows.csv", "--errors", "keep", "--output")
+    assert foldwise(*asked, output) == 1
+    assert f"{there} must not be there yet" in foldwise.err
+    assert Path(there).read_bytes() == content
+    assert foldwise(*asked, "another.csv") == 0
+
+
 def test_a_version_that_is_not_as_registered_predicts_nothing(
     project: Store, foldwise: Command, tmp_path: Path
 ) -> None:

@@ -166,6 +166,18 @@ def test_all_is_told_in_a_hundred_columns_and_on_a_page(project: Store, foldwise
     assert not re.search(r"""(src|href)=["']https?:|url\(["']?https?:""", page)
 
 
+@pytest.mark.parametrize("there", ["page.html", "mlruns/mlflow.db"])
+def test_no_page_is_written_over_anything(project: Store, foldwise: Command, there: str) -> None:
+    """Whosever it is: a database of ours, or somebody's page."""
+    place = project.root / there
+    if not place.exists():
+        place.write_text("precious")
+    content = place.read_bytes()
+    assert foldwise("compare", "champion", "bold-fox", "--output", there) == 1
+    assert f"{there} must not be there yet" in foldwise.err
+    assert place.read_bytes() == content
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

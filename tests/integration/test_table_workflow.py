@@ -274,6 +274,7 @@ def test_a_table_is_predicted_as_it_was_evaluated(done: Done, tmp_path: Path) ->
     told = pd.read_csv(done.folder / "reports" / "predictions.csv").drop(columns="label")
     found = pd.read_csv(output)
     assert [*found] == [*told]
+    output.unlink()
     pd.testing.assert_frame_equal(found, told, atol=2e-6)
     number = next(name for name in held if held[name].dtype.kind == "f")
     held.astype({number: object}).assign(**{number: "?!"}).iloc[:3].to_csv(given, index=False)

@@ -22,6 +22,7 @@ from foldwise.app.rows import blocks_of
 from foldwise.data.dataset import PREPARED, load, load_facts
 from foldwise.errors import DataError, StoreError
 from foldwise.files import replacing
+from foldwise.ownership import check_new
 from foldwise.registry.snapshot import Version
 from foldwise.registry.stored_files import fetch_files
 from foldwise.registry.stored_model import StoredModel
@@ -75,7 +76,12 @@ def predict(
         The file can't be read, or a row of it doesn't fit.
     StoreError
         The version's files are not those that were registered.
+    OutputError
+        There is something already where the answers should go.
     """
+    kept = output.with_name(f"{output.name}.errors.csv")
+    for written in (output, kept) if keeps_errors else (output,):
+        check_new(written)
     project = open_project(model, writes=False)
     registry = project.registry()
     version = registry.find(which or in_use(registry))
@@ -86,7 +92,6 @@ def predict(
     rows = counted(answers.rows, "row")
     told = [f"{output}: {rows} by version {version.number} of {version.name}"]
     if answers.left_out:
-        kept = output.with_name(f"{output.name}.errors.csv")
         with replacing(kept) as place:
             pd.DataFrame(answers.left_out, columns=["row", "reason"]).to_csv(place, index=False)
         told += [f"{kept}: {counted(len(answers.left_out), 'row')} left out, and why"]

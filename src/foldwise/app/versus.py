@@ -18,7 +18,7 @@ from foldwise.app.commands import columns
 from foldwise.app.exits import import_slim_mlflow, tell
 from foldwise.errors import FoldwiseError, SearchError, StoreError
 from foldwise.files import decode, write_bytes
-from foldwise.ownership import check_output
+from foldwise.ownership import check_new
 from foldwise.registry.snapshot import Snapshot, model_name
 from foldwise.report import versus as told_of
 from foldwise.report.rivals import Entrant, SearchComparison, compare
@@ -59,7 +59,7 @@ def compare_named(
 ) -> None:
     """Print the comparison of the searches so called; write it as a page, too, if asked."""
     if output is not None:
-        check_output(output)
+        check_new(output)
     import_slim_mlflow()
     finder = Finder(project_root())
     found = compare(
