@@ -190,14 +190,22 @@ def _telling(subject: Subject) -> Iterator[Remark]:
     found = telling_columns(images, subject.development.labels[rows])
     what = "pixel" if is_table is None else "column"
     names = [
-        f"{name if is_table else np.unravel_index(int(name), shape)} ({percent(share, digits=2)})"
+        f"{brief(str(name), 32) if is_table else _place(int(name), shape)}"
+        f" ({percent(share, digits=2)})"
         for name, share in found[:3]
     ]
     yield Remark(
         f"a {what} that separates the classes alone",
-        ", ".join(names).replace("np.int64", "") if names else "none does",
+        ", ".join(names) or "none does",
         _weighed(bool(found)),
         "drop it, unless it is known before the class is: likelier it is made of the target",
+    )
+
+
+def _place(pixel: int, shape: tuple[int, ...]) -> str:
+    names = ("row", "column", "channel")
+    return " ".join(
+        f"{name} {at}" for name, at in zip(names, np.unravel_index(pixel, shape), strict=False)
     )
 
 

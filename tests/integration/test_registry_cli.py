@@ -523,6 +523,19 @@ def test_a_row_that_does_not_fit_ends_a_prediction_or_is_kept_apart(
     assert reasons == ["row,reason", "1,'x'", "2,300", "3,nothing"]
 
 
+def test_a_blank_cell_among_words_is_nothing(
+    project: Store, foldwise: Command, tmp_path: Path
+) -> None:
+    """No number that can't be read."""
+    rows = SPLIT.images[:3].astype(object)
+    rows[1, 2], rows[2, 2] = "x", "  "
+    file, output = images_as("csv", project.root, rows), tmp_path / "answers.csv"
+    assert foldwise("predict", str(file), "--output", str(output), "--errors", "keep") == 0
+    kept = (tmp_path / "answers.csv.errors.csv").read_text().splitlines()
+    reasons = [line.replace('"', "").split(" where")[0] for line in kept]
+    assert reasons == ["row,reason", "1,'x'", "2,nothing"]
+
+
 @pytest.mark.parametrize(
     ("output", "there"),
     [("rows.csv", "rows.csv"), ("taken.db", "taken.db"), ("a", "a.errors.csv")],

@@ -219,6 +219,11 @@ def test_every_check_is_tried_here(sound: dict[str, Remark]) -> None:
     assert sound.keys() == ILL.keys()
 
 
+def test_a_pixel_is_named_by_its_place() -> None:
+    told = remarks(telling_pixel())["a pixel that separates the classes alone"].saw
+    assert told == "row 2 column 1 (100.00 %)"
+
+
 def test_what_matters_comes_first() -> None:
     order = [remark.matters for remark in look(odd_fold())]
     assert order == sorted(order, key=["yes", "a little", "no"].index)

@@ -166,9 +166,9 @@ def _numbers(cells: pa.Array, name: str, faults: dict[int, str]) -> NDArray[np.f
     values = floats(cells)
     if values is not None:
         return values
-    words = cells.cast(pa.string()).to_pylist()
+    words = [(word or "").strip() for word in cells.cast(pa.string()).to_pylist()]
     for row, word in enumerate(words):
-        if word is not None and word.strip() and not is_number(word.strip()):
+        if word and not is_number(word):
             faults.setdefault(row, f"{word[:30]!r} where a number belongs, in column {name!r}")
     told = (np.nan if row in faults or not word else float(word) for row, word in enumerate(words))
     return np.fromiter(told, np.float64, len(words))
