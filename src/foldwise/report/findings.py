@@ -215,7 +215,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Rival:
+class Baseline:
     """Something simpler, or in use, beside the model: one metric of both on the same rows.
 
     ``where`` says which: those of the "outer" folds, or of the "holdout".
@@ -377,23 +377,23 @@ class Findings:
             f" {percent(interval.low)} to {percent(interval.high)})."
         )
 
-    def rivals(self) -> tuple[Rival, ...]:
+    def baselines(self) -> tuple[Baseline, ...]:
         """What the model is to be better than, the simplest first."""
         labels = np.concatenate([fold.labels for fold in self.search.outer])
         counts = np.bincount(labels, minlength=len(self.holdout.classes))
         common, support = int(counts.argmax()), [each.support for each in self.holdout.by_class]
         name = f"always {brief(self.holdout.classes[common])}, the commonest class"
         where, share = "holdout" if self.has_holdout else "outer", support[common] / sum(support)
-        found = [Rival(name, where, "accuracy", share, self.holdout.scores["accuracy"])]
+        found = [Baseline(name, where, "accuracy", share, self.holdout.scores["accuracy"])]
         found += self._untuned()
         standing, metric = self.standing, self.search.metric
         if standing is not None and metric in standing.champion_scores:
             theirs, ours = standing.champion_scores[metric], self.holdout.scores[metric]
             note = "; whether by more than luck, foldwise promote tests"
-            found.append(Rival(standing.champion, where, metric, theirs, ours, note))
+            found.append(Baseline(standing.champion, where, metric, theirs, ours, note))
         return tuple(found)
 
-    def _untuned(self) -> list[Rival]:
+    def _untuned(self) -> list[Baseline]:
         """The outer estimate without a search: K fits at C = 1, or the final study's nearest."""
         metric, name = self.search.metric, "C"
         if self.standing is not None and self.standing.untuned:
@@ -402,13 +402,13 @@ class Findings:
             better = sum(map(_is_better, [metric] * len(ours), ours, theirs))
             note = f" on average, better in {better} of {len(ours)} folds"
             means = float(np.mean(theirs)), float(np.mean(ours))
-            return [Rival("untuned, C = 1", "outer", metric, *means, note)]
+            return [Baseline("untuned, C = 1", "outer", metric, *means, note)]
         trials = [each for each in self.search.study_trials(FINAL) if name in each.values]
         if not trials:
             return []
         nearest = min(trials, key=lambda each: abs(math.log(number_of(each.values, name))))
         words = f"untuned, {values_text(nearest.values)} (of those tried the nearest to 1)"
-        return [Rival(words, "outer", metric, nearest.mean(metric), self.outer[metric].mean)]
+        return [Baseline(words, "outer", metric, nearest.mean(metric), self.outer[metric].mean)]
 
     def weakest(self) -> str:
         """The class with the lowest F1, and what it is taken for, in a sentence."""
