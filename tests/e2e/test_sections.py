@@ -34,10 +34,10 @@ ALLOWED = {
 }
 # It sets a parameter for good, which test_better_model types.
 LASTING = "Find a better model"
-# Installs, serves until it is stopped, needs a browser, a champion or MNIST itself: elsewhere.
+# Installs, serves until stopped, needs a browser, a GPU, a champion or MNIST itself: elsewhere.
 ELSEWHERE = re.compile(
     r"make |foldwise (predict|compare) |export MLFLOW_|mlflow models serve|python3 |\. \.venv"
-    r"|foldwise ui"
+    r"|foldwise ui|pip install |FOLDWISE_DEVICE="
 )
 
 # A section of nothing but these costs most, and meets whatever the others do in reverse order.
@@ -131,6 +131,8 @@ def _edit(project: Project, before: str, after: str) -> None:
 def check_all(clone: Project, asked: Sequence[Section], openml: FakeOpenml) -> None:
     """Type each section; see that the folder's own parameters and results stay as committed."""
     for section in asked:
+        # The environment is the one that runs all tests, of which several run at once.
+        assert "pip install" not in section.script, f"{section.heading} installs"
         done = clone.shell(
             section.script, timeout=1800, FOLDWISE_OPENML_SERVER=openml.address, NO_PROXY="*"
         )
