@@ -167,7 +167,7 @@ def _false_promotions(populations: tuple[Population, ...]) -> Iterator[str]:
             trial = Trial(champion, others, population.holdout, sequences, SEED)
             yield _row(f"{population.name}: {champion.name} | equal", trial)
         worse = rivals(population, loss * (1 + WORSE), origins)
-        trial = Trial(champions[0], worse, population.holdout, sequences // 3, SEED)
+        trial = Trial(champions[0], worse, population.holdout, sequences, SEED)
         yield _row(f"{population.name}: {champions[0].name} | {WORSE:.0%} worse", trial)
 
 

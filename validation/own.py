@@ -96,13 +96,18 @@ def predictions(
 
 
 def models(
-    data: Data, part_of: Codes, wanted: Iterable[tuple[frozenset[int], float]]
+    data: Data,
+    part_of: Codes,
+    wanted: Iterable[tuple[frozenset[int], float]],
+    *,
+    scale_floor: float = 0.0,
 ) -> dict[tuple[frozenset[int], float], LinearModel]:
     """Fit each model wanted, by the parts it leaves out and its C."""
     images, labels = data
     rows = [np.flatnonzero(part_of == part) for part in range(part_of.max() + 1)]
     arranged = Layout.build(images, labels, rows, classes=int(labels.max()) + 1)
-    engine = LocalBackend(arranged, SolverOptions(threads=os.cpu_count() or 1))
+    options = SolverOptions(threads=os.cpu_count() or 1, scale_floor=scale_floor)
+    engine = LocalBackend(arranged, options)
     solved = engine.solve([FitRequest(parts, C) for parts, C in wanted])
     return {(fit.left_out, fit.model.C): fit.model for fit in solved}
 
