@@ -3,8 +3,10 @@
 An author shows the holdout a champion's logits with noise of some size, a new one at each look, and
 reads what is printed of each. Then the noises are added up: either those that were printed better
 than the champion itself, or all, each weighed by how much better than the average it was printed.
-The sum, shrunk to a small size, fits the holdout's rows by luck; on any other rows it is noise, and
-makes a model truly worse. Every look counts, so the sum is comparison number looks + 1.
+A confusion matrix is read by columns: each class's noise is weighed by how many more of the rows
+that were called so were rightly called so. The sum, shrunk to a small size, fits the holdout's rows
+by luck; on any other rows it is noise, and makes a model truly worse. Every look counts, so the sum
+is comparison number looks + 1.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,10 +21,26 @@ from validation.gate_trials import DRAWS, Pair, is_better, is_no_less_accurate
 Array = NDArray[np.float32]
 FINAL = 0.03
 """Standard deviation of the sum's noise, in nats of a logit."""
-SHOWN: dict[str, Callable[[float, float], float]] = {
-    "log-loss, six decimals": lambda loss, _: round(loss, 6),
-    "log-loss, three decimals": lambda loss, _: round(loss, 3),
-    "accuracy": lambda _, accuracy: -accuracy,
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Told:
+    """Of one look: mean log-loss, accuracy, and by class the rows rightly less wrongly called so.
+
+    The last (classes,) as a share of all rows.
+    """
+
+    loss: float
+    accuracy: float
+    called: NDArray[np.float64]
+
+
+Shown = Callable[[Told], float | NDArray[np.float64]]
+SHOWN: dict[str, Shown] = {
+    "log-loss, six decimals": lambda told: round(told.loss, 6),
+    "log-loss, three decimals": lambda told: round(told.loss, 3),
+    "accuracy": lambda told: -told.accuracy,
+    "confusion": lambda told: -told.called,
 }
 
 
@@ -35,14 +53,15 @@ class Attack:
     weighs: bool
 
 
-SIX, THREE, COUNTS = SHOWN
+SIX, THREE, ACCURACY, CONFUSION = SHOWN
 ATTACKS = (
     Attack(SIX, 0.003, weighs=False),
     Attack(THREE, 0.003, weighs=False),
     Attack(THREE, 0.03, weighs=False),
     Attack(SIX, 0.3, weighs=True),
     Attack(THREE, 0.3, weighs=True),
-    Attack(COUNTS, 0.3, weighs=True),
+    Attack(ACCURACY, 0.3, weighs=True),
+    Attack(CONFUSION, 0.3, weighs=True),
 )
 
 
@@ -52,18 +71,19 @@ class _Sums:
 
     kept: Array
     all: Array
-    total: float = 0.0
+    total: float | NDArray[np.float64] = 0.0
     number: int = 0
 
-    def add(self, noise: Array, score: float, base: float, *, weighs: bool) -> None:
-        weight = score - base if weighs else float(score < base)
-        self.kept += np.float32(weight) * noise
+    def add(self, noise: Array, better: float | NDArray[np.float64], *, weighs: bool) -> None:
+        weight = np.asarray(better if weighs else better < 0, dtype=np.float64)
+        self.kept += weight.astype(np.float32) * noise
         self.all += noise
         self.total, self.number = self.total + weight, self.number + 1
 
     def built(self, *, weighs: bool) -> Array:
         """The noise to promote, of the final size; nothing if nothing was told."""
-        found = self.total / self.number * self.all - self.kept if weighs else self.kept
+        mean = np.asarray(self.total / self.number, dtype=np.float32)
+        found = mean * self.all - self.kept if weighs else self.kept
         size = float(found.std())
         return np.asarray(found * np.float32(FINAL / size) if size else found)
 
@@ -103,7 +123,7 @@ def _promoted(
         told = {size: _told(logits + np.float32(size) * noise, labels) for size in _sizes()}
         for attack, each in sums.items():
             shown = SHOWN[attack.shown]
-            each.add(noise, shown(*told[attack.noise]), shown(*base), weighs=attack.weighs)
+            each.add(noise, shown(told[attack.noise]) - shown(base), weighs=attack.weighs)
             if number in looks:
                 built = logits + each.built(weighs=attack.weighs)
                 if _is_promoted(logits, built, labels, number):
@@ -124,10 +144,11 @@ def _is_promoted(champion: Array, built: Array, labels: own.Codes, number: int) 
     return is_better(pair, level, **drawn) and is_no_less_accurate(pair, alpha, **drawn)
 
 
-def _told(logits: Array, labels: own.Codes) -> tuple[float, float]:
-    """Mean log-loss and accuracy."""
-    accuracy = float((logits.argmax(axis=1) == labels).mean())
-    return float(_losses(logits, labels).mean()), accuracy
+def _told(logits: Array, labels: own.Codes) -> Told:
+    found = logits.argmax(axis=1)
+    is_right = found == labels
+    called = np.bincount(found, np.where(is_right, 1.0, -1.0), logits.shape[1]) / len(labels)
+    return Told(float(_losses(logits, labels).mean()), float(is_right.mean()), called)
 
 
 def _losses(logits: Array, labels: own.Codes) -> NDArray[np.float64]:

@@ -173,9 +173,10 @@ def test_an_attack_needs_looks_and_what_it_makes_is_worse() -> None:
     champion = np.log(people.models[Origin(0.01, 0)]).astype(np.float32)
     assert truly_worse(champion, people.labels, 1) > 0
     found = fooled(champion, people.labels, (2, 200), holdouts=4, rows=1000, seed=1)
-    exact, weighed = ATTACKS[0], ATTACKS[4]
+    exact, weighed, confusion = ATTACKS[0], ATTACKS[4], ATTACKS[-1]
     assert found[exact, 2] < 0.5 < found[exact, 200]
     assert found[weighed, 200] > 0.5
+    assert found[confusion, 2] < 0.5 < found[confusion, 200]
 
 
 def test_what_is_kept_of_a_population_is_what_was_predicted(tmp_path: Path) -> None:
