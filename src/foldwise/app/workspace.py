@@ -322,7 +322,7 @@ def read_result(kind: type[_T], folder: Path, remedy: str) -> tuple[_T, Predicti
 def save_pictures(folder: Path, pictures: Sequence[Picture]) -> dict[str, bytes]:
     """Write a folder of pictures, with the words for those who can't see them; gives the files."""
     files = picture_files(pictures)
-    words = encode([[picture.name, picture.alt] for picture in pictures], indent=1)
+    words = encode([[of.name, of.alt, of.section, of.caption] for of in pictures], indent=1)
     save_all(folder, files | {PICTURES: words.encode()})
     return {f"figures/{name}": content for name, content in files.items()}
 
@@ -330,10 +330,10 @@ def save_pictures(folder: Path, pictures: Sequence[Picture]) -> dict[str, bytes]
 def kept_pictures(folder: Path) -> tuple[Picture, ...]:
     """Read back what `save_pictures` wrote; nothing where it isn't whole."""
     try:
-        words = decode(tuple[tuple[str, str], ...], (folder / PICTURES).read_bytes())
+        words = decode(tuple[tuple[str, str, str, str], ...], (folder / PICTURES).read_bytes())
         return tuple(
-            Picture(name, alt, (folder / f"{name}.png").read_bytes(), _svg(folder, name))
-            for name, alt in words
+            Picture(name, alt, (folder / f"{name}.png").read_bytes(), _svg(folder, name), *placed)
+            for name, alt, *placed in words
         )
     except (OSError, DocumentError):
         return ()

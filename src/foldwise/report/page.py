@@ -23,12 +23,10 @@ def render(findings: Findings, pictures: Iterable[Picture]) -> str:
 
     Parameters
     ----------
-    findings : Findings
     pictures : iterable of Picture
         All that ``album.search_pictures`` and ``album.holdout_pictures`` give.
     """
-    named = {picture.name: picture for picture in pictures}
-    return _written("page.html.j2", findings, pictures=named)
+    return _written("page.html.j2", findings, pictures=tuple(pictures))
 
 
 def render_card(findings: Findings) -> str:
@@ -45,16 +43,14 @@ def render_search(search: SearchResult, pictures: Iterable[Picture], **told: obj
 
     Parameters
     ----------
-    search : SearchResult
     pictures : iterable of Picture
         What ``album.search_pictures`` and ``album.outer_pictures`` give.
     **told
         What the search is of, and its tables, by the names in ``search.html.j2``.
     """
-    template, drawn = _environment().get_template("search.html.j2"), tuple(pictures)
+    template = _environment().get_template("search.html.j2")
     caution = edge_caution(search, "param_distributions")
-    named = {picture.name: picture for picture in drawn}
-    return template.render(search=search, pictures=drawn, named=named, caution=caution, **told)
+    return template.render(search=search, pictures=tuple(pictures), caution=caution, **told)
 
 
 def render_versus(
@@ -64,7 +60,6 @@ def render_versus(
 
     Parameters
     ----------
-    comparison : SearchComparison
     pictures : iterable of Picture
         What ``album.versus_pictures`` gives.
     tells_rows : bool
