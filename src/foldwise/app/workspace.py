@@ -8,7 +8,7 @@ import math
 import os
 import re
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -354,23 +354,30 @@ def study_storage(root: Path) -> str:
     return told if path in ("", ":memory:", told) else f"{_SQLITE}{root / path}"
 
 
-def threads() -> int:
-    """``FOLDWISE_THREADS``, by default one per core this process may use.
+def _told(name: str, rule: str, is_right: Callable[[str], object]) -> str:
+    """What a variable of the environment says; empty if nothing.
 
     Raises
     ------
     SettingsError
-        If it isn't a positive whole number.
+        It breaks its rule.
     """
-    told = os.environ.get("FOLDWISE_THREADS")
-    if not told:
-        is_linux = hasattr(os, "sched_getaffinity")
-        return len(os.sched_getaffinity(0)) if is_linux else os.cpu_count() or 1
-    if not told.isdecimal() or int(told) < 1:
-        raise SettingsError(
-            f"FOLDWISE_THREADS must be a positive whole number, got {told!r}: correct or unset it"
-        )
-    return int(told)
+    told = os.environ.get(name, "").strip()
+    if told and not is_right(told):
+        raise SettingsError(f"{name} must be {rule}, got {told!r}: correct or unset it")
+    return told
+
+
+def threads() -> int:
+    """``FOLDWISE_THREADS``, by default one per core this process may use."""
+
+    def is_number(word: str) -> bool:
+        return word.isdecimal() and int(word) > 0
+
+    if told := _told("FOLDWISE_THREADS", "a positive whole number", is_number):
+        return int(told)
+    is_linux = hasattr(os, "sched_getaffinity")
+    return len(os.sched_getaffinity(0)) if is_linux else os.cpu_count() or 1
 
 
 def fitting_bank(
@@ -408,35 +415,14 @@ def transformed(bank: "FilterBank", images: NDArray[np.uint8]) -> NDArray[np.uin
 
 
 def device() -> str:
-    """``FOLDWISE_DEVICE``: what computes paths and fits, "cpu" by default.
-
-    Raises
-    ------
-    SettingsError
-        If it is none of those known.
-    """
-    told = os.environ.get("FOLDWISE_DEVICE", "").strip() or "cpu"
-    if told not in ("cpu", "cuda", "auto"):
-        raise SettingsError(
-            f"FOLDWISE_DEVICE must be cpu, cuda or auto, got {told!r}: correct or unset it"
-        )
-    return told
+    """``FOLDWISE_DEVICE``: what computes paths and fits, "cpu" by default."""
+    known = ("cpu", "cuda", "auto")
+    return _told("FOLDWISE_DEVICE", "cpu, cuda or auto", known.__contains__) or "cpu"
 
 
 def dask_scheduler() -> str | None:
-    """``FOLDWISE_DASK``: a Dask scheduler's address; None for this machine.
-
-    Raises
-    ------
-    SettingsError
-        If it is no address.
-    """
-    told = os.environ.get("FOLDWISE_DASK", "").strip()
-    if told and not _ADDRESS.fullmatch(told):
-        raise SettingsError(
-            f"FOLDWISE_DASK must be like tcp://scheduler:8786, got {told!r}: correct or unset it"
-        )
-    return told or None
+    """``FOLDWISE_DASK``: a Dask scheduler's address; None for this machine."""
+    return _told("FOLDWISE_DASK", "like tcp://scheduler:8786", _ADDRESS.fullmatch) or None
 
 
 def is_fresh() -> bool:
