@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import cache
+from inspect import isfunction
 from math import prod
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -76,21 +77,12 @@ def render_versus(
 
 
 def _written(name: str, findings: Findings, **more: object) -> str:
-    return (
-        _environment()
-        .get_template(name)
-        .render(
-            findings=findings,
-            data=findings.data,
-            search=findings.search,
-            outer=findings.outer,
-            holdout=findings.holdout,
-            reference=findings.reference,
-            metrics=METRICS,
-            limits=findings.limits(),
-            contest=contest_rows(findings.search),
-            **more,
-        )
+    template, told = _environment().get_template(name), contest_rows(findings.search)
+    parts = ("data", "search", "outer", "holdout", "reference")
+    named = {part: getattr(findings, part) for part in parts}
+    limits = findings.limits()
+    return template.render(
+        findings=findings, metrics=METRICS, limits=limits, contest=told, **named, **more
     )
 
 
@@ -119,19 +111,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    words = (
-        "brief",
-        "chosen",
-        "counted",
-        "digits_told",
-        "escaped",
-        "number",
-        "percent",
-        "signed",
-        "span",
-    )
-    environment.filters |= {
-        word: getattr(wording, word) for word in (*words, "value_text", "values_text")
-    }
+    environment.filters |= {name: of for name, of in vars(wording).items() if isfunction(of)}
     environment.filters |= {"metric_label": metric_label, "optimism": optimism, "product": prod}
     return environment
