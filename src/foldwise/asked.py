@@ -136,7 +136,6 @@ class Asked:
 
     Attributes
     ----------
-    own : NestedSearchCV
     estimator : what is searched
     X, y : what an estimator is fitted to, and a scorer compares with
     labels : array (rows,)
@@ -147,9 +146,6 @@ class Asked:
         Codes of the groups.
     rows : Rows or None
         Encoded, if the batched engine makes the fits.
-    plan : Plan
-    space : Space
-    scorer : callable
     positive : int or None
         Code of the positive class, if there are two.
     cut_by : callable or None

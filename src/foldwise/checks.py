@@ -49,7 +49,6 @@ class Subject:
 
     Attributes
     ----------
-    development : Split
     holdout : rows without labels, or None where there are none
     groups, holdout_groups : int arrays (rows,) or None
         Rows of one number were drawn together.

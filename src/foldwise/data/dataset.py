@@ -76,7 +76,6 @@ class Dataset:
         Sorted; both splits have rows of each.
     image_shape : tuple of int
         Such as (28, 28); its product is the number of features.
-    development, holdout : Split
     """
 
     classes: Classes
@@ -261,7 +260,6 @@ def write_split(
 
     Parameters
     ----------
-    folder : Path
     blocks : iterable of uint8 arrays (some rows, features)
         The pixels in row order, so that never all of them need be in memory.
     labels, origins : int64 arrays (rows,)

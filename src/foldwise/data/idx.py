@@ -87,7 +87,6 @@ def read_idx(path: Path, kind: Kind) -> tuple[NDArray[np.uint8], str]:
 
     Parameters
     ----------
-    path : Path
     kind : images or labels
         Images have 2 to 4 dimensions, the first one counting them; labels have one.
 

@@ -212,7 +212,6 @@ class DeviceBackend:
 
     Parameters
     ----------
-    layout, options, device
     rows : Rows, optional
         The layout's, if they are there already.
     """
@@ -353,10 +352,8 @@ class DeviceScores:
 
     Parameters
     ----------
-    device
     rows : sequence of (rows, labels)
         Those scored of each part.
-    classes : int
     """
 
     def __init__(
