@@ -45,14 +45,7 @@ from foldwise.search.jobs import Predictions
 from foldwise.search.plan import Plan
 from foldwise.search.space import Space
 from foldwise.search.version import search_key
-from foldwise.settings import (
-    LOGISTIC,
-    Between,
-    FilterSettings,
-    Settings,
-    candidates,
-    load_settings,
-)
+from foldwise.settings import LOGISTIC, Between, FilterSettings, Settings, candidates, load_settings
 from foldwise.store.address import project_root
 from foldwise.store.mutex import Lease, held
 from foldwise.store.open import Store, open_store

@@ -24,16 +24,7 @@ from threadpoolctl import ThreadpoolController
 
 from foldwise.errors import OutputError, SearchError
 from foldwise.files import write_bytes
-from foldwise.search.jobs import (
-    Classes,
-    Done,
-    Engine,
-    Job,
-    Judge,
-    LeftOut,
-    Predictions,
-    Task,
-)
+from foldwise.search.jobs import Classes, Done, Engine, Job, Judge, LeftOut, Predictions, Task
 from foldwise.search.plan import Plan
 from foldwise.search.trials import Facts, Part, Progress
 from foldwise.solver.fits import FitRequest, SolverOptions, solve
