@@ -54,7 +54,7 @@ ui: install ## show the runs in the browser
 WORKERS ?= 2
 
 test: check ## check, then every test but the soak
-	$(RUN) python -m pytest -n $(WORKERS) --dist loadgroup --durations=10
+	$(RUN) python -m pytest -n $(WORKERS) --durations=10
 
 check: dev ## format, lint, types and import contracts
 	$(RUN) ruff format --check $(SOURCES)

@@ -4,14 +4,16 @@ A section between ``<!-- name -->`` and ``<!-- /name -->`` is written anew; a te
 committed to what this would write.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.markdown import table, with_section
 from docs.quoting import REPORTS, ROOT, read_csv, read_json, with_interval
 from foldwise.app.show import known, result_rows
 from foldwise.report.reference import REFERENCES, read_reference
-from foldwise.settings import Entry, reference_rows, reference_tables
+from foldwise.settings import Entry, Settings, shown
 from foldwise.stats.scores import PUBLISHED
 
 COMPARISON = ROOT / "comparison" / "reports"
@@ -115,6 +117,37 @@ def _pairs() -> str:
     return table(
         ("first", "second", "only the first right", "only the second", "p", "p, Holm"), rows
     )
+
+
+def reference_rows(kind: Any, *, prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
+    """For each parameter of a model: its full key, its rule, its default and its meaning."""
+    for name, field in kind.__pydantic_fields__.items():
+        if field.description:
+            default = "" if field.is_required() else field.default
+            words = default if isinstance(default, str) else shown(default)
+            words = str([*default]) if isinstance(default, tuple) else words
+            words = "{}" if default == {} else words
+            rule, meaning = field.json_schema_extra["rule"], " ".join(field.description.split())
+            yield f"{prefix}{name}", rule, words, meaning
+
+
+def reference_tables() -> str:
+    """One Markdown table for the top level and one for each section of params.yaml."""
+    sections = [
+        (field.annotation, f"{name}.")
+        for name, field in vars(Settings)["__pydantic_fields__"].items()
+        if is_dataclass(field.annotation)
+    ]
+    tables = []
+    for kind, prefix in [(Settings, ""), *sections]:
+        title = f"### {prefix[:-1]}\n\n{kind.__doc__}\n\n" if prefix else ""
+        rows = [
+            f"| `{key}` | {rule} | `{default}` | {meaning} |\n"
+            for key, rule, default, meaning in reference_rows(kind, prefix=prefix)
+        ]
+        head = "| parameter | must be | default | meaning |\n|---|---|---|---|\n"
+        tables.append("".join([title, head, *rows]))
+    return "\n".join(tables)
 
 
 def _entry() -> str:

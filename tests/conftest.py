@@ -1,12 +1,17 @@
 """What holds for all tests: none fails for a busy machine, or for how the suite was started."""
 
+import re
 import resource
 import signal
 from collections import defaultdict
 from collections.abc import Generator
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 settings.register_profile("foldwise", deadline=None)
 settings.load_profile("foldwise")
@@ -16,16 +21,33 @@ settings.load_profile("foldwise")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, lambda *_: None)
 
-_COSTLY = {"commands", "world"}  # fixtures that import all, or run the whole pipeline
+_COSTLY = {"commands": "commands|reproduced", "world": "world"}
+"""Fixtures that import all, or run the whole pipeline, and the words that ask for each."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Function]) -> None:
-    """Let one worker run all who share a costly fixture; else each file's tests stay together."""
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            group = min(_COSTLY.intersection(item.fixturenames), default=str(item.path))
-            item.add_marker(pytest.mark.xdist_group(group))
+class Together(LoadScopeScheduling):  # type: ignore[misc]  # has no types
+    """Each file's tests go to one worker, and files that share a costly fixture to the same.
+
+    What a module or session makes for its tests would be made by both otherwise. xdist's own
+    groups are marks that it writes into ids, where pytest 9.2 doesn't look for them any more.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = self.config.rootpath / nodeid.partition("::")[0]
+        return _group_of(file)
+
+
+@cache
+def _group_of(file: Path) -> str:
+    text = file.read_text(encoding="utf-8")
+    shared = (name for name, words in _COSTLY.items() if re.search(rf"\b(?:{words}): ", text))
+    return next(shared, str(file))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    """Let workers have what belongs together."""
+    return Together(config, log)
 
 
 def _spent() -> float:

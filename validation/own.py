@@ -26,7 +26,6 @@ from foldwise.settings import Between, PromotionSettings, TuneSettings
 from foldwise.solver.fits import FitRequest, SolverOptions
 from foldwise.solver.layout import Layout
 from foldwise.solver.linear import LinearModel, decision_scores, probabilities
-from foldwise.stats.bootstrap import row_counts
 from foldwise.stats.intervals import (
     Difference,
     Fold,
@@ -38,7 +37,7 @@ from foldwise.stats.intervals import (
     score_intervals,
     two_class_intervals,
 )
-from foldwise.stats.paired import likelihood_bound
+from foldwise.stats.paired import likelihood_bound, row_counts
 from foldwise.stats.scores import (
     calibration_error,
     completed,

@@ -19,17 +19,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import check_scoring, get_scorer_names, make_scorer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import (
-    _safe_indexing,
-    check_random_state,
-    column_or_1d,
-    indexable,
-)
-from sklearn.utils.validation import (
-    _num_samples,
-    check_consistent_length,
-    validate_data,
-)
+from sklearn.utils import _safe_indexing, check_random_state, column_or_1d, indexable
+from sklearn.utils.validation import _num_samples, check_consistent_length, validate_data
 
 from foldwise.errors import InputError
 from foldwise.logistic import (
@@ -43,12 +34,7 @@ from foldwise.logistic import (
 )
 from foldwise.partition import group_codes, plan_of, require_classes, require_weight
 from foldwise.search.curve import starts
-from foldwise.search.engines.batched import (
-    BatchedEngine,
-    LinearClassifier,
-    LocalBackend,
-    Repeats,
-)
+from foldwise.search.engines.batched import BatchedEngine, LinearClassifier, LocalBackend, Repeats
 from foldwise.search.engines.estimator import (
     EstimatorEngine,
     FittedEstimator,
@@ -136,7 +122,6 @@ class Asked:
 
     Attributes
     ----------
-    own : NestedSearchCV
     estimator : what is searched
     X, y : what an estimator is fitted to, and a scorer compares with
     labels : array (rows,)
@@ -147,9 +132,6 @@ class Asked:
         Codes of the groups.
     rows : Rows or None
         Encoded, if the batched engine makes the fits.
-    plan : Plan
-    space : Space
-    scorer : callable
     positive : int or None
         Code of the positive class, if there are two.
     cut_by : callable or None

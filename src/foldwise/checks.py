@@ -18,15 +18,7 @@ from foldwise.data.dataset import DataInfo, Split
 from foldwise.data.encoder import TableEncoder
 from foldwise.leaks import telling_columns
 from foldwise.report.findings import Matters, Remark, edge_caution
-from foldwise.report.wording import (
-    brief,
-    counted,
-    number,
-    percent,
-    signed,
-    span,
-    values_text,
-)
+from foldwise.report.wording import brief, counted, number, percent, signed, span, values_text
 from foldwise.search.summary import Curve, Estimates, curves
 from foldwise.search.trials import SearchResult, best_trial, number_of
 from foldwise.settings import TOLERATED_SHARE, Settings
@@ -49,7 +41,6 @@ class Subject:
 
     Attributes
     ----------
-    development : Split
     holdout : rows without labels, or None where there are none
     groups, holdout_groups : int arrays (rows,) or None
         Rows of one number were drawn together.

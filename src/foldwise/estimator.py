@@ -16,14 +16,9 @@ from rich.progress import Progress as Bar
 from rich.progress import TextColumn
 from sklearn.base import BaseEstimator, MetaEstimatorMixin
 from sklearn.exceptions import FitFailedWarning
-from sklearn.utils import (
-    Tags,
-    get_tags,
-)
+from sklearn.utils import Tags, get_tags
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import (
-    check_is_fitted,
-)
+from sklearn.utils.validation import check_is_fitted
 
 from foldwise.asked import Asked, searched
 from foldwise.errors import InputError, SearchError

@@ -38,7 +38,6 @@ def locked(path: Path, *, wait: float = 0, busy: FoldwiseError | None = None) ->
 
     Parameters
     ----------
-    path : Path
     wait : float
         Seconds to wait for another holder before ``busy`` is raised.
     busy : FoldwiseError or None
@@ -172,7 +171,6 @@ def decode(kind: type[_T], text: str | bytes, *, tolerant: bool = False) -> _T:
         A dataclass, or whatever `encode` takes, such as ``tuple[Trial, ...]``; its annotations must
         be importable where it is defined. Types are checked, never converted: ``true`` and ``1.0``
         are no integers. A field left out takes its default.
-    text : str or bytes
     tolerant : bool
         Whether fields that the dataclasses don't know are passed over, as they must be where a
         later version may have written the document; else they are refused.

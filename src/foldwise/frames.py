@@ -37,7 +37,6 @@ class Frames:
 
     Attributes
     ----------
-    result : SearchResult
     scoring : str
         What the search calls the scorer that it selected by.
     named : callable

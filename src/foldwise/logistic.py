@@ -149,7 +149,6 @@ class Rows:
 
     Attributes
     ----------
-    columns : Columns
     encoded : float array (rows, encoded columns)
     labels : int array (rows,)
         Class codes.

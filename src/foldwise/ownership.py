@@ -32,7 +32,6 @@ def foreign(path: Path, owner: str) -> str | None:
 
     Parameters
     ----------
-    path : Path
     owner : str
         "MLflow" or "Optuna".
 

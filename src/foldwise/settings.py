@@ -1,15 +1,14 @@
 """What changes results: params.yaml and the comparison's entries as frozen, validated models.
 
-Every parameter's rule, default and meaning stand here, once; ``python -m foldwise.settings`` prints
-them as the reference. A value is checked when it is read, and trusted from then on.
+Every parameter's rule, default and meaning stand here, once; ``make docs`` writes them into the
+reference. A value is checked when it is read, and trusted from then on.
 """
 
 import hashlib
 import json
 import math
 import re
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass, replace
 from datetime import date
 from difflib import get_close_matches
@@ -475,7 +474,7 @@ class Entry:
     @property
     def plan(self) -> dict[str, Value]:
         """How it is tuned: all of it that is one value."""
-        return {name: getattr(self, name) for name, *_ in reference_rows(Entry)}
+        return {name: getattr(self, name) for name, of in _fields(Entry).items() if of.description}
 
     @property
     def digest(self) -> str:
@@ -670,36 +669,6 @@ def _digest(parameters: Mapping[str, object]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def reference_rows(kind: Any, *, prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
-    """For each parameter of a model: its full key, its rule, its default and its meaning."""
-    for name, field in _fields(kind).items():
-        if field.description:
-            default = "" if field.is_required() else field.default
-            words = default if isinstance(default, str) else shown(default)
-            words = str([*default]) if isinstance(default, tuple) else words
-            words = "{}" if default == {} else words
-            yield f"{prefix}{name}", _rule(field), words, " ".join(field.description.split())
-
-
-def reference_tables() -> str:
-    """One Markdown table for the top level and one for each section of params.yaml."""
-    sections = [
-        (field.annotation, f"{name}.")
-        for name, field in _fields(Settings).items()
-        if is_dataclass(field.annotation)
-    ]
-    tables = []
-    for kind, prefix in [(Settings, ""), *sections]:
-        title = f"### {prefix[:-1]}\n\n{kind.__doc__}\n\n" if prefix else ""
-        rows = [
-            f"| `{key}` | {rule} | `{default}` | {meaning} |\n"
-            for key, rule, default, meaning in reference_rows(kind, prefix=prefix)
-        ]
-        head = "| parameter | must be | default | meaning |\n|---|---|---|---|\n"
-        tables.append("".join([title, head, *rows]))
-    return "\n".join(tables)
-
-
 def shown(value: object) -> str:
     """Put any value that YAML can make into short, printable words for an error's one line."""
     if value is None or isinstance(value, bool):
@@ -795,7 +764,3 @@ def _fields(kind: Any) -> dict[str, Any]:
 
 def _rule(field: Any) -> str:
     return str(field.json_schema_extra["rule"])
-
-
-if __name__ == "__main__":
-    sys.stdout.write(reference_tables())

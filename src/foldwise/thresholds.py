@@ -28,7 +28,6 @@ class Thresholds:
 
     Attributes
     ----------
-    asked : Asked
     of : mapping from studies
     said : mapping from studies, to what each inner part was predicted at the values chosen
     """

@@ -95,8 +95,8 @@ def test_the_pictures_of_the_search_stand_on_the_page_as_tune_drew_them(made: Pr
     """The kept bytes: nothing is drawn twice."""
     page = (made.folder / "reports" / "report.html").read_text()
     words = json.loads((made.folder / "reports/figures/tune/pictures.json").read_text())
-    assert [name for name, _ in words] == ["curve", "trials", "outer_folds"]
-    for name, _ in words:
+    assert [name for name, *_ in words] == ["curve", "trials", "outer_folds"]
+    for name, *_ in words:
         svg = (made.folder / f"reports/figures/tune/{name}.svg").read_text()
         assert svg.partition("<svg")[2] in page
 

@@ -64,12 +64,14 @@ class Done:
         return str(store.client.get_model_version(NAME, str(version.number)).description)
 
 
-def words_of(name: str, figure: Figure, *, with_svg: bool = True) -> Picture:
+def words_of(
+    name: str, figure: Figure, section: str = "", caption: str = "", *, with_svg: bool = True
+) -> Picture:
     """In place of pixels, which can't be searched, all that is written in a figure."""
     texts = [figure.get_label(), *(each.get_text() for each in figure.findobj(Text))]
     words = "\n".join(map(str, texts))
     svg = f"<svg><text>{words}</text></svg>".encode()
-    return Picture(name, words, words.encode(), svg if with_svg else None)
+    return Picture(name, words, words.encode(), svg if with_svg else None, section, caption)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -4,6 +4,9 @@ import shlex
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import import_module
+from inspect import signature
+from typing import Any
 
 import pytest
 
@@ -66,6 +69,32 @@ def test_each_command_explains_itself_with_examples(
         _, name, *given = shlex.split(example.split("  ")[0])
         assert name == (command or name)
         foldwise.commands[name].make_context(name, given)
+
+
+@pytest.mark.parametrize("command", foldwise.commands)
+def test_what_is_typed_fits_the_function_that_it_is_handed_to(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By names, which nobody compares before: each example reaches its function."""
+    bound: list[Any] = []
+
+    class Module:
+        """A module of the application whose functions do nothing but take what they are given."""
+
+        def __init__(self, name: str) -> None:
+            self.real = import_module(name)
+
+        def __getattr__(self, name: str) -> Any:
+            taken = signature(getattr(self.real, name))
+            return lambda **given: bound.append(taken.bind(**given))
+
+    monkeypatch.setattr("foldwise.app.cli.import_module", Module)
+    told = (foldwise.commands[command].epilog or "").splitlines()
+    lines = [line.strip().partition("  ")[0] for line in told]
+    examples = [line for line in lines if line.startswith("foldwise ")]
+    for example in examples:
+        main(shlex.split(example)[1:])
+    assert len(bound) == len(examples) > 0
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1"])

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from docs.fill import filled
+from docs.fill import filled, reference_tables
 from foldwise.app.cli import foldwise
-from foldwise.settings import Settings
+from foldwise.settings import Settings, flattened
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -44,3 +44,11 @@ def test_what_is_generated_is_current() -> None:
     """`make docs` would change nothing."""
     stale = [path.name for path, text in filled().items() if path.read_text() != text]
     assert not stale, f"{stale}: run `make docs` and commit"
+
+
+def test_the_reference_names_every_parameter_with_its_default() -> None:
+    """docs/reference.md is written from the schema."""
+    tables = reference_tables()
+    for key, value in flattened(Settings()).items():
+        shown = "null" if value is None else "false" if value is False else value
+        assert any(f"`{key}`" in row and f"`{shown}`" in row for row in tables.splitlines())

@@ -21,6 +21,7 @@ from foldwise.errors import DataError, StoreError
 from foldwise.registry.audit import (
     CHALLENGER,
     CHAMPION,
+    HISTORY,
     PREVIOUS,
     RECORDED,
     Check,
@@ -359,35 +360,4 @@ def version_table(versions: Iterable[Version]) -> str:
 
 def history_table(entries: Iterable[Decision | Unrecorded]) -> str:
     """Decisions and unrecorded changes, oldest first; below each what failed, and the reason."""
-    return columns(("when", "who", "decision", "champion"), (_told(entry) for entry in entries))
-
-
-def _told(entry: Decision | Unrecorded) -> tuple[str, ...]:
-    if isinstance(entry, Unrecorded):
-        return _unrecorded(entry)
-    state = f" ({entry.state})" if entry.state in ("pending", "abandoned") else ""
-    gone = " (deleted since)" if entry.is_short else ""
-    moved = entry.state == "applied"
-    failed = ", ".join(check.name for check in entry.checks if check.verdict == "fail")
-    figures = (f"{check.name} {check.figure}" for check in entry.checks if check.value is not None)
-    reason = " ".join(entry.reason.split())
-    notes = {"failed": failed, "figures": ", ".join(figures), "reason": reason}
-    return (
-        entry.at,
-        entry.who,
-        f"{entry.decision}{state} {entry.version}{gone}",
-        _move(entry.champion, entry.version if moved else entry.champion)
-        + "; "
-        + "\n".join(f"{name}: {note}" for name, note in notes.items() if note),
-    )
-
-
-def _unrecorded(entry: Unrecorded) -> tuple[str, ...]:
-    move, reason = _move(entry.recorded, entry.found), f"{entry.alias} set outside foldwise"
-    if entry.alias != CHAMPION:
-        move, reason = "-", f"{reason}: {move}"
-    return (f"before {entry.before}", "?", "unrecorded", f"{move}; {reason}")
-
-
-def _move(before: int | None, after: int | None) -> str:
-    return f"{before or 'none'} -> {after or 'none'}" if before != after else f"{after or 'none'}"
+    return columns(HISTORY, ([of.cells.get(name, "-") for name in HISTORY] for of in entries))

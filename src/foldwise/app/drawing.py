@@ -31,6 +31,8 @@ from foldwise.errors import SearchError
 from foldwise.registry.evidence import shared_rows
 from foldwise.report import page
 from foldwise.report.album import (
+    EVIDENCE,
+    PIXELS,
     column_pictures,
     data_pictures,
     fold_pictures,
@@ -247,9 +249,7 @@ class Tuned:
                 findings.holdout,
                 judged,
                 None if self.linear is None else self._weights(self.linear),
-                meaning="Coefficient (per standard deviation)"
-                if self.bank is None
-                else "Evidence (added to the score)",
+                meaning=PIXELS if self.bank is None else EVIDENCE,
             ),
         )
 

@@ -31,7 +31,6 @@ def serve_ui(*, host: str = "127.0.0.1", port: int = 5000, root: Path | None = N
     ----------
     host : str
         Interface to listen on. Whoever reaches it may change and delete runs.
-    port : int
     root : Path, optional
         The project's folder.
 

@@ -8,7 +8,7 @@ import math
 import os
 import re
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -45,14 +45,7 @@ from foldwise.search.jobs import Predictions
 from foldwise.search.plan import Plan
 from foldwise.search.space import Space
 from foldwise.search.version import search_key
-from foldwise.settings import (
-    LOGISTIC,
-    Between,
-    FilterSettings,
-    Settings,
-    candidates,
-    load_settings,
-)
+from foldwise.settings import LOGISTIC, Between, FilterSettings, Settings, candidates, load_settings
 from foldwise.store.address import project_root
 from foldwise.store.mutex import Lease, held
 from foldwise.store.open import Store, open_store
@@ -322,7 +315,7 @@ def read_result(kind: type[_T], folder: Path, remedy: str) -> tuple[_T, Predicti
 def save_pictures(folder: Path, pictures: Sequence[Picture]) -> dict[str, bytes]:
     """Write a folder of pictures, with the words for those who can't see them; gives the files."""
     files = picture_files(pictures)
-    words = encode([[picture.name, picture.alt] for picture in pictures], indent=1)
+    words = encode([[of.name, of.alt, of.section, of.caption] for of in pictures], indent=1)
     save_all(folder, files | {PICTURES: words.encode()})
     return {f"figures/{name}": content for name, content in files.items()}
 
@@ -330,10 +323,10 @@ def save_pictures(folder: Path, pictures: Sequence[Picture]) -> dict[str, bytes]
 def kept_pictures(folder: Path) -> tuple[Picture, ...]:
     """Read back what `save_pictures` wrote; nothing where it isn't whole."""
     try:
-        words = decode(tuple[tuple[str, str], ...], (folder / PICTURES).read_bytes())
+        words = decode(tuple[tuple[str, str, str, str], ...], (folder / PICTURES).read_bytes())
         return tuple(
-            Picture(name, alt, (folder / f"{name}.png").read_bytes(), _svg(folder, name))
-            for name, alt in words
+            Picture(name, alt, (folder / f"{name}.png").read_bytes(), _svg(folder, name), *placed)
+            for name, alt, *placed in words
         )
     except (OSError, DocumentError):
         return ()
@@ -354,23 +347,30 @@ def study_storage(root: Path) -> str:
     return told if path in ("", ":memory:", told) else f"{_SQLITE}{root / path}"
 
 
-def threads() -> int:
-    """``FOLDWISE_THREADS``, by default one per core this process may use.
+def _told(name: str, rule: str, is_right: Callable[[str], object]) -> str:
+    """What a variable of the environment says; empty if nothing.
 
     Raises
     ------
     SettingsError
-        If it isn't a positive whole number.
+        It breaks its rule.
     """
-    told = os.environ.get("FOLDWISE_THREADS")
-    if not told:
-        is_linux = hasattr(os, "sched_getaffinity")
-        return len(os.sched_getaffinity(0)) if is_linux else os.cpu_count() or 1
-    if not told.isdecimal() or int(told) < 1:
-        raise SettingsError(
-            f"FOLDWISE_THREADS must be a positive whole number, got {told!r}: correct or unset it"
-        )
-    return int(told)
+    told = os.environ.get(name, "").strip()
+    if told and not is_right(told):
+        raise SettingsError(f"{name} must be {rule}, got {told!r}: correct or unset it")
+    return told
+
+
+def threads() -> int:
+    """``FOLDWISE_THREADS``, by default one per core this process may use."""
+
+    def is_number(word: str) -> bool:
+        return word.isdecimal() and int(word) > 0
+
+    if told := _told("FOLDWISE_THREADS", "a positive whole number", is_number):
+        return int(told)
+    is_linux = hasattr(os, "sched_getaffinity")
+    return len(os.sched_getaffinity(0)) if is_linux else os.cpu_count() or 1
 
 
 def fitting_bank(
@@ -408,35 +408,14 @@ def transformed(bank: "FilterBank", images: NDArray[np.uint8]) -> NDArray[np.uin
 
 
 def device() -> str:
-    """``FOLDWISE_DEVICE``: what computes paths and fits, "cpu" by default.
-
-    Raises
-    ------
-    SettingsError
-        If it is none of those known.
-    """
-    told = os.environ.get("FOLDWISE_DEVICE", "").strip() or "cpu"
-    if told not in ("cpu", "cuda", "auto"):
-        raise SettingsError(
-            f"FOLDWISE_DEVICE must be cpu, cuda or auto, got {told!r}: correct or unset it"
-        )
-    return told
+    """``FOLDWISE_DEVICE``: what computes paths and fits, "cpu" by default."""
+    known = ("cpu", "cuda", "auto")
+    return _told("FOLDWISE_DEVICE", "cpu, cuda or auto", known.__contains__) or "cpu"
 
 
 def dask_scheduler() -> str | None:
-    """``FOLDWISE_DASK``: a Dask scheduler's address; None for this machine.
-
-    Raises
-    ------
-    SettingsError
-        If it is no address.
-    """
-    told = os.environ.get("FOLDWISE_DASK", "").strip()
-    if told and not _ADDRESS.fullmatch(told):
-        raise SettingsError(
-            f"FOLDWISE_DASK must be like tcp://scheduler:8786, got {told!r}: correct or unset it"
-        )
-    return told or None
+    """``FOLDWISE_DASK``: a Dask scheduler's address; None for this machine."""
+    return _told("FOLDWISE_DASK", "like tcp://scheduler:8786", _ADDRESS.fullmatch) or None
 
 
 def is_fresh() -> bool:

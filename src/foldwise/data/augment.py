@@ -76,7 +76,6 @@ def blocks_with_copies(
         Which rows to take.
     shifts : uint8 array (n, copies)
         As `draw_shifts` gives them.
-    image_shape : tuple of int
 
     Yields
     ------

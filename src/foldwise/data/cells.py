@@ -107,7 +107,6 @@ class Column:
 
     Attributes
     ----------
-    name : str
     kind : number, category, word or None
         What it is said to be; a word is no feature. None: to be seen.
     is_text : bool

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,7 +76,6 @@ class Dataset:
         Sorted; both splits have rows of each.
     image_shape : tuple of int
         Such as (28, 28); its product is the number of features.
-    development, holdout : Split
     """
 
     classes: Classes
@@ -261,7 +260,6 @@ def write_split(
 
     Parameters
     ----------
-    folder : Path
     blocks : iterable of uint8 arrays (some rows, features)
         The pixels in row order, so that never all of them need be in memory.
     labels, origins : int64 arrays (rows,)
@@ -289,29 +287,11 @@ def write_split(
                     " whole numbers from 0 to 255"
                 )
             file.write(np.ascontiguousarray(block).reshape(-1).data)
-    np.save(folder / "labels.npy", labels)
-    if origins is not None:
-        np.save(folder / "origins.npy", origins)
     images = _load_array(folder / "images.npy")
-    groups, duplicates = None, None
-    if keep_equal_together:
-        groups, duplicates = _equal_together(images, origins)
-    if groups is not None:
-        np.save(folder / "groups.npy", groups)
-    digest = content_digest(
-        images, labels, origins, groups, classes=classes, image_shape=image_shape
-    )
-    facts = SplitFacts(
-        name,
-        classes,
-        image_shape,
-        len(labels),
-        augmented=origins is not None,
-        digest=digest,
-        grouped=True if groups is not None else None,
-        duplicates=duplicates,
-    )
-    return _described(folder, facts)
+    groups, duplicates = _equal_together(images, origins) if keep_equal_together else (None, None)
+    facts = SplitFacts(name, classes, image_shape, len(labels), augmented=False, digest="")
+    facts = replace(facts, duplicates=duplicates)
+    return _finished(folder, facts, images, labels, origins=origins, groups=groups)
 
 
 def write_table(
@@ -333,27 +313,33 @@ def write_table(
     columns, matrix = _as_matrix(frame)
     groups = None if groups is None else joined(np.unique(groups, return_inverse=True)[1])
     np.save(folder / "table.npy", matrix)
-    np.save(folder / "labels.npy", labels)
-    if groups is not None:
-        np.save(folder / "groups.npy", groups)
-    digest = content_digest(
-        matrix, labels, None, groups, classes=classes, image_shape=(), columns=columns
-    )
-    facts = SplitFacts(
-        name,
-        classes,
-        (),
-        len(labels),
-        augmented=False,
-        digest=digest,
-        grouped=None if groups is None else True,
-        groups=len(np.unique(groups)) if are_named and groups is not None else None,
-        columns=columns,
-    )
-    return _described(folder, facts)
+    facts = SplitFacts(name, classes, (), len(labels), augmented=False, digest="", columns=columns)
+    if are_named and groups is not None:
+        facts = replace(facts, groups=len(np.unique(groups)))
+    return _finished(folder, facts, matrix, labels, groups=groups)
 
 
-def _described(folder: Path, facts: SplitFacts) -> SplitFacts:
+def _finished(
+    folder: Path,
+    facts: SplitFacts,
+    rows: NDArray[np.generic],
+    labels: NDArray[np.int64],
+    *,
+    origins: NDArray[np.int64] | None = None,
+    groups: NDArray[np.int64] | None = None,
+) -> SplitFacts:
+    """Write what stands beside the rows of a split, and its facts with their digest."""
+    for name, array in (("labels", labels), ("origins", origins), ("groups", groups)):
+        if array is not None:
+            np.save(folder / f"{name}.npy", array)
+    told: dict[str, Any] = {
+        "classes": facts.classes,
+        "image_shape": facts.image_shape,
+        "columns": facts.columns,
+    }
+    digest = content_digest(rows, labels, origins, groups, **told)
+    are_grouped = None if groups is None else True
+    facts = replace(facts, augmented=origins is not None, digest=digest, grouped=are_grouped)
     # What isn't known isn't written: the bytes of a holdout's facts are those of earlier versions.
     known = {name: of for name, of in plain(facts).items() if of is not None}
     (folder / "info.json").write_text(encode(known, indent=2) + "\n", encoding="utf-8")

@@ -25,7 +25,6 @@ def split_table(table: Table, holdout: Holdout, *, seed: int) -> tuple[Rows, Row
         Where it has marks, they decide.
     holdout : as `prepare.holdout`
         ``none`` gives none of its rows, null a fifth of the rows.
-    seed : int
     """
     everything = np.arange(len(table.target), dtype=np.int64)
     if table.marks is not None:

@@ -35,22 +35,13 @@ _CHUNK = 1 << 20
 # is no data, and is refused before memory is taken.
 _LARGEST_GROWTH = 100
 _ALWAYS_ALLOWED = 256 << 20
-KNOWN = {
-    "mnist": {
-        "train-images-idx3-ubyte": (
-            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
-        ),
-        "train-labels-idx1-ubyte": (
-            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
-        ),
-        "t10k-images-idx3-ubyte": (
-            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
-        ),
-        "t10k-labels-idx1-ubyte": (
-            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
-        ),
-    }
+_MNIST = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
+KNOWN = {"mnist": _MNIST}
 
 
 def read_idx_folder(folder: Path, *, name: str) -> Dataset:
@@ -87,7 +78,6 @@ def read_idx(path: Path, kind: Kind) -> tuple[NDArray[np.uint8], str]:
 
     Parameters
     ----------
-    path : Path
     kind : images or labels
         Images have 2 to 4 dimensions, the first one counting them; labels have one.
 

@@ -136,8 +136,6 @@ def stratified_rows(labels: NDArray[np.int64], *, limit: int, seed: int) -> NDAr
     ----------
     labels : int64 array (rows,)
         Class codes from 0, none unused.
-    limit : int
-    seed : int
 
     Returns
     -------

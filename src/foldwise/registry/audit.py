@@ -21,6 +21,8 @@ Holders = Mapping[str, int | None]
 """Numbers of the versions that bear the aliases ``champion`` and ``previous_champion``."""
 
 RECORDED = "set by a recorded decision"
+HISTORY = ("when", "who", "decision", "champion")
+"""Columns of `foldwise history`: `cells` of a decision, and of an unrecorded change, fill them."""
 _NOW = "now"
 _NOBODY: Holders = {CHAMPION: None, PREVIOUS: None}
 _PREFIX = "audit."
@@ -107,6 +109,29 @@ class Decision:
         previous = self.previous if self.champion is None else self.champion
         return {CHAMPION: self.version, PREVIOUS: previous}
 
+    @property
+    def figures(self) -> dict[str, str]:
+        """What versions are compared by, as the checks of these names found it."""
+        return {check.name: check.figure for check in self.checks if check.value is not None}
+
+    @property
+    def cells(self) -> dict[str, str]:
+        """Its row of `HISTORY`; below it, after a semicolon, what failed, the figures, and why."""
+        state = f" ({self.state})" if self.state in ("pending", "abandoned") else ""
+        gone = " (deleted since)" if self.is_short else ""
+        notes = {
+            "failed": ", ".join(check.name for check in self.checks if check.verdict == "fail"),
+            "figures": ", ".join(f"{name} {figure}" for name, figure in self.figures.items()),
+            "reason": " ".join(self.reason.split()),
+        }
+        told = "\n".join(f"{name}: {note}" for name, note in notes.items() if note)
+        return {
+            "when": self.at,
+            "who": self.who,
+            "decision": f"{self.decision}{state} {self.version}{gone}",
+            "champion": f"{_move(self.champion, self.held_after[CHAMPION])}; {told}",
+        }
+
     def shortened(self) -> Self:
         """As the registered model keeps it: at most 5,000 characters, PostgreSQL's column there."""
         told = (check for check in self.checks if check.verdict != "pass")
@@ -177,6 +202,19 @@ class Unrecorded:
         """As a check's figure."""
         word = "removed" if self.found is None else "set"
         return f"{word} outside foldwise (recorded: {self.recorded or 'none'})"
+
+    @property
+    def cells(self) -> dict[str, str]:
+        """Its row of `HISTORY`."""
+        move, reason = _move(self.recorded, self.found), f"{self.alias} set outside foldwise"
+        if self.alias != CHAMPION:
+            move, reason = "-", f"{reason}: {move}"
+        told = {"who": "?", "decision": "unrecorded", "champion": f"{move}; {reason}"}
+        return {"when": f"before {self.before}", **told}
+
+
+def _move(before: int | None, after: int | None) -> str:
+    return f"{before or 'none'} -> {after or 'none'}" if before != after else f"{after or 'none'}"
 
 
 def history(decisions: Sequence[Decision], held: Holders) -> Iterator[Decision | Unrecorded]:

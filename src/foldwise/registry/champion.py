@@ -30,13 +30,7 @@ from foldwise.registry.audit import (
 from foldwise.registry.gate import DIGITS, Case, Rival, judge, without_comparison
 from foldwise.registry.snapshot import Snapshot, Version, note_holdout_use
 from foldwise.registry.stored_files import AUDIT, fetch_files, sealed
-from foldwise.registry.verify import (
-    NO_HOLDOUT,
-    Holdout,
-    Verification,
-    fault_inside,
-    verify,
-)
+from foldwise.registry.verify import NO_HOLDOUT, Holdout, Verification, fault_inside, verify
 from foldwise.runs.lineage import user
 from foldwise.settings import Settings
 from foldwise.stats.scores import PUBLISHED

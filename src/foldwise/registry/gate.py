@@ -19,13 +19,7 @@ from foldwise.registry.evidence import Evidence
 from foldwise.registry.snapshot import Version
 from foldwise.settings import TOLERATED_SHARE, Between, Settings
 from foldwise.stats.intervals import possible, prediction_interval
-from foldwise.stats.paired import (
-    PairedBound,
-    likelihood_bound,
-    mcnemar,
-    paired_bound,
-    rows_to_show,
-)
+from foldwise.stats.paired import PairedBound, likelihood_bound, mcnemar, paired_bound, rows_to_show
 from foldwise.stats.scores import (
     Scores,
     calibration_error,

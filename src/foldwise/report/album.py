@@ -1,7 +1,7 @@
-"""All pictures of a stage, a line each: what is saved, logged and put on the page."""
+"""All pictures of a stage, a line each, and where on the page each stands and how it is read."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,76 @@ from foldwise.search.trials import OuterFold, SearchResult
 from foldwise.stats.scores import Rates, confusion, per_class, roc_curve_points
 
 
+class _Place(NamedTuple):
+    """The section of the page that a picture stands in, and how it is to be read."""
+
+    section: str
+    caption: str
+
+
+PIXELS, EVIDENCE = "Coefficient (per standard deviation)", "Evidence (added to the score)"
+"""What images of weights can mean."""
+_PLACES = {
+    "classes": _Place("data", "How often each class occurs, and what it looks like."),
+    "columns": _Place("data", "How often each class occurs, and how much is missing."),
+    "curve": _Place(
+        "search",
+        "Each point is a trial: the mean over the study's inner folds. Below, enlarged, the"
+        " difference from the study's best, paired by inner fold: hard folds are hard at every"
+        " value, so that the pairs tell more than the scores. Where a band touches zero, that value"
+        " can't be told from the best.",
+    ),
+    "trials": _Place("search", "Did the search still find better? The line is the best so far."),
+    "outer_folds": _Place("outer", "Filled: the estimate. Open: the score that chose."),
+    "class_f1": _Place(
+        "holdout", "How far each F1 could have come out, had other rows been held out."
+    ),
+    "roc": _Place(
+        "holdout",
+        "The further up and left a curve, the better its class is told from the rest.",
+    ),
+    "precision_recall": _Place(
+        "holdout",
+        "Of rare classes it tells more than the ROC curve: the dotted line is what guessing would"
+        " give.",
+    ),
+    "confusion": _Place("mistakes", "Rows are actual classes, columns predicted ones."),
+    "confused_pairs": _Place(
+        "mistakes",
+        "Above each image the probability that the model gave to its wrong answer, below it its"
+        " number: the row in predictions.csv.",
+    ),
+    "mistakes": _Place(
+        "mistakes",
+        "Where to look for wrong labels, and for images that would puzzle a person too.",
+    ),
+    "calibration": _Place(
+        "calibration",
+        "Below the diagonal the model is too sure of itself, above it too careful.",
+    ),
+    PIXELS: _Place(
+        "looks",
+        "Coefficients of the standardised pixels: light pixels speak for the class, dark ones"
+        " against it.",
+    ),
+    EVIDENCE: _Place(
+        "looks",
+        "Mean image of evidence of each class: what the pixels of its images add to its score, to"
+        " the first order. Light ones speak for the class, dark ones against it.",
+    ),
+    "coefficients": _Place(
+        "looks",
+        "Of numbers per standard deviation, of a category's values 0 or 1. Points are the outer"
+        " folds' models: where they scatter about zero, the sign isn't known. Numbers that tell the"
+        " same share their weight.",
+    ),
+}
+
+
+def _drawn(name: str, figure: Any, *, of: str = "", with_svg: bool = True) -> Picture:
+    return drawn(name, figure, *_PLACES[of or name], with_svg=with_svg)
+
+
 def data_pictures(
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],
@@ -33,7 +103,7 @@ def data_pictures(
     counts = np.bincount(labels, minlength=len(classes)).tolist()
     samples = [images[np.flatnonzero(labels == code)[:examples]] for code in range(len(classes))]
     figure = of_images.class_samples(counts, samples, classes, shape)
-    return (drawn("classes", figure, with_svg=False),)
+    return (_drawn("classes", figure, with_svg=False),)
 
 
 def search_pictures(
@@ -46,14 +116,15 @@ def search_pictures(
     estimates = [outer[result.metric]] if result.metric in outer else []
     return (
         *(
-            drawn(
+            _drawn(
                 f"curve_{name}" if place else "curve",
                 of_search.inner_curves(result, name, unit=unit),
+                of="curve",
             )
             for place, name in enumerate(result.space.ranges)
         ),
-        drawn("trials", of_search.trial_order(result, unit=unit)),
-        *(drawn("outer_folds", of_search.outer_folds(result, of, unit=unit)) for of in estimates),
+        _drawn("trials", of_search.trial_order(result, unit=unit)),
+        *(_drawn("outer_folds", of_search.outer_folds(result, of, unit=unit)) for of in estimates),
     )
 
 
@@ -67,26 +138,13 @@ def outer_pictures(
     outer = [fold for fold in result.outer if not fold.part.repeat]
     labels = np.concatenate([fold.labels for fold in outer])
     probabilities = np.concatenate([fold.predictions.values for fold in outer])
-    told = confusion_and_roc(
-        confusion(probabilities, labels),
-        roc_curve_points(probabilities, labels, ROC_POINTS),
-        [each.roc_auc for each in per_class(probabilities, labels)],
-        classes,
-        positive=positive,
-    )
+    told = _of_rows(probabilities, labels, classes, positive=positive)
     return (*told, *_of_two(probabilities, labels, classes, positive=positive))
 
 
 def fold_pictures(fold: OuterFold, classes: Sequence[str]) -> tuple[Picture, ...]:
     """Draw one outer fold's own ``confusion`` matrix and ``roc`` curves; PNG alone, for speed."""
-    probabilities, labels = fold.predictions.values, fold.labels
-    return confusion_and_roc(
-        confusion(probabilities, labels),
-        roc_curve_points(probabilities, labels, ROC_POINTS),
-        [each.roc_auc for each in per_class(probabilities, labels)],
-        classes,
-        with_svg=False,
-    )
+    return _of_rows(fold.predictions.values, fold.labels, classes, with_svg=False)
 
 
 def holdout_pictures(
@@ -104,16 +162,17 @@ def holdout_pictures(
     classes, galleries = holdout.classes, []
     if len(judged.mistakes()):
         galleries = [
-            drawn("confused_pairs", of_images.confused_pairs(judged), with_svg=False),
-            drawn("mistakes", of_images.confident_mistakes(judged), with_svg=False),
+            _drawn("confused_pairs", of_images.confused_pairs(judged), with_svg=False),
+            _drawn("mistakes", of_images.confident_mistakes(judged), with_svg=False),
         ]
     return (
         *_of_scores(holdout, judged),
         *galleries,
         *(
-            drawn(
+            _drawn(
                 "coefficients",
                 of_images.coefficient_images(each, classes, judged.shape, meaning=meaning),
+                of=meaning,
                 with_svg=False,
             )
             for each in ([] if weights is None else [weights])
@@ -134,7 +193,7 @@ def table_pictures(
     """
     final, *outer = coefficients
     bars = of_columns.coefficient_bars(final, np.array(outer), names, holdout.classes)
-    return (*_of_scores(holdout, judged, unit="row"), drawn("coefficients", bars))
+    return (*_of_scores(holdout, judged, unit="row"), _drawn("coefficients", bars))
 
 
 def column_pictures(
@@ -143,7 +202,23 @@ def column_pictures(
     """Draw the class counts and how much is missing of a table: ``classes``."""
     counts = np.bincount(labels, minlength=len(classes)).tolist()
     missing = {str(name): float(share) for name, share in frame.isna().mean().items()}
-    return (drawn("classes", of_columns.column_profile(counts, classes, missing)),)
+    figure = of_columns.column_profile(counts, classes, missing)
+    return (_drawn("classes", figure, of="columns"),)
+
+
+def _of_rows(
+    probabilities: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    classes: Sequence[str],
+    **shown: Any,
+) -> tuple[Picture, ...]:
+    return confusion_and_roc(
+        confusion(probabilities, labels),
+        roc_curve_points(probabilities, labels, ROC_POINTS),
+        [each.roc_auc for each in per_class(probabilities, labels)],
+        classes,
+        **shown,
+    )
 
 
 def _of_two(
@@ -157,7 +232,7 @@ def _of_two(
         return ()
     values, is_positive = probabilities[:, positive], labels == positive
     curve = of_columns.precision_recall(values, is_positive, classes[positive])
-    return (drawn("precision_recall", curve),)
+    return (_drawn("precision_recall", curve),)
 
 
 def _of_scores(
@@ -168,10 +243,10 @@ def _of_scores(
     areas = [each.roc_auc for each in holdout.by_class]
     f1 = [each.f1 for each in holdout.by_class]
     return (
+        _drawn("class_f1", of_holdout.class_f1(f1, holdout.f1_intervals, classes)),
         *confusion_and_roc(holdout.confusion, holdout.curves, areas, classes),
         *_of_two(judged.probabilities, judged.labels, classes),
-        drawn("class_f1", of_holdout.class_f1(f1, holdout.f1_intervals, classes)),
-        drawn("calibration", of_holdout.reliability_diagram(holdout.bins, error, unit=unit)),
+        _drawn("calibration", of_holdout.reliability_diagram(holdout.bins, error, unit=unit)),
     )
 
 
@@ -186,8 +261,8 @@ def confusion_and_roc(
 ) -> tuple[Picture, ...]:
     """Draw who was taken for whom, and each class's curve: ``confusion`` and ``roc``."""
     return (
-        drawn("confusion", of_holdout.confusion_matrix(counts, classes), with_svg=with_svg),
-        drawn(
+        _drawn("confusion", of_holdout.confusion_matrix(counts, classes), with_svg=with_svg),
+        _drawn(
             "roc",
             of_holdout.roc_curves(curves, areas, classes, positive=positive),
             with_svg=with_svg,

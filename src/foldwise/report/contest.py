@@ -36,7 +36,6 @@ class EntryResult:
     ----------
     digest, development_digest, holdout_digest : str
         Of the entry, and of the data it was fitted and measured on.
-    trials : tuple of Trial
     best : Trial
         Of the final study: its values were fitted on all development rows.
     outer : tuple of Scores

@@ -111,12 +111,9 @@ class HoldoutSummary:
 
     Attributes
     ----------
-    rows : int
     classes : str, one a class
-    scores : Scores
     intervals : mapping of metric to Interval
         The model is taken as given. Decision scores have no log-loss.
-    calibration_error : float
     bins : reliability table
     confusion : int64 array (classes, classes), actual by predicted
     by_class, f1_intervals, curves : one a class
@@ -192,7 +189,6 @@ class Standing:
         What it is registered with, of this holdout.
     untuned : tuple of mapping
         Scores of each outer fold at C = 1.
-    duration : str
     links : tuple of (name, address)
         Its runs in MLflow.
     """

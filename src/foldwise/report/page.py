@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import cache
+from inspect import isfunction
 from math import prod
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -23,12 +24,10 @@ def render(findings: Findings, pictures: Iterable[Picture]) -> str:
 
     Parameters
     ----------
-    findings : Findings
     pictures : iterable of Picture
         All that ``album.search_pictures`` and ``album.holdout_pictures`` give.
     """
-    named = {picture.name: picture for picture in pictures}
-    return _written("page.html.j2", findings, pictures=named)
+    return _written("page.html.j2", findings, pictures=tuple(pictures))
 
 
 def render_card(findings: Findings) -> str:
@@ -45,16 +44,14 @@ def render_search(search: SearchResult, pictures: Iterable[Picture], **told: obj
 
     Parameters
     ----------
-    search : SearchResult
     pictures : iterable of Picture
         What ``album.search_pictures`` and ``album.outer_pictures`` give.
     **told
         What the search is of, and its tables, by the names in ``search.html.j2``.
     """
-    template, drawn = _environment().get_template("search.html.j2"), tuple(pictures)
+    template = _environment().get_template("search.html.j2")
     caution = edge_caution(search, "param_distributions")
-    named = {picture.name: picture for picture in drawn}
-    return template.render(search=search, pictures=drawn, named=named, caution=caution, **told)
+    return template.render(search=search, pictures=tuple(pictures), caution=caution, **told)
 
 
 def render_versus(
@@ -64,7 +61,6 @@ def render_versus(
 
     Parameters
     ----------
-    comparison : SearchComparison
     pictures : iterable of Picture
         What ``album.versus_pictures`` gives.
     tells_rows : bool
@@ -81,21 +77,12 @@ def render_versus(
 
 
 def _written(name: str, findings: Findings, **more: object) -> str:
-    return (
-        _environment()
-        .get_template(name)
-        .render(
-            findings=findings,
-            data=findings.data,
-            search=findings.search,
-            outer=findings.outer,
-            holdout=findings.holdout,
-            reference=findings.reference,
-            metrics=METRICS,
-            limits=findings.limits(),
-            contest=contest_rows(findings.search),
-            **more,
-        )
+    template, told = _environment().get_template(name), contest_rows(findings.search)
+    parts = ("data", "search", "outer", "holdout", "reference")
+    named = {part: getattr(findings, part) for part in parts}
+    limits = findings.limits()
+    return template.render(
+        findings=findings, metrics=METRICS, limits=limits, contest=told, **named, **more
     )
 
 
@@ -124,19 +111,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    words = (
-        "brief",
-        "chosen",
-        "counted",
-        "digits_told",
-        "escaped",
-        "number",
-        "percent",
-        "signed",
-        "span",
-    )
-    environment.filters |= {
-        word: getattr(wording, word) for word in (*words, "value_text", "values_text")
-    }
+    environment.filters |= {name: of for name, of in vars(wording).items() if isfunction(of)}
     environment.filters |= {"metric_label": metric_label, "optimism": optimism, "product": prod}
     return environment

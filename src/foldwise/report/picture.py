@@ -16,15 +16,20 @@ class Picture:
         File name without its ending.
     alt : str
         What it shows, for screen readers and where it can't be shown.
-    png : bytes
     svg : bytes or None
         None where it was not wanted: a figure made of images gains nothing by it.
+    section : str
+        Of the page that it stands in; empty for none.
+    caption : str
+        How it is to be read.
     """
 
     name: str
     alt: str
     png: bytes
     svg: bytes | None
+    section: str = ""
+    caption: str = ""
 
     @property
     def headline(self) -> str:

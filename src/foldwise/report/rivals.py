@@ -32,7 +32,6 @@ class Entrant:
     ----------
     name : str
         As it was asked for.
-    result : SearchResult
     groups : int array (rows,) or None
         What variances are clustered by.
     facts : mapping
@@ -71,7 +70,6 @@ class Rival:
 
     Attributes
     ----------
-    entrant : Entrant
     differences : mapping
         Of each metric that both have, this search's less the reference's; none on other parts.
     p : float
@@ -103,7 +101,6 @@ class SearchComparison:
         Differences within it are none to speak of.
     confidence : float
         Of all intervals together: with several rivals each has more.
-    reference : Entrant
     rivals : tuple of Rival
         The others, in their order.
 
@@ -201,7 +198,6 @@ def compare(
         What the verdicts are by; by default what the first selected by.
     margin : float, optional
         By default `MARGIN` times the first's loss, or what its score lacks of 1.
-    confidence : float
 
     Raises
     ------

@@ -190,7 +190,6 @@ def csv_of(rows: Iterable[object], columns: Sequence[str] = ()) -> str:
 
     Parameters
     ----------
-    rows : iterable of mapping or dataclass
     columns : sequence of str
         Their order; by default the first row's, so that it is needed where there may be no row.
     """

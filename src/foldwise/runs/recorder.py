@@ -103,7 +103,6 @@ class Recorder:
 
         Parameters
         ----------
-        store : Store
         lineage : Lineage
             Its key makes the run the same however often it is opened.
         lease : Lease, optional
@@ -163,7 +162,6 @@ class Recorder:
 
         Parameters
         ----------
-        study : Study or None
         files : mapping
             Content by path, such as ``figures/roc.png``. A file of that name is replaced.
         """

@@ -47,7 +47,6 @@ class StudyStorage:
 
     Attributes
     ----------
-    url : URL
     path : Path or None
         The SQLite file, where links lead; None for PostgreSQL.
     """

@@ -241,7 +241,6 @@ def count_fits(trials: Sequence[Trial], models: Mapping[Job, Facts]) -> FitCount
 
     Parameters
     ----------
-    trials : sequence of Trial
     models : mapping
         The studies' models at their best values, and how their fits ended.
     """

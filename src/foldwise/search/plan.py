@@ -82,7 +82,6 @@ class Plan:
         ----------
         labels : int array (rows,)
             Class codes.
-        folds, seed : int
         groups : int array (rows,), optional
             Rows of one number never part; by default each row is a group.
         is_scored : bool array (rows,), optional

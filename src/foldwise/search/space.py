@@ -54,7 +54,6 @@ class Space:
     ----------
     dimensions : mapping
         The range or the choices of each parameter.
-    sampler, startup, seed
     metric : str
         What a study optimises: the mean over its inner folds.
     kinds : tuple of str

@@ -153,7 +153,6 @@ class Candidate:
         What the study would have chosen of it.
     trials : tuple of Trial
         Its own.
-    won : bool
     """
 
     kind: str
@@ -181,7 +180,6 @@ class Curve:
 
     Attributes
     ----------
-    study : Study
     best : int
         Place of the best trial.
     values : float64 array (trials,)

@@ -17,14 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
 from foldwise.stats.influence import Terms
-from foldwise.stats.scores import (
-    METRIC,
-    METRICS,
-    Figure,
-    Scores,
-    class_f1_terms,
-    metric_terms,
-)
+from foldwise.stats.scores import METRIC, METRICS, Figure, Scores, class_f1_terms, metric_terms
 from foldwise.stats.two_classes import FIGURES, two_class_terms
 
 

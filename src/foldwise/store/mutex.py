@@ -53,8 +53,6 @@ def held(
 
     Parameters
     ----------
-    store : Store
-    name : str
     doing : str
         What is done meanwhile, such as ``"decide on blobs-classifier"``.
     wait : float

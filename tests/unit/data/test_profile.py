@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from foldwise.data.dataset import Classes, write_split
-from foldwise.data.profile import data_profile, profile_text
+from foldwise.data.preparation import data_profile, profile_text
 
 IMAGES = np.random.default_rng(3).integers(0, 256, (9000, 4), dtype=np.uint8)
 IMAGES[:, 1] = np.arange(9000) // 8999

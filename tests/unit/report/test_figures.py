@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from foldwise.report.album import data_pictures, fold_pictures, holdout_pictures, search_pictures
+from foldwise.report.album import (
+    PIXELS,
+    data_pictures,
+    fold_pictures,
+    holdout_pictures,
+    search_pictures,
+)
 from foldwise.report.figures.columns import column_profile
 from foldwise.report.figures.holdout import confusion_matrix, roc_curves
 from foldwise.report.figures.images import confident_mistakes, confused_pairs
@@ -48,7 +54,7 @@ def test_the_holdout_can_be_drawn_whatever_the_data(case: str) -> None:
     classes, shape = SHAPES[case]
     judged = make_judged(classes, shape=shape, rows=max(60, 4 * len(classes)))
     weights = make_linear(judged).coefficients
-    drawn = holdout_pictures(make_holdout_summary(judged), judged, weights, meaning="Coefficient")
+    drawn = holdout_pictures(make_holdout_summary(judged), judged, weights, meaning=PIXELS)
     drawn += data_pictures(judged.images, judged.labels, classes, shape)
     pictures = 9 if len(classes) == 2 else 8  # precision against recall, of the positive class
     assert len({picture.name for picture in drawn}) == len(drawn) == pictures

@@ -15,10 +15,20 @@ from foldwise.report.wording import strength
 from foldwise.search.trials import FINAL, number_of
 from tests.unit.report.findings_cases import PUBLISHED, make_findings, make_judged
 
-PICTURES = (
-    *("classes", "curve", "trials", "outer_folds"),
-    *("confusion", "roc", "class_f1", "calibration", "confused_pairs", "mistakes", "coefficients"),
-)
+PICTURES = {
+    "classes": "data",
+    "curve": "search",
+    "trials": "search",
+    "outer_folds": "outer",
+    "confusion": "mistakes",
+    "roc": "holdout",
+    "class_f1": "holdout",
+    "mistakes": "mistakes",
+    "calibration": "calibration",
+    "confused_pairs": "mistakes",
+    "coefficients": "looks",
+}
+"""Their names, and the sections that they stand in."""
 VOID = {"img", "meta", "br"}
 
 
@@ -75,6 +85,7 @@ def test_every_picture_is_inside_and_has_words(reader: _Reader) -> None:
     assert len(words) == len(PICTURES)
     assert all(len(each or "") > 40 for each in words)
     picture = Picture("mistakes", "Words, of images.", b"a PNG", None)
+    assert [name for name in PICTURES if f"How to read {name}." not in reader.text] == []
     assert picture.markup.startswith('<img src="data:image/png;base64,')
     assert 'alt="Words, of images."' in picture.markup
 
@@ -146,7 +157,10 @@ def test_what_went_wrong_quietly_is_said_aloud(reader: _Reader) -> None:
 def _page(findings: Findings) -> str:
     """A page with small pictures in place of drawn ones."""
     words = "What the figure shows, and what it says of itself."
-    pictures = tuple(Picture(name, words, b"a PNG", b"<?xml?><svg></svg>") for name in PICTURES)
+    pictures = [
+        Picture(name, words, b"a PNG", b"<?xml?><svg></svg>", section, f"How to read {name}.")
+        for name, section in PICTURES.items()
+    ]
     return page.render(findings, pictures)
 
 

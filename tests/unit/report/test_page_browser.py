@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 
 from docs.screenshots import chromium, open_browser
 from foldwise.report import page
-from foldwise.report.album import data_pictures, holdout_pictures, search_pictures
+from foldwise.report.album import PIXELS, data_pictures, holdout_pictures, search_pictures
 from tests.factories import make_result
 from tests.unit.report.findings_cases import (
     PUBLISHED,
@@ -69,7 +69,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pictures = (
         *search_pictures(result, make_estimates(result)),
         *data_pictures(judged.images, judged.labels, LONG, judged.shape),
-        *holdout_pictures(make_holdout_summary(judged), judged, weights, meaning="Coefficient"),
+        *holdout_pictures(make_holdout_summary(judged), judged, weights, meaning=PIXELS),
     )
     findings = replace(
         make_findings(judged=judged),

@@ -9,7 +9,7 @@ import matplotlib as mpl
 import pytest
 
 from foldwise.report import page
-from foldwise.report.album import holdout_pictures, search_pictures
+from foldwise.report.album import PIXELS, holdout_pictures, search_pictures
 from foldwise.report.picture import Picture, picture_files
 from foldwise.report.wording import strength
 from foldwise.search.trials import number_of
@@ -37,9 +37,13 @@ def test_pictures_come_out_the_same_each_time(rendered: tuple[Picture, ...]) -> 
 
 
 def test_the_page_has_all_its_pictures(rendered: tuple[Picture, ...]) -> None:
-    """A picture that the page wants and nobody draws would be an error, not a gap."""
+    """Each in its own section, with the words that say how it is to be read."""
     html = page.render(make_findings(), rendered)
     assert all(picture.markup in html for picture in rendered)
+    for section in {picture.section for picture in rendered}:
+        _, _, told = html.partition(f'<h2 id="{section}">')
+        own = [of for of in rendered if of.section == section]
+        assert all(of.markup in told.partition("<h2")[0] and of.caption for of in own)
 
 
 def test_pictures_say_in_words_what_they_show(rendered: tuple[Picture, ...]) -> None:
@@ -81,6 +85,6 @@ def _all_pictures() -> tuple[Picture, ...]:
             make_holdout_summary(judged),
             judged,
             make_linear(judged).coefficients,
-            meaning="Coefficient (per standard deviation)",
+            meaning=PIXELS,
         ),
     )

@@ -27,7 +27,6 @@ from foldwise.settings import (
     of_search,
     parameter_digests,
     parameters_digest,
-    reference_tables,
 )
 from foldwise.stats.scores import METRICS
 
@@ -378,14 +377,6 @@ def test_candidates_are_different_names(tmp_path: Path, names: str) -> None:
     file.write_text(f"tune: {{candidates: {names}}}")
     with pytest.raises(SettingsError, match=r"tune.candidates must be a list of names .*: edit"):
         load_settings(file)
-
-
-def test_the_reference_names_every_parameter_with_its_default() -> None:
-    """docs/reference.md is written from the schema."""
-    tables = reference_tables()
-    for key, value in flattened(Settings()).items():
-        shown = "null" if value is None else "false" if value is False else value
-        assert any(f"`{key}`" in row and f"`{shown}`" in row for row in tables.splitlines())
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 
-from foldwise.stats.bootstrap import bootstrap_means, row_counts
+from foldwise.stats.paired import bootstrap_means, row_counts
 
 
 def drawn_rows(rows: int, *, draws: int, seed: int) -> list[np.ndarray]:

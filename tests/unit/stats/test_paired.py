@@ -10,8 +10,7 @@ from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import ndtri
 
-from foldwise.stats.bootstrap import bootstrap_means
-from foldwise.stats.paired import bootstrap_bound, likelihood_bound, paired_bound
+from foldwise.stats.paired import bootstrap_bound, bootstrap_means, likelihood_bound, paired_bound
 
 Rows = NDArray[np.float64]
 DIFFERENCES = st.integers(5, 60).flatmap(

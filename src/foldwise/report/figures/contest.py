@@ -30,7 +30,6 @@ def accuracy_against_time(models: Sequence[ModelCost], *, rows: int, holdout: in
 
     Parameters
     ----------
-    models : sequence of ModelCost
     rows, holdout : int
         Development rows fitted and holdout rows predicted.
     """

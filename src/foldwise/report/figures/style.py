@@ -86,7 +86,9 @@ def canvas(title: str, alt: str, height: float) -> Figure:
     return figure
 
 
-def drawn(name: str, figure: Figure, *, with_svg: bool = True) -> Picture:
+def drawn(
+    name: str, figure: Figure, section: str = "", caption: str = "", *, with_svg: bool = True
+) -> Picture:
     """Save a figure as a picture; its words are what it shows, and its headline.
 
     PNG at 150 dots per inch, SVG with text as outlines; the same figure gives the same bytes. It is
@@ -102,6 +104,8 @@ def drawn(name: str, figure: Figure, *, with_svg: bool = True) -> Picture:
             alt=f"{figure.get_label()} {figure.get_suptitle()}.".replace(r"\$", "$"),
             png=_saved(figure, "png", {"Software": None}),
             svg=_saved(figure, "svg", {"Date": None, "Creator": None}) if with_svg else None,
+            section=section,
+            caption=caption,
         )
 
 

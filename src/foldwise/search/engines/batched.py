@@ -24,16 +24,7 @@ from threadpoolctl import ThreadpoolController
 
 from foldwise.errors import OutputError, SearchError
 from foldwise.files import write_bytes
-from foldwise.search.jobs import (
-    Classes,
-    Done,
-    Engine,
-    Job,
-    Judge,
-    LeftOut,
-    Predictions,
-    Task,
-)
+from foldwise.search.jobs import Classes, Done, Engine, Job, Judge, LeftOut, Predictions, Task
 from foldwise.search.plan import Plan
 from foldwise.search.trials import Facts, Part, Progress
 from foldwise.solver.fits import FitRequest, SolverOptions, solve
@@ -216,7 +207,6 @@ class BatchedEngine:
         Class codes.
     plan : Plan
         Which rows a part is scored by.
-    backend : Backend
     low, high : float
         The range of C that paths are traced over.
     shelf : PathShelf
@@ -229,7 +219,6 @@ class BatchedEngine:
         Of several partitions the one that the backend's layout is of; see :class:`Repeats`.
     is_table : bool
         Whether the layout is of floats, as the images then are.
-    judge : Judge, optional
     scorer : Scorer, optional
         A device's: where there is no judge it scores in place of this machine's cores.
 

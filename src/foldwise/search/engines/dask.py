@@ -207,7 +207,6 @@ def connected(
 
     Parameters
     ----------
-    address, layout, options
     device : str
         "cuda" or "auto" for the workers' GPUs: every worker must have one, or those that have.
     patience : float

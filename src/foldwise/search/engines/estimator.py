@@ -111,12 +111,10 @@ class EstimatorEngine:
         Class codes; without classes, the targets of a regressor.
     classes : ints or strings, ascending
         What the classifier is fitted to answer, in the order of the codes.
-    plan : Plan
     build : callable
         From values to an estimator, not yet fitted.
     threads : int
         Fits made at a time; a single one gets all of them. No score depends on it.
-    judge : Judge, optional
     given : Given, optional
         The estimator gets X as it is and fits are joblib's; without, X as float32 in threads.
 

@@ -18,15 +18,7 @@ from foldwise.errors import SearchError
 from foldwise.solver.fits import PAIRS, FitRequest, SolverOptions
 from foldwise.solver.layout import Layout
 from foldwise.solver.linear import Fit, FitOutcome, LinearModel, Status
-from foldwise.solver.lockstep import (
-    LOW,
-    Array,
-    Device,
-    Lockstep,
-    Objective,
-    Rows,
-    training_sets,
-)
+from foldwise.solver.lockstep import LOW, Array, Device, Lockstep, Objective, Rows, training_sets
 from foldwise.solver.paths import (
     LOOK_BACK,
     TOLERANCE_SHARE,
@@ -212,7 +204,6 @@ class DeviceBackend:
 
     Parameters
     ----------
-    layout, options, device
     rows : Rows, optional
         The layout's, if they are there already.
     """
@@ -353,10 +344,8 @@ class DeviceScores:
 
     Parameters
     ----------
-    device
     rows : sequence of (rows, labels)
         Those scored of each part.
-    classes : int
     """
 
     def __init__(

@@ -29,7 +29,6 @@ def to_pipeline(model: LinearModel, classes: Classes, *, before: Steps = ()) -> 
 
     Parameters
     ----------
-    model : LinearModel
     classes : ints or strings (classes,)
         What ``predict`` answers, in the order of the class codes.
     before : sequence of (name, fitted step)
