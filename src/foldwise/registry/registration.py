@@ -25,6 +25,7 @@ from foldwise.registry.stored_files import files_digest, record
 from foldwise.registry.stored_model import fetch_evidence, require_servable, write_model
 from foldwise.registry.verify import REPORT, fault_inside
 from foldwise.runs.lineage import machine
+from foldwise.runs.tree import NOTE_TAG
 from foldwise.search.jobs import Model
 from foldwise.store.faults import store_faults
 from foldwise.store.open import Store
@@ -238,17 +239,30 @@ def _registered(
 def _tell_model(store: Store, version: Version, *, is_new: bool) -> None:
     """Let the logged model know its version, as MLflow's own way to register does, and its bytes.
 
-    A killed registration may have left it to be told.
+    Its page describes it by nothing else. A killed registration may have left it to be told.
     """
     from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
     told = {
         "bytes_digest": version.tags.get("bytes_digest", ""),
         MLFLOW_MODEL_VERSIONS: json.dumps([{"name": version.name, "version": version.number}]),
+        NOTE_TAG: _model_note(version),
     }
     client, model = store.client, version.model_id
     if is_new or not told.items() <= client.get_logged_model(model).tags.items():
         client.set_logged_model_tags(model, told)
+
+
+def _model_note(version: Version) -> str:
+    names = [f"{kind}_{metric}" for kind in ("holdout", "outer") for metric in _TOLD]
+    figures = {name.replace("_", " "): version.tags.get(name) for name in names}
+    told = [f"{name} {figure}" for name, figure in figures.items() if figure]
+    return (
+        f"**Version {version.number} of {version.name}**: "
+        f"{', '.join([version.tags.get('chosen', 'no values'), *told])}. Its card stands on the"
+        " version's page, see *Model versions* here. *Register model* would make another version of"
+        " it, without the evidence."
+    )
 
 
 def _tell_report(store: Store, snapshot: Snapshot, submission: Submission) -> None:
