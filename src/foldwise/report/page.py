@@ -94,6 +94,7 @@ def _written(name: str, findings: Findings, **more: object) -> str:
             metrics=METRICS,
             limits=findings.limits(),
             contest=contest_rows(findings.search),
+            escaped=wording.escaped,
             **more,
         )
     )
