@@ -151,7 +151,7 @@ def register(store: Store, submission: Submission, tell: Callable[[str], object]
             ready = _ready_model(store, snapshot, submission)
             lease.check()
             version = _create_version(store, submission, *ready)
-        _tell_model(store, version, is_new=is_new)
+        _tell_model(store, version, submission.card, is_new=is_new)
         _tell_report(store, snapshot, submission)
         record(store.root, version, snapshot.versions)
         return _as_challenger(store, snapshot, version)
@@ -236,7 +236,7 @@ def _registered(
     return None
 
 
-def _tell_model(store: Store, version: Version, *, is_new: bool) -> None:
+def _tell_model(store: Store, version: Version, card: str, *, is_new: bool) -> None:
     """Let the logged model know its version, as MLflow's own way to register does, and its bytes.
 
     Its page describes it by nothing else. A killed registration may have left it to be told.
@@ -246,23 +246,15 @@ def _tell_model(store: Store, version: Version, *, is_new: bool) -> None:
     told = {
         "bytes_digest": version.tags.get("bytes_digest", ""),
         MLFLOW_MODEL_VERSIONS: json.dumps([{"name": version.name, "version": version.number}]),
-        NOTE_TAG: _model_note(version),
+        NOTE_TAG: (
+            f"**Version {version.number} of {version.name}**: {card.partition(chr(10))[0]}. The"
+            " card stands on the version's page, see *Model versions* here. *Register model* would"
+            " make another version of it, without the evidence."
+        ),
     }
     client, model = store.client, version.model_id
     if is_new or not told.items() <= client.get_logged_model(model).tags.items():
         client.set_logged_model_tags(model, told)
-
-
-def _model_note(version: Version) -> str:
-    names = [f"{kind}_{metric}" for kind in ("holdout", "outer") for metric in _TOLD]
-    figures = {name.replace("_", " "): version.tags.get(name) for name in names}
-    told = [f"{name} {figure}" for name, figure in figures.items() if figure]
-    return (
-        f"**Version {version.number} of {version.name}**: "
-        f"{', '.join([version.tags.get('chosen', 'no values'), *told])}. Its card stands on the"
-        " version's page, see *Model versions* here. *Register model* would make another version of"
-        " it, without the evidence."
-    )
 
 
 def _tell_report(store: Store, snapshot: Snapshot, submission: Submission) -> None:
