@@ -76,9 +76,13 @@ mutants: dev ## seed faults, each of which a test must catch; FAULTS="ID ..." fo
 # The commit that figures are compared with.
 BASE ?= HEAD~1
 
-summary: install ## metrics as against BASE and the comparison of classifiers, as Markdown
+summary: install ## metrics and search as against BASE, and the comparison of classifiers, as Markdown
 	@echo "## Metrics since $(BASE)"
 	@$(RUN) dvc metrics diff --all --md $(BASE)
+	@echo "## Search against that of $(BASE)"
+	@if told="$$($(RUN) foldwise compare $(BASE) HEAD 2>&1)"; then \
+	    printf '```\n%s\n```\n' "$$told"; \
+	else printf 'Not compared: %s\n' "$$(printf '%s' "$$told" | tail -n 1)"; fi
 	@echo "## Classifiers"
 	@$(RUN) python -c 'from docs.fill import models; print(models())'
 

@@ -15,7 +15,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlflow.entities import Run
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
+
+from foldwise.app.views import MODE
+from foldwise.store.open import open_store
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"
@@ -61,6 +65,12 @@ PAGES = (
 PLAIN = (
     Shown("runs", "Pipelines", "[role=row] a", upto="?"),
     Shown("model", "Version", "text=previous_champion", upto="/versions"),
+)
+# Come to by clicks alone: their addresses are asked of the store.
+CLICKED = (
+    Shown("metrics", "its metrics", ".plot-container .scatterlayer .trace"),
+    Shown("trial", "a trial", "text=inner_log_loss_mean"),
+    Shown("logged-model", "its model", "text=Model versions"),
 )
 
 
@@ -122,6 +132,23 @@ def link_to(links: dict[str, str], shown: Shown) -> str:
     return address.partition(shown.upto)[0] if shown.upto else address
 
 
+def clicked_links(folder: Path, data: str, links: dict[str, str]) -> dict[str, str]:
+    """Addresses of the newest pipeline's metrics, its best trial of the final study, its model."""
+    store = open_store(folder, creates=False, writes=False)
+    experiment, base = store.experiment(data), next(iter(links.values())).partition("#")[0]
+
+    def newest(search: str, order: str) -> Run:
+        return store.client.search_runs([experiment], search, max_results=1, order_by=[order])[0]
+
+    run_id = newest("tags.level = 'pipeline'", "attributes.start_time DESC").info.run_id
+    trials = f"tags.level = 'trial' AND tags.study = 'final' AND tags.pipeline = '{run_id}'"
+    trial = newest(trials, "metrics.inner_log_loss_mean ASC").info.run_id
+    (model, *_) = store.client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
+    places = (f"runs/{run_id}/model-metrics", f"runs/{trial}", f"models/{model.model_id}")
+    addresses = (f"{base}#/experiments/{experiment}/{of}?{MODE}" for of in places)
+    return {shown.link: address for shown, address in zip(CLICKED, addresses, strict=True)}
+
+
 def open_comparison(browser: Browser, links: dict[str, str]) -> Page | None:
     """MLflow's comparison of all pipelines, come to by hand; None where there is one alone.
 
@@ -166,8 +193,10 @@ def main() -> None:
     if program is None:
         raise SystemExit("there is no chromium: install your system's package of it")
     PICTURES.mkdir(exist_ok=True)
-    with ui_links(given.folder.resolve(), given.data) as links, open_browser(program) as browser:
-        for shown in (*PAGES, *PLAIN):
+    folder = given.folder.resolve()
+    with ui_links(folder, given.data) as printed, open_browser(program) as browser:
+        links = printed | clicked_links(folder, given.data, printed)
+        for shown in (*PAGES, *PLAIN, *CLICKED):
             page = open_page(browser, link_to(links, shown), shown.drawn)
             close_assistant(page)
             page.wait_for_timeout(3000)  # charts move into place

@@ -18,6 +18,7 @@ from foldwise.registry.snapshot import Snapshot
 from foldwise.registry.stored_files import RECORDS, Record, fetch_files, files_digest
 from foldwise.registry.stored_model import read_model
 from foldwise.registry.verify import fault_inside
+from foldwise.runs.tree import NOTE_TAG
 from foldwise.search.engines.pipeline import content_digest
 from foldwise.solver.linear import probabilities
 from foldwise.store.open import Store, open_store
@@ -134,6 +135,7 @@ def test_a_killed_registration_is_completed(root: Path, holdout: Split, write: i
     (logged,) = store.client.search_logged_models([store.experiment("blobs")])
     assert logged.status.value == "READY"
     assert json.loads(logged.tags[MLFLOW_MODEL_VERSIONS]) == [{"name": NAME, "version": 1}]
+    assert f"Version 1 of {NAME}" in logged.tags[NOTE_TAG]
     folder = fetch_files(store, version, root)
     assert logged.tags["bytes_digest"] == files_digest(folder) == version.tags["bytes_digest"]
     outputs = store.client.get_run(run_id).outputs

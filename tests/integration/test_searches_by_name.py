@@ -183,6 +183,7 @@ def test_no_page_is_written_over_anything(project: Store, foldwise: Command, the
     [
         (("champion",), "a comparison needs two searches, got 1: name another one"),
         (("champion", "champion"), "different ones, got champion twice: name another"),
+        (("champion", "1"), "got champion and 1, which are one run: name another"),
         (("champion", "nobody"), "or workspace, got 'nobody': see `dvc exp show`"),
         (("champion", "it's"), "or workspace, got 'it's': see `dvc exp show`"),
         (("champion", "9" * 32), "looking for 999"),
@@ -249,6 +250,20 @@ def test_a_search_is_set_beside_the_champion_s_once(project: Store) -> None:
     assert note.count("this search is better than champion (version 1)") == 1
     assert note.startswith("**C = ")
     assert "figures/versus.svg" in {name for name, _ in trees[0][described.key].files}
+
+
+def test_what_was_prepared_otherwise_is_set_beside_the_champion_s_too(project: Store) -> None:
+    """Shifted copies are other data by their digest, and may be what is compared."""
+    info = SimpleNamespace(development_digest="f" * 64, table=None)
+    told = SimpleNamespace(
+        store=project, root=project.root, model_name=NAME, info=info, settings=SETTINGS
+    )
+    described = make_lineage(search_key="b" * 8)
+    params = {**described.params, "prepare.augment": "4"}
+    described = replace(described, search_key="c" * 8, params=params, stem="c")
+    with Recorder.open(project, described) as recorder:
+        tell_champion(cast("Workspace", told), recorder, RESULTS["b"])
+    assert "than champion (version 1)" in run_of(project, "c").data.tags["mlflow.note.content"]
 
 
 @pytest.mark.parametrize("case", ["the champion's own", "other data", "no champion"])

@@ -51,7 +51,7 @@ from foldwise.report.findings import (
 )
 from foldwise.report.picture import Picture, picture_files
 from foldwise.report.reference import Reference, read_reference
-from foldwise.report.tables import search_files, with_intervals
+from foldwise.report.tables import search_files
 from foldwise.report.wording import DIGITS
 from foldwise.runs.lineage import CHANGED
 from foldwise.runs.recorder import Recorder
@@ -291,8 +291,8 @@ def the_page(findings: Findings, pictures: Sequence[Picture]) -> dict[str, bytes
 
 
 def holdout_metrics(holdout: HoldoutSummary) -> dict[str, float]:
-    """The holdout's figures as MLflow metrics, as far as there are any."""
-    told = with_intervals(holdout.scores, holdout.intervals)
+    """The holdout's figures as MLflow metrics, as far as there are any; intervals are reports'."""
+    told = {name: of for name, of in holdout.scores.items() if name in holdout.intervals}
     if holdout.are_probabilities:
         told["calibration_error"] = holdout.calibration_error
     return {f"holdout_{name}": round(value, DIGITS) for name, value in told.items()}

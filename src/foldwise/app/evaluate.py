@@ -39,7 +39,7 @@ from foldwise.report.findings import Findings, Judged, Standing
 from foldwise.report.page import render_card
 from foldwise.report.picture import Picture, picture_files
 from foldwise.report.tables import holdout_files
-from foldwise.report.wording import DIGITS, counted
+from foldwise.report.wording import counted
 from foldwise.runs.recorder import Recorder
 from foldwise.search.jobs import Predictions
 from foldwise.search.space import KIND
@@ -241,18 +241,9 @@ def _report(tuned: Tuned, findings: Findings, judged: Judged, recorder: Recorder
     reports = holdout_files(findings.holdout, judged, has_holdout=findings.has_holdout) | page
     save(REPORTS, reports)
     figures = save_pictures(OF_MODEL, pictures)
-    recorder.log_metrics(_metrics(findings))
+    recorder.log_metrics(holdout_metrics(findings.holdout) if findings.has_holdout else {})
     recorder.record_artifacts(None, reports | figures)
     return b"".join(page.values())
-
-
-def _metrics(findings: Findings) -> dict[str, float]:
-    """The holdout's figures and the outer intervals as MLflow metrics."""
-    metrics = holdout_metrics(findings.holdout) if findings.has_holdout else {}
-    for metric, estimate in findings.outer.items():
-        metrics[f"outer_{metric}_low"] = round(estimate.interval.low, DIGITS)
-        metrics[f"outer_{metric}_high"] = round(estimate.interval.high, DIGITS)
-    return metrics
 
 
 if __name__ == "__main__":

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from foldwise.app.commands import columns
 from foldwise.app.exits import import_slim_mlflow, tell
 from foldwise.errors import SearchError
-from foldwise.registry.audit import CHALLENGER, CHAMPION
+from foldwise.registry.audit import CHALLENGER, CHAMPION, PREVIOUS
 from foldwise.registry.snapshot import Snapshot, model_name
 from foldwise.report.reference import REFERENCES, Reference, read_reference
 from foldwise.report.wording import counted, digits_told, number
@@ -44,9 +45,24 @@ def show() -> None:
         "holdout": looks_told(registry, data["holdout_digest"]),
         **status(registry),
         **_WHERE,
+        **to_do(registry),
     }
-    tell(f"{_data(data)}\n\n{result_table(tuning, evaluation, reference)}\n")
+    tell(f"{fill(_data(data), _WIDTH)}\n\n{result_table(tuning, evaluation, reference)}\n")
     tell(columns(None, facts.items(), width=_WIDTH))
+
+
+def to_do(registry: Snapshot) -> dict[str, str]:
+    """What there is to do with versions, as far as there are any."""
+    champion, before = registry.champion, registry.holder(PREVIOUS)
+    if champion is None:
+        return {}
+    compare = {"foldwise compare": "champion challenger: did the change help, or is it luck?"}
+    back = f"to version {before.number}" if before else "once a second version was promoted"
+    return {
+        **(compare if registry.holder(CHALLENGER) not in (None, champion) else {}),
+        "foldwise predict": "FILE --output OUT: what the champion says of images or rows",
+        "foldwise rollback": f"--reason WHY: back, {back}",
+    }
 
 
 def _read(root: Path, name: str) -> Json:
@@ -62,8 +78,12 @@ def _read(root: Path, name: str) -> Json:
 
 def _data(data: Json) -> str:
     unit = "image" if "image_shape" in data else "row"
-    sizes = (counted(data[f"{of}_rows"], f"{of} {unit}") for of in ("development", "holdout"))
-    return f"{data['name']}: {' and '.join(sizes)}, {data['classes']} classes"
+    rows = data["development_rows"]
+    own = data.get("development_originals", rows)
+    copies = f" (with {rows - own:,} shifted copies)" if own < rows else ""
+    development = f"{counted(own, f'development {unit}')}{copies}"
+    held = counted(data["holdout_rows"], f"holdout {unit}")
+    return f"{data['name']}: {development} and {held}, {data['classes']} classes"
 
 
 def result_rows(

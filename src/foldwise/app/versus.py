@@ -133,6 +133,7 @@ class Finder:
                 facts=facts_of(run),
                 digest=run.data.tags.get("development_digest", ""),
                 seconds=self._seconds(run),
+                run=run.info.run_id,
             )
 
     def pictures(self, found: SearchComparison) -> "tuple[Picture, ...]":
@@ -267,10 +268,14 @@ def tell_champion(work: "Workspace", recorder: "Recorder", result: "SearchResult
         if champion is None or champion.run_id == recorder.run_id:
             return
         finder = Finder(work.root)
-        reference = replace(
-            finder.entrant(champion.run_id), name=f"champion (version {champion.number})", facts={}
+        named = f"champion (version {champion.number})"
+        reference = replace(finder.entrant(champion.run_id), name=named)
+        own = Entrant(
+            "this search",
+            result,
+            facts=facts_of(work.store.client.get_run(recorder.run_id)),
+            digest=work.info.development_digest,
         )
-        own = Entrant("this search", result, digest=work.info.development_digest)
         found = compare((reference, own), confidence=work.settings.evaluate.confidence)
         from foldwise.report.picture import picture_files
 

@@ -19,7 +19,7 @@ from foldwise.store.open import Store
 REPORT = "report.html"
 LOCAL = "http://127.0.0.1:5000"
 """Where `foldwise ui` listens unless it is told otherwise."""
-_MODE = "workflowType=machine_learning"
+MODE = "workflowType=machine_learning"
 _PIPELINES = "tags.level = 'pipeline'"
 _NEWEST_FIRST = "attributes.start_time DESC"
 _VIEW = "mlflow.sharedViewState."
@@ -31,7 +31,8 @@ A top-level run is one **pipeline**: a nested cross-validation and what came of 
 its **studies**, one for each outer fold and the `final study`, and below those their \
 **trials**.
 
-`inner_…` metrics select, `outer_…` estimate, and `holdout_…` were read once, by `evaluate`."""
+`inner_…` metrics select, `outer_…` estimate (`by_outer_fold/…`: each fold's, stepped by its \
+number), and `holdout_…` were read once, by `evaluate`."""
 _COMPARISON = """\
 A top-level run is one **classifier**: tuned by its trials, which stand below it, fitted on the \
 whole development set, measured on the holdout.
@@ -158,13 +159,13 @@ def _width(column: str) -> int:
 def view_link(experiment_id: str, view: View) -> Link:
     """Where a view opens."""
     mode = "&compareRunsMode=CHART" if view.charts else ""
-    path = f"#/experiments/{experiment_id}/runs?{_MODE}{mode}&viewStateShareKey={view.id}"
+    path = f"#/experiments/{experiment_id}/runs?{MODE}{mode}&viewStateShareKey={view.id}"
     return Link(view.name, path)
 
 
 def artifact_link(name: str, experiment_id: str, run_id: str, path: str) -> Link:
     """Where a run's file is shown."""
-    place = f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/{quote(path)}?{_MODE}"
+    place = f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/{quote(path)}?{MODE}"
     return Link(name, place)
 
 
@@ -177,14 +178,14 @@ def run_links(store: Store, data_name: str, run_id: str) -> tuple[tuple[str, str
     place = f"{home}/#/experiments/{store.experiment(data_name)}/runs"
     found = quote(f"tags.pipeline = '{run_id}'")
     return (
-        ("this run", f"{place}/{run_id}?{_MODE}"),
-        ("its studies and trials", f"{place}?{_MODE}&searchFilter={found}"),
+        ("this run", f"{place}/{run_id}?{MODE}"),
+        ("its studies and trials", f"{place}?{MODE}&searchFilter={found}"),
     )
 
 
 def version_link(model: str, number: int) -> Link:
     """Where a version of a registered model is described."""
-    return Link(f"Version {number}", f"#/models/{quote(model)}/versions/{number}?{_MODE}")
+    return Link(f"Version {number}", f"#/models/{quote(model)}/versions/{number}?{MODE}")
 
 
 def refresh_page(store: Store, data_name: str) -> None:

@@ -27,6 +27,7 @@ _NOW = "now"
 _NOBODY: Holders = {CHAMPION: None, PREVIOUS: None}
 _PREFIX = "audit."
 _SHORT_REASON = 500
+_FIRST = ("decision", "version", "reason", "who", "at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,8 @@ class Decision:
 
     def to_json(self) -> str:
         """As the tag and the file have it: what people look for first, in their own letters."""
-        return json.dumps(plain(self), ensure_ascii=False)
+        told = plain(self)
+        return json.dumps({name: told[name] for name in _FIRST} | told, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Self:

@@ -25,6 +25,7 @@ from foldwise.registry.stored_files import files_digest, record
 from foldwise.registry.stored_model import fetch_evidence, require_servable, write_model
 from foldwise.registry.verify import REPORT, fault_inside
 from foldwise.runs.lineage import machine
+from foldwise.runs.tree import NOTE_TAG
 from foldwise.search.jobs import Model
 from foldwise.store.faults import store_faults
 from foldwise.store.open import Store
@@ -150,7 +151,7 @@ def register(store: Store, submission: Submission, tell: Callable[[str], object]
             ready = _ready_model(store, snapshot, submission)
             lease.check()
             version = _create_version(store, submission, *ready)
-        _tell_model(store, version, is_new=is_new)
+        _tell_model(store, version, submission.card, is_new=is_new)
         _tell_report(store, snapshot, submission)
         record(store.root, version, snapshot.versions)
         return _as_challenger(store, snapshot, version)
@@ -235,16 +236,21 @@ def _registered(
     return None
 
 
-def _tell_model(store: Store, version: Version, *, is_new: bool) -> None:
+def _tell_model(store: Store, version: Version, card: str, *, is_new: bool) -> None:
     """Let the logged model know its version, as MLflow's own way to register does, and its bytes.
 
-    A killed registration may have left it to be told.
+    Its page describes it by nothing else. A killed registration may have left it to be told.
     """
     from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
     told = {
         "bytes_digest": version.tags.get("bytes_digest", ""),
         MLFLOW_MODEL_VERSIONS: json.dumps([{"name": version.name, "version": version.number}]),
+        NOTE_TAG: (
+            f"**Version {version.number} of {version.name}**: {card.partition(chr(10))[0]}. The"
+            " card stands on the version's page, see *Model versions* here. *Register model* would"
+            " make another version of it, without the evidence."
+        ),
     }
     client, model = store.client, version.model_id
     if is_new or not told.items() <= client.get_logged_model(model).tags.items():

@@ -16,6 +16,7 @@ from foldwise.report.findings import ROC_POINTS, HoldoutSummary, Judged
 from foldwise.report.picture import Picture
 from foldwise.report.rivals import SearchComparison
 from foldwise.report.versus import NAMED
+from foldwise.report.wording import brief, counted
 from foldwise.search.summary import Estimates
 from foldwise.search.trials import OuterFold, SearchResult
 from foldwise.stats.scores import Rates, confusion, per_class, roc_curve_points
@@ -286,9 +287,9 @@ def versus_pictures(
     if images is None or len(comparison.rivals) > 1:
         return (folds,)
     (rival,), strips = comparison.rivals, []
-    for word, rows, wrong in (
-        ("won", rival.won, comparison.reference),
-        ("lost", rival.lost, rival.entrant),
+    for right, rows, wrong in (
+        (rival.entrant, rival.won, comparison.reference),
+        (comparison.reference, rival.lost, rival.entrant),
     ):
         said = {
             row: f"{classes[label]} → {classes[values.argmax()]}"
@@ -300,5 +301,6 @@ def versus_pictures(
             if row in {*rows[:NAMED].tolist()}
         }
         names = [said[row] for row in rows[:NAMED].tolist()]
-        strips.append((f"{len(rows):,} {word}", images[rows[:NAMED]], names))
+        title = f"{brief(right.name, 40)} alone has {counted(len(rows), 'image')} right"
+        strips.append((title, images[rows[:NAMED]], names))
     return (folds, drawn("rows_apart", of_versus.rows_apart(strips, shape), with_svg=False))

@@ -1,7 +1,7 @@
 """A version's results, gathered once for card, page and figures: judged holdout, findings."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -45,6 +45,9 @@ from foldwise.stats.scores import (
     reliability,
     roc_curve_points,
 )
+
+_CLASSES = 20
+"""So many are named in a sentence."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -424,6 +427,34 @@ class Findings:
         if len(row) == 2:
             return f"{missed} {other}."
         return f"{missed} another class, most often {other} ({percent(share)})."
+
+    def development(self) -> str:
+        """How many rows there are to learn from, their shifted copies apart."""
+        copies = int((~self.search.plan.is_scored).sum())
+        told = counted(self.data.development_rows - copies, f"development {self.data.unit}")
+        return f"{told} and {copies:,} shifted copies of them" if copies else told
+
+    def use(self, written: Callable[[str], str] = str) -> str:
+        """What goes into the model and what comes out of it; ``written`` writes a class's name."""
+        classes = self.data.classes
+        more = ", …" if len(classes) > _CLASSES else ""
+        order = ", ".join(written(brief(str(name), 40)) for name in classes[:_CLASSES]) + more
+        shape = self.data.image_shape
+        given = (
+            f"Give rows of {math.prod(shape)} numbers: raw pixels, 0 to 255, of images of"
+            f" {' × '.join(map(str, shape))}, flattened row by row, neither divided nor inverted."
+        )
+        if self.data.table is not None:
+            given = (
+                "Give a data frame, or in JSON dataframe_records or dataframe_split, with the"
+                " columns by name, in any order; leave a missing value empty, which is null in"
+                " JSON. A column that is missing is refused, a category's value that the"
+                " development set doesn't have is ignored."
+            )
+        return (
+            f"{given} The answer is a row of {len(classes)} probabilities for each, in the order of"
+            f" the classes, which the signature names: {order}."
+        )
 
     def procedure(self) -> str:
         """How the model was chosen, in a few sentences."""

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -40,6 +41,8 @@ class Entrant:
         Of the development set; empty where that isn't known.
     seconds : float or None
         By the clock, from the first fit to the final model.
+    run : str
+        MLflow's run of it; empty where it isn't known.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Entrant:
     facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     digest: str = ""
     seconds: float | None = None
+    run: str = ""
 
     def scores(self, metric: str) -> list[float]:
         """Of the outer folds."""
@@ -214,6 +218,12 @@ def compare(
         raise SearchError(
             f"searches must be different ones, got {twice[0]:.40} twice: name another"
         )
+    for one, two in combinations(entrants, 2):
+        if one.run and one.run == two.run:
+            raise SearchError(
+                f"searches must be different ones, got {one.name:.40} and {two.name:.40}, which are"
+                " one run: name another"
+            )
     for each in others:
         _check_same_data(first, each)
     metric = _metric(entrants, metric)

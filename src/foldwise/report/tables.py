@@ -1,7 +1,7 @@
 """The files of reports/: results in, JSON-able documents and CSV text out; no clock, no run id."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -21,8 +21,7 @@ from foldwise.search.summary import (
     optimum_error,
 )
 from foldwise.search.trials import OuterFold, SearchResult, Values
-from foldwise.stats.intervals import Interval
-from foldwise.stats.scores import METRICS, Rates, Scores, predicted_codes
+from foldwise.stats.scores import METRICS, Rates, predicted_codes
 
 
 def search_files(result: SearchResult, outer: Estimates) -> dict[str, bytes]:
@@ -184,22 +183,17 @@ def curve_csv(result: SearchResult) -> str:
     )
 
 
-def with_intervals(scores: Scores, intervals: Mapping[str, Interval]) -> dict[str, float]:
-    """Each score that has an interval, and its ends beside it: ``accuracy_low``, ..."""
-    return {
+def evaluation(holdout: HoldoutSummary) -> dict[str, Json]:
+    """Tell the holdout's scores as flat keys, each with its interval."""
+    told = {
         f"{metric}{end}": value
-        for metric, interval in intervals.items()
+        for metric, interval in holdout.intervals.items()
         for end, value in (
-            ("", scores[metric]),
+            ("", holdout.scores[metric]),
             ("_low", interval.low),
             ("_high", interval.high),
         )
     }
-
-
-def evaluation(holdout: HoldoutSummary) -> dict[str, Json]:
-    """Tell the holdout's scores as flat keys, each with its interval."""
-    told = with_intervals(holdout.scores, holdout.intervals)
     if holdout.are_probabilities:
         told["calibration_error"] = holdout.calibration_error
     return {

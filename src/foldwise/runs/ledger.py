@@ -208,7 +208,9 @@ class Ledger:
 
 def _missing(node: RunNode, run: KnownRun) -> list[Point]:
     if node.level == "pipeline":
-        return [p for p in node.points if not _same(run.metrics.get(p.key), p.value)]
+        # A series is told in one call: where its last value is there, so are those before.
+        last = {point.key: point.value for point in node.points}
+        return [p for p in node.points if not _same(run.metrics.get(p.key), last[p.key])]
     # Of a series the store may hold a part; it keeps a row that is written twice only once.
     counts = Counter(point.key for point in node.points)
     return [p for p in node.points if counts[p.key] > 1 or p.key not in run.metrics]

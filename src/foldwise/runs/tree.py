@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Literal, Self
 
@@ -211,9 +211,11 @@ def study_node(
 def outcome_node(pipeline: str, result: SearchResult, compared: str = "") -> RunNode:
     """What the search adds to the pipeline's run: final values, mean scores, how fits ended.
 
-    And how it is ``compared`` with the champion's, if that is known.
+    And how it is ``compared`` with the champion's, if that is known. MLflow draws a metric of one
+    value as a bar, a series as a line, and gives names with a slash a section of their own.
     """
-    best = result.final.best
+    best, fits = result.final.best, result.fits
+    shown = {f"inner_{name}_mean" for name in (result.metric, "accuracy")}
     outer = {
         name: fmean(fold.scores[name] for fold in result.outer)
         for name in _metrics(best)
@@ -228,10 +230,16 @@ def outcome_node(pipeline: str, result: SearchResult, compared: str = "") -> Run
         },
         points=(
             *_numbers(best.values, result.space),
-            *_inner_means(best),
+            *(each for each in _inner_means(best) if each.key in shown),
             *(Point(f"outer_{name}", _rounded(mean)) for name, mean in outer.items()),
+            *(
+                Point(f"by_outer_fold/{name}", _rounded(fold.scores[name]), step)
+                for name in outer
+                for step, fold in enumerate(result.outer)
+            ),
             Point("trials", len(result.trials)),
-            *(Point(f"fits_{ended}", count) for ended, count in asdict(result.fits).items()),
+            Point("fits_distinct", fits.distinct),
+            Point("fits_not_converged", fits.stalled + fits.exhausted),
         ),
     )
 

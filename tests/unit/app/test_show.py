@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from foldwise.app.show import looks_told, parameters_told, result_rows, result_table, status
+from foldwise.app.show import looks_told, parameters_told, result_rows, result_table, status, to_do
 from foldwise.registry.audit import CHALLENGER, CHAMPION, Decision
 from foldwise.registry.snapshot import Snapshot, Version
 from foldwise.report.reference import Reference
@@ -91,3 +91,14 @@ def test_the_status_says_who_is_in_use_since_when_and_what_is_next(
     assert told in found["status"]
     assert ("2026" in found["status"]) == (aliases.get(CHAMPION) == 1)
     assert then in found["next"]
+
+
+def test_what_there_is_to_do_with_versions_is_told_as_far_as_there_are_any() -> None:
+    """No comparison without two, no way back without a second champion."""
+    assert to_do(registry()) == {}
+    alone = to_do(registry(champion=1, challenger=1))
+    assert "foldwise compare" not in alone
+    assert "once a second version was promoted" in alone["foldwise rollback"]
+    both = to_do(registry(champion=2, challenger=1, previous_champion=1))
+    assert "champion challenger" in both["foldwise compare"]
+    assert "to version 1" in both["foldwise rollback"]

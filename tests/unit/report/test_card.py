@@ -40,8 +40,12 @@ def test_a_class_name_is_text_and_never_markup() -> None:
         "[a](javascript:b) `c` www.elsewhere *d* __e__ ~~f~~ &lt;",
     )
     text = render_card(make_findings(judged=make_judged(names)))
-    rows = [line for line in text.splitlines() if "elsewhere" in line]
+    found = [line for line in text.splitlines() if "elsewhere" in line]
+    rows = [line for line in found if line.startswith("|")]
     assert len(rows) == len(names)
+    (sentence,) = (line.partition("names: ")[2] for line in found if line not in rows)
+    assert not set(re.sub(r"&#\d+;", "", sentence)) & set("!<>[]`*_~:&|")
+    assert names[0] in html.unescape(sentence)
     for row, name in zip(rows, names, strict=True):
         cell = row.split("&nbsp;&nbsp; |")[0].removeprefix("| ")
         assert html.unescape(cell) == name
@@ -69,6 +73,7 @@ def test_the_card_tells_what_the_model_takes_and_answers() -> None:
     text = render_card(findings)
     assert f"rows of {pixels} numbers: raw pixels, 0 to 255" in text
     assert f"{len(findings.data.classes)} probabilities" in text
+    assert f"signature names: {', '.join(map(str, findings.data.classes))}." in text
 
 
 def test_the_card_tells_how_many_development_images_equal_another() -> None:

@@ -7,6 +7,7 @@ from itertools import combinations, pairwise
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from foldwise.report.album import (
     PIXELS,
@@ -22,8 +23,8 @@ from foldwise.report.figures.search import inner_curves, outer_folds, trial_orde
 from foldwise.report.findings import Judged
 from foldwise.report.picture import picture_files
 from foldwise.search.summary import best_trials
-from foldwise.search.trials import number_of
-from foldwise.settings import OneOf
+from foldwise.search.trials import FINAL, Part, Study, Trial, number_of
+from foldwise.settings import Between, OneOf
 from tests.factories import make_outer_fold, make_result
 from tests.unit.report.findings_cases import (
     make_estimates,
@@ -166,6 +167,63 @@ def test_the_panel_that_decides_is_the_larger_and_shows_what_is_near_the_best() 
     chosen = [number_of(trial.values, "C") for trial in best_trials(result)]
     assert first < low < min(chosen)
     assert max(chosen) < high < last
+
+
+def test_whole_numbers_are_written_as_such() -> None:
+    """A depth of 3 is no measurement to three digits, and has no half."""
+
+    def whole(trial: Trial) -> Trial:
+        return replace(trial, values={"depth": 3 + trial.number})
+
+    result = make_result()
+    told = replace(
+        result,
+        space=replace(result.space, dimensions={"depth": Between(2, 9, is_log=True)}),
+        trials=tuple(map(whole, result.trials)),
+        outer=tuple(replace(fold, best=whole(fold.best)) for fold in result.outer),
+        final=replace(result.final, best=whole(result.final.best)),
+    )
+    figure = inner_curves(told, "depth")
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    legend = axes.get_legend()
+    assert legend is not None
+    ticks = [text.get_text() for text in axes.get_xticklabels()]
+    words = [*(text.get_text() for text in legend.texts), figure.get_suptitle(), *ticks]
+    assert f"outer fold 0: {told.outer[0].best.values['depth']}" in words
+    assert ticks == ["2", "3", "5", "7"]
+    assert not [word for word in words if "." in word]
+
+
+def test_folds_of_several_partitions_are_told_apart() -> None:
+    """Fold 0 of the first isn't fold 0 of the second; the words stay in their panels."""
+
+    def again(trial: Trial) -> Trial:
+        part = trial.study.part
+        return trial if part is None else replace(trial, study=Study(Part(1, part.fold)))
+
+    result = make_result()
+    told = replace(
+        result,
+        trials=(*result.trials, *(again(each) for each in result.trials if each.study != FINAL)),
+        outer=(*result.outer, *(replace(fold, best=again(fold.best)) for fold in result.outer)),
+    )
+    curve, order = inner_curves(told, "C"), trial_order(told)
+    folds = outer_folds(told, make_estimates(result)["log_loss"])
+    for figure in (curve, order, folds):
+        figure.draw_without_rendering()
+    legend = curve.axes[0].get_legend()
+    assert legend is not None
+    of_curve = [text.get_text().partition(":")[0] for text in legend.texts]
+    of_order = [axes.get_title(loc="left").partition(":")[0] for axes in order.axes]
+    of_folds = [text.get_text() for text in folds.axes[0].get_yticklabels()]
+    names = [f"repeat {repeat}, fold {fold}" for repeat in range(2) for fold in range(3)]
+    for told_in in (of_curve, of_order, of_folds):
+        assert [word for word in told_in if word.startswith("repeat")] == names
+    texts = order.findobj(Text)
+    titles = [text.get_window_extent() for text in texts if "C = " in text.get_text()]
+    assert len(titles) == len(order.axes)
+    assert not [pair for pair in combinations(titles, 2) if pair[0].overlaps(pair[1])]
 
 
 def test_a_fold_has_its_own_confusion_and_roc() -> None:

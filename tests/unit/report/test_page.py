@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from math import log
 from typing import Any
 
+import numpy as np
 import pytest
 
 from foldwise.report import page
@@ -244,6 +245,25 @@ def test_the_weakest_class_is_that_of_the_lowest_f1(reader: _Reader) -> None:
     f1 = [each.f1 for each in holdout.by_class]
     name = holdout.classes[f1.index(min(f1))]
     assert f"The weakest class is {name}, by F1: {min(f1):.4f}" in reader.text
+
+
+def test_it_says_how_to_use_the_model_and_in_which_order_it_answers(reader: _Reader) -> None:
+    """From what goes in to the commands."""
+    names = ", ".join(map(str, make_findings().data.classes))
+    assert f"in the order of the classes, which the signature names: {names}." in reader.text
+    assert f"mlflow models serve -m models:/{STANDING.model}@champion" in reader.text
+
+
+def test_shifted_copies_are_told_apart_from_the_images_they_are_of() -> None:
+    """Who reads of 36 images must not take them for 36 that were collected."""
+    findings = make_findings()
+    plan = findings.search.plan
+    is_scored = np.arange(len(plan.is_scored)) % 3 == 0
+    search = replace(findings.search, plan=replace(plan, is_scored=is_scored))
+    copied = replace(findings, search=search)
+    assert "12 development images and 24 shifted copies of them to learn from" in _text(copied)
+    assert "12 development images and 24 shifted copies of them, " in page.render_card(copied)
+    assert "36 development images to learn from" in _text(findings)
 
 
 def test_duration_and_runs_are_told(reader: _Reader) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
+from sklearn.datasets import load_breast_cancer
 
 from docs.screenshots import chromium, open_browser
+from foldwise import NestedSearchCV, write_report
 from foldwise.report import page
 from foldwise.report.album import PIXELS, data_pictures, holdout_pictures, search_pictures
 from tests.factories import make_result
@@ -85,6 +87,17 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.fixture(scope="module")
+def notebook(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a search in a notebook: a table with long names, two classes, two partitions."""
+    X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+    X = X.iloc[:300, :12].rename(columns={"mean radius": LONG[0]})
+    told = y.iloc[:300].map({0: "malignant-as-the-pathologist-wrote-it-down", 1: "benign"})
+    search = NestedSearchCV(cv=3, n_repeats=2, n_trials=2).fit(X, told)
+    page: Path = write_report(search, tmp_path_factory.mktemp("notebook") / "report.html")
+    return page
+
+
 def opened(browser: Browser, file: Path, width: int) -> tuple[Page, list[str]]:
     """The page, and all that it asked for."""
     view = browser.new_page(viewport={"width": width, "height": 900})
@@ -95,8 +108,12 @@ def opened(browser: Browser, file: Path, width: int) -> tuple[Page, list[str]]:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_nothing_is_asked_for_and_no_word_is_cut(browser: Browser, file: Path, width: int) -> None:
+@pytest.mark.parametrize("which", ["file", "notebook"])
+def test_nothing_is_asked_for_and_no_word_is_cut(
+    browser: Browser, which: str, width: int, request: pytest.FixtureRequest
+) -> None:
     """But for the file itself; and nothing moves sideways."""
+    file: Path = request.getfixturevalue(which)
     view, asked = opened(browser, file, width)
     assert [url for url in asked if not url.startswith("data:")] == [file.as_uri()]
     assert view.evaluate(CUT) == []

@@ -14,7 +14,7 @@ from foldwise.runs.tree import (
     study_node,
     trial_node,
 )
-from foldwise.search.trials import FINAL, InnerFold, Progress
+from foldwise.search.trials import FINAL, FitCounts, InnerFold, Progress
 from foldwise.stats.scores import METRICS
 from tests.factories import make_outer_fold, make_result, make_space, make_trial, outer
 
@@ -133,11 +133,11 @@ def test_a_study_and_its_trials_share_a_colour_no_other_study_has() -> None:
 
 
 def test_the_outcome_tells_how_the_fits_ended() -> None:
-    """Counts of logical, distinct, stalled and exhausted fits stand on the pipeline."""
-    result = make_result()
+    """Counts of the fits made, and of those that did not converge, stand on the pipeline."""
+    result = replace(make_result(), fits=FitCounts(9, 6, converged=3, stalled=2, exhausted=1))
     record = outcome_node(KEY, result)
-    assert _value(record, "fits_distinct") == result.fits.distinct
-    assert _value(record, "fits_exhausted") == result.fits.exhausted
+    assert _value(record, "fits_distinct") == 6
+    assert _value(record, "fits_not_converged") == 3
     assert _value(record, "C") == pytest.approx(result.final.best.values["C"], rel=1e-5)
     inner = result.final.best.mean("log_loss")
     assert _value(record, "inner_log_loss_mean") == pytest.approx(inner, abs=1e-6)
@@ -150,6 +150,17 @@ def test_the_pipelines_outer_score_is_the_mean_over_the_outer_folds(metric: str)
     scores = [fold.scores[metric] for fold in result.outer]
     value = _value(outcome_node(KEY, result), f"outer_{metric}")
     assert value == pytest.approx(sum(scores) / 5, abs=1e-6)
+
+
+def test_each_outer_fold_is_a_point_of_a_line_and_few_metrics_are_bars() -> None:
+    """MLflow draws a series as a line, and each metric of one value as a bar of its own."""
+    result = make_result(folds=5)
+    points = outcome_node(KEY, result).points
+    for metric in METRICS:
+        line = [(each.step, each.value) for each in points if each.key == f"by_outer_fold/{metric}"]
+        scores = [round(fold.scores[metric], 6) for fold in result.outer]
+        assert line == [*enumerate(scores)]
+    assert len([each for each in points if "/" not in each.key]) <= 13
 
 
 def test_every_note_begins_with_its_headline() -> None:

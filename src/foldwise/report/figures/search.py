@@ -1,5 +1,6 @@
 """Figures of the search: inner scores by value, trials in order, outer folds."""
 
+from collections.abc import Sequence
 from math import ceil
 from typing import Any
 
@@ -29,14 +30,13 @@ from foldwise.report.wording import (
     percent,
     signed,
     span,
-    strength,
     value_text,
     values_text,
 )
 from foldwise.search.space import KIND
 from foldwise.search.summary import Curve, OuterEstimate, best_trials, curves, optimism
 from foldwise.search.trials import SearchResult, Study, Trial
-from foldwise.settings import Between
+from foldwise.settings import Between, Value
 from foldwise.stats.scores import is_loss, metric_label
 
 
@@ -59,7 +59,7 @@ def inner_curves(result: SearchResult, name: str, *, unit: str = "image") -> Fig
     """
     studies, searched = curves(result, name), result.space.ranges[name]
     figure = canvas(
-        _headline(studies, name),
+        _headline(studies, name, searched),
         f"Mean inner score against {name} for each outer fold and the final study, and below how "
         f"much worse each {name} is than the study's best, with one standard error.",
         7.9,
@@ -69,9 +69,12 @@ def inner_curves(result: SearchResult, name: str, *, unit: str = "image") -> Fig
     window = _window(studies, searched, top)
     for axes in (above, below):
         _draw_range(axes, studies, searched)
+    if searched.high <= _FEW * searched.low:
+        _scale_window(above, above.get_xlim(), searched)
     above.axvspan(*window, color=FAINT, alpha=0.35, linewidth=0, label="enlarged below")
     for curve in studies:
-        _draw_scores(above, curve)
+        study = _called(curve.study, result)
+        _draw_scores(above, curve, f"{study}: {value_text(_chosen(curve, searched))}")
         _draw_excess(below, curve)
     above.set_ylabel(axis_label("Mean inner", result.metric, unit))
     above.legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
@@ -81,8 +84,23 @@ def inner_curves(result: SearchResult, name: str, *, unit: str = "image") -> Fig
     scale = ", log scale" if searched.low > 0 else ""
     below.set_xlabel(f"{meaning}{scale} (dark grey: outside the search)")
     for curve in studies:
-        _tell_points((above, below), curve, name, result.metric)
+        values = [value_text(_of(value, searched)) for value in curve.values.tolist()]
+        told = [f"{curve.study}: {name} = {value}" for value in values]
+        _tell_points((above, below), curve, told, result.metric)
     return figure
+
+
+def _of(value: float, searched: Between) -> Value:
+    """A number of a curve as it was tried: whole where the range is."""
+    return int(value) if isinstance(searched.low, int) else value
+
+
+def _called(study: Study, result: SearchResult) -> str:
+    if study.part is None:
+        return "final study"
+    repeat, fold = study.part
+    is_repeated = any(each.part.repeat for each in result.outer)
+    return f"repeat {repeat}, fold {fold}" if is_repeated else f"outer fold {fold}"
 
 
 def _window(studies: tuple[Curve, ...], searched: Between, top: float) -> tuple[float, float]:
@@ -100,6 +118,8 @@ def _window(studies: tuple[Curve, ...], searched: Between, top: float) -> tuple[
 
 
 _TICKS = 9
+_FEW = 100
+"""Times the low end: up to there powers of ten are too few as ticks."""
 _STEPS = ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,))
 
 
@@ -108,15 +128,17 @@ def _scale_window(axes: Axes, window: tuple[float, float], searched: Between) ->
     if searched.low <= 0:
         return
     every = ([step * 10.0**power for power in range(-12, 13) for step in steps] for steps in _STEPS)
-    inside = [[tick for tick in ticks if window[0] <= tick <= window[1]] for ticks in every]
+    inside = [
+        [tick for tick in ticks if window[0] <= tick <= window[1] and tick == _of(tick, searched)]
+        for ticks in every
+    ]
     ticks = next((each for each in inside if len(each) <= _TICKS), inside[-1])
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
 
 
-def _tell_points(panels: tuple[Axes, Axes], curve: Curve, name: str, metric: str) -> None:
+def _tell_points(panels: tuple[Axes, Axes], curve: Curve, told: Sequence[str], metric: str) -> None:
     (above, below), label = panels, metric_label(metric)
-    told = [f"{curve.study}: {name} = {strength(value)}" for value in curve.values]
     columns = (curve.values, curve.scores, curve.excess, curve.errors)
     rows = [*zip(told, *(of.tolist() for of in columns), strict=True)]
     hover(above, [(value, mean, f"{of}, {label} {number(mean)}") for of, value, mean, _, _ in rows])
@@ -129,23 +151,22 @@ def _tell_points(panels: tuple[Axes, Axes], curve: Curve, name: str, metric: str
     )
 
 
-def _chosen(curve: Curve) -> float:
-    return float(curve.values[curve.best])
+def _chosen(curve: Curve, searched: Between) -> Value:
+    return _of(float(curve.values[curve.best]), searched)
 
 
-def _headline(studies: tuple[Curve, ...], name: str) -> str:
-    *outer, final = ({name: _chosen(curve)} for curve in studies)
+def _headline(studies: tuple[Curve, ...], name: str, searched: Between) -> str:
+    *outer, final = ({name: _chosen(curve, searched)} for curve in studies)
     if "." in name:  # of a kind of model that need not have won
         return f"Best of {name.partition('.')[0]}: {chosen([*outer, final])}"
     if not outer:
         return f"Final study: {values_text(final)}"
-    return (
-        f"All {len(outer)} outer folds choose {chosen(outer)}; final study {strength(final[name])}"
-    )
+    last = value_text(final[name])
+    return f"All {len(outer)} outer folds choose {chosen(outer)}; final study {last}"
 
 
 def _draw_range(axes: Axes, studies: tuple[Curve, ...], searched: Between) -> None:
-    places = [searched.place(_chosen(curve)) for curve in studies]
+    places = [searched.place(float(curve.values[curve.best])) for curve in studies]
     first, last = searched.at(-0.02), searched.at(1.02)
     axes.set_xscale("log" if searched.low > 0 else "linear")
     axes.set_xlim(first, last)
@@ -156,13 +177,11 @@ def _draw_range(axes: Axes, studies: tuple[Curve, ...], searched: Between) -> No
     axes.axvspan(*wide, color=SAND, label="chosen")
 
 
-def _draw_scores(axes: Axes, curve: Curve) -> None:
+def _draw_scores(axes: Axes, curve: Curve, label: str) -> None:
     is_final = curve.study.is_final
-    study = "final study" if is_final else f"outer fold {curve.study.fold}"
-    label = f"{study}: {strength(_chosen(curve))}"
     _draw_line(axes, curve, curve.scores, label=label)
     axes.plot(
-        _chosen(curve),
+        curve.values[curve.best],
         curve.scores[curve.best],
         **_look(curve.study),
         markersize=13 if is_final else 9,
@@ -208,6 +227,8 @@ def _scale_excess(axes: Axes, top: float, name: str) -> None:
 
 
 _COLUMNS = 4
+_TITLE = 23
+"""Characters that a panel's title has room for in a line."""
 
 
 @styled
@@ -252,9 +273,10 @@ def _draw_study(axes: Axes, best: Trial, result: SearchResult) -> None:
     _mark_outside(axes, scores, result.metric, look["color"])
     first = [trial.number for trial in trials].index(best.number)
     axes.plot(numbers[first], scores[first], **look, markersize=10, markeredgecolor="white")
-    name = "final study" if best.study.is_final else f"fold {best.study.fold}"
+    name = _called(best.study, result).removeprefix("outer ")
     words = str(best.values[KIND]) if result.space.kinds else values_text(best.values)
-    axes.set_title(f"{name}: {words}")
+    gap = " " if len(name) + len(words) < _TITLE else "\n"
+    axes.set_title(f"{name}:{gap}{words}")
 
 
 def _said(trial: Trial, metric: str) -> str:
@@ -297,7 +319,7 @@ def outer_folds(result: SearchResult, estimate: OuterEstimate, *, unit: str = "i
     """
     metric, mean, folds = result.metric, estimate.mean, len(result.outer)
     intervals = {"mean": estimate.interval, "mean, corrected": estimate.corrected}
-    names = [*(str(fold.study).replace("-", " fold ") for fold in result.outer), *intervals]
+    names = [*(_called(fold.study, result) for fold in result.outer), *intervals]
     figure = canvas(
         f"Outer {metric_label(metric)} {number(mean)} "
         f"({percent(estimate.interval.confidence, digits=0)} interval {span(estimate.interval)})",

@@ -76,11 +76,11 @@ def rows_apart(
     figure = canvas(
         "Images that one alone has right: actual → what the other says",
         "Images that the newer search alone has right, and those that the reference alone has.",
-        0.9 + (0.6 + 0.66 * tallness(shape)) * len(shown),
+        0.6 + (0.62 + 0.6 * tallness(shape)) * len(shown),
     )
     most = max((len(images) for _, images, _ in shown), default=0)
     for axes, (title, images, names) in zip(panels(figure, len(shown), 1), shown, strict=True):
         titles = [literal(brief(name, 12)) for name in names]
         draw_strip(axes, images, shape, columns=max(most, _STRIP), titles=titles)
-        axes.set_ylabel(title)
+        axes.set_title(literal(title), pad=20)
     return figure
