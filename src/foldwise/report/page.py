@@ -81,9 +81,8 @@ def _written(name: str, findings: Findings, **more: object) -> str:
     parts = ("data", "search", "outer", "holdout", "reference")
     named = {part: getattr(findings, part) for part in parts}
     limits = findings.limits()
-    return template.render(
-        findings=findings, metrics=METRICS, limits=limits, contest=told, **named, **more
-    )
+    named |= {"limits": limits, "contest": told, "escaped": wording.escaped}
+    return template.render(findings=findings, metrics=METRICS, **named, **more)
 
 
 def contest_rows(search: SearchResult, select: Select = "best") -> tuple[tuple[str, ...], ...]:
