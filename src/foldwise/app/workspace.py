@@ -40,7 +40,7 @@ from foldwise.runs.lineage import Lineage, lineage
 from foldwise.runs.recorder import Recorder
 from foldwise.search.book import TrialBook, close_attempt, open_book, search_lock
 from foldwise.search.curve import starts
-from foldwise.search.engines.batched import PathShelf, one_blas_thread
+from foldwise.search.engines.batched import PathShelf
 from foldwise.search.jobs import Predictions
 from foldwise.search.plan import Plan
 from foldwise.search.space import Space
@@ -56,6 +56,7 @@ from foldwise.settings import (
 from foldwise.store.address import project_root
 from foldwise.store.mutex import Lease, held
 from foldwise.store.open import Store, open_store
+from foldwise.threads import one_blas_thread, threads
 
 if TYPE_CHECKING:
     from foldwise.data.features import FilterBank
@@ -170,8 +171,8 @@ class Workspace:
         if self.info.table is not None and (tune.candidates or tune.features != "pixels"):
             name, wanted = ("candidates", "[]") if tune.candidates else ("features", "pixels")
             raise SettingsError(
-                f"tune.{name} must be {wanted} when prepare.source is table, which has no pixels"
-                f" for it, got {getattr(tune, name)}: edit params.yaml"
+                f"tune.{name} must be {wanted} when prepare.source is table, because filters and"
+                f" candidates are for images, got {getattr(tune, name)}: edit params.yaml"
             )
         if tune.features == "pixels":
             return None
@@ -352,25 +353,6 @@ def study_storage(root: Path) -> str:
     told = os.environ.get("FOLDWISE_STUDY_STORAGE", "").strip() or f"{_SQLITE}mlruns/optuna.db"
     path = told.removeprefix(_SQLITE)
     return told if path in ("", ":memory:", told) else f"{_SQLITE}{root / path}"
-
-
-def threads() -> int:
-    """``FOLDWISE_THREADS``, by default one per core this process may use.
-
-    Raises
-    ------
-    SettingsError
-        If it isn't a positive whole number.
-    """
-    told = os.environ.get("FOLDWISE_THREADS")
-    if not told:
-        is_linux = hasattr(os, "sched_getaffinity")
-        return len(os.sched_getaffinity(0)) if is_linux else os.cpu_count() or 1
-    if not told.isdecimal() or int(told) < 1:
-        raise SettingsError(
-            f"FOLDWISE_THREADS must be a positive whole number, got {told!r}: correct or unset it"
-        )
-    return int(told)
 
 
 def fitting_bank(
