@@ -21,7 +21,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from foldwise.settings import TuneSettings
 from validation import own
 from validation.newton import Fits, fit_all
 
@@ -269,7 +268,7 @@ class Images:
         part_of = own.dealt(of_draw[1], folds=FOLDS, seed=int(random.integers(2**32)))
         strengths = strengths_dealt(-3.5, 0, random)
         wanted = [(parts, float(C)) for parts in _left_out() for C in strengths]
-        models = own.models(of_draw, part_of, wanted, scale_floor=TuneSettings().scale_floor)
+        models = own.models(of_draw, part_of, wanted, scale_floor=own.SCALE_FLOOR)
 
         def predicted(left_out: Left, C: int, part: int) -> Array:
             return own.probabilities(models[left_out, strengths[C]], of_draw[0][part_of == part])

@@ -56,6 +56,7 @@ METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss")
 RANGE = (1e-4, 10.0)
 
 Codes = NDArray[np.int64]
+SCALE_FLOOR = TuneSettings().scale_floor
 Strengths = NDArray[np.float64]
 Data = tuple[NDArray[np.uint8], Codes]
 
@@ -214,7 +215,7 @@ def _engine(data: Data, plan: Plan) -> BatchedEngine:
     rows = [plan.rows(part) for part in plan.parts]
     arranged = Layout.build(images, labels, rows, classes=int(labels.max()) + 1)
     threads = os.cpu_count() or 1
-    options = SolverOptions(threads=threads, scale_floor=TuneSettings().scale_floor)
+    options = SolverOptions(threads=threads, scale_floor=SCALE_FLOOR)
     backend = LocalBackend(arranged, options)
     return BatchedEngine(images, labels, plan, backend, *RANGE, threads=threads)
 

@@ -22,7 +22,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from foldwise.errors import SettingsError
+from foldwise.errors import InputError, SettingsError
 
 ENTRIES = Path("comparison/params.yaml")
 MOST_FEATURES = 4096
@@ -513,13 +513,50 @@ def load_settings(path: Path = Path("params.yaml")) -> Settings:
             f"prepare.limit must be at least {2 * tune.folds}, two classes in each of"
             f" {tune.folds} folds, got {prepare.limit}: edit {path}"
         )
-    bank = settings.filters
-    if (made := 4 * bank.angles * len(bank.frequencies) * bank.grid**2) > MOST_FEATURES:
-        raise SettingsError(
-            f"filters must make at most {MOST_FEATURES:,} features, got {made:,}: lower"
-            f" filters.grid, filters.angles or the number of filters.frequencies in {path}"
-        )
+    if said := _too_many(settings.filters, "filters"):
+        raise SettingsError(f"{said} in {path}")
     return settings
+
+
+def bank_settings(given: Mapping[str, Any]) -> FilterSettings:
+    """Read what a `foldwise.FilterBank` is made with, by the rules of params.yaml.
+
+    Raises
+    ------
+    InputError
+        A number breaks its rule: one line with its name, the rule, the number and the default.
+    """
+    plain = {name: _plain(value) for name, value in given.items()}
+    try:
+        bank = TypeAdapter(FilterSettings).validate_python(plain)
+    except Invalid as error:
+        first, *_ = error.errors(include_url=False)
+        name = str(first["loc"][0])
+        rule, usual = _rule(_fields(FilterSettings)[name]), getattr(FilterSettings(), name)
+        usual = [*usual] if isinstance(usual, tuple) else usual
+        got = first["input"] if isinstance(first["input"], list) else shown(first["input"])
+        raise InputError(f"{name} must be {rule}, got {got}: its default is {usual}") from error
+    if said := _too_many(bank, ""):
+        raise InputError(said)
+    return bank
+
+
+def _plain(value: Any) -> Any:
+    """Python's own numbers, where numpy's are given."""
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _too_many(bank: FilterSettings, section: str) -> str:
+    """That a bank makes more features than any search is for."""
+    made, dot = 4 * bank.angles * len(bank.frequencies) * bank.grid**2, "." if section else ""
+    if made <= MOST_FEATURES:
+        return ""
+    return (
+        f"{section or 'a bank'} must make at most {MOST_FEATURES:,} features, got {made:,}: lower"
+        f" {section}{dot}grid, {section}{dot}angles or the number of {section}{dot}frequencies"
+    )
 
 
 def load_entries(path: Path = ENTRIES) -> dict[str, Entry]:
@@ -713,6 +750,8 @@ def _entry(name: object, given: object, file: Path) -> Entry:
             f"models.{name} must fix a parameter or search it, got {min(twice)} in both:"
             f" edit {file}"
         )
+    if said := _too_many(entry.filters, f"models.{name}.filters"):
+        raise SettingsError(f"{said} in {file}")
     return entry
 
 

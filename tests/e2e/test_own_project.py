@@ -1,13 +1,19 @@
 """A project of one's own: `foldwise init`, `dvc repro` by the installed foldwise, and once more."""
 
 import json
+import re
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import yaml
+from sklearn.datasets import load_digits
 
+from foldwise.app.init import _rendered
+from foldwise.data.features import FilterBank
 from foldwise.search.version import SEARCH_VERSION
+from foldwise.settings import load_settings
 from tests.e2e.project import Project
 from tests.e2e.reproduced import all_runs
 
@@ -15,20 +21,28 @@ pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).parents[2]
 PARAMETERS = ("evaluate", "evaluate.confidence", "filters", "prepare", "report", "seed", "tune")
+HOW_TO = (ROOT / "docs" / "how-to.md").read_text()
 QUICK = {"folds": 3, "trials": 3, "max_iter": 50, "tol": 0.01}
 
 
-def test_a_new_project_is_reproduced_once_and_then_knows_that_nothing_is_stale(
-    tmp_path: Path,
-) -> None:
-    """Away from any checkout; a foldwise of another search makes its stages stale."""
-    project = Project(tmp_path / "digits")
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A new project of digits, away from any checkout, reproduced with few of them."""
+    folder = tmp_path_factory.mktemp("own")
+    project = Project(folder / "digits")
     entry = "from foldwise.app.cli import main; main()"
-    begun = Project(tmp_path).run(sys.executable, "-c", entry, "init", "digits")
+    begun = Project(folder).run(sys.executable, "-c", entry, "init", "digits")
     assert begun.status == 0, begun.errors
     project.change("tune", **QUICK)
     project.change("prepare", limit=150)
     assert project.dvc("repro").status == 0
+    return project
+
+
+def test_a_new_project_is_reproduced_once_and_then_knows_that_nothing_is_stale(
+    project: Project,
+) -> None:
+    """Away from any checkout; a foldwise of another search makes its stages stale."""
     version = json.loads((project.folder / "search-version.json").read_text())
     assert version == {"search_version": SEARCH_VERSION}
     assert (project.folder / "reports" / "report.html").exists()
@@ -44,11 +58,48 @@ def test_a_new_project_is_reproduced_once_and_then_knows_that_nothing_is_stale(
     assert "search-version.json" in status.output
 
 
+def test_filters_are_tried_in_a_new_project_as_the_how_to_says(project: Project) -> None:
+    """A first champion on digits that drift is forced, as it says, too."""
+    command = next(line for line in HOW_TO.splitlines() if "-S tune.features=filters" in line)
+    said = [
+        project.shell("git add --all && git commit --quiet --message Begin"),
+        project.run("foldwise", "promote", "--force", "--reason", "to try it"),
+        project.shell(command.removeprefix("$ ")),
+        project.run("foldwise", "compare", "champion", "filters"),
+    ]
+    assert [each.status for each in said] == [0] * 4, [each.errors for each in said]
+    assert "is the champion (before: none)" in said[1].output
+    assert "filters" in said[3].output
+
+
 def test_a_new_project_is_committed_before_doctor_asks_for_a_commit() -> None:
     """Who types the README's lines in their order is told of no fault."""
     text = (ROOT / "src/foldwise/app/project/README.md.j2").read_text()
     assert text.index("$ git add --all && git commit") < text.index("$ foldwise doctor")
     assert text.index("$ foldwise doctor") < text.index("$ dvc repro")
+
+
+@pytest.mark.parametrize("path", ["", "data/table.csv"])
+def test_what_the_how_to_sets_stands_in_a_new_project(path: str) -> None:
+    """`dvc exp run -S` sets keys alone that are there; and the line that it edits is there."""
+    facts = {"name": "own", "path": path, "target": "y", "group": None, "metrics": ""}
+    text = _rendered("params.yaml.j2", facts)
+    there = {f"{name}.{key}" for name in ("prepare", "tune") for key in yaml.safe_load(text)[name]}
+    asked = {*re.findall(r"-S (tune\.\w+|prepare\.augment)=", HOW_TO)}
+    assert {"tune.features", "tune.folds", "tune.search", "prepare.augment"} <= asked
+    assert asked - there == ({"prepare.augment"} if path else set())
+    assert text.count("features: pixels ") == 1
+
+
+def test_filters_fit_the_images_that_a_new_project_has(tmp_path: Path) -> None:
+    """All its images have features, and each number of the bank can be set."""
+    facts = {"name": "own", "path": "", "target": None, "group": None, "metrics": ""}
+    (tmp_path / "params.yaml").write_text(_rendered("params.yaml.j2", facts))
+    numbers = load_settings(tmp_path / "params.yaml").filters
+    features = FilterBank((8, 8), **asdict(numbers)).fit_transform(load_digits().data)
+    assert features.any(axis=1).all()
+    told = yaml.safe_load((tmp_path / "params.yaml").read_text())["filters"]
+    assert told.keys() == asdict(numbers).keys()
 
 
 def test_the_pipeline_of_a_new_project_is_this_one_but_for_what_it_depends_on() -> None:

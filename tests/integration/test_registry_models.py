@@ -1,5 +1,6 @@
 """Any classifier that gives probabilities can be registered, verified and judged."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from foldwise.registry.champion import promote
 from foldwise.registry.evidence import Evidence, labels_digest
 from foldwise.registry.registration import Submission, register
 from foldwise.registry.snapshot import Snapshot
-from foldwise.registry.stored_model import read_model, require_servable, write_model
+from foldwise.registry.stored_model import as_served, read_model, require_servable, write_model
 from foldwise.registry.verify import Holdout, verify
 from foldwise.runs.lineage import library_versions
 from foldwise.search.engines.batched import LinearClassifier
@@ -179,6 +180,20 @@ def test_filters_registered_as_sparse_products_are_still_read(tmp_path: Path) ->
     assert stored.digest(CLASSES) == model.digest(CLASSES)
     expected = model.predict(HOLDOUT.images).values
     np.testing.assert_allclose(stored.predict(HOLDOUT.images).values, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(20, 24), (9, 11, 3)])
+def test_through_filters_images_of_any_shape_are_served(shape: tuple[int, ...]) -> None:
+    """Others than squares, and in colours: the same answers, and another size is refused."""
+    images = np.random.default_rng(1).integers(0, 256, (ROWS, math.prod(shape)), dtype=np.uint8)
+    bank = FilterBank(shape, size=5, grid=2, angles=2)
+    trained = make_pipeline(StandardScaler(), LogisticRegression(C=0.05, max_iter=300))
+    trained.fit(bank.transform(images), LABELS[:ROWS])
+    model = LinearClassifier(from_pipeline(trained), bank)
+    served, expected = as_served(model, CLASSES), model.predict(images).values
+    np.testing.assert_allclose(served.predict_proba(images), expected, rtol=0, atol=1e-12)
+    with pytest.raises(ValueError, match=f"is expecting {images.shape[1]} features"):
+        served.predict_proba(images[:, :-1])
 
 
 def test_other_filters_are_another_model() -> None:

@@ -231,7 +231,8 @@ def test_what_is_for_images_is_refused_in_one_line(
     """Filters, candidates, and the comparison's entries, which are given pixels."""
     for name, value in {"features": "filters", "candidates": ["plain"]}.items():
         done.change(tune={**TUNE, name: value})
-        with pytest.raises(SettingsError, match=f"tune.{name} must be .* when prepare.source is"):
+        said = f"tune.{name} must be .* table, because filters and candidates are for images, got"
+        with pytest.raises(SettingsError, match=said):
             tune.main()
     done.change(tune=TUNE)
     entry = {

@@ -14,7 +14,7 @@ from foldwise.app.entries import check_buildable, entry_engine, sampled, servabl
 from foldwise.app.evaluate import count_look, evidence_of, submit
 from foldwise.app.exits import run
 from foldwise.app.versus import tell_outline
-from foldwise.app.workspace import Workspace, fitting_bank, save, save_result, threads
+from foldwise.app.workspace import Workspace, fitting_bank, save, save_result
 from foldwise.errors import SettingsError
 from foldwise.registry.evidence import shared_rows
 from foldwise.registry.registration import require_same_kind
@@ -45,6 +45,7 @@ from foldwise.search.space import Space, curve_range
 from foldwise.search.summary import outer_estimates
 from foldwise.search.trials import Progress, SearchResult
 from foldwise.settings import ENTRIES, Entry, load_entries
+from foldwise.threads import threads
 
 _BLOCK_ROWS = 250
 _STARTS_OF_TPE = 6

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, StandardScaler
+from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
 from foldwise.data.dataset import DataInfo, Split
 from foldwise.data.features import FilterBank
@@ -135,11 +135,7 @@ def servable(fitted: Pipeline) -> Pipeline:
 
 def _stock(name: str, step: Any) -> list[tuple[str, Any]]:
     if isinstance(step, FilterBank):
-        # In front of it pixels come as float32, in which not every sum is exact.
-        return [
-            ("float64", FunctionTransformer(np.positive, kw_args={"dtype": "float64"})),
-            *step.stock(),
-        ]
+        return step.stock()
     return [(name, step.stock() if isinstance(step, UnitScaler | FlooredScaler) else step)]
 
 

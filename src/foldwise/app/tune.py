@@ -26,7 +26,6 @@ from foldwise.app.workspace import (
     save_all,
     save_pictures,
     search_space,
-    threads,
     transformed,
 )
 from foldwise.data.encoder import TableEncoder
@@ -50,6 +49,7 @@ from foldwise.settings import LOGISTIC, of_search
 from foldwise.solver.fits import SolverOptions
 from foldwise.solver.layout import Layout
 from foldwise.stats.scores import Scores
+from foldwise.threads import threads
 
 
 def main() -> None:

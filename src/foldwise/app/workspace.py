@@ -40,7 +40,7 @@ from foldwise.runs.lineage import Lineage, lineage
 from foldwise.runs.recorder import Recorder
 from foldwise.search.book import TrialBook, close_attempt, open_book, search_lock
 from foldwise.search.curve import starts
-from foldwise.search.engines.batched import PathShelf, one_blas_thread
+from foldwise.search.engines.batched import PathShelf
 from foldwise.search.jobs import Predictions
 from foldwise.search.plan import Plan
 from foldwise.search.space import Space
@@ -49,6 +49,7 @@ from foldwise.settings import LOGISTIC, Between, FilterSettings, Settings, candi
 from foldwise.store.address import project_root
 from foldwise.store.mutex import Lease, held
 from foldwise.store.open import Store, open_store
+from foldwise.threads import one_blas_thread, threads
 
 if TYPE_CHECKING:
     from foldwise.data.features import FilterBank
@@ -163,8 +164,8 @@ class Workspace:
         if self.info.table is not None and (tune.candidates or tune.features != "pixels"):
             name, wanted = ("candidates", "[]") if tune.candidates else ("features", "pixels")
             raise SettingsError(
-                f"tune.{name} must be {wanted} when prepare.source is table, which has no pixels"
-                f" for it, got {getattr(tune, name)}: edit params.yaml"
+                f"tune.{name} must be {wanted} when prepare.source is table, because filters and"
+                f" candidates are for images, got {getattr(tune, name)}: edit params.yaml"
             )
         if tune.features == "pixels":
             return None
@@ -359,18 +360,6 @@ def _told(name: str, rule: str, is_right: Callable[[str], object]) -> str:
     if told and not is_right(told):
         raise SettingsError(f"{name} must be {rule}, got {told!r}: correct or unset it")
     return told
-
-
-def threads() -> int:
-    """``FOLDWISE_THREADS``, by default one per core this process may use."""
-
-    def is_number(word: str) -> bool:
-        return word.isdecimal() and int(word) > 0
-
-    if told := _told("FOLDWISE_THREADS", "a positive whole number", is_number):
-        return int(told)
-    is_linux = hasattr(os, "sched_getaffinity")
-    return len(os.sched_getaffinity(0)) if is_linux else os.cpu_count() or 1
 
 
 def fitting_bank(

@@ -6,7 +6,7 @@ root of each sum is rounded to a byte:
 
     feature = round((P max(W x - threshold, 0)) ** power),  power = 1, 1/2 or 1/4
 
-``W`` and ``P`` are sparse matrices of whole numbers (``P`` times a power of two) that follow from
+``W`` and ``P`` are matrices of whole numbers (``P`` times a power of two) that follow from
 the image's shape alone, so that no image can know another. With pixels of 0 to 255 every sum of
 ``W x`` stays below 2^24 and every one of ``P`` below 2^53, the first in single, the second in
 double precision exact in any order: a feature is the same byte in any batch and on any machine.
@@ -25,12 +25,16 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, eye_array, kron, vstack
+from scipy.sparse import csr_array
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
 from sklearn.utils.validation import validate_data
+
+from foldwise.errors import InputError
+from foldwise.settings import FilterSettings, bank_settings
+from foldwise.threads import one_blas_thread
 
 _LEVELS = 1024
 """A filter of length 1 has coefficients that are multiples of 1 / 1024."""
@@ -40,134 +44,141 @@ _BRIGHTEST = 255
 _ROOTS = {1.0: 0, 0.5: 1, 0.25: 2}
 """How many square roots each power is: the one root that every machine rounds alike."""
 _NO_LIMIT = 1e300
-_BLOCK_ROWS = 256
+_BLOCK_BYTES = 2**24
+"""What is there of the images that are taken at a time."""
 _TILE = 12
 """At most so many places along a tile's side: what it needs of the image lies in the cache."""
 _TOGETHER = 2048
 """Responses of an image that are there together, unless one filter has more."""
-_SINGLE = 2**24
-"""Whole numbers below are exact in single precision."""
 
 Sides = tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class _Maps:
-    """The formula's matrices: filters (responses, pixels), windows (half the features, responses).
+    """The formula's matrices, of any channel: filters (filters, pixels), windows (windows, places).
 
-    ``threshold`` is in the units of the filters' responses, whose places are those of ``responses``
-    (channels, filters, rows, columns).
+    ``image`` is (height, width, channels), ``places`` (rows, columns) are where filters of ``size``
+    are applied; ``threshold`` is in the units of their responses.
     """
 
     image: Sides
     size: Sides
     step: int
-    responses: Sides
-    filters: csr_array
-    windows: csr_array
+    places: Sides
+    filters: NDArray[np.float64]
+    windows: NDArray[np.float64]
     threshold: float
 
     @property
-    def floor(self) -> NDArray[np.float64]:
-        """What a window adds up to where nothing exceeds the threshold."""
-        return np.asarray(self.windows.sum(axis=1) * self.threshold)
-
-    def sums(self, found: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-        """What exceeds the threshold, light and dark, under each window.
-
-        By ``max(x - t, 0) = max(x, t) - t``, so that the many responses are passed over once.
-        """
-        light = np.maximum(found, self.threshold) @ self.windows.T - self.floor
-        dark = np.minimum(found, -self.threshold) @ -self.windows.T - self.floor
-        return [np.maximum(light, 0), np.maximum(dark, 0)]  # pixels needn't be whole numbers
+    def kinds(self) -> Sides:
+        """How many signs, channels, filters and windows the features are of."""
+        return 2, self.image[2], len(self.filters), len(self.windows)
 
     @cached_property
     def stock(self) -> tuple[tuple[str, Any], ...]:
         """Fitted steps from pixels to the windows' sums above the threshold.
 
-        Few, and hardly nested: each asks all those within it what they are, for every image.
+        By ``max(x - t, 0) = max(x, t) - t``, so that the many responses are passed over once. Few,
+        and hardly nested: each asks all those within it what they are, for every image.
         """
-        channels, filters, *places = self.responses
-        even = [n for n in range(1, filters + 1) if filters % n == 0]
-        few = max((n for n in even if 2 * n * math.prod(places) <= _TOGETHER), default=1)
-        windows = self._windows_of(few)
+        seen, few = self._seen(self._tiles), self._few
+        _, channels, filters, windows = self.kinds
+        sums = self._windows_of(few)
         least = {"a_min": self.threshold, "a_max": None, "dtype": "float64"}
         above = FunctionTransformer(np.clip, kw_args=least)
         banks = [
-            [_times(self._filters_of(start, few)), _rows_of(len(windows)), above, _times(windows)]
+            [_times(self._filters_of(start, few)), _rows_of(len(sums)), above, _times(sums)]
             for start in range(0, filters, few)
         ]
-        of_channels = [[*self._cut(channel), _side_by_side(banks)] for channel in range(channels)]
-        sums = of_channels[0] if channels == 1 else [_side_by_side(of_channels)]
-        features = np.arange(2 * self.windows.shape[0]).reshape(channels, len(banks), 2, -1)
+        made = np.arange(math.prod(self.kinds)).reshape(channels, len(banks), 2, few * windows)
+        floor = np.resize(self.windows.sum(axis=1) * self.threshold, made.size)
         return (
-            ("floats", _floats(self.filters.shape[1], self._kind)),
-            *((f"sums_{n}", step) for n, step in enumerate(sums)),
-            ("light_first", _take(features.transpose(2, 0, 1, 3).ravel())),
-            ("floor", _minus(np.tile(self.floor, 2))),
+            ("floats", _floats(math.prod(self.image))),
+            ("tiles", _take(seen.ravel())),
+            ("a_tile_a_row", _rows_of(seen.shape[2])),
+            ("sums", _side_by_side(banks)),
+            ("an_image_a_row", _rows_of(made.size)),
+            ("light_first", _take(made.transpose(2, 0, 1, 3).ravel())),
+            ("floor", _minus(floor)),
         )
 
+    @cached_property
+    def block(self) -> int:
+        """How many images are to be taken at a time."""
+        tiles, pixels = self._seen(self._tiles).shape[1:]
+        # A tile's pixels in single precision, then responses in both, then sums, twice over.
+        of_tile = 4 * pixels + 24 * self._few * math.prod(_sides(self._tiles[0]))
+        of_one = tiles * self.image[2] * of_tile + 24 * math.prod(self.kinds)
+        return int(max(1, _BLOCK_BYTES // of_one))
+
     @property
-    def _kind(self) -> str:
-        """The type that holds whatever a filter adds up to."""
-        most = _BRIGHTEST * abs(self.filters).sum(axis=1).max()
-        return "float32" if most < _SINGLE else "float64"
+    def patches(self) -> NDArray[np.intp]:
+        """The pixels (channels, places, pixels) that filters see at each place."""
+        rows, columns = ([slice(at, at + 1) for at in range(along)] for along in self.places)
+        return self._seen([*product(rows, columns)])
+
+    @property
+    def _few(self) -> int:
+        """Filters of all channels that are taken at once."""
+        filters, of_one = len(self.filters), 2 * self.image[2] * math.prod(self.places)
+        even = (n for n in range(1, filters + 1) if filters % n == 0)
+        return max((n for n in even if n * of_one <= _TOGETHER), default=1)
 
     @cached_property
     def _tiles(self) -> list[tuple[slice, slice]]:
         """Places (rows, columns), cut into tiles of one size; the last ones may overlap others."""
         along = []
-        for count in self.responses[2:]:
+        for count in self.places:
             side = -(-count // -(-count // _TILE))
             ends = [min(start + side, count) for start in range(0, count, side)]
             along.append([slice(end - side, end) for end in ends])
         rows, columns = along
         return [*product(rows, columns)]
 
-    def _seen(self, channel: int) -> NDArray[np.intp]:
-        """The pixels (tiles, pixels) that each tile's filters see."""
-        pixels = np.arange(math.prod(self.image)).reshape(self.image)[..., channel]
+    def _seen(self, tiles: Sequence[tuple[slice, slice]]) -> NDArray[np.intp]:
+        """The pixels (channels, tiles, pixels) that each tile's filters see."""
+        pixels = np.arange(math.prod(self.image)).reshape(self.image)
         spans = (
             [
                 slice(at.start * self.step, (at.stop - 1) * self.step + side)
                 for at, side in zip(tile, self.size, strict=True)
             ]
-            for tile in self._tiles
+            for tile in tiles
         )
-        return np.array([pixels[rows, columns].ravel() for rows, columns in spans])
+        seen = [pixels[rows, columns].reshape(-1, self.image[2]) for rows, columns in spans]
+        return np.stack(seen).transpose(2, 0, 1)
 
-    def _places(self, start: int, few: int) -> NDArray[np.intp]:
-        """Where a few filters' responses (tiles, responses) stand among those of a channel."""
-        places = np.arange(self.filters.shape[0]).reshape(self.responses)[0, start : start + few]
-        return np.array([places[:, rows, columns].ravel() for rows, columns in self._tiles])
-
-    def _filters_of(self, start: int, few: int) -> NDArray[Any]:
+    def _filters_of(self, start: int, few: int) -> NDArray[np.float32]:
         """A few filters (pixels, responses) of any tile, dense, because little of it is zero.
 
         Twice: what is dark on light is light on dark of the filters turned round.
         """
-        own, pixels = self._places(start, few)[0], self._seen(0)[0]
-        light = self.filters[own][:, pixels].toarray().T
-        return np.ascontiguousarray(np.hstack([light, -light]), self._kind)
+        rows, columns = _sides(self._tiles[0])
+        height, width = (
+            (n - 1) * self.step + side for n, side in zip((rows, columns), self.size, strict=True)
+        )
+        light = np.zeros((height, width, few, rows, columns), np.float32)
+        own = self.filters[start : start + few].T.reshape(*self.size, few)
+        for row, column in product(range(rows), range(columns)):
+            top, left = row * self.step, column * self.step
+            light[top : top + self.size[0], left : left + self.size[1], :, row, column] = own
+        flat = light.reshape(height * width, -1)
+        return np.hstack([flat, -flat])
 
     def _windows_of(self, few: int) -> NDArray[np.float64]:
         """The windows (responses, sums) of any few filters; what tiles share counts once."""
-        places = self._places(0, few)
-        sums = few * self.windows.shape[0] // math.prod(self.responses[:2])
-        dense = self.windows[:sums][:, places.ravel()].toarray().T
+        of_each = np.arange(few * math.prod(self.places)).reshape(few, *self.places)
+        places = np.array([of_each[:, rows, columns].ravel() for rows, columns in self._tiles])
+        dense = np.kron(np.eye(few), self.windows)[:, places.ravel()].T
         again = np.setdiff1d(
             np.arange(places.size), np.unique(places.ravel(), return_index=True)[1]
         )
         dense[again] = 0
-        both = np.zeros((len(places), 2, places.shape[1], 2, sums))
+        both = np.zeros((len(places), 2, places.shape[1], 2, dense.shape[1]))
         for sign in range(2):
-            both[:, sign, :, sign] = dense.reshape(*places.shape, sums)
-        return both.reshape(2 * places.size, 2 * sums)
-
-    def _cut(self, channel: int) -> tuple[FunctionTransformer, FunctionTransformer]:
-        """A channel's tiles, a row each."""
-        seen = self._seen(channel)
-        return _take(seen.ravel()), _rows_of(seen.shape[1])
+            both[:, sign, :, sign] = dense.reshape(*places.shape, -1)
+        return both.reshape(2 * places.size, -1)
 
 
 class FilterBank(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -236,8 +247,9 @@ class FilterBank(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
 
         Raises
         ------
-        ValueError
-            Filters or grid are too large for the images, or rows are not of their shape.
+        InputError
+            A number breaks the rule that it has in params.yaml, filters or grid are too large for
+            the images, or rows are not of their shape.
         """
         del y
         self._maps(validate_data(self, X).shape[1])
@@ -248,27 +260,26 @@ class FilterBank(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
 
         Raises
         ------
-        ValueError
+        InputError
             As for `fit`.
         """
         X = validate_data(self, X, reset=False)
-        steps = Pipeline(self._steps(X.shape[1]))
-        with config_context(transform_output="default", assume_finite=True):
-            blocks = [
-                np.minimum(steps.transform(X[start : start + _BLOCK_ROWS]), _BRIGHTEST)
-                for start in range(0, len(X), _BLOCK_ROWS)
-            ]
-        return np.concatenate(blocks, dtype=np.uint8, casting="unsafe")
+        maps, steps = self._maps(X.shape[1]), Pipeline(self._steps(X.shape[1]))
+        features = np.empty((len(X), math.prod(maps.kinds)), np.uint8)
+        for start in range(0, len(X), maps.block):
+            rows = slice(start, start + maps.block)
+            with config_context(transform_output="default", assume_finite=True), one_blas_thread():
+                features[rows] = np.minimum(steps.transform(X[rows]), _BRIGHTEST)
+        return features
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
         """A name a feature, such as ``light_channel0_filter12_window5``."""
         del input_features
-        (*_, channels), _, grid = self._sides(getattr(self, "n_features_in_", None))
-        places = range(channels), range(self._filters), range(math.prod(grid))
+        _, *kinds = self._maps(getattr(self, "n_features_in_", None)).kinds
         return np.array(
             [
                 f"{sign}_channel{channel}_filter{number}_window{window}"
-                for sign, channel, number, window in product(("light", "dark"), *places)
+                for sign, channel, number, window in product(("light", "dark"), *map(range, kinds))
             ],
             dtype=object,
         )
@@ -287,28 +298,43 @@ class FilterBank(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         return self._steps(None)
 
     def evidence(self, X: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What each pixel adds to the score ``weights @ features``: its slope times the pixel.
+        """What each pixel adds to the score ``weights @ features``, beyond a dark image's.
 
-        The rounding to bytes is left out of the slope.
+        What a feature adds, but for its rounding, is shared out over the responses under its
+        window by their part of the sum, and a response's share over the pixels that raise it,
+        each by its part of what they all raise it by. So an image's evidence adds up to its score,
+        and none is larger than the features that it comes from. A root's slope, in place of its
+        value, would grow without bound where a sum is small. (The rule z+ of Montavon et al.,
+        Explaining nonlinear classification decisions with deep Taylor decomposition, 2017.)
 
         Parameters
         ----------
         X : array (rows, pixels)
+            0 to 255.
         weights : float64 array (features,)
 
         Returns
         -------
         float64 array (rows, pixels)
         """
-        maps = self._maps(X.shape[1])
-        found = X.astype(np.float64) @ maps.filters.T
-        slopes = np.zeros_like(found)
-        own, signs = np.split(weights, 2), (1, -1)
-        for sign, weight, sums in zip(signs, own, maps.sums(found), strict=True):
-            # Below 1 a root is too steep to tell anything.
-            of_sums = weight * self.power * np.maximum(sums, 1) ** (self.power - 1)
-            slopes += sign * (sign * found > maps.threshold) * (of_sums @ maps.windows)
-        return np.asarray((slopes @ maps.filters) * X)
+        power, maps = self._numbers.power, self._maps(X.shape[1])
+        light, dark = weights.reshape(maps.kinds).swapaxes(2, 3)
+        patches, evidence = maps.patches, np.empty(X.shape)
+        ends = np.arange(patches.size + 1)
+        by_pixel = csr_array(
+            (np.ones(patches.size), patches.ravel(), ends), (patches.size, X.shape[1])
+        )
+        for row, image in enumerate(X):
+            seen = image[patches].astype(np.float64)
+            shares = np.zeros_like(seen)
+            for filters, own in ((maps.filters, light), (-maps.filters, dark)):
+                excess = np.maximum(seen @ filters.T - maps.threshold, 0)
+                sums = maps.windows @ excess  # (channels, windows, filters)
+                added = excess * (maps.windows.T @ (own * _quotient(sums**power, sums)))
+                raising = np.maximum(filters, 0)
+                shares += _quotient(added, seen @ raising.T) @ raising
+            evidence[row] = image * (shares.ravel() @ by_pixel)
+        return evidence
 
     def __sklearn_tags__(self) -> Any:
         """Say that it is used without a fit."""
@@ -318,89 +344,68 @@ class FilterBank(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         return tags
 
     @property
-    def _filters(self) -> int:
-        return 2 * self.angles * len(self.frequencies)
+    def _numbers(self) -> FilterSettings:
+        return bank_settings({k: of for k, of in self.get_params().items() if k != "shape"})
 
     def _steps(self, pixels: int | None) -> list[tuple[str, Any]]:
-        roots = [(f"root_{n}", FunctionTransformer(np.sqrt)) for n in range(_ROOTS[self.power])]
-        rounded = ("rounded", FunctionTransformer(np.rint))
-        return [*self._maps(pixels).stock, *roots, rounded]
+        roots = range(_ROOTS[self._numbers.power])
+        rooted = ((f"root_{n}", FunctionTransformer(np.sqrt)) for n in roots)
+        return [*self._maps(pixels).stock, *rooted, ("rounded", FunctionTransformer(np.rint))]
 
     def _maps(self, pixels: int | None) -> _Maps:
-        numbers = self.angles, tuple(self.frequencies), self.threshold, self.window, self.power
-        return _maps(*self._sides(pixels), self.step, *numbers)
+        return _maps(*self._sides(pixels), self._numbers)
 
     def _sides(self, pixels: int | None) -> tuple[Sides, Sides, Sides]:
         """Image (height, width, channels), filter and grid (along both), if they fit."""
-        if self.power not in _ROOTS:
-            raise ValueError(f"power must be one of {[*_ROOTS]}, got {self.power}")
+        numbers = self._numbers
         if self.shape is None:
             length = pixels or 1
-            size = min(self.size, length)
-            grid = min(self.grid, -(-(length - size + 1) // self.step))
+            size = min(numbers.size, length)
+            grid = min(numbers.grid, -(-(length - size + 1) // numbers.step))
             return (length, 1, 1), (size, 1), (grid, 1)
-        image = (*map(int, self.shape), 1, 1)[: max(3, len(self.shape))]
-        if len(image) > 3 or pixels not in (None, math.prod(image)):
-            raise ValueError(
+        sides = np.asarray(self.shape).tolist()
+        is_shape = isinstance(sides, list) and len(sides) in (2, 3)
+        if not is_shape or not all(type(side) is int and side > 0 for side in sides):
+            raise InputError(
+                "shape must be two or three whole numbers above 0, height, width and, if there are"
+                f" several, channels of an image, got {self.shape}: an image without colours is"
+                " (height, width)"
+            )
+        image = (*sides, 1)[:3]
+        if pixels not in (None, math.prod(image)):
+            raise InputError(
                 f"X has {pixels} features, but FilterBank is expecting {math.prod(image)} features"
                 f" as input: height, width and channels of {self.shape}"
             )
-        side, reach = min(image[:2]), self.size + (self.grid - 1) * self.step
+        side, reach = min(image[:2]), numbers.size + (numbers.grid - 1) * numbers.step
         if reach > side:
-            grid = min(self.grid, max(1, side - 1))
-            size = min(self.size, side - grid + 1)
+            grid = min(numbers.grid, max(1, side - 1))
+            size = min(numbers.size, side - grid + 1)
             remedy = f"step 1 with grid {grid} and size {size} does" if side > 1 else "nothing does"
-            raise ValueError(
+            raise InputError(
                 f"size + (grid - 1) * step must be at most {side}, the smaller side of the images,"
                 f" got {reach}: {remedy}"
             )
-        return image, (self.size, self.size), (self.grid, self.grid)
+        return image, (numbers.size, numbers.size), (numbers.grid, numbers.grid)
 
 
 @lru_cache(maxsize=4)
-def _maps(  # noqa: PLR0913, PLR0917 - all that the matrices follow from
-    image: Sides,
-    size: Sides,
-    grid: Sides,
-    step: int,
-    angles: int,
-    frequencies: tuple[float, ...],
-    threshold: float,
-    window: float,
-    power: float,
-) -> _Maps:
-    height, width, channels = image
-    kernels = np.rint(_LEVELS * _kernels(size, angles, frequencies))
-    rows, columns = (
-        np.arange(0, height - size[0] + 1, step),
-        np.arange(0, width - size[1] + 1, step),
+def _maps(image: Sides, size: Sides, grid: Sides, numbers: FilterSettings) -> _Maps:
+    kernels = np.rint(_LEVELS * _kernels(size, numbers.angles, numbers.frequencies))
+    places = tuple(
+        (all_of - part) // numbers.step + 1 for all_of, part in zip(image[:2], size, strict=True)
     )
-    corners = np.add.outer(rows * width, columns).ravel()
-    taps = np.add.outer(np.arange(size[0]) * width, np.arange(size[1])).ravel()
-    seen = np.add.outer(corners, taps).astype(np.int32)
-    shape = (len(kernels), *seen.shape)
-    coefficients = np.broadcast_to(kernels[:, None], shape).ravel()
-    ends = np.arange(0, coefficients.size + 1, len(taps))
-    filters = vstack(
-        [
-            csr_array(
-                (coefficients, np.broadcast_to(seen * channels + channel, shape).ravel(), ends),
-                shape=(len(ends) - 1, math.prod(image)),
-            )
-            for channel in range(channels)
-        ],
-        format="csr",
-    )
-    bells = (_bells(len(at), n, window) for at, n in zip((rows, columns), grid, strict=True))
-    cells = np.kron(*(np.rint(_PEAK * bell) for bell in bells))
-    least = _LEVELS * _BRIGHTEST * threshold
+    window = numbers.window
+    bells = (_bells(along, n, window) for along, n in zip(places, grid, strict=True))
+    down, across = (np.rint(_PEAK * bell) for bell in bells)
+    cells = np.asarray(np.kron(down, across), np.float64)
+    least = _LEVELS * _BRIGHTEST * numbers.threshold
     brightest = _BRIGHTEST * np.maximum(kernels, 0).sum(axis=1).max() * cells.sum(axis=1).max()
     # Half of that is more than any waves give, whose dark half counts apart.
     # A power of two, so that the products stay exact.
-    unit = 2.0 ** -math.ceil(math.log2(max(brightest, 1) / 2 / _BRIGHTEST ** (1 / power)))
-    windows = kron(eye_array(channels * len(kernels)), csr_array(unit * cells), format="csr")
-    responses = channels, len(kernels), len(rows), len(columns)
-    return _Maps(image, size, step, responses, filters, windows, float(np.rint(least)))
+    most = _BRIGHTEST ** (1 / numbers.power)
+    unit = 2.0 ** -math.ceil(math.log2(max(brightest, 1) / 2 / most))
+    return _Maps(image, size, numbers.step, places, kernels, unit * cells, float(np.rint(least)))
 
 
 def _kernels(size: Sides, angles: int, frequencies: Sequence[float]) -> NDArray[np.float64]:
@@ -425,9 +430,9 @@ def _bells(places: int, count: int, window: float) -> NDArray[np.float64]:
     )
 
 
-def _floats(pixels: int, kind: str) -> FunctionTransformer:
-    """Numbers of any type as floats; it counts the pixels."""
-    step = FunctionTransformer(np.positive, validate=True, kw_args={"dtype": kind})
+def _floats(pixels: int) -> FunctionTransformer:
+    """Numbers of any type in single precision; it counts the pixels."""
+    step = FunctionTransformer(np.positive, validate=True, kw_args={"dtype": "float32"})
     return step.fit(np.zeros((1, pixels)))
 
 
@@ -455,3 +460,13 @@ def _minus(floor: NDArray[np.float64]) -> MinMaxScaler:
     minus.scale_, minus.min_ = np.ones(len(floor)), -floor
     minus.n_features_in_ = len(floor)
     return minus
+
+
+def _sides(tile: tuple[slice, slice]) -> tuple[int, int]:
+    rows, columns = tile
+    return rows.stop - rows.start, columns.stop - columns.start
+
+
+def _quotient(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
+    """0 where there is nothing to share."""
+    return np.divide(above, below, out=np.zeros_like(above), where=below > 0)

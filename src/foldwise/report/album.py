@@ -76,8 +76,9 @@ _PLACES = {
     ),
     EVIDENCE: _Place(
         "looks",
-        "Mean image of evidence of each class: what the pixels of its images add to its score, to"
-        " the first order. Light ones speak for the class, dark ones against it.",
+        "Mean image of evidence of each class: what the pixels of its images add to its score,"
+        " beyond that of a dark image. Light ones speak for the class, dark ones against it. A"
+        " class that a dark image looks like most has hardly any light ones.",
     ),
     "coefficients": _Place(
         "looks",

@@ -34,13 +34,14 @@ PARAMETERS = {
     "compare": {"evaluate", "seed", "tune.folds", "models.${key}"},
     "summary": {"evaluate", "seed", "models"},
 }
-# What holds no numbers: how they are asked for, written, refused.
+# What holds no numbers: how they are asked for, written, refused, how many threads compute them.
 TOOLS = {
     "foldwise",  # its version
     "foldwise.settings",
     "foldwise.files",
     "foldwise.errors",
     "foldwise.ownership",
+    "foldwise.threads",
 }
 # What a split is; its content is a dependency by itself.
 SHAPES = {"foldwise.data.dataset"}

@@ -2,18 +2,28 @@
 
 import hashlib
 import math
-from collections.abc import Sequence
+import tracemalloc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from numpy.typing import NDArray
+from scipy.signal import correlate2d
 from sklearn.base import clone
+from sklearn.datasets import load_digits
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from threadpoolctl import threadpool_info, threadpool_limits
 
+from foldwise import threads
 from foldwise.data.features import FilterBank
+from foldwise.errors import InputError
 from foldwise.settings import FilterSettings
+from foldwise.threads import one_blas_thread
 
 SHAPES = [(12, 12), (9, 14), (20, 24), (10, 11, 3)]
 
@@ -79,25 +89,30 @@ def test_channels_do_not_mix() -> None:
     assert {name.split("_")[1] for name in bank.get_feature_names_out()[changed]} == {"channel1"}
 
 
+def by_formula(bank: FilterBank, mine: NDArray[Any]) -> NDArray[np.float64]:
+    """What windows add up to (rows, features) as the module's head says it, filter by filter."""
+    maps = bank._maps(mine.shape[1])
+    rows, columns, channels = maps.image
+    sums = []
+    for image in mine.astype(np.float64).reshape(-1, rows, columns, channels):
+        found = np.array(
+            [
+                correlate2d(image[..., channel], kernel.reshape(maps.size), "valid")
+                for channel in range(channels)
+                for kernel in maps.filters
+            ]
+        )
+        seen = found[:, :: maps.step, :: maps.step].reshape(len(found), -1)
+        excess = (np.maximum(sign * seen - maps.threshold, 0) for sign in (1, -1))
+        sums.append(np.concatenate([(each @ maps.windows.T).ravel() for each in excess]))
+    return np.array(sums)
+
+
 def test_the_formula_is_what_the_module_says() -> None:
-    """Filter by filter and window by window, with loops instead of matrices."""
+    """Filter by filter and window by window, with every second place left out."""
     shape, bank = (9, 14), small((9, 14), step=2, power=0.5)
     mine = images(shape, rows=4)
-    features = bank.fit_transform(mine)
-    maps = bank._maps(None)
-    for image, found in zip(mine, features, strict=True):
-        responses = [
-            sum(float(row.data[k]) * int(image[row.indices[k]]) for k in range(row.nnz))
-            for row in (maps.filters[[n]] for n in range(maps.filters.shape[0]))
-        ]
-        told = []
-        for sign in (1, -1):
-            excess = [max(sign * response - maps.threshold, 0) for response in responses]
-            told += [
-                round(math.sqrt(sum(w * e for w, e in zip(row, excess, strict=True))))
-                for row in maps.windows.toarray()
-            ]
-        assert list(found) == told
+    assert np.array_equal(bank.fit_transform(mine), np.rint(np.sqrt(by_formula(bank, mine))))
 
 
 @pytest.mark.parametrize(
@@ -106,17 +121,16 @@ def test_the_formula_is_what_the_module_says() -> None:
         ((28, 28), {}),
         ((19, 23), {}),
         ((33, 14, 3), {"angles": 1, "step": 2}),
-        ((92, 92), {"size": 90, "grid": 1, "angles": 1}),
+        ((45, 46), {"size": 31, "angles": 1}),
     ],
 )
 def test_tiles_and_single_precision_change_no_byte(
     shape: tuple[int, ...], numbers: dict[str, Any]
 ) -> None:
-    """Whether tiles overlap or not, all is as the whole matrices give it in double precision."""
-    bank, mine = small(shape, **numbers), images(shape)
-    maps = bank._maps(None)
-    sums = np.hstack(maps.sums(mine.astype(np.float64) @ maps.filters.T))
-    assert np.array_equal(bank.fit_transform(mine), np.rint(np.sqrt(np.sqrt(sums))))
+    """Whether tiles overlap or not, all is as the formula gives it in double precision."""
+    bank, mine = small(shape, **numbers), images(shape, rows=9)
+    told = np.rint(np.sqrt(np.sqrt(by_formula(bank, mine))))
+    assert np.array_equal(bank.fit_transform(mine), told)
 
 
 @pytest.mark.parametrize("power", [1.0, 0.5, 0.25])
@@ -160,7 +174,7 @@ def test_the_default_features_of_mnist_s_shape_are_these() -> None:
 
 @pytest.mark.parametrize(
     ("shape", "numbers"),
-    [((8, 8), {}), ((9, 30), {"grid": 9}), ((3, 3), {}), ((28, 28), {"size": 31, "step": 3})],
+    [((8, 8), {}), ((9, 30), {"grid": 8}), ((3, 3), {}), ((28, 28), {"size": 31, "step": 3})],
 )
 def test_filters_that_do_not_fit_are_refused_with_those_that_do(
     shape: tuple[int, ...], numbers: dict[str, Any]
@@ -182,22 +196,154 @@ def test_rows_of_another_shape_are_refused() -> None:
         small((12, 12)).fit(images((10, 12)))
 
 
-def test_evidence_is_the_slope_times_the_pixel() -> None:
-    """As finite differences of the score have it, where features aren't rounded."""
-    shape = (12, 12)
-    bank = small(shape, power=1.0).fit(images(shape))
-    maps = bank._maps(None)
-    image = images(shape)[2:3].astype(np.float64)
-    weights = np.random.default_rng(3).normal(size=2 * maps.windows.shape[0])
+LARGE = [((28, 28), 5_000), ((28, 28, 3), 3_000), ((64, 64, 3), 400)]
 
-    def score(pixels: NDArray[np.float64]) -> float:
-        found = pixels @ maps.filters.T
-        sums = [np.maximum(s * found - maps.threshold, 0) @ maps.windows.T for s in (1, -1)]
-        return float(np.hstack(sums)[0] @ weights)
 
-    told = bank.evidence(image, weights)[0]
-    for pixel in np.flatnonzero(image[0])[:10]:
-        further = image.copy()
-        further[0, pixel] += 1e-4
-        slope = (score(further) - score(image)) / 1e-4
-        assert told[pixel] == pytest.approx(slope * image[0, pixel], rel=1e-3, abs=1e-3)
+@pytest.mark.parametrize(("shape", "rows"), LARGE)
+def test_few_megabytes_are_there_at_a_time(shape: tuple[int, ...], rows: int) -> None:
+    """Beside pixels and features, however large the images and however many there are."""
+    mine = np.zeros((rows, math.prod(shape)), np.uint8)
+    FilterBank(shape).fit(mine[:1]).transform(mine[:1])
+    tracemalloc.start()
+    features = FilterBank(shape).fit(mine).transform(mine)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most - features.nbytes < 100e6
+
+
+def test_a_bank_computes_with_one_blas_thread() -> None:
+    """Called by itself, too: with two, such small products take three times the processor time."""
+    seen: list[int] = []
+
+    class Watched(FilterBank):
+        def _steps(self, pixels: int | None) -> list[tuple[str, Any]]:
+            def look(X: NDArray[Any]) -> NDArray[Any]:
+                told = threadpool_info()
+                seen.extend(each["num_threads"] for each in told if each["user_api"] == "blas")
+                return X
+
+            return [("look", FunctionTransformer(look)), *super()._steps(pixels)]
+
+    with threadpool_limits(2, user_api="blas"):
+        Watched((12, 12)).transform(images((12, 12)))
+    assert {*seen} == {1}
+
+
+def test_limits_that_overlap_leave_all_blas_threads_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two threads, whichever comes or goes first: neither puts back the other's one."""
+
+    class Libraries:
+        number = 2
+
+        @contextmanager
+        def limit(self, *, limits: int, user_api: str) -> Iterator[None]:
+            assert user_api == "blas"
+            before, self.number = self.number, limits
+            yield
+            self.number = before
+
+    libraries = Libraries()
+    monkeypatch.setattr(threads, "_libraries", lambda: libraries)
+    for order in ((0, 1), (1, 0)):
+        held = [one_blas_thread(), one_blas_thread()]
+        for each in held:
+            each.__enter__()
+            assert libraries.number == 1
+        for place in order:
+            held[place].__exit__(None, None, None)
+        assert libraries.number == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("size", 0, "an integer from 2 to 31"),
+        ("size", 7.5, "an integer from 2 to 31"),
+        ("angles", 0, "an integer from 1 to 32"),
+        ("frequencies", (), "a list of 1 to 8 numbers above 0 and up to 0.5"),
+        ("frequencies", 0.2, "a list of 1 to 8 numbers above 0 and up to 0.5"),
+        ("frequencies", (0.1, math.nan), "a list of 1 to 8 numbers above 0 and up to 0.5"),
+        ("threshold", math.nan, "a number from 0 to 10"),
+        ("threshold", "much", "a number from 0 to 10"),
+        ("step", -1, "an integer from 1 to 16"),
+        ("grid", 0, "an integer from 1 to 16"),
+        ("window", 0, "a number from 0.2 to 5"),
+        ("power", -1, "0.25, 0.5 or 1"),
+        ("power", None, "0.25, 0.5 or 1"),
+    ],
+)
+def test_a_number_that_params_yaml_would_refuse_is_refused(
+    name: str, value: Any, rule: str
+) -> None:
+    """By fit, by transform and by the names, in one line, whose default is taken at its word."""
+    bank, mine = FilterBank((12, 12), **{name: value}), images((12, 12))
+    for ask in (lambda: bank.fit(mine), lambda: bank.transform(mine), bank.get_feature_names_out):
+        with pytest.raises(InputError, match=rf"^{name} must be {rule}, got .*: its default is "):
+            ask()
+    with pytest.raises(InputError) as refused:
+        bank.fit(mine)
+    usual = yaml.safe_load(str(refused.value).split("its default is ")[1])
+    bank.set_params(**{name: usual}).fit(mine)
+    assert usual == getattr(FilterSettings(), name) or [*getattr(FilterSettings(), name)] == usual
+
+
+def test_more_features_than_params_yaml_would_allow_are_refused() -> None:
+    """What is to be lowered is named."""
+    bank = FilterBank((28, 28), grid=16)
+    with pytest.raises(InputError, match="at most 4,096 features, got 16,384: lower grid, angles"):
+        bank.fit(images((28, 28)))
+    bank.set_params(grid=4).fit(images((28, 28)))
+
+
+@pytest.mark.parametrize("shape", [(12, 12, 1, 1), (144,), 144, (12, -12), (12.0, 12.0), "12"])
+def test_a_shape_that_no_image_has_is_refused(shape: Any) -> None:
+    """With what it must be; the remedy is taken at its word."""
+    with pytest.raises(InputError, match=r"^shape must be two or three whole numbers above 0"):
+        FilterBank(shape).fit(images((12, 12)))
+    FilterBank((12, 12)).fit(images((12, 12)))
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    """Whoever takes them from an array gets the same features."""
+    given: dict[str, Any] = {
+        "shape": np.array([12, 12]),
+        "size": np.int64(5),
+        "frequencies": np.array([0.12, 0.22]),
+        "power": np.float64(1),
+    }
+    theirs = FilterBank(**given)
+    mine = images((12, 12))
+    ours = FilterBank((12, 12), size=5, power=1.0).fit_transform(mine)
+    assert np.array_equal(theirs.fit_transform(mine), ours)
+
+
+@pytest.mark.parametrize("power", [1.0, 0.5, 0.25])
+@pytest.mark.parametrize("threshold", [0.0, 0.3])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_evidence_adds_up_to_the_score(
+    shape: tuple[int, ...], threshold: float, power: float
+) -> None:
+    """And none is larger than what its image's features add, however small a sum they are of."""
+    bank, mine = small(shape, power=power, threshold=threshold), images(shape, rows=12)
+    mine[2] = mine[2] > 0
+    sums = by_formula(bank, mine)
+    weights: NDArray[np.float64] = np.random.default_rng(3).normal(size=(sums.shape[1],))
+    told = bank.evidence(mine, weights)
+    np.testing.assert_allclose(told.sum(axis=1), sums**power @ weights, rtol=1e-9, atol=1e-9)
+    most = sums**power @ np.abs(weights)
+    assert (np.abs(told).sum(axis=1) <= most * (1 + 1e-9)).all()
+    assert not told[mine == 0].any()
+    assert np.abs(told[3:]).sum(axis=1).all()
+
+
+def test_no_single_image_makes_a_picture_of_evidence() -> None:
+    """Of n images' mean none moves a pixel by more than ten n-ths of the largest."""
+    digits = load_digits()
+    own = digits.images[digits.target == 8].reshape(-1, 64).astype(np.uint8)
+    bank = FilterBank((8, 8), size=3, grid=3, threshold=0.02)
+    features, is_eight = bank.fit_transform(digits.data), digits.target == 8
+    differ = features[is_eight].mean(axis=0) - features[~is_eight].mean(axis=0)
+    weights: NDArray[np.float64] = differ / np.maximum(features.std(axis=0), 1)
+    told = bank.evidence(own, weights)
+    picture, rest = told.mean(axis=0), (told.sum(axis=0) - told) / (len(told) - 1)
+    assert np.abs(rest - picture).max() < 10 / len(told) * np.abs(picture).max()

@@ -1,5 +1,6 @@
 """Every figure can be drawn for data of any shape."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations, pairwise
@@ -18,7 +19,11 @@ from foldwise.report.album import (
 )
 from foldwise.report.figures.columns import column_profile
 from foldwise.report.figures.holdout import confusion_matrix, roc_curves
-from foldwise.report.figures.images import confident_mistakes, confused_pairs
+from foldwise.report.figures.images import (
+    coefficient_images,
+    confident_mistakes,
+    confused_pairs,
+)
 from foldwise.report.figures.search import inner_curves, outer_folds, trial_order
 from foldwise.report.findings import Judged
 from foldwise.report.picture import picture_files
@@ -136,6 +141,18 @@ def test_each_mistake_has_its_row_s_number_below_it(draw: Callable[[Judged], Fig
     assert numbers
     assert numbers <= set(judged.mistakes().tolist())
     assert f"no. {judged.mistakes()[0]}" in shown
+
+
+@pytest.mark.parametrize("shape", [(9, 11), (9, 11, 3), (3, 9, 11)])
+def test_the_scale_of_coefficients_is_of_what_is_drawn(shape: tuple[int, ...]) -> None:
+    """Channels are added: hardly any pixel may lie beyond the scale's ends."""
+    weights = np.abs(np.random.default_rng(1).normal(size=(4, math.prod(shape))))
+    figure = coefficient_images(weights, ["a", "b", "c", "d"], shape, meaning="evidence")
+    shown = [image for axes in figure.axes for image in axes.get_images()]
+    values = np.array([image.get_array() for image in shown])
+    low, high = shown[0].get_clim()
+    assert -low == high
+    assert 0 < (values > high).mean() < 0.01
 
 
 @pytest.mark.parametrize("positive", [0, 1])

@@ -93,12 +93,18 @@ def draw_strip(
 def draw_signed(axes: Axes, values: NDArray[np.float64], shape: Shape, limit: float) -> None:
     """Draw signed values (features,) on the common scale from -limit to limit; channels added."""
     bare(axes)
-    if (picture := _picture(values, shape)) is not None:
-        axes.imshow(picture.sum(axis=2), cmap=SIGNED, vmin=-limit, vmax=limit)
+    if (drawn := _added(values, shape)).ndim == 2:
+        axes.imshow(drawn, cmap=SIGNED, vmin=-limit, vmax=limit)
     else:
         axes.axhline(0, color=MUTED, linewidth=0.6)
         axes.bar(range(values.size), values, width=1.0, color=SIGNED(np.sign(values) / 2 + 0.5))
         axes.set_ylim(-limit, limit)
+
+
+def _added(values: NDArray[np.float64], shape: Shape) -> NDArray[np.float64]:
+    """What is drawn of values: a picture's channels are added."""
+    picture = _picture(values, shape)
+    return values if picture is None else np.asarray(picture.sum(axis=2))
 
 
 def tallness(shape: Shape) -> float:
@@ -173,10 +179,11 @@ def coefficient_images(
     classes = shown(classes)
     titles = list(classes) if len(classes) > 2 else [f"{classes[1]} against {classes[0]}"]
     columns = min(_COLUMNS, len(titles))
-    limit = float(np.quantile(np.abs(weights), 0.995)) or 1.0
+    drawn = np.abs([_added(own, shape) for own in weights])
+    limit = float(np.quantile(drawn, 0.995)) or 1.0
     figure = canvas(
         "What the model looks for: light pixels for the class, dark against",
-        "The coefficients of each class as an image: light pixels speak for the class.",
+        "An image for each class: light pixels speak for the class, dark ones against it.",
         max(2.8, 0.6 + (0.3 + 1.2 * tallness(shape)) * ceil(len(titles) / columns)),
     )
     grid = panels(figure, len(titles), columns)

@@ -12,15 +12,14 @@ import zipfile
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 
 from foldwise.errors import OutputError, SearchError
 from foldwise.files import write_bytes
@@ -32,6 +31,7 @@ from foldwise.solver.layout import Layout, require_bytes
 from foldwise.solver.linear import Fit, LinearModel, probabilities
 from foldwise.solver.paths import RegularisationPath, Stretch, Traced, anchors, trace
 from foldwise.stats.scores import Scores
+from foldwise.threads import one_blas_thread
 
 Folds = frozenset[int]
 
@@ -109,18 +109,6 @@ class Scorer(Protocol):
     def __call__(self, models: Sequence[LinearModel], part: int) -> Sequence[Scores]:
         """Score each model on the rows of a part that are scored."""
         ...
-
-
-@cache
-def _libraries() -> ThreadpoolController:
-    """What is loaded, which takes longer to find out than a fit of a small table."""
-    return ThreadpoolController()
-
-
-def one_blas_thread() -> AbstractContextManager[object]:
-    """Meanwhile BLAS computes in one thread."""
-    limited: AbstractContextManager[object] = _libraries().limit(limits=1, user_api="blas")
-    return limited
 
 
 @dataclass(frozen=True, slots=True, eq=False)
