@@ -3,8 +3,7 @@
 import hashlib
 import math
 import tracemalloc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from foldwise import threads
 from foldwise.data.features import FilterBank
 from foldwise.errors import InputError
 from foldwise.settings import FilterSettings
@@ -229,29 +227,23 @@ def test_a_bank_computes_with_one_blas_thread() -> None:
     assert {*seen} == {1}
 
 
-def test_limits_that_overlap_leave_all_blas_threads_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two threads, whichever comes or goes first: neither puts back the other's one."""
+def test_limits_that_overlap_hold_to_the_last_and_leave_all_blas_threads_behind() -> None:
+    """Of two threads, whichever comes or goes first."""
 
-    class Libraries:
-        number = 2
+    def number() -> set[int]:
+        told = threadpool_info()
+        return {each["num_threads"] for each in told if each["user_api"] == "blas"}
 
-        @contextmanager
-        def limit(self, *, limits: int, user_api: str) -> Iterator[None]:
-            assert user_api == "blas"
-            before, self.number = self.number, limits
-            yield
-            self.number = before
-
-    libraries = Libraries()
-    monkeypatch.setattr(threads, "_libraries", lambda: libraries)
-    for order in ((0, 1), (1, 0)):
-        held = [one_blas_thread(), one_blas_thread()]
-        for each in held:
-            each.__enter__()
-            assert libraries.number == 1
-        for place in order:
-            held[place].__exit__(None, None, None)
-        assert libraries.number == 2
+    with threadpool_limits(2, user_api="blas"):
+        for order in ((0, 1), (1, 0)):
+            held = [one_blas_thread(), one_blas_thread()]
+            for each in held:
+                each.__enter__()
+                assert number() == {1}
+            held[order[0]].__exit__(None, None, None)
+            assert number() == {1}
+            held[order[1]].__exit__(None, None, None)
+            assert number() == {2}
 
 
 @pytest.mark.parametrize(
