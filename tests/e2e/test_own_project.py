@@ -21,10 +21,12 @@ QUICK = {"folds": 3, "trials": 3, "max_iter": 50, "tol": 0.01}
 def test_a_new_project_is_reproduced_once_and_then_knows_that_nothing_is_stale(
     tmp_path: Path,
 ) -> None:
-    """Away from any checkout; a foldwise of another search makes its stages stale."""
-    project = Project(tmp_path / "digits")
+    """Away from any checkout, in any folder; a foldwise of another search makes it stale."""
+    folder = tmp_path / "mit Blank, ü und #1"
+    folder.mkdir()
+    project = Project(folder / "digits")
     entry = "from foldwise.app.cli import main; main()"
-    begun = Project(tmp_path).run(sys.executable, "-c", entry, "init", "digits")
+    begun = Project(folder).run(sys.executable, "-c", entry, "init", "digits")
     assert begun.status == 0, begun.errors
     project.change("tune", **QUICK)
     project.change("prepare", limit=150)
