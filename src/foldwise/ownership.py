@@ -118,12 +118,12 @@ def check_new(path: Path) -> None:
     OutputError
         With the remedy.
     """
-    check_output(path)
-    if path.exists():
+    if path.exists() and not path.is_symlink():  # a folder is not looked into: it may be any
         raise OutputError(
             f"{path} must not be there yet, it is and keeps its content: name another file, or"
             " move that one away"
         )
+    check_output(path)
 
 
 def claim_beside(path: Path, word: str) -> Path:
