@@ -10,7 +10,7 @@ name is refused. What is digested are the bytes stored, never a value decoded an
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from functools import cache
@@ -24,6 +24,7 @@ from foldwise.errors import FoldwiseError, OutputError
 from foldwise.ownership import check_output
 
 _T = TypeVar("_T")
+_MOVE = "move it away, then run this again"
 
 
 class DocumentError(FoldwiseError):
@@ -50,9 +51,7 @@ def locked(path: Path, *, wait: float = 0, busy: FoldwiseError | None = None) ->
     OSError
         The file can't be written.
     """
-    check_output(path)
-    if path.exists() and (path.is_dir() or path.stat().st_size):
-        raise OutputError(f"{path} must be an empty lock file, it isn't: move it away")
+    _check_lock(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path, timeout=-1 if busy is None else wait, poll_interval=0.01)
     try:
@@ -69,6 +68,39 @@ def locked(path: Path, *, wait: float = 0, busy: FoldwiseError | None = None) ->
         lock.release()
 
 
+def _check_lock(path: Path) -> None:
+    check_output(path)
+    if path.exists() and (path.is_dir() or path.stat().st_size):
+        raise OutputError(f"{path} must be an empty lock file, it isn't: move it away")
+
+
+def check_writable(*files: Path, folders: Sequence[Path] = ()) -> None:
+    """Refuse what writing files and folders would meet, before the work that they are to hold.
+
+    Raises
+    ------
+    OutputError
+        A link leads elsewhere, see `check_output`, or something of another kind is in the way.
+    """
+    for path in (*files, *folders):
+        for place in (path, _beside(path)):
+            check_output(place)
+        _check_lock(_lock_of(path))
+        within = (*path.parents, path) if path in folders else path.parents
+        if wrong := [each for each in within if each.exists() and not each.is_dir()]:
+            raise OutputError(f"{wrong[0]} must be a folder, it is a file: {_MOVE}")
+        if path in files and path.is_dir():
+            raise OutputError(f"{path} must be a file, it is a folder: {_MOVE}")
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.stem}.partial{path.suffix}")
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.lock")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write; it takes ``path``'s place if the block ends well.
@@ -82,10 +114,9 @@ def replacing(path: Path) -> Iterator[Path]:
     OutputError
         If a link leads elsewhere, see `check_output`.
     """
-    check_output(path)
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-    check_output(partial)
-    with locked(path.with_name(f".{path.name}.lock")):
+    check_writable(path)
+    partial = _beside(path)
+    with locked(_lock_of(path)):
         partial.unlink(missing_ok=True)
         try:
             yield partial
@@ -111,10 +142,9 @@ def replacing_folder(path: Path, *, seal: str, busy: FoldwiseError) -> Iterator[
     OutputError
         If a link leads elsewhere, see `check_output`.
     """
-    check_output(path)
-    stage = path.with_name(f".{path.name}.partial")
-    check_output(stage)
-    with locked(path.with_name(f".{path.name}.lock"), busy=busy):
+    check_writable(folders=[path])
+    stage = _beside(path)
+    with locked(_lock_of(path), busy=busy):
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir()
         try:

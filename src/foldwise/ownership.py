@@ -38,12 +38,14 @@ def foreign(path: Path, owner: str) -> str | None:
     Returns
     -------
     str or None
-        None if it is the owner's, whole or damaged, or if nothing is there.
+        None if it is the owner's, whole or damaged, or if nothing is there: no link either, at the
+        path or above it, behind which something would be made.
     """
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return None
+    if not path.exists():
+        links = (place for place in (path, *path.parents) if place.is_symlink())
+        lost = (link for link in links if not link.exists())
+        return next((f"to be made behind {link}, a link that leads nowhere" for link in lost), None)
+    mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
         return "a folder" if stat.S_ISDIR(mode) else "neither a file nor a folder"
     with path.open("rb") as file:
@@ -115,12 +117,12 @@ def check_new(path: Path) -> None:
     OutputError
         With the remedy.
     """
-    check_output(path)
-    if path.exists():
+    if path.exists() and not path.is_symlink():  # a folder is not looked into: it may be any
         raise OutputError(
             f"{path} must not be there yet, it is and keeps its content: name another file, or"
             " move that one away"
         )
+    check_output(path)
 
 
 def claim_beside(path: Path, word: str) -> Path:

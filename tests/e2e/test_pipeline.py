@@ -152,6 +152,17 @@ def test_forced_it_is_a_second_pipeline_run_beside_the_first(
     assert challenger.run_id == forced.at("pipeline")[0].info.run_id
 
 
+def test_a_repeat_leaves_no_paths_and_a_run_has_one_model(
+    reproduced: Reproduced, forced: Reproduced
+) -> None:
+    """What a search kept to go on with goes with its end; nothing is logged twice."""
+    assert [*(forced.project.folder / "mlruns" / "paths").glob("*")] == []
+    client = client_of(forced.project)
+    experiments = [each.experiment_id for each in client.search_experiments()]
+    runs = sorted(str(of.source_run_id) for of in client.search_logged_models(experiments))
+    assert runs == sorted(tree.at("pipeline")[0].info.run_id for tree in (reproduced, forced))
+
+
 def test_an_experiment_in_a_temporary_copy_is_recorded_in_the_checkouts_store(
     forced: Reproduced,
 ) -> None:

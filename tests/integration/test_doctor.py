@@ -56,9 +56,10 @@ def project(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """A copy of it, and this environment's Python first on the PATH."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     monkeypatch.setenv("PATH", path)
-    shutil.copytree(template, tmp_path / "ward", symlinks=True)
-    monkeypatch.chdir(tmp_path / "ward")
-    return tmp_path / "ward"
+    folder = tmp_path / "ü#1" / "ward"
+    shutil.copytree(template, folder, symlinks=True)
+    monkeypatch.chdir(folder)
+    return folder
 
 
 def wrong(project: Path) -> list[Finding]:
@@ -199,6 +200,9 @@ def test_parameters_and_store_are_told_with_their_own_remedies(
     [
         (["full"], "a project begins in a folder that is empty or not there yet, full is neither"),
         (["-x"], "No such option"),
+        (["a?b/new"], "path may not contain '?', got '"),
+        (["a%2Fb/new"], "path may not contain '%', got '"),
+        (["/".join(["x" * 200] * 3)], "a database's path must be at most 490 bytes long"),
         (["ä"], "prepare.name must be text of letters"),
         (
             ["new", "--target", "y"],

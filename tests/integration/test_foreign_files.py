@@ -101,6 +101,7 @@ KINDS: dict[str, Callable[[Path], object]] = {
     "socket": make_socket,
     "device": lambda path: path.symlink_to("/dev/null"),
     "link": make_link,
+    "link that leads nowhere": lambda path: path.symlink_to("nowhere.db"),
     "link to itself": lambda path: path.symlink_to(path.name),
     "hard link": make_hard_link,
     "another program's": make_songs,
@@ -286,6 +287,20 @@ def test_a_link_to_a_study_storage_of_ours_is_followed(place: Path, tmp_path: Pa
     with search_lock(address, KEY), pytest.raises(SearchError, match="another is at it"):
         search_lock(f"sqlite:///{link}", KEY).__enter__()
     assert {path.name for path in tmp_path.iterdir()} == {"theirs", "link.db"}
+
+
+def test_nothing_is_made_behind_a_link_that_leads_nowhere(place: Path, tmp_path: Path) -> None:
+    """``mlruns/`` may lie on a disk that isn't mounted just now; with it, both stores open."""
+    (tmp_path / "mlruns").symlink_to(place.parent / "disk")
+    address = f"sqlite:///{tmp_path}/mlruns/optuna.db"
+    with pytest.raises(StoreError, match=r"behind .*/mlruns, a link that leads nowhere: make or m"):
+        open_store(tmp_path)
+    with pytest.raises(SearchError, match=r"behind .*/mlruns, a link that leads nowhere: move it"):
+        open_book(address, KEY, SPACE)
+    assert not [*place.parent.iterdir()]
+    (place.parent / "disk").mkdir()
+    assert open_store(tmp_path).find_experiment("new") is None
+    assert open_book(address, KEY, SPACE).attempt == 1
 
 
 def test_an_address_with_options_leads_past_no_check(place: Path) -> None:

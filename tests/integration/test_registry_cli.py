@@ -41,6 +41,13 @@ DIGEST_OF_A_AND_B = "8ea7b150bb7c692952804d00767e8840.dir"
 """As `dvc add` tells it of a folder of the files a and b, which hold 1 and 2."""
 
 
+EMPTY = (
+    *((command, "") for command in ("show", "verify", "promote", "history", "compare", "init")),
+    *(("predict", "a.csv", option, "") for option in ("--output", "--by", "--model")),
+    *(("ui", "--host", ""), ("ui", "--host="), ("rollback", "--reason", ""), ("",)),
+)
+
+
 @pytest.fixture(autouse=True)
 def signals() -> Iterator[None]:
     """Every command takes the signals over; give them back."""
@@ -256,12 +263,15 @@ def test_the_history_of_a_deleted_version_is_told(project: Store, foldwise: Comm
         (("promote", "9"), f"a version or alias of {NAME} must exist, got '9'"),
         (("verify", "9" * 20), f"a version or alias of {NAME} must exist, got '{'9' * 20}'"),
         (("verify", "9" * 5000), f"a version or alias of {NAME} must exist, got '{'9' * 40}'"),
+        (("verify", " "), f"a version or alias of {NAME} must exist, got ' '"),
+        (("history", "--model", " "), "--model must name a registered model, got ' '"),
+        *((each, "no argument may be empty, got '") for each in EMPTY),
         (("verify", "nobody"), f"a version or alias of {NAME} must exist, got 'nobody'"),
         (
             ("rollback", "--reason", "x"),
             f"previous champion, and {NAME} has none: `foldwise promote",
         ),
-        (("rollback", "--reason", ""), "--reason must say why"),
+        (("rollback", "--reason", " "), "--reason must say why"),
         (("promote", "--force"), "--reason must say why"),
         (("promote", "--reason", "x" * 1001), "at most 1000 characters"),
     ],
@@ -276,6 +286,19 @@ def test_what_can_not_be_done_is_one_line_and_status_1(
     assert complaint in line
     assert foldwise.out == ""
     assert project.client.get_registered_model(NAME).aliases == {"challenger": 3}
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"run_id": "../..", "search_key": "a", "attempt": 1}'])
+def test_a_damaged_note_of_the_search_is_told(project: Store, foldwise: Command, text: str) -> None:
+    """It decides nothing of a version, but `evaluate` goes on with it; a checkout may have none."""
+    assert foldwise("verify", "2") == 0
+    assert "models/run.json" not in foldwise.out
+    (project.root / "models").mkdir()
+    (project.root / "models" / "run.json").write_text(text)
+    assert foldwise("verify", "2") == 0
+    (row,) = [line for line in foldwise.out.splitlines() if line.startswith("search ")]
+    assert row.endswith("warning")
+    assert "run `dvc repro tune` or `dvc pull`" in " ".join(foldwise.out.split())
 
 
 @pytest.mark.parametrize("how", ["files", "tag", "both"])
@@ -357,7 +380,7 @@ def test_a_store_on_a_read_only_disk_can_be_read(project: Store) -> None:
             path.chmod(path.stat().st_mode | 0o200)
 
 
-@pytest.mark.parametrize("name", ["other", "", "'", "it's", "'\"", "a/b", "%", "\ud800", "\n"])
+@pytest.mark.parametrize("name", ["other", " ", "'", "it's", "'\"", "a/b", "%", "\ud800", "\n"])
 @pytest.mark.usefixtures("project")
 def test_a_name_that_no_model_has_is_one_line_with_those_there_are(
     foldwise: Command, name: str
@@ -552,6 +575,14 @@ def test_nothing_is_written_over(foldwise: Command, output: str, there: str) -> 
     assert f"{there} must not be there yet" in foldwise.err
     assert Path(there).read_bytes() == content
     assert foldwise(*asked, "another.csv") == 0
+
+
+@pytest.mark.usefixtures("project")
+def test_a_folder_is_no_place_for_answers(foldwise: Command) -> None:
+    """Not even one without a name of its own."""
+    for folder in (".", "..", "/"):
+        assert foldwise("predict", "rows.csv", "--errors", "keep", "--output", folder) == 1
+        assert f"foldwise: {folder} must not be there yet" in foldwise.err
 
 
 def test_a_version_that_is_not_as_registered_predicts_nothing(

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from foldwise.data.dataset import DataInfo, Split
+from foldwise.data.dataset import DataInfo, Kind, Split, TableInfo
 from foldwise.errors import DataError
 from foldwise.registry.champion import promote
 from foldwise.registry.gate import changed_data
@@ -62,6 +62,68 @@ def test_data_of_another_kind_are_refused(
         register(store, other)
     assert len(seen(store).versions) == 1
     assert len(store.client.search_logged_models([store.experiment("blobs")])) == 1
+
+
+def of_columns(**columns: Kind) -> dict[str, object]:
+    """What makes the data a table's."""
+    return {"image_shape": (), "table": TableInfo(tuple(columns.items()))}
+
+
+@pytest.mark.parametrize(
+    ("before", "data", "said"),
+    [
+        (
+            {},
+            of_columns(age="number", sex="category") | {"classes": ("ill", "well")},
+            (
+                "one kind of data and the same classes, got a table of 2 columns instead of images"
+                " of 4x4 pixels as against version 1: set prepare.source and prepare.path back"
+            ),
+        ),
+        (
+            of_columns(age="number", sex="category"),
+            {"classes": (3, 4)},
+            (
+                "one kind of data and the same classes, got images of 4x4 pixels instead of a table"
+                " of 2 columns as against version 1: set"
+            ),
+        ),
+        (
+            of_columns(age="number", sex="category"),
+            of_columns(age="category", sex="category") | {"classes": (0, 1)},
+            (
+                "one set of columns and the same classes, got the column 'age' (category instead of"
+                " number) and the classes 2 fewer as against version 1: set"
+            ),
+        ),
+        (
+            of_columns(age="number", sex="category"),
+            of_columns(age="number"),
+            "got the column 'sex' (missing instead of category) as against",
+        ),
+        (
+            of_columns(age="number"),
+            of_columns(age="number", dose="number"),
+            "got the column 'dose' (number instead of missing) as against",
+        ),
+    ],
+)
+def test_every_pair_of_kinds_is_told_apart(
+    store: Store,
+    holdout: Split,
+    *,
+    before: dict[str, object],
+    data: dict[str, object],
+    said: str,
+) -> None:
+    """What is given and what was, in one line; of other data other classes are no news."""
+    first = register(store, handed_in(store, holdout))
+    known = handed_in(store, holdout, **before).evidence
+    (fetch_files(store, first, store.root) / "evidence.json").write_bytes(known.to_bytes())
+    with pytest.raises(DataError) as caught:
+        require_same_kind(store, seen(store), handed_in(store, holdout, **data).evidence.data)
+    assert said in str(caught.value)
+    require_same_kind(store, seen(store), known.data)
 
 
 def test_either_remedy_of_the_refusal_registers(store: Store, holdout: Split) -> None:

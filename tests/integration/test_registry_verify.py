@@ -17,7 +17,7 @@ import pytest
 import skops.io
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from foldwise.errors import StoreError
+from foldwise.errors import OutputError, StoreError
 from foldwise.registry.champion import promote
 from foldwise.registry.evidence import Evidence, evidence_digest
 from foldwise.registry.registration import register
@@ -492,6 +492,22 @@ def test_a_damaged_record_is_one_line(store: Store, version: Version) -> None:
     (store.root / RECORDS).write_text("[{")
     with pytest.raises(StoreError, match=r"run `git restore reports/registered\.json`"):
         verify(store, version, HOLDOUT, SETTINGS)
+
+
+@pytest.mark.parametrize("leads_to", ["kept.json", "theirs.json", "nowhere.json"])
+def test_a_record_behind_a_link_is_one_line(store: Store, version: Version, leads_to: str) -> None:
+    """Whatever lies there, it isn't what git keeps; the line's command and git's mend it."""
+    path = store.root / RECORDS
+    path.rename(path.with_name("kept.json"))
+    path.with_name("theirs.json").write_text('{"mine": 1}')
+    path.symlink_to(leads_to)
+    with pytest.raises(OutputError, match=r"registered\.json must be no link, it leads to .*`rm "):
+        verify(store, version, HOLDOUT, SETTINGS)
+    with pytest.raises(OutputError, match=r"registered\.json must be no link"):
+        register(store, submission(model_of(0.1), SPLIT, start_run(store)))
+    path.unlink()
+    path.with_name("kept.json").rename(path)
+    assert verify(store, version, HOLDOUT, SETTINGS).holds
 
 
 def test_evidence_of_another_model_is_found(store: Store, version: Version) -> None:

@@ -188,6 +188,22 @@ def test_a_dead_proxy_is_told_from_a_dead_server(monkeypatch: pytest.MonkeyPatch
         check_server(url)
 
 
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:99999", "http://127.0.0.1:abc"])
+@pytest.mark.usefixtures("no_proxy_exceptions")
+def test_a_proxy_that_is_no_address_is_told_from_a_dead_server(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    """The server runs; without that proxy it answers."""
+    with _answering(404, NO_SUCH_EXPERIMENT) as url:
+        monkeypatch.setenv("http_proxy", proxy)
+        with pytest.raises(
+            StoreError, match=r"the proxy, is no address\): .* HTTP_PROXY and HTTPS"
+        ):
+            check_server(url)
+        monkeypatch.delenv("http_proxy")
+        check_server(url)
+
+
 def test_how_a_server_spaces_its_json_is_its_own_affair() -> None:
     """One behind a gateway may write none between name and value."""
     with _answering(404, NO_SUCH_EXPERIMENT.replace(" ", "")) as url:

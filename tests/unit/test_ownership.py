@@ -4,13 +4,15 @@ import os
 import shlex
 import subprocess
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from foldwise.app.workspace import Workspace, save, save_all
-from foldwise.data.dataset import replacing_data
+from foldwise.data.dataset import PREPARED, replacing_data
 from foldwise.data.sources import read_openml
 from foldwise.errors import OutputError
 from foldwise.files import write_bytes
@@ -104,6 +106,41 @@ def test_a_link_that_an_earlier_run_did_not_leave_is_not_swept_away(theirs: Path
     with pytest.raises(OutputError, match=r"mine\.svg must be no link"):
         save_all(folder, {"ours.svg": b""})
     assert (folder / "mine.svg").is_symlink()
+
+
+IN_THE_WAY: dict[str, Callable[[Path], object]] = {
+    "a link": lambda path: path.symlink_to("../theirs/diary.txt"),
+    "a link that leads nowhere": lambda path: path.symlink_to("nowhere"),
+    "a pipe": os.mkfifo,
+    "something of another kind": lambda path: path.touch() if not path.suffix else path.mkdir(),
+    "a link beside": lambda path: path.with_name(f".{path.stem}.partial{path.suffix}").symlink_to(
+        "nowhere"
+    ),
+    "a lock that isn't empty": lambda path: path.with_name(f".{path.name}.lock").write_text("mine"),
+}
+STAGES = yaml.safe_load((Path(__file__).parents[2] / "dvc.yaml").read_text())["stages"]
+WRITTEN = [
+    *((stage, str(path)) for stage, of in STAGES.items()
+      for out in (*of["outs"], *of.get("metrics", ())) for path in out),
+    ("evaluate", "reports/registered.json"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", IN_THE_WAY)
+@pytest.mark.parametrize(("stage", "path"), WRITTEN)
+def test_a_stage_looks_where_it_will_write_before_it_works(
+    stage: str, path: str, kind: str
+) -> None:
+    """A search of hours would else end in what could be told at once; here it has no data even."""
+    place = Path(path)
+    if place.parent == PREPARED:
+        place = PREPARED  # both are written as one
+    place.parent.mkdir(parents=True)
+    Path("dvc.yaml").touch()
+    Path("params.yaml").write_text("seed: 1\n")
+    IN_THE_WAY[kind](place)
+    with pytest.raises(OutputError, match=r" must be .*(move it away|run `rm )"):
+        import_module(f"foldwise.app.{stage}").main()
 
 
 @pytest.mark.parametrize("cache", ["../.dvc/cache/files/md5", "/shared/cache/files/md5", "/old"])

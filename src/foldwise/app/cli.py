@@ -1,5 +1,6 @@
 """The command line: what may be typed, with examples; a command's code is imported once chosen."""
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -12,11 +13,16 @@ import click
 from foldwise import __version__
 from foldwise.app.exits import run
 
+_EMPTY = re.compile(r"(--[a-z-]+=)?")
+"""What an unset variable of the shell leaves: no version, and for an address to listen on any."""
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command that was typed; ends with SystemExit where its status isn't 0."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
+        if empty := [each for each in given if _EMPTY.fullmatch(each)]:
+            raise click.UsageError(f"no argument may be empty, got {empty[0]!r}: name it or none")
         # Not click's own main: it ends with 2, which means refused here, and hides a signal.
         with foldwise.make_context("foldwise", given) as context:
             run(lambda: foldwise.invoke(context))

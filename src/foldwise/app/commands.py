@@ -17,7 +17,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from foldwise.app.exits import import_slim_mlflow, printable, tell
-from foldwise.errors import DataError, StoreError
+from foldwise.errors import DataError, SearchError, StoreError
 from foldwise.registry.audit import (
     CHALLENGER,
     CHAMPION,
@@ -101,7 +101,7 @@ def rollback(*, model: str | None, reason: str, is_forced: bool) -> None:
 
     project = open_project(model)
     # A missing reason is the rollback's own to refuse, whoever was champion.
-    if reason and project.registry().holder(PREVIOUS) is None:
+    if reason.strip() and project.registry().holder(PREVIOUS) is None:
         raise StoreError(
             f"a rollback needs a previous champion, and {project.name} has none: "
             "`foldwise promote VERSION` makes another version the champion"
@@ -171,8 +171,14 @@ def _source(settings: Settings) -> str:
 
 def _data_checks(project: Project, version: Version) -> Iterator[Check]:
     """Whether development set and raw files are the version's, too: nothing is served of them."""
+    from foldwise.app.workspace import RUN, SearchPlace
     from foldwise.data.dataset import PREPARED, load, load_facts
 
+    if (project.root / RUN).exists():
+        try:
+            SearchPlace.read(project.root)
+        except SearchError as error:
+            yield advised("search", str(error).replace(": run", "; run"), "whole", holds=False)
     told, found = version.tags.get("development_digest", ""), "not here"
     with suppress(DataError):
         load("development", project.root / PREPARED)  # its bytes, too

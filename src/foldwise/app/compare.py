@@ -16,9 +16,11 @@ from foldwise.app.exits import run
 from foldwise.app.versus import tell_outline
 from foldwise.app.workspace import Workspace, fitting_bank, save, save_result
 from foldwise.errors import SettingsError
+from foldwise.files import check_writable
 from foldwise.registry.evidence import shared_rows
 from foldwise.registry.registration import require_same_kind
 from foldwise.registry.snapshot import Snapshot
+from foldwise.registry.stored_files import RECORDS
 from foldwise.registry.stored_model import require_servable
 from foldwise.report.album import search_pictures
 from foldwise.report.contest import (
@@ -60,6 +62,8 @@ def main() -> None:
     """
     work, entry = Workspace(), _entry(sys.argv[1:])
     check_buildable(entry)
+    records = [work.root / RECORDS] if entry.register else []
+    check_writable(REPORTS / f"{entry.name}.json", *records, folders=[RESULTS / entry.name])
     if work.info.table is not None:
         raise SettingsError(
             "the comparison needs images, got a table as prepare.source: compare classifiers of a"

@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from foldwise.data.features import FilterBank
 
 OF_SEARCH, OF_MODEL = REPORTS / "figures" / "tune", REPORTS / "figures" / "evaluate"
+PAGE = "report.html"
 _SEEN = 200
 """Images of a class that its mean image of evidence is made of."""
 _REMEDY = "run `dvc repro` or `dvc pull`"
@@ -287,7 +288,7 @@ def _commands(tags: Mapping[str, str]) -> tuple[str, ...]:
 
 def the_page(findings: Findings, pictures: Sequence[Picture]) -> dict[str, bytes]:
     """The page to read."""
-    return {"report.html": page.render(findings, tuple(pictures)).encode()}
+    return {PAGE: page.render(findings, tuple(pictures)).encode()}
 
 
 def holdout_metrics(holdout: HoldoutSummary) -> dict[str, float]:
@@ -360,7 +361,7 @@ def checks() -> None:
 
 
 def _is_drawn(change: object) -> bool:
-    drawn = {OF_SEARCH.as_posix(), OF_MODEL.as_posix(), f"{REPORTS}/report.html"}
+    drawn = {OF_SEARCH.as_posix(), OF_MODEL.as_posix(), (REPORTS / PAGE).as_posix()}
     outs = change.get("changed outs") if isinstance(change, dict) and len(change) == 1 else None
     return isinstance(outs, dict) and set(outs) <= drawn
 

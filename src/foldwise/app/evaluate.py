@@ -9,6 +9,7 @@ from foldwise.app.display import span
 from foldwise.app.drawing import (
     OF_MODEL,
     OF_SEARCH,
+    PAGE,
     Tuned,
     Verdict,
     holdout_metrics,
@@ -29,16 +30,17 @@ from foldwise.app.workspace import (
     save_result,
 )
 from foldwise.data.encoder import typical
-from foldwise.ownership import check_output
+from foldwise.files import check_writable
 from foldwise.registry.evidence import Evidence, gather_evidence
 from foldwise.registry.gate import Case, changed_data, comparison_level, judge
 from foldwise.registry.registration import Submission, register, require_same_kind
 from foldwise.registry.snapshot import Snapshot, Version, note_holdout_use
+from foldwise.registry.stored_files import RECORDS
 from foldwise.registry.stored_model import fetch_evidence, require_servable
 from foldwise.report.findings import Findings, Judged, Standing
 from foldwise.report.page import render_card
 from foldwise.report.picture import Picture, picture_files
-from foldwise.report.tables import holdout_files
+from foldwise.report.tables import HOLDOUT_FILES, holdout_files
 from foldwise.report.wording import counted
 from foldwise.runs.recorder import Recorder
 from foldwise.search.jobs import Predictions
@@ -52,9 +54,9 @@ EXAMPLES = 3
 
 def main() -> None:
     """Score the final model, write the reports, register the version, close the search."""
-    for output in (OF_MODEL, EVALUATED):
-        check_output(output)
     work = Workspace()
+    tables = (REPORTS / name for name in (*HOLDOUT_FILES, PAGE))
+    check_writable(*tables, work.root / RECORDS, folders=[OF_MODEL, EVALUATED])
     tuned, place = Tuned.read(work), SearchPlace.read()
     registry = Snapshot.read(work.store, work.model_name)
     require_same_kind(work.store, registry, work.info)  # before the holdout is counted for it
@@ -92,7 +94,7 @@ def main() -> None:
     say(
         findings.headline(),
         findings.answer(),
-        f"registered: version {version.number} of {version.name}; page: {REPORTS}/report.html",
+        f"registered: version {version.number} of {version.name}; page: {REPORTS / PAGE}",
         *findings.cautions(),
         "next: `foldwise show`, then `foldwise promote --dry-run`",
     )

@@ -14,6 +14,7 @@ from foldwise.data.table_file import open_table
 from foldwise.errors import FoldwiseError, OutputError, SettingsError
 from foldwise.files import write_bytes
 from foldwise.settings import Metric, load_settings
+from foldwise.store.address import tracking_address
 
 _FILES = {
     "dvc.yaml": "dvc.yaml.j2",
@@ -32,8 +33,8 @@ def init(name: str, *, table: Path | None, target: str | None, group: str | None
 
     Raises
     ------
-    OutputError
-        The folder isn't empty.
+    OutputError, StoreError
+        The folder isn't empty, or no database can lie there.
     SettingsError
         The options don't go together, or there is no such table.
     DataError
@@ -41,6 +42,7 @@ def init(name: str, *, table: Path | None, target: str | None, group: str | None
     """
     _check(table, target, group)
     folder = Path(name)
+    tracking_address(folder.resolve(), "")  # its own store's, whose path not all characters suit
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputError(
             f"a project begins in a folder that is empty or not there yet, {folder} is neither:"

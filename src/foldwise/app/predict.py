@@ -79,9 +79,10 @@ def predict(
     OutputError
         There is something already where the answers should go.
     """
+    check_new(output)
     kept = output.with_name(f"{output.name}.errors.csv")
-    for written in (output, kept) if keeps_errors else (output,):
-        check_new(written)
+    if keeps_errors:
+        check_new(kept)
     project = open_project(model, writes=False)
     registry = project.registry()
     version = registry.find(which or in_use(registry))

@@ -29,8 +29,9 @@ from foldwise.app.workspace import (
     transformed,
 )
 from foldwise.data.encoder import TableEncoder
-from foldwise.ownership import check_output
+from foldwise.files import check_writable
 from foldwise.report.findings import edge_caution, unseen_caution
+from foldwise.report.tables import SEARCH_FILES
 from foldwise.search.archive import archive
 from foldwise.search.engines.batched import (
     Backend,
@@ -54,8 +55,8 @@ from foldwise.threads import threads
 
 def main() -> None:
     """Search, or go on with an open search, as params.yaml says."""
-    for place in (TUNED, RUN, OF_SEARCH):
-        check_output(place)
+    reports = (REPORTS / name for name in SEARCH_FILES)
+    check_writable(RUN, *reports, folders=[TUNED, OF_SEARCH])
     import_slim_mlflow()
     work = Workspace()
     _ = work.bank  # filters that do not fit begin no search

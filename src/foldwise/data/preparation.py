@@ -22,7 +22,7 @@ from foldwise.data.dataset import (
 )
 from foldwise.data.labels import code_labels, stratified_rows
 from foldwise.data.sources import read_source
-from foldwise.files import replacing
+from foldwise.files import check_writable, replacing
 from foldwise.settings import Settings
 
 PROFILE = Path("reports/data.json")
@@ -43,6 +43,7 @@ def prepare_data(
         The data can't be had, breaks its format, can't be learned from, or not in the size asked.
     """
     prepare, seed = settings.prepare, settings.seed
+    check_writable(root / PROFILE, folders=[root / PREPARED])
     if prepare.source == "table":
         _prepare_table(settings, root, tell)
         return load_info(root / PREPARED)

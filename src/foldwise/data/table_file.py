@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
@@ -39,6 +39,9 @@ _FORMATS = {
     b"[": ("JSON", _SAVE),
 }
 _NAMED = 30
+# Arrow's own words: a function of ours that it calls for such rows would be let go of in one of its
+# threads, which aborts a process that is just ending.
+_RAGGED = re.compile(r"Row #(\d+): Expected \d+ columns, got (\d+)")
 _UNNAMED = re.compile(r"__index_level_\d+__")
 
 
@@ -139,14 +142,8 @@ class TableFile:
             yield from file.iter_batches(columns=[*names], use_threads=False)
 
     def _csv_batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        ragged: list[Any] = []
-
-        def refuse(row: Any) -> str:
-            ragged.append(row)
-            return "error"
-
         try:
-            reader = pyarrow.csv.open_csv(
+            with pyarrow.csv.open_csv(
                 self.path,
                 pyarrow.csv.ReadOptions(
                     use_threads=False,  # with them, rows have no numbers
@@ -154,9 +151,7 @@ class TableFile:
                     column_names=self.names,
                     skip_rows_after_names=1,
                 ),
-                pyarrow.csv.ParseOptions(
-                    delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=refuse
-                ),
+                pyarrow.csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True),
                 pyarrow.csv.ConvertOptions(
                     column_types=dict.fromkeys(self.names, pa.string()),
                     include_columns=names,
@@ -164,18 +159,20 @@ class TableFile:
                     strings_can_be_null=True,
                     check_utf8=False,  # looked at before
                 ),
-            )
-            yield from reader
+            ) as reader:
+                yield from reader
         except pa.ArrowException as error:
-            if ragged:
-                raise self._ragged(ragged[0]) from error
+            if ragged := _RAGGED.search(str(error)):
+                raise self._ragged(*map(int, ragged.groups())) from error
             raise self.broken(
                 f"can't be read, {_words(error)}", "write it anew, its cells shorter than 4 MB"
             ) from error
 
-    def _ragged(self, row: Any) -> DataError:
-        got = f"has {row.actual_columns} cells in row {row.number}, names {len(self.names)} columns"
-        if row.actual_columns == len(self.names) + 1 and row.text.endswith(self.delimiter):
+    def _ragged(self, row: int, cells: int) -> DataError:
+        got = f"has {cells} cells in row {row}, names {len(self.names)} columns"
+        with self.path.open("rb") as file:
+            line = next(islice(file, row - 1, None), b"").rstrip(b"\r\n")
+        if cells == len(self.names) + 1 and line.endswith(self.delimiter.encode()):
             return self.broken(got, "remove the delimiter at the lines' ends")
         return self.broken(got, "mend that row, with quotes around cells that have a delimiter")
 

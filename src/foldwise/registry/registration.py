@@ -158,7 +158,7 @@ def register(store: Store, submission: Submission, tell: Callable[[str], object]
 
 
 def require_same_kind(store: Store, snapshot: Snapshot, data: DataInfo) -> None:
-    """Refuse data whose classes or image shape aren't those of the model that bears its name.
+    """Refuse data whose classes, image shape or columns aren't those of the model of its name.
 
     The champion's count, or where there is none, the newest version's. Versions without readable
     evidence are passed over: nothing is known of their data.
@@ -178,17 +178,20 @@ def require_same_kind(store: Store, snapshot: Snapshot, data: DataInfo) -> None:
 
 
 def _compare(version: Version, known: DataInfo, data: DataInfo) -> None:
-    differences = []
-    if known.table != data.table and (one := _columns(known)) != (other := _columns(data)):
-        changed = min(one.items() ^ other.items())
-        differences.append(f"another column {changed[0]!r}")
-    if known.image_shape != data.image_shape:
-        given, had = ("x".join(map(str, of.image_shape)) for of in (data, known))
-        differences.append(f"images of {given} instead of {had} pixels")
-    if known.classes != data.classes:
+    differences, one, other = [], _columns(known), _columns(data)
+    form = "image shape" if data.table is None else "set of columns"
+    if (known.table is None) != (data.table is None):
+        form = "kind of data"
+        differences.append(f"{_kind(data)} instead of {_kind(known)}")
+    elif one != other:
+        changed = min(dict(one.items() ^ other.items()))
+        given, had = (of.get(changed, "missing") for of in (other, one))
+        differences.append(f"the column {changed!r} ({given} instead of {had})")
+    elif known.image_shape != data.image_shape:
+        differences.append(f"images of {_by(data)} instead of {_by(known)} pixels")
+    if known.classes != data.classes and form != "kind of data":
         differences.append(f"the classes {_other_classes(known.classes, data.classes)}")
     if differences:
-        form = "image shape" if data.table is None else "set of columns"
         raise DataError(
             f"all versions of {version.name} must have one {form} and the same classes, got"
             f" {' and '.join(differences)} as against version {version.number}: set"
@@ -199,6 +202,16 @@ def _compare(version: Version, known: DataInfo, data: DataInfo) -> None:
 
 def _columns(data: DataInfo) -> dict[str, str]:
     return {} if data.table is None else dict(data.table.columns)
+
+
+def _kind(data: DataInfo) -> str:
+    if data.table is not None:
+        return f"a table of {len(data.table.columns)} columns"
+    return f"images of {_by(data)} pixels"
+
+
+def _by(data: DataInfo) -> str:
+    return "x".join(map(str, data.image_shape))
 
 
 def _other_classes(known: Classes, given: Classes) -> str:

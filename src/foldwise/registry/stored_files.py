@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 from foldwise.errors import StoreError
 from foldwise.files import DocumentError, decode, encode, write_bytes
+from foldwise.ownership import check_output
 from foldwise.registry.audit import Check, Decision, judged, same_digest
 from foldwise.registry.snapshot import Version
 from foldwise.store.faults import StoreRefused, store_faults
@@ -260,6 +261,7 @@ def record(root: Path, version: Version, earlier: Collection[Version]) -> None:
 
 def _read(root: Path) -> tuple[Record, ...]:
     path = root / RECORDS
+    check_output(path)
     try:
         return decode(tuple[Record, ...], path.read_bytes(), tolerant=True)
     except FileNotFoundError:

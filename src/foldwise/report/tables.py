@@ -23,16 +23,22 @@ from foldwise.search.summary import (
 from foldwise.search.trials import OuterFold, SearchResult, Values
 from foldwise.stats.scores import METRICS, Rates, predicted_codes
 
+SEARCH_FILES = ("tuning.json", "outer.json", "trials.csv", "curve.csv")
+HOLDOUT_FILES = (
+    *("evaluation.json", "holdout.json", "predictions.csv", "confusion.csv"),
+    *("mistakes.csv", "per_class.csv", "roc.csv", "calibration.csv"),
+)
+
 
 def search_files(result: SearchResult, outer: Estimates) -> dict[str, bytes]:
     """Write a search's files in reports/, by name."""
-    tables = {
-        "tuning.json": json_text(tuning(result, outer)),
-        "outer.json": json_text(outer_headline(result, outer)),
-        "trials.csv": trials_csv(result),
-        "curve.csv": curve_csv(result),
-    }
-    return {name: table.encode() for name, table in tables.items()}
+    tables = (
+        json_text(tuning(result, outer)),
+        json_text(outer_headline(result, outer)),
+        trials_csv(result),
+        curve_csv(result),
+    )
+    return {name: of.encode() for name, of in zip(SEARCH_FILES, tables, strict=True)}
 
 
 def holdout_files(
@@ -40,17 +46,14 @@ def holdout_files(
 ) -> dict[str, bytes]:
     """Write the holdout's files in reports/, by name; without one, the outer folds' rows'."""
     scored: dict[str, Json] = {} if has_holdout else {"scored": "outer folds"}
-    tables = {
-        "evaluation.json": json_text(scored | evaluation(holdout)),
-        "holdout.json": json_text(holdout_headline(holdout) if has_holdout else {}),
-        "predictions.csv": predictions_csv(judged),
-        "confusion.csv": confusion_csv(holdout),
-        "mistakes.csv": mistakes_csv(holdout),
-        "per_class.csv": per_class_csv(holdout),
-        "roc.csv": roc_csv(holdout),
-        "calibration.csv": calibration_csv(holdout),
-    }
-    return {name: table.encode() for name, table in tables.items()}
+    tables = (
+        json_text(scored | evaluation(holdout)),
+        json_text(holdout_headline(holdout) if has_holdout else {}),
+        predictions_csv(judged),
+        *(tell(holdout) for tell in (confusion_csv, mistakes_csv, per_class_csv)),
+        *(tell(holdout) for tell in (roc_csv, calibration_csv)),
+    )
+    return {name: of.encode() for name, of in zip(HOLDOUT_FILES, tables, strict=True)}
 
 
 def tuning(result: SearchResult, outer: Estimates) -> dict[str, Json]:

@@ -90,7 +90,7 @@ class StudyStorage:
         if storage.path is not None:
             check_sqlite_path(storage.path)
             with storage.speaking():
-                what = foreign(storage.path, "Optuna")
+                what = foreign(Path(storage.url.database or ""), "Optuna")
             if what is not None:
                 raise SearchError(
                     f"the study storage {storage.path} must be Optuna's database or a new file, "

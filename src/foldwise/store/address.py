@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from foldwise.errors import StoreError
-from foldwise.ownership import check_sqlite_path
+from foldwise.ownership import check_sqlite_path, foreign
 
 _SQLITE = "sqlite:///"
 _USERINFO = re.compile(r"(?<=://)\S*@")
@@ -82,7 +82,12 @@ def redacted(text: str) -> str:
 
 
 def _sqlite(path: Path) -> Address:
-    path = Path(os.path.realpath(path))
+    named, path = path, Path(os.path.realpath(path))
+    if path != named and not path.exists() and (what := foreign(named, "MLflow")):
+        raise StoreError(
+            f"{path} must be MLflow's database or a new file, it is {what}: make or mount what that"
+            " leads to, or correct MLFLOW_TRACKING_URI"
+        )
     # SQLAlchemy reads both as parts of a URL, and MLflow does not undo the quoting everywhere.
     if forbidden := {"?", "%"}.intersection(str(path)):
         raise StoreError(
@@ -99,13 +104,20 @@ def _server(uri: str) -> Address:
         port = parts.port
     except ValueError as error:
         # The reason may quote a piece of the password.
-        raise StoreError(f"MLFLOW_TRACKING_URI is no URL, got '{redacted(uri)}'") from error
-    if not parts.hostname:
-        raise StoreError(f"MLFLOW_TRACKING_URI names no host, got '{redacted(uri)}'")
+        raise _no_server(uri) from error
+    if not parts.hostname or port == 0:
+        raise _no_server(uri)
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     place = host if port is None else f"{host}:{port}"
     return Address(
         uri=urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", "")),
         username=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,
+    )
+
+
+def _no_server(uri: str) -> StoreError:
+    return StoreError(
+        "MLFLOW_TRACKING_URI must be http(s)://HOST or http(s)://HOST:PORT, the port from 1 to"
+        f" 65535, got '{redacted(uri)}': correct it"
     )

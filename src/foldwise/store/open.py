@@ -53,6 +53,10 @@ _UNREACHED = {
         "the proxy that HTTP_PROXY or HTTPS_PROXY names doesn't let us through",
         "correct it, or name the server's host in NO_PROXY",
     ),
+    "invalid url": (
+        "it, or the proxy, is no address",
+        f"{_CORRECT}, or what HTTP_PROXY and HTTPS_PROXY name",
+    ),
     "resolve": ("unknown host", _CORRECT),
     "wrong version number": ("it speaks http, not https", f"{_CORRECT} to http://"),
     "record layer failure": ("it speaks http, not https", f"{_CORRECT} to http://"),

@@ -96,6 +96,7 @@ def _calling(name: str, kind: str) -> dict[str, Any]:
 
 
 _GOOD = as_csv()
+_LONG = as_csv(sex=["f" * 100, "m", "m"] * 4).replace(b",", b"\t")
 _DATES = [f"2024-01-{day:02}" for day in range(1, 13)]
 _NAMES, *_DATED = as_csv(day=_DATES).decode().splitlines()
 _SEEN = "25,0.6,m,p0,no,2023-12-31"
@@ -180,6 +181,10 @@ BAD: dict[str, Bad] = {
     "a delimiter at the rows' ends": Bad(
         _GOOD.replace(b"\n", b",\n").replace(b",\n", b"\n", 1),
         "has 6 cells in row 2, names 5 columns: remove the delimiter at the lines' ends", _GOOD,
+    ),
+    "tabs at the ends of long rows": Bad(
+        _LONG.replace(b"\n", b"\t\n").replace(b"\t\n", b"\n", 1),
+        "has 6 cells in row 2, names 5 columns: remove the delimiter at the lines' ends", _LONG,
     ),
     "one column": Bad(
         b"a title\n" + _GOOD, "has one column or none in its"

@@ -159,6 +159,20 @@ def test_other_stores_are_refused_without_their_password(
     assert "s3" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "place", ["", ":80", "host:99999", "host:abc", "host:-1", "host:0", "[::1"]
+)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_address_of_no_server_is_told_with_what_one_is(
+    tmp_path: Path, scheme: str, place: str
+) -> None:
+    """A port that can't be, no host, half an IPv6 address: one line with rule, value, remedy."""
+    rule = r"must be http\(s\)://HOST or http\(s\)://HOST:PORT, the port from 1 to 65535, got"
+    with pytest.raises(StoreError, match=rf"{rule} '{scheme}://.*': correct it$"):
+        tracking_address(tmp_path, f"{scheme}://ann:s3cr3t@{place}/x")
+    assert tracking_address(tmp_path, f"{scheme}://host:65535/x").uri.endswith(":65535/x")
+
+
 @given(password=_SECRET)
 def test_no_password_survives_redaction(password: str) -> None:
     """Whatever characters a password has, a message that quotes the URL is clean."""
