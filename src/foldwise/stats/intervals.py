@@ -222,7 +222,8 @@ def corrected_interval(
     mean +- t(J-1) s sqrt(1/J + 1/(K-1)): of J scores, all of one partition or of several, in K
     folds each. The second term is the rows scored over the rows trained on, and stands for what the
     folds have in common. Conservative when the score depends little on which rows were drawn for
-    training (Nadeau and Bengio, 2003, "Inference for the generalization error").
+    training (Nadeau and Bengio, 2003, "Inference for the generalization error"); too narrow with a
+    rare class, as stratified parts' scores vary less than data sets do.
 
     Parameters
     ----------
