@@ -109,8 +109,10 @@ def check_output(path: Path) -> None:
             )
 
 
-def check_new(path: Path) -> None:
-    """Refuse to write over anything: what a command is told to write to may be anybody's.
+def check_new(path: Path) -> Path:
+    """Where to write what a command is told to; refuse to write over anything, it may be anybody's.
+
+    The folder may lie behind a link, for it was named; the file itself may be none.
 
     Raises
     ------
@@ -122,7 +124,9 @@ def check_new(path: Path) -> None:
             f"{path} must not be there yet, it is and keeps its content: name another file, or"
             " move that one away"
         )
-    check_output(path)
+    place = path.parent.resolve() / path.name
+    check_output(place)
+    return place
 
 
 def claim_beside(path: Path, word: str) -> Path:

@@ -585,6 +585,20 @@ def test_a_folder_is_no_place_for_answers(foldwise: Command) -> None:
         assert f"foldwise: {folder} must not be there yet" in foldwise.err
 
 
+@pytest.mark.usefixtures("project")
+def test_answers_may_lie_behind_a_folder_that_is_a_link_and_are_none_themselves(
+    foldwise: Command, tmp_path: Path
+) -> None:
+    """The folder was named by whoever typed it; a file's link leads to what may be anybody's."""
+    images_as("csv", Path(), SPLIT.images[:4]).rename("rows.csv")
+    Path("linked").symlink_to(tmp_path, target_is_directory=True)
+    assert foldwise("predict", "rows.csv", "--output", "linked/answers.csv") == 0, foldwise.err
+    assert len((tmp_path / "answers.csv").read_text().splitlines()) == 5
+    Path("link.csv").symlink_to(tmp_path / "nothing.csv")
+    assert foldwise("predict", "rows.csv", "--output", "link.csv") == 1
+    assert not (tmp_path / "nothing.csv").exists()
+
+
 def test_a_version_that_is_not_as_registered_predicts_nothing(
     project: Store, foldwise: Command, tmp_path: Path
 ) -> None:

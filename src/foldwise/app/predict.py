@@ -79,21 +79,20 @@ def predict(
     OutputError
         There is something already where the answers should go.
     """
-    check_new(output)
+    answered = check_new(output)
     kept = output.with_name(f"{output.name}.errors.csv")
-    if keeps_errors:
-        check_new(kept)
+    left_out = check_new(kept) if keeps_errors else kept
     project = open_project(model, writes=False)
     registry = project.registry()
     version = registry.find(which or in_use(registry))
     stored = _stored(project, version)
     answers = Answers(stored, file, keeps_errors=keeps_errors)
-    with Display.of("predict") as display, replacing(output) as place:
+    with Display.of("predict") as display, replacing(answered) as place:
         _write(place, answers.frames(display), is_parquet=output.suffix in (".parquet", ".pq"))
     rows = counted(answers.rows, "row")
     told = [f"{output}: {rows} by version {version.number} of {version.name}"]
     if answers.left_out:
-        with replacing(kept) as place:
+        with replacing(left_out) as place:
             pd.DataFrame(answers.left_out, columns=["row", "reason"]).to_csv(place, index=False)
         told += [f"{kept}: {counted(len(answers.left_out), 'row')} left out, and why"]
     say(*told)

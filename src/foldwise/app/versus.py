@@ -58,8 +58,7 @@ def compare_named(
     names: Sequence[str], *, metric: str | None, margin: float | None, output: Path | None
 ) -> None:
     """Print the comparison of the searches so called; write it as a page, too, if asked."""
-    if output is not None:
-        check_new(output)
+    place = None if output is None else check_new(output)
     import_slim_mlflow()
     finder = Finder(project_root())
     found = compare(
@@ -75,11 +74,11 @@ def compare_named(
         tell(f"\n{table.title}\n{columns(table.head, table.rows) if table.rows else ''}")
         tell(f"{fill(table.note, _WIDTH)}\n" if table.note else "")
     tell(f"\n{fill(told_of.meaning(found), _WIDTH)}\n")
-    if output is not None:
+    if place is not None:
         from foldwise.report.page import render_versus  # matplotlib: a second
 
         page = render_versus(found, finder.pictures(found), tells_rows=tells_rows)
-        write_bytes(output, page.encode())
+        write_bytes(place, page.encode())
         tell(f"\nwritten: {output}\n")
 
 

@@ -38,8 +38,8 @@ _PLACES = {
         "search",
         "Each point is a trial: the mean over the study's inner folds. Below, enlarged, the"
         " difference from the study's best, paired by inner fold: hard folds are hard at every"
-        " value, so that the pairs tell more than the scores. Where a band, one standard error, touches"
-        " zero, that value is hardly worse than the best.",
+        " value, so that the pairs tell more than the scores. Where a band, one standard error,"
+        " touches zero, that value is hardly worse than the best.",
     ),
     "trials": _Place("search", "Did the search still find better? The line is the best so far."),
     "outer_folds": _Place("outer", "Filled: the estimate. Open: the score that chose."),
