@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
@@ -25,7 +26,7 @@ from foldwise.errors import InputError, SearchError
 from foldwise.frames import Frames, signed
 from foldwise.leaks import warn_of_telling_columns
 from foldwise.partition import FOLDS
-from foldwise.search.book import open_book, search_lock
+from foldwise.search.book import StudyStorage, open_book, search_lock
 from foldwise.search.engines.estimator import FAILED
 from foldwise.search.nested import Book, MemoryBook, NestedSearch
 from foldwise.search.space import KIND
@@ -290,6 +291,23 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "result_")
+
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:  # noqa: N803 # its name
+        return str(super(NestedSearchCV, self._printed()).__repr__(N_CHAR_MAX))
+
+    def _get_params_html(self, *args: Any, **options: Any) -> Any:
+        """What a notebook shows of it."""
+        return super(NestedSearchCV, self._printed())._get_params_html(*args, **options)
+
+    def _printed(self) -> Self:
+        """Itself, without what its storage's address may hold: a notebook is handed on."""
+        printed = copy(self)
+        if "://" in str(self.storage):
+            try:
+                printed.storage = str(StudyStorage.parse(str(self.storage)))
+            except SearchError:
+                printed.storage = "not shown, it may hold a secret"
+        return printed
 
 
 def _followed(search: NestedSearch, *, shown: bool) -> SearchResult:

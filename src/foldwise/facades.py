@@ -239,9 +239,12 @@ def log_to_mlflow(
 
 
 def _parameters(search: "NestedSearchCV") -> dict[str, str]:
-    """What the search was asked for; of arrays and objects their kind alone, never a row."""
-    asked = search.get_params(deep=False).items()
-    return {name: _told(value) for name, value in asked if value is not None}
+    """What the search was asked for; of arrays and objects their kind alone, never a row.
+
+    Where its trials are kept is left out: it may hold a password, and decides nothing.
+    """
+    asked = search.get_params(deep=False) | {"storage": None}
+    return {name: _told(value) for name, value in asked.items() if value is not None}
 
 
 def _told(value: Any) -> str:

@@ -1,5 +1,6 @@
 """What a notebook leaves: the page, and the run tree in a real store and on a real server."""
 
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,20 @@ def test_the_page_tells_the_estimate_and_no_row_or_group(search: Any, tmp_path: 
     assert not any(repr(value) in page for value in X["age"])
     assert patients[0] not in page
     assert "of 30 groups, none of them parted" in page
+
+
+def test_the_address_of_a_search_s_storage_is_told_nowhere(
+    search: Any, root: Path, tmp_path: Path
+) -> None:
+    """It may hold a password."""
+    kept = copy(search).set_params(storage="postgresql://me:secretword@host/trials")
+    page = foldwise.write_report(kept, tmp_path / "report.html").read_text()
+    database = f"sqlite:///{root}/mlruns/mlflow.db"
+    foldwise.log_to_mlflow(kept, "kept", tracking_uri=database)
+    told = str(logged(open_store(root, uri=database), "kept"))
+    assert "n_trials" in page
+    assert "n_trials" in told
+    assert "secretword" not in page + told
 
 
 def test_a_page_of_two_classes_tells_the_positive_one_and_the_thresholds(tmp_path: Path) -> None:

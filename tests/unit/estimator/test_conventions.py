@@ -38,6 +38,16 @@ def test_a_fitted_search_clones_to_the_unfitted_one() -> None:
     assert again.get_params() == clone(NestedSearchCV(cv=3, n_trials=1)).get_params()
 
 
+@pytest.mark.parametrize("address", ["postgresql://me:secretword@host/d", "secretword://host"])
+def test_a_search_that_is_shown_shows_no_password(address: str) -> None:
+    """As text, and as a notebook draws it; it is kept all the same."""
+    search = NestedSearchCV(storage=address)
+    shown = f"{search!r} {search._repr_mimebundle_()}"
+    assert "secretword" not in shown
+    assert "storage=" in shown
+    assert clone(search).storage == address
+
+
 @pytest.mark.parametrize("name", ["predict", "predict_proba", "decision_function"])
 def test_without_a_refit_nothing_is_predicted(name: str) -> None:
     X = np.arange(24.0).reshape(12, 2)
