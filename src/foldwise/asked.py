@@ -22,6 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import _safe_indexing, check_random_state, column_or_1d, indexable
 from sklearn.utils.validation import _num_samples, check_consistent_length, validate_data
 
+from foldwise.data.columns import as_pandas
 from foldwise.errors import InputError
 from foldwise.logistic import (
     Rows,
@@ -163,6 +164,7 @@ class Asked:
             return cls._of_candidates(own, data, groups, sample_weight)
         X, y = data
         estimator = searched(own)
+        _require_options(own)
         dimensions = _dimensions(own)
         strength = _strength(estimator, dimensions)
         rows = None
@@ -271,11 +273,9 @@ class Asked:
     @property
     def key(self) -> str:
         """What makes the search the same, but for its number of trials."""
-        own, X = self.own, self.X
-        if hasattr(X, "to_pandas"):
-            X = X.to_pandas()
+        own, X = self.own, as_pandas(self.X)
         if hasattr(X, "iloc"):
-            X = [*map(str, X.columns), *map(str, X.dtypes), hash_pandas_object(X).to_numpy()]
+            X = [*map(str, X.columns), *map(str, X.dtypes), _cells(X)]
         data = content_of([X, self.y, self.weights, self.groups])
         asked = {
             "estimator": content_of(self.estimator),
@@ -379,6 +379,17 @@ class Asked:
         return estimator.take(self.rows, model.numbers)
 
 
+def _cells(table: Any) -> Any:
+    """What a frame or a column holds, the same in each process."""
+    try:
+        return hash_pandas_object(table).to_numpy()
+    except TypeError:  # lists and the like in cells
+        if table.ndim == 1:
+            return table.tolist()
+        columns = [_cells(table.iloc[:, place]) for place in range(table.shape[1])]
+        return [hash_pandas_object(table.index).to_numpy(), *columns]
+
+
 def searched(own: Any) -> Any:
     """What a NestedSearchCV searches; of candidates the first."""
     estimator = own.estimator
@@ -408,15 +419,27 @@ def _require_candidates(own: Any) -> None:
         raise InputError("estimator must name a candidate at least, got {}: name one")
 
 
-def _dimensions(own: Any) -> dict[str, Dimension]:
-    """What is searched, by the estimator's names."""
-    given = own.param_distributions
+def _require_options(own: Any) -> None:
+    """What says how to search must be possible."""
+    failed, jobs = own.error_score, own.n_jobs
+    if not (isinstance(failed, int | float | np.number) or failed == "raise"):
+        raise InputError(f"error_score must be a number or 'raise', got {failed!r}: give nan")
+    if jobs is not None and (not isinstance(jobs, int | np.integer) or jobs == 0):
+        raise InputError(
+            f"n_jobs must be a whole number other than 0, or None, got {jobs!r}: give -1 for all"
+            " cores"
+        )
     for name in ("n_trials", "n_repeats"):
         value = getattr(own, name)
         if not isinstance(value, int | np.integer) or value < 1:
             raise InputError(
                 f"{name} must be a whole number of at least 1, got {value!r}: raise it"
             )
+
+
+def _dimensions(own: Any) -> dict[str, Dimension]:
+    """What is searched, by the estimator's names."""
+    given = own.param_distributions
     if given is None and isinstance(searched(own), StandardLogistic):
         return dict(_DEFAULT)
     known = searched(own).get_params()
@@ -475,6 +498,10 @@ def _seed(own: Any) -> int:
     if given is None:
         return 0
     if isinstance(given, int | np.integer):
+        if not 0 <= given < 2**31:
+            raise InputError(
+                f"random_state must be from 0 to {2**31 - 1}, got {given}: choose one between"
+            )
         return int(given)
     # Asked again it says something else, and a search that was begun would not be found.
     drawn_of: Any

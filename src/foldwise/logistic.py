@@ -24,7 +24,7 @@ from sklearn.utils.validation import (
 )
 from threadpoolctl import threadpool_limits
 
-from foldwise.data.columns import Columns
+from foldwise.data.columns import Columns, as_pandas
 from foldwise.data.labels import require_one_spelling, sight
 from foldwise.errors import InputError
 from foldwise.solver.fits import FitRequest, SolverOptions, solve
@@ -247,8 +247,7 @@ def checked_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     Names and number of columns are checked against those that the estimator was fitted to, or with
     ``reset`` remembered.
     """
-    if hasattr(X, "to_pandas"):  # polars, pyarrow
-        X = X.to_pandas()
+    X = as_pandas(X)
     require_one_name_each(X)
     if not hasattr(X, "iloc") or X.ndim != 2 or 0 in X.shape:
         X = check_array(X, dtype=None, ensure_all_finite=False, estimator=estimator, input_name="X")
@@ -257,7 +256,11 @@ def checked_table(estimator: Any, X: Any, *, reset: bool) -> Any:
 
 
 def require_one_name_each(X: Any) -> None:
-    """A data frame's columns are known by their names."""
+    """A data frame's columns are there, and known by their names."""
+    if hasattr(X, "collect"):
+        raise InputError(
+            f"X must be a table in memory, got a {type(X).__name__}: collect() it first"
+        )
     names = [sight(str(name)) for name in getattr(X, "columns", ())]
     for place, name in enumerate(names):
         if (first := names.index(name)) < place:

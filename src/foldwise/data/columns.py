@@ -1,14 +1,30 @@
 """A table as numbers: which columns are numbers, which categories, and what a row becomes."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, time, timedelta
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from foldwise.data.labels import require_one_spelling
-from foldwise.errors import InputError
+from foldwise.errors import InputError, MissingError
+
+_STRANGE: dict[str, tuple[type, ...]] = {
+    "text": (str, bytes),
+    "a date": (date, time, timedelta, np.datetime64, np.timedelta64, pd.Period),
+    "a complex number": (complex, np.complexfloating),
+}
+_REMEDIES = {
+    "text": "convert it to a number, or the column to the type category",
+    "a date": "convert it to a number, such as the days since one",
+    "an infinite number": "put a number or NaN, for missing, in its place",
+    "a complex number": "make two columns of it, of its real and its imaginary part",
+    "no number": "make a column of each number that it holds, or leave the column out",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,8 +62,7 @@ class Columns:
         Raises
         ------
         InputError
-            A cell is text, a date or infinite: it is named by column and row. Or two categories
-            look alike.
+            A cell is no finite number: it is named by column and row. Or two categories look alike.
         """
         names, cells = cells_of(X)
         levels = tuple(_levels(each) for each in cells)
@@ -86,7 +101,7 @@ class Columns:
         Raises
         ------
         InputError
-            A cell is text, a date or infinite.
+            A cell is no finite number.
         """
         is_floats = isinstance(X, np.ndarray) and X.dtype.kind == "f"
         if is_floats and not self.gaps and not np.isinf(X).any():
@@ -119,37 +134,52 @@ class Columns:
         Raises
         ------
         InputError
-            A cell is text, a date or infinite.
+            A cell is no finite number.
         """
-        dtype = getattr(cells, "dtype", None)
-        if str(dtype).startswith(("datetime", "timedelta", "period")):
-            raise _refused(self.names[place], 0, _first(cells), "a date")
-        try:
-            values = (
-                cells.to_numpy(dtype=np.float64, na_value=np.nan)
-                if hasattr(cells, "to_numpy")
-                else np.asarray(cells, dtype=np.float64)
-            )
-        except ValueError as error:
-            row, cell = _text(cells) or (0, _first(cells))
-            raise _refused(self.names[place], row, cell, "text") from error
+        are_numbers = pd.api.types.is_numeric_dtype(cells) and not np.iscomplexobj(cells)
+        if not are_numbers:
+            for row, cell in enumerate(cells):
+                if (what := _strange(cell)) is not None:
+                    raise _refused(self.names[place], row, cell, what)
+            if pd.isna(cells).all():
+                return np.full(len(cells), np.nan)
+        values = (
+            cells.to_numpy(dtype=np.float64, na_value=np.nan)
+            if hasattr(cells, "to_numpy")
+            else np.asarray(cells, dtype=np.float64)
+        )
         if np.isinf(values).any():
             row = int(np.flatnonzero(np.isinf(values))[0])
             raise _refused(self.names[place], row, values[row], "an infinite number")
-        # Numbers written as text are text: only whoever made them knows what their signs mean.
-        if isinstance(dtype, np.dtype) and dtype.kind in "OSU" and (found := _text(cells)):
-            raise _refused(self.names[place], *found, "text")
         return values
 
 
 def cells_of(X: Any) -> tuple[tuple[str, ...], Sequence[Any]]:
     """Names and columns of a frame, of an array, or of what can be turned into one of them."""
-    if hasattr(X, "to_pandas"):  # polars, pyarrow
-        X = X.to_pandas()
+    X = as_pandas(X)
     if hasattr(X, "iloc"):
         return tuple(map(str, X.columns)), [X.iloc[:, place] for place in range(X.shape[1])]
     array = np.asarray(X)
     return tuple(map(str, range(array.shape[1]))), [*array.T]
+
+
+def as_pandas(X: Any) -> Any:
+    """A table of polars or pyarrow as a pandas frame; whatever else as it is.
+
+    Raises
+    ------
+    MissingError
+        polars needs pyarrow for that.
+    """
+    if not hasattr(X, "to_pandas"):
+        return X
+    try:
+        return X.to_pandas()
+    except ModuleNotFoundError as error:
+        raise MissingError(
+            f"a table of {type(X).__module__.split('.')[0]} needs {error.name}, which this Python"
+            f" lacks: run `{sys.executable} -m pip install {error.name}`"
+        ) from error
 
 
 def _levels(cells: Any) -> tuple[Any, ...] | None:
@@ -173,22 +203,28 @@ def _is_level(cells: Any, level: Any) -> NDArray[np.bool_]:
     return np.asarray(found, dtype=np.bool_)
 
 
-def _first(cells: Any) -> Any:
-    return cells.iloc[0] if hasattr(cells, "iloc") else cells[0]
+def _strange(cell: Any) -> str | None:
+    """What a cell is that is neither a number nor missing.
 
-
-def _text(cells: Any) -> tuple[int, Any] | None:
-    """Row and content of the first cell that is text."""
-    return next(((r, cell) for r, cell in enumerate(cells) if isinstance(cell, str | bytes)), None)
+    Numbers written as text are text: only whoever made them knows what their signs mean.
+    """
+    if pd.api.types.is_list_like(cell):
+        return "no number"
+    if pd.isna(cell):
+        return None
+    for what, types in _STRANGE.items():
+        if isinstance(cell, types):
+            return what
+    try:
+        float(cell)
+    except (TypeError, ValueError, OverflowError) as error:
+        return "an infinite number" if isinstance(error, OverflowError) else "no number"
+    return None
 
 
 def _refused(column: str, row: int, cell: Any, what: str) -> InputError:
-    remedies = {
-        "text": "convert it to a number, or the column to the type category",
-        "a date": "convert it to a number, such as the days since one",
-        "an infinite number": "put a number or NaN, for missing, in its place",
-    }
+    shown = " ".join(str(cell).split())[:40]
     return InputError(
         f"column {column!r} must hold finite numbers or a category, row {row} has {what},"
-        f" {str(cell)[:40]!r}: {remedies[what]}"
+        f" {shown!r}: {_REMEDIES[what]}"
     )

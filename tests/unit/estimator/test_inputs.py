@@ -1,5 +1,6 @@
 """What NestedSearchCV hands to the estimator that it is given, and what it searches of its own."""
 
+from datetime import date
 from typing import Any, ClassVar
 
 import numpy as np
@@ -48,6 +49,20 @@ def test_a_frame_reaches_the_estimator_as_it_is() -> None:
     assert len(Recorder.given) > 10
     for given in Recorder.given:
         pd.testing.assert_frame_equal(given, X.loc[given.index])
+
+
+def test_lists_in_cells_reach_the_estimator_and_count() -> None:
+    """The same cells are the same search, whoever holds them; others are another one."""
+    seen = []
+    for last in (3, 3, 4):
+        cells = [[row, {"on": date(2026, 1, 1 + row % 28)}] for row in range(59)]
+        X = TABLE.X.assign(cells=[*cells, [59, {"on": date(2026, 1, last)}]])
+        Recorder.given.clear()
+        search = NestedSearchCV(Recorder(), {"max_depth": [2]}, cv=3, n_trials=1, n_jobs=1)
+        seen.append(search.fit(X, TABLE.y).search_key_)
+        for given in Recorder.given:
+            pd.testing.assert_frame_equal(given, X.loc[given.index])
+    assert seen[0] == seen[1] != seen[2]
 
 
 @pytest.mark.parametrize(

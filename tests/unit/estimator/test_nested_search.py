@@ -348,6 +348,9 @@ def test_a_fit_that_fails_is_never_chosen() -> None:
         ({"param_distributions": {"C": Between(2.0, 1.0, is_log=True)}}, "low < high, above 0"),
         ({"param_distributions": {"C": Between(1.0, np.inf, is_log=False)}}, "low < high, got 1"),
         ({"param_distributions": {"C": OneOf(())}}, "C must be given a range: "),
+        ({"random_state": -1}, "random_state must be from 0 to 2147483647, got -1: choose one"),
+        ({"error_score": "x"}, "error_score must be a number or 'raise', got 'x': give nan"),
+        ({"n_jobs": 0}, "n_jobs must be a whole number other than 0, .*, got 0: give -1 for all"),
     ],
 )  # fmt: skip
 def test_what_can_not_be_searched_is_one_line(parameters: dict[str, Any], told: str) -> None:

@@ -1,5 +1,7 @@
 """The default estimator against scikit-learn's imputer, encoder, scaler and logistic regression."""
 
+from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -9,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeClassifier
 
-from foldwise import StandardLogistic
-from foldwise.errors import InputError
+from foldwise import NestedSearchCV, StandardLogistic
+from foldwise.errors import InputError, MissingError
 from tests.unit.estimator.table_cases import by_scikit_learn, seeded, slope
 
+DAYS = [date(2026, 1, day) for day in (1, 2, 3, 4)]
 # The largest entry of a gradient is below 1e-4, and the penalty's curvature is 1 / (C n).
 CLOSE = 5e-3
 
@@ -104,12 +108,40 @@ def test_arrow_tables_are_taken() -> None:
         (np.array([1.0, 2.0, np.inf, 4.0]), r"row 2 has an infinite number, 'inf': put a number"),
         (pd.to_datetime(["2026-01-01"] * 4), r"row 0 has a date, '2026-01-01 00:00:00': convert"),
         ([1.0, None, "x", 2.0], r"row 2 has text, 'x'"),
+        ([1.0, 10**400, 3.0, 4.0], r"row 1 has an infinite number, '10"),
+        (pd.Series([None, *DAYS[1:]], dtype="timestamp[ns][pyarrow]"), r"row 1 has a date, '2026"),
+        (pd.Series([timedelta(1)] * 4, dtype="duration[ns][pyarrow]"), r"row 0 has a date, '1 day"),
+        (DAYS, r"row 0 has a date, '2026-01-01': convert"),
+        (pd.Series(DAYS, dtype="date32[pyarrow]"), r"row 0 has a date, '2026-01-01': convert"),
+        (pd.period_range("2026-01-01", periods=4), r"row 0 has a date, '2026-01-01': convert"),
+        ([1.0, {"low": 2}, 3.0, 4.0], r"row 1 has no number, .* make a column of each number"),
+        ([1.0, None, 3.0, [4.0]], r"row 3 has no number, '\[4.0\]'"),
+        ([1.0, 2.0, 3j, 4.0], r"row 0 has a complex number, '\(1\+0j\)': make two columns"),
+        (pd.Series([1.0, 2.0, 3j, 4], dtype=object), r"row 2 has a complex number, '3j'"),
     ],
 )
 def test_what_is_no_number_is_refused_by_column_and_row(cells: Any, told: str) -> None:
     X = pd.DataFrame({"good": [1.0, 2.0, 3.0, 4.0], "bad": cells})
     with pytest.raises(InputError, match=f"column 'bad' must hold finite numbers .*{told}"):
         StandardLogistic().fit(X, [0, 1, 0, 1])
+
+
+def test_an_arrow_table_with_a_column_of_dates_is_refused() -> None:
+    arrow = pytest.importorskip("pyarrow").table({"good": [1.0, 2.0, 3.0, 4.0], "bad": DAYS})
+    with pytest.raises(InputError, match=r"column 'bad' .* row 0 has a date, '2026-01-01'"):
+        StandardLogistic().fit(arrow, [0, 1, 0, 1])
+
+
+def test_decimals_and_what_is_missing_in_any_way_are_numbers() -> None:
+    """Of any type: a column of missing dates holds no date."""
+    cells = pd.DataFrame({
+        "decimal": [Decimal(1), None, pd.NA, Decimal("2.5")],
+        "never": pd.Series([pd.NaT] * 4, dtype="datetime64[ns]"),
+    })  # fmt: skip
+    numbers = pd.DataFrame({"decimal": [1.0, np.nan, np.nan, 2.5], "never": [np.nan] * 4})
+    with pytest.warns(UserWarning, match="column 'never' has no value"):
+        found, expected = (StandardLogistic().fit(X, [0, 1, 0, 1]) for X in (cells, numbers))
+    np.testing.assert_array_equal(found.coef_, expected.coef_)
 
 
 def test_the_remedies_for_text_and_infinities_help() -> None:
@@ -154,6 +186,47 @@ def test_whatever_pandas_can_be_made_of_is_taken() -> None:
     np.testing.assert_array_equal(
         found.predict_proba(Frame(table.X)), expected.predict_proba(table.X)
     )
+
+
+class BareFrame(Frame):
+    """One of polars', where pyarrow isn't installed."""
+
+    __module__ = "polars.dataframe.frame"
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, rows: Any) -> Any:
+        return self.table.iloc[rows]
+
+    def to_pandas(self) -> pd.DataFrame:
+        raise ModuleNotFoundError("No module named 'pyarrow'", name="pyarrow")
+
+
+class LazyFrame:
+    """A table that isn't there yet, as polars has them."""
+
+    def collect(self) -> Frame:
+        return Frame(seeded().X)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        StandardLogistic(),
+        NestedSearchCV(cv=3, n_trials=1),
+        NestedSearchCV(DecisionTreeClassifier(), {"max_depth": [1]}, cv=3, n_trials=1),
+    ],
+    ids=["model", "search", "given"],
+)
+def test_what_a_table_of_polars_needs_is_one_line(model: Any) -> None:
+    """A lazy one is to be collected, which helps."""
+    table = seeded()
+    with pytest.raises(MissingError, match=r"polars needs pyarrow, .*`\S+ -m pip install pyarrow`"):
+        model.fit(BareFrame(table.X), table.y)
+    with pytest.raises(InputError, match=r"in memory, got a LazyFrame: collect\(\) it first"):
+        model.fit(LazyFrame(), table.y)
+    assert StandardLogistic().fit(LazyFrame().collect(), table.y).classes_.size == 2
 
 
 def test_no_number_is_divided_by_less_than_the_floor() -> None:
