@@ -14,6 +14,7 @@ from foldwise.app.init import _rendered
 from foldwise.data.features import FilterBank
 from foldwise.search.version import SEARCH_VERSION
 from foldwise.settings import load_settings
+from tests import table_files
 from tests.e2e.project import Project
 from tests.e2e.reproduced import all_runs
 
@@ -30,14 +31,35 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A new project of digits, away from any checkout, reproduced with few of them."""
     folder = tmp_path_factory.mktemp("own") / "mit Blank, ü und #1"
     folder.mkdir()
-    project = Project(folder / "digits")
-    entry = "from foldwise.app.cli import main; main()"
-    begun = Project(folder).run(sys.executable, "-c", entry, "init", "digits")
-    assert begun.status == 0, begun.errors
-    project.change("tune", **QUICK)
+    project = _begun(folder / "digits")
     project.change("prepare", limit=150)
     assert project.dvc("repro").status == 0
     return project
+
+
+def _begun(folder: Path, *options: str) -> Project:
+    """What `foldwise init` makes, but quick."""
+    entry = "from foldwise.app.cli import main; main()"
+    command = (sys.executable, "-c", entry, "init", folder.name, *options)
+    begun = Project(folder.parent).run(*command)
+    assert begun.status == 0, begun.errors
+    project = Project(folder)
+    project.change("tune", **QUICK)
+    return project
+
+
+def test_a_new_project_of_a_table_is_reproduced_as_it_was_begun(tmp_path: Path) -> None:
+    """Its own copy of the file, in groups, of whose names nothing is told."""
+    table = table_files.write(table_files.cancer().head(200), tmp_path)
+    options = ("--table", str(table), "--target", "finding", "--group", "person")
+    project = _begun(tmp_path / "ward", *options)
+    table.unlink()
+    done = project.dvc("repro")
+    assert done.status == 0, done.errors
+    page = (project.folder / "reports" / "report.html").read_text()
+    assert "malignant" in page
+    assert table_files.PERSON not in page
+    assert project.dvc("status").status == 0
 
 
 def test_a_new_project_is_reproduced_once_and_then_knows_that_nothing_is_stale(
