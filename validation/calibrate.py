@@ -78,6 +78,7 @@ CELLS = (
     *(Cell("4 % positive", rows, 1000) for rows in (600, 3000)),
     *(Cell("40 features", rows, 1000) for rows in (300, 1000, 3000)),
     *(Cell("MNIST", rows, 1000) for rows in (300, 1000)),
+    *(Cell("groups", rows, 1000) for rows in (270, 900)),
 )
 CONTESTS = (
     *(
@@ -272,7 +273,8 @@ def _coverage(kept: Path = KEPT, *, make: bool = True) -> Iterator[str]:
     yield f"| data | rows | data sets | score | its expectation | {' | '.join(METHODS)} |"
     yield "|---|---|---|---|---|" + "---|" * len(METHODS)
     for cell in CELLS:
-        found = coverage(draws(cell, kept, make=make))
+        groups = source(cell.source).groups(cell.rows)
+        found = coverage(draws(cell, kept, make=make), groups)
         if found is None:
             continue
         for metric in METRICS:

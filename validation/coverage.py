@@ -78,6 +78,10 @@ class Source(Protocol):
         """Draw a data set with new rows, parts and values of C, and search it."""
         ...
 
+    def groups(self, rows: int) -> own.Codes | None:
+        """The group of each row (rows,), of each data set the same; None where there are none."""
+        ...
+
 
 def searched(
     labels: own.Codes,
@@ -140,12 +144,15 @@ def strengths_dealt(low: float, high: float, random: np.random.Generator) -> Arr
 class Kind:
     """A population of two classes.
 
-    ``share`` is that of the positive class; None where the logits are left as they come.
+    ``share`` is that of the positive class; None where the logits are left as they come. Rows come
+    in groups of four and five where ``effect`` isn't 0: they have all features in common, and what
+    is added to the group's logit, ``effect`` times a normal deviate, which no feature tells.
     """
 
     features: int
     scale: float
     share: float | None
+    effect: float = 0.0
 
 
 KINDS = {
@@ -153,15 +160,22 @@ KINDS = {
     "8 % positive": Kind(15, 0.6, 0.08),
     "4 % positive": Kind(10, 0.6, 0.04),
     "40 features": Kind(40, 0.3, None),
+    "groups": Kind(10, 0.6, None, effect=1.0),
 }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class World:
-    """A population: features (points, p), the first of them ones, and chances of class 1."""
+    """A population: features (points, p), the first of them ones, and chances of class 1.
+
+    Of groups the chances are those of a group that nobody has seen; ``logits`` are without its
+    effect.
+    """
 
     features: Array
     chances: Array
+    logits: Array | None = None
+    effect: float = 0.0
 
     @classmethod
     def made(cls, kind: Kind, seed: int) -> "World":
@@ -171,7 +185,16 @@ class World:
         slopes = random.normal(scale=kind.scale, size=kind.features)
         logits = points @ slopes + 0.3 * points[:, 0] * points[:, 1]
         logits += 0.0 if kind.share is None else shift(logits, kind.share)
-        return cls(np.column_stack([np.ones(POINTS), points]), 1 / (1 + np.exp(-logits)))
+        places, weights = np.polynomial.hermite_e.hermegauss(31 if kind.effect else 1)
+        shifted = logits[:, None] + kind.effect * places
+        chances = (1 / (1 + np.exp(-shifted))) @ (weights / weights.sum())
+        features = np.column_stack([np.ones(POINTS), points])
+        return cls(features, chances, logits, kind.effect)
+
+    def groups(self, rows: int) -> own.Codes | None:
+        """The group of each row (rows,): by turns four and five rows; None where there are none."""
+        row = np.arange(rows)
+        return 2 * (row // 9) + (row % 9 > 3) if self.effect else None
 
     def true_scores(self, weights: Array) -> dict[str, float]:
         """Expected scores of one model (p,), written out: rows count by the chance of their class.
@@ -198,16 +221,27 @@ class World:
     def sample(self, rows: int, random: np.random.Generator) -> tuple[Array, own.Codes]:
         """Features (rows, p) and labels of points drawn with replacement, by their chances."""
         while True:
-            points = random.integers(0, POINTS, rows)
-            labels = random.random(rows) < self.chances[points]
+            points, chances = self._drawn(rows, random)
+            labels = random.random(rows) < chances
             if min(labels.sum(), (~labels).sum()) >= FOLDS:
                 return self.features[points], labels.astype(np.int64)
+
+    def _drawn(self, rows: int, random: np.random.Generator) -> tuple[own.Codes, Array]:
+        """Points (rows,) and their chances; a group's rows are one point, with its effect."""
+        groups = self.groups(rows)
+        if groups is None or self.logits is None:
+            points = random.integers(0, POINTS, rows)
+            return points, self.chances[points]
+        number = groups.max() + 1
+        points = random.integers(0, POINTS, number)
+        logits = self.logits[points] + random.normal(scale=self.effect, size=number)
+        return points[groups], np.asarray(1 / (1 + np.exp(-logits)))[groups]
 
     def draw(self, rows: int, random: np.random.Generator) -> Draw:
         """Draw and search, fitting by Newton's method."""
         features, labels = self.sample(rows, random)
         seed = int(random.integers(2**32))
-        part_of = own.dealt(labels, folds=FOLDS, seed=seed)
+        part_of = own.dealt(labels, folds=FOLDS, seed=seed, groups=self.groups(rows))
         strengths = strengths_dealt(-3, 1, np.random.default_rng(seed))
         weights = fitted(features, labels, part_of, strengths)
 
@@ -255,6 +289,9 @@ class Images:
 
     data: own.Data
     others: int = 10_000
+
+    def groups(self, rows: int) -> None:
+        """There are none."""
 
     def draw(self, rows: int, random: np.random.Generator) -> Draw:
         """Draw and search, fitting by foldwise's own solver."""
@@ -352,14 +389,17 @@ class Coverage:
     covers: dict[tuple[str, str], Cover]
 
 
-def coverage(found: Iterator[Draw]) -> Coverage | None:
-    """Make all intervals of each draw, and hold them against the expected score; None of none."""
+def coverage(found: Iterator[Draw], groups: own.Codes | None = None) -> Coverage | None:
+    """Make all intervals of each draw, and hold them against the expected score; None of none.
+
+    Intervals are clustered by ``groups``, the group of each row.
+    """
     truths, means, made = [], [], []
     for draw in found:
         folds = draw.folds()
         truths.append(draw.truth)
         means.append([np.mean([fold.scores[metric] for fold in folds]) for metric in own.METRICS])
-        made.append(_intervals(folds))
+        made.append(_intervals(folds, groups))
     if not truths:
         return None
     truth, spread = np.mean(truths, axis=0), np.std(means, axis=0, ddof=1)
@@ -374,10 +414,12 @@ def coverage(found: Iterator[Draw]) -> Coverage | None:
     )
 
 
-def _intervals(folds: list[own.Fold]) -> dict[tuple[str, str], own.Interval]:
+def _intervals(
+    folds: list[own.Fold], groups: own.Codes | None
+) -> dict[tuple[str, str], own.Interval]:
     """The rows alone are the influence interval without what the training rows add."""
     given = [own.without_training(fold) for fold in folds]
-    rows, whole = (own.outer_intervals(each, CONFIDENCE) for each in (given, folds))
+    rows, whole = (own.outer_intervals(each, CONFIDENCE, groups) for each in (given, folds))
     found = {}
     for metric in own.METRICS:
         scores = [fold.scores[metric] for fold in folds]

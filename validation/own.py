@@ -75,9 +75,9 @@ def digits(*, holdout: int) -> Data:
     return development.images, development.labels.astype(np.int64)
 
 
-def dealt(labels: Codes, *, folds: int, seed: int) -> Codes:
-    """The stratified part of each row."""
-    part_of: Codes = Plan.stratified(labels, folds=folds, seed=seed).part_of[0]
+def dealt(labels: Codes, *, folds: int, seed: int, groups: Codes | None = None) -> Codes:
+    """The stratified part of each row; groups never part."""
+    part_of: Codes = Plan.stratified(labels, folds=folds, seed=seed, groups=groups).part_of[0]
     return part_of
 
 

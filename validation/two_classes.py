@@ -70,8 +70,8 @@ def _calibration(stated: Array, chances: Array) -> tuple[float, float]:
     return float(line[1]), level
 
 
-def estimates(draw: Draw) -> dict[str, Estimate]:
-    """Each score's mean and interval, as a search tells them."""
+def estimates(draw: Draw, groups: own.Codes | None) -> dict[str, Estimate]:
+    """Each score's mean and interval, as a search tells them, clustered by groups."""
     folds = draw.folds()
     values = [
         own.two_class_scores(fold.probabilities[:, POSITIVE], fold.labels == POSITIVE)
@@ -82,7 +82,7 @@ def estimates(draw: Draw) -> dict[str, Estimate]:
         "sensitivity", own.corrected_interval(reached, CONFIDENCE, folds=FOLDS)
     )
     return {
-        **own.two_class_intervals(folds, POSITIVE, CONFIDENCE),
+        **own.two_class_intervals(folds, POSITIVE, CONFIDENCE, groups),
         "sensitivity": (float(np.mean(reached)), corrected),
     }
 
@@ -92,7 +92,7 @@ def two_class_coverage(found: Iterator[Draw], world: World) -> tuple[int, dict[s
     truths, made = [], []
     for draw in found:
         truths.append(true_scores(world, draw.weights))
-        made.append(estimates(draw))
+        made.append(estimates(draw, world.groups(len(draw.labels))))
     return len(made), {
         name: _told([each[name] for each in made], [each[name] for each in truths])
         for name in (truths[0] if truths else ())

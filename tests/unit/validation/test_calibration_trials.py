@@ -229,7 +229,7 @@ def test_true_scores_are_the_limit_of_scores_on_drawn_rows(kind: str) -> None:
     chances = expit(features @ weights)
     stated = np.column_stack([1 - chances, chances])
     true = world.true_scores(weights)
-    found = own.score_intervals(stated, labels, 0.9999)
+    found = own.score_intervals(stated, labels, 0.9999, world.groups(100_000))
     for metric in own.METRICS:
         assert found[metric].low <= true[metric] <= found[metric].high
 
@@ -259,6 +259,28 @@ def test_a_world_has_the_share_of_positives_that_it_is_made_with() -> None:
     for kind in KINDS.values():
         if kind.share is not None:
             assert World.made(kind, 1).chances.mean() == pytest.approx(kind.share)
+
+
+def test_groups_are_searched_whole_and_their_intervals_are_as_wide_as_they_scatter(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What a group's rows share is noise, which intervals of single rows don't see."""
+    monkeypatch.setattr("validation.coverage.BATCH", 12)
+    groups = World.made(KINDS["groups"], 1).groups(270)
+    assert groups is not None
+    assert sorted(set(np.bincount(groups).tolist())) == [4, 5]
+    assert groups.max() == 59
+    kept = list(draws(Cell("groups", 270, 12), tmp_path))
+    for draw in kept:
+        parts = {(group, part) for group, part in zip(groups, draw.part_of, strict=True)}
+        assert len(parts) == 60
+    clustered, single = coverage(iter(kept), groups), coverage(iter(kept))
+    assert clustered is not None
+    assert single is not None
+    for metric in own.METRICS:
+        wide, narrow = (each.covers["rows alone", metric] for each in (clustered, single))
+        assert wide.half_width > 1.1 * narrow.half_width
+        assert wide.share >= narrow.share
 
 
 def test_an_outer_model_never_sees_its_own_part() -> None:
