@@ -19,10 +19,10 @@ DIGITS: dict[str, dict[str, Any]] = {
 # Pixels take longer than all else that a stage does; test_rendering and test_staleness see to it.
 _SKETCHED = """
 
-def drawn(name: str, figure: Figure, *, with_svg: bool = True) -> Picture:
+def drawn(name: str, figure: Figure, *place: str, with_svg: bool = True) -> Picture:
     words = f"{figure.get_label()} {figure.get_suptitle()}."
     picture = b"<svg></svg>" + words.encode().ljust(30_000)
-    return Picture(name, words, picture, picture if with_svg else None)
+    return Picture(name, words, picture, picture if with_svg else None, *place)
 """
 _OUTSIDE = ("DVC_", "FOLDWISE_", "MLFLOW_", "PYTHON", "GIT_", "XDG_")
 
