@@ -274,7 +274,8 @@ def _calibrated(subject: Subject) -> Iterator[Remark]:
     most = subject.settings.promotion.max_calibration_error
     yield Remark(
         "calibration",
-        f"error {number(error, digits=3)} over the outer folds; promotion allows {most:g}",
+        f"error {number(error, digits=3)} over the outer folds; promotion allows {most:g} on the"
+        " holdout, which this check doesn't look at",
         _weighed(error > most),
         "don't take its probabilities at their word, and expect `foldwise promote` to refuse it:"
         " search by log-loss, or allow more in promotion.max_calibration_error",

@@ -245,6 +245,7 @@ def test_what_changed_around_the_model_warns(shared_store: Store, kept: Version)
     assert found["libraries"].verdict == "warning"
     assert found["libraries"].figure == "numpy 0.1"
     assert found["parameters"].verdict == "warning"
+    assert "; params.yaml here isn't what made this version" in found["parameters"].bound
     assert verification.holds
 
 

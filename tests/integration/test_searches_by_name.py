@@ -227,6 +227,7 @@ def test_a_table_s_rows_are_named_only_where_they_may_be(project: Store, foldwis
         (project.root / "params.yaml").write_text(text)
         assert foldwise("compare", "champion", "bold-fox") == 0, foldwise.err
         shown[rows] = "won, by number" in foldwise.out
+        assert ("rows of the development set, not of the holdout" in foldwise.out) == shown[rows]
     assert shown == {"null": True, "false": False, "true": True}
 
 

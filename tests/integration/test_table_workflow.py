@@ -209,6 +209,9 @@ def test_the_page_says_what_promotion_asks_and_what_the_checks_saw(done: Done, c
     drawing.checks()
     said = capsys.readouterr().out.splitlines()
     assert max(map(len, said)) <= 80
+    grave, slight = (sum(f"(matters: {of})" in line for line in said) for of in ("yes", "a little"))
+    told = f"of 12 checks {grave or 'none'} matter much, {slight or 'none'} a little"
+    assert said[-1] == told
     seen = unescape(page.split('<h2 id="checks">')[1].split("<h2")[0])
     names = [line.partition(" (matters: ")[0] for line in said if "(matters: " in line]
     assert len(names) == 12, "all but the columns that look like groups: these are known"

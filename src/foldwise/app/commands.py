@@ -183,7 +183,10 @@ def _data_checks(project: Project, version: Version) -> Iterator[Check]:
     with suppress(DataError):
         load("development", project.root / PREPARED)  # its bytes, too
         found = load_facts(project.root / PREPARED / "development").digest
-    yield advised("development set", found[:12], told[:12] or "none recorded", holds=found == told)
+    bound = told[:12] or "none recorded"
+    if found != told:
+        bound += "; data/prepared isn't what this version learned from, which serves as it was"
+    yield advised("development set", found[:12], bound, holds=found == told)
     if project.settings.prepare.source in ("idx", "table"):
         path, recorded = project.settings.prepare.path, _prepared_from(project)
         found = _dvc_digest(project.root / path)

@@ -245,7 +245,13 @@ class Tuned:
                 *table_pictures(findings.holdout, judged, coefficients, names),
             )
         return (
-            *data_pictures(images, labels, judged.classes, judged.shape),
+            *data_pictures(
+                images,
+                labels,
+                judged.classes,
+                judged.shape,
+                copies=int((~self.development.is_original).sum()),
+            ),
             *holdout_pictures(
                 findings.holdout,
                 judged,
@@ -356,8 +362,8 @@ def checks() -> None:
         for name, words in told.items():
             first = f"  {name:5}"
             tell(f"{fill(printable(words), 80, initial_indent=first, subsequent_indent=' ' * 7)}\n")
-    matter = sum(each.matters == "yes" for each in remarks)
-    tell(f"{matter} of {len(remarks)} checks matter\n")
+    much, little = (sum(each.matters == of for each in remarks) for of in ("yes", "a little"))
+    tell(f"of {len(remarks)} checks {much or 'none'} matter much, {little or 'none'} a little\n")
 
 
 def _is_drawn(change: object) -> bool:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from textwrap import fill
+from types import MappingProxyType
 from typing import Any
 
 from foldwise.app.commands import columns
@@ -43,7 +44,7 @@ def show() -> None:
         "parameters": parameters_told(settings),
         "fits": f"{fits['distinct']:,} distinct ones, {fits['converged']:,} converged",
         "holdout": looks_told(registry, data["holdout_digest"]),
-        **status(registry),
+        **status(registry, failing(root)),
         **_WHERE,
         **to_do(registry),
     }
@@ -127,9 +128,13 @@ def _spanned(*figures: float, digits: int = 4) -> str:
 
 def result_table(tuning: Json, evaluation: Json, reference: Reference | None) -> str:
     """`result_rows` for the terminal, in 80 columns."""
-    sure = f"{tuning['intervals'][0]['confidence']:.0%}"
-    head = ("", f"outer folds ({sure} interval)", f"holdout ({sure} interval)", "published")
-    rows = [row if reference else row[:3] for row in result_rows(tuning, evaluation, reference)]
+    sure = f"{100 * tuning['intervals'][0]['confidence']:.4g} %"
+    head = ("", f"outer folds ({sure} interval)", f"holdout ({sure} interval)", "reference")
+    rows = [
+        (name, f"range {told}" if name in tuning["range"] and told != "–" else told, *more)
+        for name, told, *more in result_rows(tuning, evaluation, reference)
+    ]
+    rows = [row if reference else row[:3] for row in rows]
     return columns(head if reference else head[:3], rows, width=_WIDTH)
 
 
@@ -147,8 +152,20 @@ def looks_told(registry: Snapshot, digest: str) -> str:
     return f"seen by {counted(len(models), 'model')}: with each, `promote` asks for more"
 
 
-def status(registry: Snapshot) -> dict[str, str]:
-    """Which version is in use, since when, which one waits, and what to do next."""
+def failing(root: Path) -> dict[str, str]:
+    """What the model that lies in models/ fails, by its content, as `evaluate` found it."""
+    try:
+        told = json.loads((root / "models" / "evaluated" / "result.json").read_bytes())
+        content, gate = told["model_digest"], told["standing"]["gate"]
+        failed = [name for name, _, _, verdict in gate if verdict == "fail"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}
+    few = f"fails {len(failed)} of {len(gate)} checks that need no champion: {', '.join(failed)}"
+    return {content: few} if failed else {}
+
+
+def status(registry: Snapshot, failing: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+    """Which version is in use, since when, which one waits, what it fails, what to do next."""
     champion, challenger = registry.champion, registry.holder(CHALLENGER)
     moves = [each for each in registry.decisions if each.state == "applied"]
     told = f"no version is the {CHAMPION} yet"
@@ -160,7 +177,8 @@ def status(registry: Snapshot) -> dict[str, str]:
         return {"status": f"{told}, nor registered", "next": "`dvc repro` registers one"}
     if challenger == champion:
         return {"status": told, "next": "`foldwise verify`: is it as it was evaluated?"}
+    told += f", version {challenger.number} is the {CHALLENGER}"
     return {
-        "status": f"{told}, version {challenger.number} is the {CHALLENGER}",
+        "status": ", which ".join(filter(None, (told, failing.get(challenger.content, "")))),
         "next": "`foldwise promote --dry-run`: may it be the champion?",
     }

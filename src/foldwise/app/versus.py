@@ -236,11 +236,13 @@ class Finder:
 def facts_of(run: "Run") -> dict[str, dict[str, str]]:
     """What a pipeline's run says that its search came from, by kind."""
     facts: dict[str, dict[str, str]] = {kind: {} for kind in ("parameters", "features", "data")}
+    copies = run.data.params.get("prepare.augment", "")
     for name, value in run.data.params.items():
         kind = "data" if name.startswith(("prepare.", "data.")) else "parameters"
         kind = "features" if name.startswith(_FEATURES) else kind
+        with_copies = name == "data.development_rows" and copies not in ("", "0")
         if not name.startswith(_LATER):
-            facts[kind][name] = value
+            facts[kind][name] = f"{value} with shifted copies" if with_copies else value
     code = {
         name.removeprefix("git.").removeprefix("library."): value[:12]
         for name, value in run.data.tags.items()

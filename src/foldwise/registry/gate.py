@@ -24,6 +24,7 @@ from foldwise.stats.scores import (
     Scores,
     calibration_error,
     is_loss,
+    metric_label,
     predicted_codes,
     row_losses,
     score,
@@ -222,7 +223,7 @@ def _ranges(case: Case) -> Iterator[Check]:
 def _shared_rows(case: Case) -> Iterator[Check]:
     data, shared = case.evidence.data, case.evidence.shared_rows
     name, rows = f"holdout {data.unit}s trained on", data.holdout_rows
-    figure, bound = f"{shared} of {rows}", f"<= {TOLERATED_SHARE:.1%}"
+    figure, bound = f"{shared} of {rows}", f"<= {100 * TOLERATED_SHARE:.1f} %"
     # Rows of a table with few values are equal by chance.
     if shared > TOLERATED_SHARE * rows and data.table is None:
         yield judged(name, figure, bound, holds=False)
@@ -233,7 +234,7 @@ def _shared_rows(case: Case) -> Iterator[Check]:
 def _expectation(case: Case) -> Iterator[Check]:
     """The holdout's score against where the outer folds say that so many new rows' score lies."""
     evidence, metric = case.evidence, case.evidence.metric
-    name = f"holdout {metric} as the outer folds foretell"
+    name = f"holdout {metric_label(metric)} as the outer folds foretell"
     if not evidence.outer:
         yield Check(name, "no outer folds", "a search with outer folds", "warning")
         return
@@ -247,7 +248,7 @@ def _expectation(case: Case) -> Iterator[Check]:
         yield Check(name, f"outer folds all {scores[0]:.5f}", "folds that differ", "warning")
         return
     bad_side = found > expected.high if is_loss(metric) else found < expected.low
-    bound = f"in [{expected.low:.5f}, {expected.high:.5f}] ({expected.confidence:.0%})"
+    bound = f"in [{expected.low:.5f}, {expected.high:.5f}] ({100 * expected.confidence:.4g} %)"
     if bad_side:
         yield judged(name, f"{case.told(found)}, worse", bound, holds=False)
         return
@@ -320,12 +321,12 @@ def _mcnemar(case: Case) -> Iterator[Check]:
         ours, theirs = (
             predicted_codes(of) == case.labels for of in (case.predicted, case.rival[1])
         )
-        test = mcnemar(ours, theirs)
+        test, alpha = mcnemar(ours, theirs), case.settings.promotion.alpha
         yield advised(
             "McNemar's exact test",
             f"{test.gained} rows gained, {test.lost} lost, p = {test.p:.2g}",
-            "reported; warns of a loss",
-            holds=test.gained >= test.lost or test.p >= case.settings.promotion.alpha,
+            f"no loss at level {alpha:g}, else a warning",
+            holds=test.gained >= test.lost or test.p >= alpha,
         )
 
 

@@ -175,7 +175,10 @@ def _origin(store: Store, version: Version, settings: Settings) -> Iterator[Chec
         yield same_digest("parameters", told, recorded or "")
     else:
         now = parameter_digests(settings)
-        yield advised("parameters", told[:12], f"{now[0][:12]} (params.yaml)", holds=told in now)
+        bound = f"{now[0][:12]} (params.yaml)"
+        if told not in now:
+            bound += "; params.yaml here isn't what made this version, which serves as it was"
+        yield advised("parameters", told[:12], bound, holds=told in now)
     others = [
         f"{name.removeprefix('library.')} {tags.get(name, '?')}"
         for name in _RUNS_WITH

@@ -59,7 +59,7 @@ _PLACES = {
     "confused_pairs": _Place(
         "mistakes",
         "Above each image the probability that the model gave to its wrong answer, below it its"
-        " number: the row in predictions.csv.",
+        " number: the row in predictions.csv, counted from 0, of the holdout if there is one.",
     ),
     "mistakes": _Place(
         "mistakes",
@@ -100,11 +100,12 @@ def data_pictures(
     shape: tuple[int, ...],
     *,
     examples: int = 10,
+    copies: int = 0,
 ) -> tuple[Picture, ...]:
     """Draw the class counts and the first ``examples`` images of each class: ``classes``."""
     counts = np.bincount(labels, minlength=len(classes)).tolist()
     samples = [images[np.flatnonzero(labels == code)[:examples]] for code in range(len(classes))]
-    figure = of_images.class_samples(counts, samples, classes, shape)
+    figure = of_images.class_samples(counts, samples, classes, shape, copies=copies)
     return (_drawn("classes", figure, with_svg=False),)
 
 

@@ -1,8 +1,10 @@
 """A version's results, gathered once for card, page and figures: judged holdout, findings."""
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from shlex import quote
 from typing import Any, Literal
 
 import numpy as np
@@ -455,6 +457,17 @@ class Findings:
             f"{given} The answer is a row of {len(classes)} probabilities for each, in the order of"
             f" the classes, which the signature names: {order}."
         )
+
+    def request(self) -> str:
+        """A shell's line that asks a server of the model for one row."""
+        table, where = self.data.table, "http://127.0.0.1:8000/invocations"
+        curl = "curl -s -H 'Content-Type: application/json' -d"
+        if table is None:
+            row = f'{{"inputs": [[0] * {math.prod(self.data.image_shape)}]}}'
+            return f"python3 -c 'import json; print(json.dumps({row}))' |\n    {curl} @- {where}"
+        names = [name for name, _ in table.columns]
+        frame = {"dataframe_split": {"columns": names, "data": [[None] * len(names)]}}
+        return f"{curl} {quote(json.dumps(frame, ensure_ascii=False))} {where}"
 
     def procedure(self) -> str:
         """How the model was chosen, in a few sentences."""

@@ -162,7 +162,11 @@ def _rows(rivals: Sequence[Rival], *, tells_rows: bool) -> Table:
         for each in rivals
     )
     named = ("won, by number", "lost, by number") if tells_rows else ()
-    said = "" if tells_rows else "Rows of a table are named where report.rows asks for it."
+    said = (
+        "Numbers are rows of the development set, not of the holdout, counted from 0."
+        if tells_rows
+        else "Rows of a table are named where report.rows asks for it."
+    )
     title, head = "Rows that one alone has right", ("search", "won", "lost", *named)
     return Table(title, head, rows, said, "rows_apart")
 

@@ -1,12 +1,25 @@
 """The result in one screen: what it says, within 80 columns."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from foldwise.app.show import looks_told, parameters_told, result_rows, result_table, status, to_do
+from foldwise.app.drawing import Verdict
+from foldwise.app.show import (
+    failing,
+    looks_told,
+    parameters_told,
+    result_rows,
+    result_table,
+    status,
+    to_do,
+)
+from foldwise.files import encode
 from foldwise.registry.audit import CHALLENGER, CHAMPION, Decision
 from foldwise.registry.snapshot import Snapshot, Version
+from foldwise.report.findings import Standing
 from foldwise.report.reference import Reference
 from foldwise.report.tables import evaluation, tuning
 from foldwise.settings import Settings, TuneSettings
@@ -40,7 +53,9 @@ def test_the_table_has_a_row_a_metric_and_fits_80_columns() -> None:
         table = result_table(TUNING, HELD, reference)
         assert max(map(len, table.splitlines())) <= 80
         assert len(table.splitlines()) == 2 + len(METRICS) + 1
-        assert ("published" in table) == (reference is not None)
+        assert ("reference" in table) == (reference is not None)
+        assert "(95 % interval)" in table
+        assert "range 0." in table.splitlines()[-1]
 
 
 def test_without_a_holdout_its_figures_are_not_shown_as_such() -> None:
@@ -91,6 +106,23 @@ def test_the_status_says_who_is_in_use_since_when_and_what_is_next(
     assert told in found["status"]
     assert ("2026" in found["status"]) == (aliases.get(CHAMPION) == 1)
     assert then in found["next"]
+
+
+def test_the_status_says_what_the_challenger_fails_already(tmp_path: Path) -> None:
+    """As `evaluate` found it, of the model that lies here: of another one nothing is known."""
+    assert failing(tmp_path) == {}
+    folder = tmp_path / "models" / "evaluated"
+    folder.mkdir(parents=True)
+    standing = Standing("m", gate=(("fits", "1 of 2", "all", "warning"), ("C", "1", "2", "fail")))
+    verdict = Verdict("two", DIGEST, "r", {}, standing=standing)
+    (folder / "result.json").write_text(encode(verdict))
+    few = "fails 1 of 2 checks that need no champion: C"
+    assert failing(tmp_path) == {"two": few}
+    known = registry(challenger=2)
+    own = replace(known.versions[1], tags={"content_digest": "two"})
+    told = status(replace(known, versions=(known.versions[0], own)), failing(tmp_path))["status"]
+    assert told.endswith(f"version 2 is the challenger, which {few}")
+    assert "fails" not in status(known, failing(tmp_path))["status"]
 
 
 def test_what_there_is_to_do_with_versions_is_told_as_far_as_there_are_any() -> None:

@@ -25,7 +25,13 @@ from foldwise.registry.gate import (
 from foldwise.search.trials import FitCounts
 from foldwise.settings import Between, OneOf, Settings
 from foldwise.stats.paired import PairedBound
-from foldwise.stats.scores import calibration_error, predicted_codes, row_losses, score
+from foldwise.stats.scores import (
+    calibration_error,
+    metric_label,
+    predicted_codes,
+    row_losses,
+    score,
+)
 from tests.unit.registry.contenders import (
     DATA,
     LABELS,
@@ -97,7 +103,8 @@ def test_a_clearly_worse_challenger_is_refused_for_both_reasons() -> None:
     checks = checked(WORSE, BETTER)
     assert checks["log-loss against champion"].verdict == "fail"
     assert checks["accuracy against champion"].verdict == "fail"
-    assert checks["McNemar's exact test"].verdict == "warning"
+    told = checks["McNemar's exact test"]
+    assert (told.verdict, told.bound) == ("warning", "no loss at level 0.05, else a warning")
 
 
 @settings(deadline=None)
@@ -244,7 +251,7 @@ def test_floors_are_held_against_what_the_registered_model_predicts() -> None:
     told = checked(BETTER, holdout=forged)
     assert told["holdout log-loss"] == checked(BETTER)["holdout log-loss"]
     assert told["holdout accuracy"] == checked(BETTER)["holdout accuracy"]
-    assert told["holdout log_loss as the outer folds foretell"].verdict == "pass"
+    assert told["holdout log-loss as the outer folds foretell"].verdict == "pass"
 
 
 ELSEWHERE = {"data": replace(DATA, holdout_digest="0" * 64)}
@@ -334,7 +341,7 @@ def test_a_holdout_score_the_outer_folds_did_not_foretell_is_told(
     checks = checked(BETTER, outer=outer, metric=metric)
     better = shift < 0 if metric == "log_loss" else shift > 0
     expected = "pass" if shift == 0 else "warning" if better else "fail"
-    assert checks[f"holdout {metric} as the outer folds foretell"].verdict == expected
+    assert checks[f"holdout {metric_label(metric)} as the outer folds foretell"].verdict == expected
 
 
 @pytest.mark.parametrize(("rows", "verdict"), [(40, "pass"), (400, "fail"), (40_000, "fail")])
@@ -343,7 +350,7 @@ def test_a_small_holdout_s_score_may_lie_further_off(rows: int, verdict: str) ->
     scores = score(BETTER, LABELS)
     outer = tuple({"log_loss": scores["log_loss"] - 0.06 + step} for step in (-0.01, 0.0, 0.01))
     checks = checked(BETTER, outer=outer, data=replace(DATA, holdout_rows=rows))
-    assert checks["holdout log_loss as the outer folds foretell"].verdict == verdict
+    assert checks["holdout log-loss as the outer folds foretell"].verdict == verdict
 
 
 def test_outer_folds_that_all_score_alike_foretell_nothing() -> None:
@@ -357,13 +364,13 @@ def test_what_the_outer_folds_foretell_is_possible() -> None:
     """No accuracy is above 1."""
     outer = tuple({"accuracy": share} for share in (0.99, 1.0, 0.98))
     checks = checked(predicted(1, skill=9.0), outer=outer, metric="accuracy")
-    assert "1.00000] (95%)" in checks["holdout accuracy as the outer folds foretell"].bound
+    assert "1.00000] (95 %)" in checks["holdout accuracy as the outer folds foretell"].bound
 
 
 def test_a_search_without_outer_folds_warns() -> None:
     """Nothing foretold the holdout's score."""
     checks = checked(BETTER, outer=())
-    assert checks["holdout log_loss as the outer folds foretell"].verdict == "warning"
+    assert checks["holdout log-loss as the outer folds foretell"].verdict == "warning"
     assert all_hold(checks.values())
 
 

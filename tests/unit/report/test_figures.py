@@ -66,6 +66,16 @@ def test_the_holdout_can_be_drawn_whatever_the_data(case: str) -> None:
     assert len({picture.name for picture in drawn}) == len(drawn) == pictures
 
 
+def test_shifted_copies_are_told_apart_in_the_picture_of_the_classes() -> None:
+    """Beside the words, which count them apart, the picture would contradict them."""
+    classes, shape = SHAPES["colour"]
+    judged = make_judged(classes, shape=shape, rows=60)
+    given = judged.images, judged.labels, classes, shape
+    (none,), (some,) = (data_pictures(*given, copies=copies) for copies in (0, 48))
+    assert "60 images of 3 classes" in none.alt
+    assert "60 images, 48 of them shifted copies, of 3 classes" in some.alt
+
+
 @pytest.mark.parametrize(("folds", "metric"), [(3, "log_loss"), (11, "accuracy")])
 def test_the_search_can_be_drawn_whatever_its_size(folds: int, metric: str) -> None:
     """More folds than colours, losses and scores."""

@@ -1,14 +1,17 @@
 """The page stands alone: it opens anywhere, and says what its pictures show."""
 
+import json
+import math
 import re
+import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
-from math import log
 from typing import Any
 
 import numpy as np
 import pytest
 
+from foldwise.data.dataset import TableInfo
 from foldwise.report import page
 from foldwise.report.findings import Findings, Remark, Standing
 from foldwise.report.picture import Picture
@@ -206,7 +209,7 @@ def test_without_fits_at_1_the_nearest_that_was_tried_is_named_as_such() -> None
     told = [each.name for each in _registered(untuned=()).baselines()]
     trials = make_findings().search.study_trials(FINAL)
     tried = [number_of(trial.values, "C") for trial in trials]
-    nearest = strength(min(tried, key=lambda C: abs(log(C))))
+    nearest = strength(min(tried, key=lambda C: abs(math.log(C))))
     assert told[1] == f"untuned, C = {nearest} (of those tried the nearest to 1)"
 
 
@@ -231,6 +234,9 @@ def test_the_looks_at_the_holdout_are_counted_and_what_they_ask_is_said(reader: 
     assert asked
     assert asked.groups() == ("2.82", "2.61", "2.87")
     assert "No other model has been scored on this holdout." in _text(_registered(looks=1))
+    first = _text(_registered(comparison=1, errors=(2.61, 2.61, 2.67)))
+    assert "about 2.61 standard errors; the next challenger's must be 2.67." in first
+    assert "uses up a number, a refused one too; who was only met as champion uses up none" in first
 
 
 def test_checks_that_matter_are_named_at_the_top_and_all_below(reader: _Reader) -> None:
@@ -252,6 +258,21 @@ def test_it_says_how_to_use_the_model_and_in_which_order_it_answers(reader: _Rea
     names = ", ".join(map(str, make_findings().data.classes))
     assert f"in the order of the classes, which the signature names: {names}." in reader.text
     assert f"mlflow models serve -m models:/{STANDING.model}@champion" in reader.text
+    assert "which may be another version than the one that this page tells of" in reader.text
+
+
+@pytest.mark.parametrize("names", [(), ("age", "it's", 'a "name"')])
+def test_the_request_it_shows_is_one_row_as_the_model_takes_it(names: tuple[str, ...]) -> None:
+    """By the shell, whatever the columns are called."""
+    findings = make_findings()
+    table = TableInfo(tuple((name, "number") for name in names)) if names else None
+    line = replace(findings, data=replace(findings.data, table=table)).request()
+    sent = 'curl() { [ "$5" = @- ] && cat || printf %s "$5"; }\n' + line
+    told = json.loads(subprocess.run(["sh", "-c", sent], check=True, capture_output=True).stdout)
+    frame = {"columns": [*names], "data": [[None] * len(names)]}
+    row = {"inputs": [[0] * math.prod(findings.data.image_shape)]}
+    assert told == ({"dataframe_split": frame} if names else row)
+    assert line.endswith("/invocations")
 
 
 def test_shifted_copies_are_told_apart_from_the_images_they_are_of() -> None:

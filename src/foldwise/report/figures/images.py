@@ -128,6 +128,8 @@ def class_samples(
     samples: Sequence[NDArray[np.uint8]],
     classes: Sequence[str],
     shape: Shape,
+    *,
+    copies: int = 0,
 ) -> Figure:
     """Show the number of images of each class, and some of them.
 
@@ -136,9 +138,12 @@ def class_samples(
     counts : one a class
         Images in the development set.
     samples : one uint8 array (examples, features) a class
+    copies : int
+        So many of the images are shifted copies of others.
     """
+    among = f", {copies:,} of them shifted copies," if copies else ""
     figure = canvas(
-        f"{sum(counts):,} images of {len(classes)} classes",
+        f"{sum(counts):,} images{among} of {len(classes)} classes",
         "Number of images of each class, and the first of them.",
         1.0 + 0.5 * len(classes),
     )
