@@ -103,7 +103,7 @@ class InOneGo(Contender):
 
 @dataclass(slots=True)
 class Rounds(InOneGo):
-    """foldwise as a user has it: in rounds as Optuna proposes."""
+    """foldwise as a user has it: in rounds, each proposed by what the ones before it found."""
 
     def seconds(self, task: Task, sample: Sample) -> float:  # noqa: ARG002 - it does the whole
         """Search anew."""
@@ -215,7 +215,7 @@ def contenders(searched: own.Searched) -> list[Contender]:
         Stock("scikit-learn, float64"),
         Stock("scikit-learn, float32", dtype=np.float32),
         WarmPath("LogisticRegressionCV, warm starts, float64"),
-        Rounds("**foldwise**, rounds as Optuna proposes", searched=searched),
+        Rounds("**foldwise**, rounds as they are proposed", searched=searched),
         InOneGo("foldwise, all C known, in one go", searched=searched),
     ]
     if find_spec("sklearnex") is not None:
