@@ -29,7 +29,7 @@ QUICK = {"folds": 3, "trials": 3, "max_iter": 50, "tol": 0.01}
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A new project of digits, away from any checkout, reproduced with few of them."""
-    folder = tmp_path_factory.mktemp("own") / "mit Blank, ü"
+    folder = tmp_path_factory.mktemp("own") / "with a blank"
     folder.mkdir()
     project = _begun(folder / "digits")
     project.change("prepare", limit=150)
