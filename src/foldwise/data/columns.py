@@ -140,6 +140,8 @@ class Columns:
         if not are_numbers:
             for row, cell in enumerate(cells):
                 if (what := _strange(cell)) is not None:
+                    if isinstance(cells, np.ndarray) and isinstance(cell, dict):
+                        float(cell)  # type: ignore[arg-type]  # of arrays the error is Python's
                     raise _refused(self.names[place], row, cell, what)
             if pd.isna(cells).all():
                 return np.full(len(cells), np.nan)

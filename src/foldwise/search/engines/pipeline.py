@@ -207,8 +207,9 @@ def _of_object(value: Any) -> Iterator[bytes]:
         state = value.get_arrays()
     else:
         state = value.tocsr().__dict__ if issparse(value) else value.__getstate__()
-    # A date or a ufunc has none, and says in its text alone which one it is.
-    if state is None and not repr(value).startswith(object.__repr__(value)[:-1]):
+    # A date or a ufunc has none, and says in its text alone which one it is; of others the text
+    # says where in memory they lie.
+    if state is None and " at 0x" not in repr(value):
         state = repr(value)
     if isinstance(state, dict):
         passing = ("_sklearn_version", "_has_")  # the latter: what a sparse matrix knows of itself
