@@ -1,7 +1,7 @@
-"""How many threads compute: ours, one a core, and BLAS's, one in each of ours."""
+"""What computes, as the environment asks: threads of ours, one a core, and BLAS's, one in each."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from threading import Lock
@@ -12,23 +12,30 @@ from threadpoolctl import ThreadpoolController
 from foldwise.errors import SettingsError
 
 
-def threads() -> int:
-    """``FOLDWISE_THREADS``, by default one per core this process may use.
+def variable(name: str, rule: str, is_right: Callable[[str], object]) -> str:
+    """What a variable of the environment says; empty if nothing.
 
     Raises
     ------
     SettingsError
-        If it isn't a positive whole number.
+        It breaks its rule.
     """
-    told = os.environ.get("FOLDWISE_THREADS", "").strip()
-    if not told:
-        is_linux = hasattr(os, "sched_getaffinity")
-        return len(os.sched_getaffinity(0)) if is_linux else os.cpu_count() or 1
-    if not told.isdecimal() or int(told) < 1:
-        raise SettingsError(
-            f"FOLDWISE_THREADS must be a positive whole number, got {told!r}: correct or unset it"
-        )
-    return int(told)
+    told = os.environ.get(name, "").strip()
+    if told and not is_right(told):
+        raise SettingsError(f"{name} must be {rule}, got {told!r}: correct or unset it")
+    return told
+
+
+def threads() -> int:
+    """``FOLDWISE_THREADS``, by default one per core this process may use."""
+
+    def is_number(word: str) -> bool:
+        return word.isdecimal() and int(word) > 0
+
+    if told := variable("FOLDWISE_THREADS", "a positive whole number", is_number):
+        return int(told)
+    is_linux = hasattr(os, "sched_getaffinity")
+    return len(os.sched_getaffinity(0)) if is_linux else os.cpu_count() or 1
 
 
 @contextmanager

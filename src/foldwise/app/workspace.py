@@ -8,7 +8,7 @@ import math
 import os
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -49,7 +49,7 @@ from foldwise.settings import LOGISTIC, Between, FilterSettings, Settings, candi
 from foldwise.store.address import project_root
 from foldwise.store.mutex import Lease, held
 from foldwise.store.open import Store, open_store
-from foldwise.threads import one_blas_thread, threads
+from foldwise.threads import one_blas_thread, threads, variable
 
 if TYPE_CHECKING:
     from foldwise.data.features import FilterBank
@@ -348,20 +348,6 @@ def study_storage(root: Path) -> str:
     return told if path in ("", ":memory:", told) else f"{_SQLITE}{root / path}"
 
 
-def _told(name: str, rule: str, is_right: Callable[[str], object]) -> str:
-    """What a variable of the environment says; empty if nothing.
-
-    Raises
-    ------
-    SettingsError
-        It breaks its rule.
-    """
-    told = os.environ.get(name, "").strip()
-    if told and not is_right(told):
-        raise SettingsError(f"{name} must be {rule}, got {told!r}: correct or unset it")
-    return told
-
-
 def fitting_bank(
     numbers: FilterSettings, shape: Sequence[int], *, key: str, remedy: str
 ) -> "FilterBank":
@@ -399,12 +385,12 @@ def transformed(bank: "FilterBank", images: NDArray[np.uint8]) -> NDArray[np.uin
 def device() -> str:
     """``FOLDWISE_DEVICE``: what computes paths and fits, "cpu" by default."""
     known = ("cpu", "cuda", "auto")
-    return _told("FOLDWISE_DEVICE", "cpu, cuda or auto", known.__contains__) or "cpu"
+    return variable("FOLDWISE_DEVICE", "cpu, cuda or auto", known.__contains__) or "cpu"
 
 
 def dask_scheduler() -> str | None:
     """``FOLDWISE_DASK``: a Dask scheduler's address; None for this machine."""
-    return _told("FOLDWISE_DASK", "like tcp://scheduler:8786", _ADDRESS.fullmatch) or None
+    return variable("FOLDWISE_DASK", "like tcp://scheduler:8786", _ADDRESS.fullmatch) or None
 
 
 def is_fresh() -> bool:
