@@ -1,8 +1,10 @@
 """A table from its file to a served champion, by the real commands; nothing of foldwise serves."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,12 @@ def test_the_served_model_answers_as_the_solver_does_whatever_json_holds(
         assert answer.status_code == 200, answer.text
         expected = model.predict(pd.DataFrame(given)[list(frame)].pipe(typed, frame)).values
         np.testing.assert_allclose(answer.json()["predictions"], expected, rtol=0, atol=1e-9)
+    page = unescape((project.folder / "reports" / "report.html").read_text())
+    typed_there = re.search(r"curl .*/invocations", page)
+    assert typed_there is not None
+    told = project.shell(typed_there[0].replace("http://127.0.0.1:8000", address)).output
+    alone = post(address, {"dataframe_records": [empty]}).json()
+    assert json.loads(told) == alone
     lacking = [{name: of for name, of in rows[0].items() if name != "ward"}]
     for body in (
         {"dataframe_records": lacking},
