@@ -100,6 +100,7 @@ bench-check: dev ## test the benchmarks and the validation, in minutes
 
 calibrate: $(BENCH) $(PACKAGE) ## measure what the documented figures rest on
 	$(RUN) python -m validation.calibrate
+	$(RUN) python -m validation.choice
 
 site: dev ## the documentation as a site, in build/site; ends badly on a broken link
 	$(RUN) python -m sphinx --quiet --fail-on-warning --keep-going -b html docs build/site

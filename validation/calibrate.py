@@ -16,6 +16,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.markdown import write_measured
+from validation import own as validated
 from validation.attack import ATTACKS, fooled, truly_worse
 from validation.challengers import (
     Origin,
@@ -40,7 +41,8 @@ from validation.coverage import (
     one_model,
     source,
 )
-from validation.floors import FLOOR_DATA, FLOORS, sample, with_floor
+from validation.duplicates import SHARE, doubled
+from validation.floors import FLOOR_DATA, FLOORS, STRENGTHS, on_others, sample, with_floor
 from validation.gate_trials import (
     SEQUENCE,
     Disagreement,
@@ -50,7 +52,7 @@ from validation.gate_trials import (
     false_promotions,
     power,
 )
-from validation.own import METRICS, RULES, comparison_level
+from validation.own import METRICS, RULES, SCALE_FLOOR, comparison_level
 from validation.two_classes import two_class_coverage
 from validation.verdicts import METHODS as DUEL_METHODS
 from validation.verdicts import Contest, duels, falsehoods
@@ -94,6 +96,8 @@ CONTESTS = (
 HOLDOUTS = (100, 297, 1000, 10_000)
 HOLDOUT_SAMPLES = 1000
 CALIBRATED_SAMPLES = 1000
+STRANGE_ROWS, STRANGE_FITTED = 35_000, 15_000
+DIGITS_HOLDOUT = 297
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,8 @@ def main() -> None:
         "holdout-coverage": _holdout_coverage,
         "verdicts": lambda: _verdicts(make=not options.kept),
         "floors": _floors,
+        "strange-images": _strange_images,
+        "duplicates": _duplicates,
     }
     parser = ArgumentParser(prog="python -m validation.calibrate", description=__doc__)
     parser.add_argument("table", nargs="*", help=f"of {', '.join(makers)}; default: all")
@@ -351,6 +357,33 @@ def _floors() -> Iterator[str]:
             f"{each.log_loss:.4f} ({each.largest:.0f}) | {each.accuracy:.4f}" for each in found
         )
         yield f"| {floor:g} | {cells} |"
+
+
+def _strange_images() -> Iterator[str]:
+    yield (
+        f"Fitted at one C on {STRANGE_FITTED:,} images of the development set, scored on"
+        f" {STRANGE_ROWS - STRANGE_FITTED:,} others; log-loss in nats, *clipped* at 36 an image."
+    )
+    yield ""
+    yield "| C | floor | log-loss | clipped | largest of an image | accuracy |"
+    yield "|---|---|---|---|---|---|"
+    data = sample(validated.mnist(), STRANGE_ROWS, SEED)
+    for C in STRENGTHS:
+        for floor in (0.0, SCALE_FLOOR):
+            found = on_others(data, STRANGE_FITTED, C=C, floor=floor, seed=SEED)
+            yield (
+                f"| {C:g} | {floor:g} | {found.log_loss:.3f} | {found.clipped:.3f}"
+                f" | {found.largest:.0f} | {found.accuracy:.4f} |"
+            )
+
+
+def _duplicates() -> Iterator[str]:
+    yield f"scikit-learn's digits, {SHARE:.0%} of them drawn at random and doubled: outer folds."
+    yield ""
+    yield "| images | accuracy | log-loss |"
+    yield "|---|---|---|"
+    for name, (accuracy, log_loss) in doubled(validated.digits(holdout=DIGITS_HOLDOUT), SEED):
+        yield f"| {name} | {accuracy:.4f} | {log_loss:.4f} |"
 
 
 def _required(found: Rival | None) -> Rival:

@@ -112,11 +112,13 @@ def models(
     return {(fit.left_out, fit.model.C): fit.model for fit in solved}
 
 
-def outer_folds(data: Data, floor: float, seed: int) -> list[OuterFold]:
-    """The outer folds of the default search with this ``tune.scale_floor``."""
+def outer_folds(
+    data: Data, floor: float, seed: int, groups: Codes | None = None
+) -> list[OuterFold]:
+    """The outer folds of the default search with this ``tune.scale_floor``; groups never part."""
     images, labels = data
     tune = TuneSettings()
-    plan = Plan.stratified(labels, folds=tune.folds, seed=seed)
+    plan = Plan.stratified(labels, folds=tune.folds, seed=seed, groups=groups)
     parts = [plan.rows(part) for part in plan.parts]
     arranged = Layout.build(images, labels, parts, classes=int(labels.max()) + 1)
     options = SolverOptions(tol=tune.tol, threads=os.cpu_count() or 1, scale_floor=floor)
@@ -131,9 +133,14 @@ def outer_folds(data: Data, floor: float, seed: int) -> list[OuterFold]:
 def raw_losses(fold: OuterFold, data: Data) -> NDArray[np.float64]:
     """Each row's log-loss by the fold's softmax, from its scores, so that it isn't clipped."""
     assert isinstance(fold.model, LinearClassifier)
-    scores = decision_scores(fold.model.numbers, data[0][fold.rows])
+    return unclipped(fold.model.numbers, data[0][fold.rows], fold.labels)
+
+
+def unclipped(model: LinearModel, images: NDArray[np.uint8], labels: Codes) -> NDArray[np.float64]:
+    """Each row's log-loss by the model's softmax, whatever its size."""
+    scores = decision_scores(model, images)
     rows = np.arange(len(scores))
-    losses: NDArray[np.float64] = logsumexp(scores, axis=1) - scores[rows, fold.labels]
+    losses: NDArray[np.float64] = logsumexp(scores, axis=1) - scores[rows, labels]
     return losses
 
 
