@@ -23,7 +23,6 @@ from foldwise.registry.audit import (
     CHAMPION,
     HISTORY,
     PREVIOUS,
-    RECORDED,
     Check,
     Decision,
     Unrecorded,
@@ -155,7 +154,8 @@ def verify(which: str | None, *, model: str | None) -> None:
     verification = verify_version(project.store, version, project.holdout(), project.settings)
     checks = (*verification.checks, *_data_checks(project, version))
     if {CHAMPION, PREVIOUS}.intersection(version.aliases):
-        checks = (*checks, *_recorded(registry))
+        told = (registry.set_by_record(alias, "warning") for alias in (CHAMPION, PREVIOUS))
+        checks = (*checks, *told)
     tell(f"{project.name} version {version.number} ({', '.join(version.aliases) or 'no alias'})\n")
     tell(f"against data/prepared and {_source(project.settings)}\n\n{check_table(checks)}\n")
     tell("verified\n" if verification.holds else "not verified: don't serve this version\n")
@@ -271,14 +271,6 @@ def _settle(store: Store, registry: Snapshot) -> None:
 def in_use(registry: Snapshot) -> str:
     """The alias that a command means where none is named."""
     return CHALLENGER if registry.champion is None else CHAMPION
-
-
-def _recorded(registry: Snapshot) -> tuple[Check, ...]:
-    found = {each.alias: each.told() for each in registry.unrecorded}
-    return tuple(
-        advised(alias, found.get(alias, RECORDED), RECORDED, holds=alias not in found)
-        for alias in (CHAMPION, PREVIOUS)
-    )
 
 
 def _promotion(decision: Decision, name: str, *, is_dry: bool) -> str:
