@@ -315,11 +315,7 @@ def draw() -> None:
     """Draw all pictures and the page anew from kept results; no model is scored again.
 
     DVC takes the new files for the stages' own, unless a stage has other changes to be run for.
-
-    Raises
-    ------
-    SearchError
-        What is kept is of another model or holdout than those that are there.
+    What is kept of another model or holdout than those that are there is refused.
     """
     os.chdir(project_root())
     tuned = Tuned.read(Workspace())

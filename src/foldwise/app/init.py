@@ -29,16 +29,8 @@ _CONFIG = "[core]\n    analytics = false\n    autostage = false\n"
 def init(name: str, *, table: Path | None, target: str | None, group: str | None) -> None:
     """Make the folder ``name`` a project: of the table, or of scikit-learn's digits without one.
 
-    The table is copied into it and given to DVC, so that git never holds its rows.
-
-    Raises
-    ------
-    OutputError, StoreError
-        The folder isn't empty, or no database can lie there.
-    SettingsError
-        The options don't go together, or there is no such table.
-    DataError
-        It can't be read, or has no such column.
+    The table is copied into it and given to DVC, so that git never holds its rows. Nothing is
+    written where the folder isn't empty, no database can lie there, or options or table won't do.
     """
     _check(table, target, group)
     folder = Path(name)

@@ -26,11 +26,7 @@ _SHOWN = 3
 class Block:
     """Some rows of a file: what each is called, what the model takes, and why some don't fit.
 
-    Attributes
-    ----------
-    names : one a row
-    values : array (rows, pixels), or data frame
-    faults : mapping of place in the block to reason
+    ``values`` are an array (rows, pixels) or a data frame; ``faults`` go by place in the block.
     """
 
     names: Sequence[object]
@@ -45,13 +41,7 @@ class Block:
 
 
 def blocks_of(file: Path, stored: StoredModel) -> tuple[int, Iterator[Block]]:
-    """How many rows a file has, at most, and the blocks of them.
-
-    Raises
-    ------
-    DataError
-        It isn't there, or isn't what the model takes.
-    """
+    """How many rows a file has, at most, and the blocks of them, if it is what the model takes."""
     shape, is_table = stored.evidence.data.image_shape, stored.evidence.data.table is not None
     if file.is_dir() and not is_table:
         return _of_folder(file, shape)

@@ -43,7 +43,6 @@ from foldwise.search.engines.batched import (
 )
 from foldwise.search.jobs import Done, Engine, Job, Task
 from foldwise.search.nested import Book, NestedSearch
-from foldwise.search.plan import Plan
 from foldwise.search.space import KIND
 from foldwise.search.trials import Event, OuterFold, Part, Values
 from foldwise.settings import LOGISTIC, of_search
@@ -119,13 +118,7 @@ def untuned_scores(search: NestedSearch, shown: Callable[[Event], None]) -> Iter
 
 @contextmanager
 def nested_search(work: Workspace, book: Book, shelf: PathShelf) -> Iterator[NestedSearch]:
-    """The search that the settings describe, ready to run: here, or by a Dask cluster.
-
-    Raises
-    ------
-    SearchError
-        If the cluster doesn't answer.
-    """
+    """The search that the settings describe, ready to run: here, or by a Dask cluster."""
     tune, development = work.settings.tune, work.data("development")
     plan, space = work.plan(development), search_space(work.settings)
     parts = [plan.rows(part) for part in plan.parts]
@@ -154,14 +147,12 @@ def nested_search(work: Workspace, book: Book, shelf: PathShelf) -> Iterator[Nes
             images, labels, plan, backend, tune.c_low, tune.c_high, shelf, threads(), features,
             is_table=is_table, scorer=scorer,
         )  # fmt: skip
-        engine = _among_candidates(work, plan, logistic) if tune.candidates else logistic
+        engine: Engine = logistic
+        if tune.candidates:
+            from foldwise.search.engines.estimator import Kinds  # scikit-learn: two seconds
+
+            engine = Kinds({LOGISTIC: logistic, **work.candidates(plan)})
         yield NestedSearch(labels, plan, space, tune.trials, engine, book)
-
-
-def _among_candidates(work: Workspace, plan: Plan, logistic: Engine) -> Engine:
-    from foldwise.search.engines.estimator import Kinds  # scikit-learn: two seconds
-
-    return Kinds({LOGISTIC: logistic, **work.candidates(plan)})
 
 
 _Rows = Sequence[tuple[NDArray[Any], NDArray[np.int64]]]

@@ -51,17 +51,10 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A page set up beforehand.
+    """A page set up beforehand, by an id in its link, a name in MLflow's menu.
 
-    Attributes
-    ----------
-    id, name : str
-        In its link and in MLflow's menu.
-    search, order : str
-        Which runs, and their order, in MLflow's words.
-    columns : tuple of str
-    charts : tuple of Chart
-        If there are any, the page opens with them in place of the table.
+    ``search`` and ``order``: which runs, in MLflow's words. With ``charts`` it opens with these in
+    place of the table.
     """
 
     id: str

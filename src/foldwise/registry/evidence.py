@@ -89,13 +89,7 @@ class Evidence:
 
     @classmethod
     def from_bytes(cls, stored: bytes) -> Self:
-        """The inverse of `to_bytes`; fields that a later version has added are passed over.
-
-        Raises
-        ------
-        StoreError
-            It is no evidence.
-        """
+        """The inverse of `to_bytes`; fields that a later version has added are passed over."""
         try:
             return decode(cls, _since_0_1(stored), tolerant=True)
         except (DocumentError, ValueError, KeyError, TypeError, RecursionError) as error:

@@ -134,12 +134,8 @@ def register(store: Store, submission: Submission, tell: Callable[[str], object]
         The model gives no probabilities, or can't be stored without pickle; or the store failed.
     """
     name, evidence = submission.name, submission.evidence
-    require_servable(
-        submission.model,
-        evidence.classes,
-        submission.example,
-        may_keep_rows=submission.may_keep_rows,
-    )
+    model, example, may_keep = submission.model, submission.example, submission.may_keep_rows
+    require_servable(model, evidence.classes, example, may_keep_rows=may_keep)
     with (
         deciding(store, name) as (snapshot, lease),
         store_faults(f"registering a version of {name}"),
@@ -312,9 +308,10 @@ def _logged_model(
     store: Store, submission: Submission, experiment: str, taken: Collection[str]
 ) -> "LoggedModel":
     client = store.client
+    same = (f"tags.{name} = '{digest}'" for name, digest in submission.identity().items())
     found = client.search_logged_models(
         [experiment],
-        filter_string=f"source_run_id = '{submission.run_id}'" + _same(submission.identity()),
+        filter_string=" AND ".join((f"source_run_id = '{submission.run_id}'", *same)),
     )
     if left := [model for model in found if model.model_id not in taken]:
         return min(left, key=lambda model: model.creation_timestamp)
@@ -356,10 +353,6 @@ def _create_version(store: Store, submission: Submission, model_id: str, stored:
             description=_shortened(submission.card),
         )
     return to_version(created)
-
-
-def _same(identity: Mapping[str, str]) -> str:
-    return "".join(f" AND tags.{name} = '{digest}'" for name, digest in identity.items())
 
 
 def _shortened(card: str) -> str:

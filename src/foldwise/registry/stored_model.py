@@ -178,10 +178,8 @@ def require_servable(
 ) -> None:
     """Refuse a model that can't be registered, before anything is written.
 
-    Raises
-    ------
-    StoreError
-        It gives no probabilities, holds a type that isn't trusted, or rows that it may not keep.
+    It must give probabilities, and hold neither a type that isn't trusted nor rows that it may not
+    keep.
     """
     if not may_keep_rows and _keeps_rows(model.estimator(classes)):
         raise StoreError(
@@ -212,13 +210,7 @@ def _unlisted_types(model: Model, served: Pipeline) -> list[str]:
 
 
 def write_model(
-    folder: Path,
-    model: Model,
-    evidence: Evidence,
-    *,
-    card: str,
-    example: Any,
-    ids: tuple[str, str],
+    folder: Path, model: Model, evidence: Evidence, *, card: str, example: Any, ids: tuple[str, str]
 ) -> None:
     """Write a model's folder: MLflow's files, the evidence and the card.
 

@@ -168,12 +168,8 @@ def surroundings(folder: Path) -> dict[str, str]:
 def git_state(folder: Path) -> dict[str, str]:
     """Commit and dirt of a checkout as tags; empty outside of git.
 
-    Changes of what the pipeline writes itself don't count: reports and DVC's locks.
-
-    Raises
-    ------
-    StoreError
-        Git refuses the folder, because it belongs to another user.
+    Changes of what the pipeline writes itself don't count: reports and DVC's locks. A folder that
+    git refuses, because it belongs to another user, is an error.
     """
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:

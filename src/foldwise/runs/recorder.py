@@ -38,13 +38,7 @@ _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Patience:
-    """Says when to try again: at first after half a minute, then after twice as long each time.
-
-    Parameters
-    ----------
-    clock : callable
-        Seconds that never run backwards.
-    """
+    """Says when to try again: at first after half a minute, then after twice as long each time."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -70,12 +64,7 @@ class Recorder:
 
     It knows the difference between what was told and what the store has. What the store can't take
     stays in it and is tried again later: a failing store slows the work by seconds and never stops
-    it. What is left of it at the end makes `end` raise.
-
-    Attributes
-    ----------
-    run_id : str
-        The pipeline's run in MLflow.
+    it. What is left of it at the end makes `end` raise. ``run_id`` is the pipeline's run in MLflow.
     """
 
     def __init__(
@@ -101,19 +90,9 @@ class Recorder:
     ) -> Self:
         """Find or create the pipeline's run, and end what killed processes left running.
 
-        Parameters
-        ----------
-        lineage : Lineage
-            Its key makes the run the same however often it is opened.
-        lease : Lease, optional
-            Nothing is written any more when it is lost.
-        today : date, optional
-            Names a new run, such as ``cv-2026-01-15-5ea4.1``.
-
-        Raises
-        ------
-        StoreError
-            The store can't be used: said before any work is done.
+        The lineage's key makes the run the same however often it is opened; ``today`` names a new
+        one, such as ``cv-2026-01-15-5ea4.1``. Nothing is written any more when the lease is lost.
+        That the store can't be used is said before any work is done.
         """
         experiment_id = store.experiment(lineage.experiment)
         with store_faults("opening the pipeline's run"):
@@ -158,12 +137,9 @@ class Recorder:
         self._want(outcome_node(self._lineage.key, result, words))
 
     def record_artifacts(self, study: Study | None, files: Mapping[str, bytes]) -> None:
-        """Write files beside a study's run, or the pipeline's if ``study`` is None.
+        """Write files beside a study's run or the pipeline's, by paths such as ``figures/a.png``.
 
-        Parameters
-        ----------
-        files : mapping
-            Content by path, such as ``figures/roc.png``. A file of that name is replaced.
+        A file of that name is replaced.
         """
         key = self._lineage.key
         self._want(RunNode(key if study is None else study_key(key, study), files=dict(files)))

@@ -104,18 +104,9 @@ class RunNode:
 def nodes_of(
     pipeline: str, event: Event, trials: Iterable[Trial], space: Space, *, compared: str = ""
 ) -> tuple[RunNode, ...]:
-    """Say which runs an event changes, and how.
+    """Say which runs an event changes, and how; ``pipeline`` is the key of the pipeline's run.
 
-    Parameters
-    ----------
-    pipeline : str
-        The key of the pipeline's run.
-    event : Event
-    trials : iterable of Trial
-        Those told before, of all studies: an ended study shows its own as a curve.
-    space : Space
-    compared : str
-        As `outcome_node` has it.
+    ``trials`` are those told before, of all studies: an ended study shows its own as a curve.
     """
     match event:
         case Trial():

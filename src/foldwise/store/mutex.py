@@ -36,13 +36,7 @@ class Lease:
     """A name that is held; a lock file can't be taken away."""
 
     def check(self) -> None:
-        """Make sure that the name is still ours.
-
-        Raises
-        ------
-        Busy
-            Another process has taken it over.
-        """
+        """Make sure that the name is still ours, raise `Busy` if another process took it over."""
 
 
 @contextmanager
