@@ -44,6 +44,8 @@ _WIDTH, _NOTE = 100, "    "
 _FIGURES = ("chosen", "outer_log_loss", "outer_accuracy", "holdout_log_loss", "holdout_accuracy")
 """Tags of a version that are listed."""
 _SHOWN = 5
+_OF_FILES = ("idx", "table")
+"""Sources that read files of the project's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,16 +159,13 @@ def verify(which: str | None, *, model: str | None) -> None:
         told = (registry.set_by_record(alias, "warning") for alias in (CHAMPION, PREVIOUS))
         checks = (*checks, *told)
     tell(f"{project.name} version {version.number} ({', '.join(version.aliases) or 'no alias'})\n")
-    tell(f"against data/prepared and {_source(project.settings)}\n\n{check_table(checks)}\n")
+    prepare = project.settings.prepare
+    source = f"{prepare.source}, which has no files here"
+    source = prepare.path if prepare.source in _OF_FILES else source
+    tell(f"against data/prepared and {source}\n\n{check_table(checks)}\n")
     tell("verified\n" if verification.holds else "not verified: don't serve this version\n")
     if not verification.holds:
         raise SystemExit(1)
-
-
-def _source(settings: Settings) -> str:
-    prepare = settings.prepare
-    is_file = prepare.source in ("idx", "table")
-    return prepare.path if is_file else f"{prepare.source}, which has no files here"
 
 
 def _data_checks(project: Project, version: Version) -> Iterator[Check]:
@@ -187,7 +186,7 @@ def _data_checks(project: Project, version: Version) -> Iterator[Check]:
     if found != told:
         bound += "; data/prepared isn't what this version learned from, which serves as it was"
     yield advised("development set", found[:12], bound, holds=found == told)
-    if project.settings.prepare.source in ("idx", "table"):
+    if project.settings.prepare.source in _OF_FILES:
         path, recorded = project.settings.prepare.path, _prepared_from(project)
         found = _dvc_digest(project.root / path)
         figure = f"{path}: {found[:12] or 'not here'}"
@@ -316,16 +315,13 @@ def columns(
     widths = [max(map(len, column)) for column in zip(*heads, *cells, strict=True)]
     while sum(widths) + 2 * (len(widths) - 1) > width:
         widths[widths.index(max(widths))] -= 1
-    lines = [line for each in heads for line in (*_row(each, widths), _rule(widths))]
+    rule = "  ".join("-" * width for width in widths)
+    lines = [line for each in heads for line in (*_row(each, widths), rule)]
     for row, notes in zip(cells, parts, strict=True):
         lines += _row(row, widths)
         for note in "\n".join(more for _, _, more in notes).splitlines():
             lines += wrap(note, width, initial_indent=_NOTE, subsequent_indent=_NOTE)
     return "".join(f"{line}\n" for line in lines)
-
-
-def _rule(widths: Sequence[int]) -> str:
-    return "  ".join("-" * width for width in widths)
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:

@@ -3,7 +3,6 @@
 import getpass
 import hashlib
 import json
-import math
 import os
 import platform
 import re
@@ -52,16 +51,6 @@ _OF_ANOTHER = {
 
 
 @dataclass(frozen=True, slots=True)
-class SplitFacts:
-    """One split of the data, as MLflow shows it: metadata only, no copy."""
-
-    context: str
-    digest: str
-    rows: int
-    features: int
-
-
-@dataclass(frozen=True, slots=True)
 class Lineage:
     """All that a pipeline run is known by before it starts.
 
@@ -75,10 +64,10 @@ class Lineage:
         Every setting in use by its full key, and the data's shape.
     tags : mapping
         Commit, digests, DVC experiment, library versions.
-    splits : tuple of SplitFacts
-        Development set and holdout, if there is one.
     space : Space
         What the search's values are drawn from.
+    data : DataInfo or None
+        What MLflow shows of the splits; of rows in memory it knows none.
     note : str
         What people read beside the run while it goes on.
     stem : str
@@ -90,8 +79,8 @@ class Lineage:
     attempt: int
     params: Mapping[str, str]
     tags: Mapping[str, str]
-    splits: tuple[SplitFacts, ...]
     space: Space
+    data: DataInfo | None = None
     note: str = ""
     stem: str = "cv"
 
@@ -111,7 +100,6 @@ def lineage(
     folder: Path | None = None,
 ) -> Lineage:
     """Gather what a pipeline run came from; ``folder`` is the checkout it runs in."""
-    features = math.prod(data.image_shape) if data.table is None else len(data.table.columns)
     return Lineage(
         experiment=data.name,
         search_key=search_key,
@@ -127,15 +115,8 @@ def lineage(
             **dvc_experiment(),
             **parameters_not_committed(folder or Path.cwd(), settings),
         },
-        splits=tuple(
-            SplitFacts(split, digest, rows, features)
-            for split, digest, rows in (
-                ("development", data.development_digest, data.development_rows),
-                ("holdout", data.holdout_digest, data.holdout_rows),
-            )
-            if rows
-        ),
         space=space,
+        data=data,
         note=pipeline_begun_note(data.name, settings.tune.folds, settings.tune.trials),
         stem=_stem(settings),
     )

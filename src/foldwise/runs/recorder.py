@@ -1,6 +1,7 @@
 """The recorder: what of a search's run tree is not in MLflow yet, written whenever it can be."""
 
 import json
+import math
 import signal
 import threading
 import time
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from foldwise.errors import StoreError
 from foldwise.runs.ledger import PROCESS_TAG, Ledger, end_abandoned
-from foldwise.runs.lineage import Lineage, SplitFacts
+from foldwise.runs.lineage import Lineage
 from foldwise.runs.tree import (
     COMPARED_TAG,
     NOTE_TAG,
@@ -288,7 +289,7 @@ def _name_data(store: Store, lineage: Lineage, run_id: str) -> None:
     """Say which data the run reads; one record of them serves all runs of the experiment."""
     from mlflow.exceptions import MlflowException
 
-    inputs = [_dataset(lineage, split) for split in lineage.splits]
+    inputs = [*_datasets(lineage)]
     if not inputs:
         return
     try:
@@ -301,21 +302,26 @@ def _name_data(store: Store, lineage: Lineage, run_id: str) -> None:
         store.client.log_inputs(run_id, datasets=inputs)
 
 
-def _dataset(lineage: Lineage, split: SplitFacts) -> "DatasetInput":
+def _datasets(lineage: Lineage) -> "Iterator[DatasetInput]":
+    """The splits that have rows as MLflow shows them: metadata only, no copy."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    source = {"source": lineage.params["prepare.source"], "split": split.context}
-    features = [
-        {"type": "tensor", "tensor-info": {"dtype": "uint8", "shape": [-1, split.features]}}
-    ]
-    return DatasetInput(
-        dataset=Dataset(
-            name=f"{lineage.experiment}-{split.context}",
-            digest=split.digest[:_LONGEST_DIGEST],
+    if (data := lineage.data) is None:
+        return
+    width = math.prod(data.image_shape) if data.table is None else len(data.table.columns)
+    features = [{"type": "tensor", "tensor-info": {"dtype": "uint8", "shape": [-1, width]}}]
+    for split, digest, rows in (
+        ("development", data.development_digest, data.development_rows),
+        ("holdout", data.holdout_digest, data.holdout_rows),
+    ):
+        source = {"source": lineage.params["prepare.source"], "split": split}
+        shown = Dataset(
+            name=f"{lineage.experiment}-{split}",
+            digest=digest[:_LONGEST_DIGEST],
             source_type="foldwise",
             source=json.dumps(source),
             schema=json.dumps({"mlflow_tensorspec": {"features": json.dumps(features)}}),
-            profile=json.dumps({"num_rows": split.rows}),
-        ),
-        tags=[InputTag(key="mlflow.data.context", value=split.context)],
-    )
+            profile=json.dumps({"num_rows": rows}),
+        )
+        if rows:
+            yield DatasetInput(shown, [InputTag(key="mlflow.data.context", value=split)])

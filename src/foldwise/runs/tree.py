@@ -157,7 +157,7 @@ def trial_node(pipeline: str, trial: Trial, space: Space) -> RunNode:
             *_numbers(trial.values, space),
             *_inner_means(trial),
             *(
-                Point(f"inner_{metric}", _rounded(fold.scores[metric]), _step(fold.part, trial))
+                Point(f"inner_{metric}", round(fold.scores[metric], 6), _step(fold.part, trial))
                 for metric in _metrics(trial)
                 for fold in trial.inner
             ),
@@ -190,7 +190,7 @@ def study_node(
         points=(
             *_numbers(best.values, space),
             *_inner_means(best),
-            *(Point(f"outer_{name}", _rounded(outer[name])) for name in _metrics(best) if outer),
+            *(Point(f"outer_{name}", round(outer[name], 6)) for name in _metrics(best) if outer),
             *(() if iterations is None else (Point("iterations", float(iterations)),)),
             Point("trials", len(trials)),
             *_curves(trials, space),
@@ -222,9 +222,9 @@ def outcome_node(pipeline: str, result: SearchResult, compared: str = "") -> Run
         points=(
             *_numbers(best.values, result.space),
             *(each for each in _inner_means(best) if each.key in shown),
-            *(Point(f"outer_{name}", _rounded(mean)) for name, mean in outer.items()),
+            *(Point(f"outer_{name}", round(mean, 6)) for name, mean in outer.items()),
             *(
-                Point(f"by_outer_fold/{name}", _rounded(fold.scores[name]), step)
+                Point(f"by_outer_fold/{name}", round(fold.scores[name], 6), step)
                 for name in outer
                 for step, fold in enumerate(result.outer)
             ),
@@ -340,7 +340,7 @@ def _step(part: Part, trial: Trial) -> int:
 
 def _inner_means(trial: Trial) -> tuple[Point, ...]:
     return tuple(
-        Point(f"inner_{metric}_mean", _rounded(trial.mean(metric))) for metric in _metrics(trial)
+        Point(f"inner_{metric}_mean", round(trial.mean(metric), 6)) for metric in _metrics(trial)
     )
 
 
@@ -355,9 +355,5 @@ def _curves(trials: Sequence[Trial], space: Space) -> tuple[Point, ...]:
             value = number_of(trial.values, name)
             at = math.log10(value) if searched.low > 0 else value
             points.append(Point(across, round(at, 4), rank))
-            points.append(Point(score, _rounded(trial.mean(space.metric)), rank))
+            points.append(Point(score, round(trial.mean(space.metric), 6), rank))
     return tuple(points)
-
-
-def _rounded(score: float) -> float:
-    return round(score, 6)

@@ -101,7 +101,7 @@ class _Beating(Lease):
         began = since = time.monotonic()
         seen, lives = "", False
         while not self._create():
-            tags, now = self._tags(self._name) or {}, time.monotonic()
+            tags, now = self._tags(self._name), time.monotonic()
             if (sign := f"{tags.get(_TOKEN)} {tags.get(_SIGN)}") != seen:
                 seen, since, lives = sign, now, seen != ""
             owner = tags.get(_OWNER, "unknown")
@@ -136,33 +136,35 @@ class _Beating(Lease):
         self._shown = time.monotonic()
 
     def _is_ours(self) -> bool:
-        return (self._tags(self._name) or {}).get(_TOKEN) == self._token
+        return self._tags(self._name).get(_TOKEN) == self._token
 
     def _create(self) -> bool:
-        with _tolerating(*_OTHERS_WERE_FASTER[:2]) as failed:
+        created = False
+        with _tolerating(*_OTHERS_WERE_FASTER[:2]):
             self._client.create_registered_model(
                 self._name,
                 tags={_TOKEN: self._token, _OWNER: this_process(), _SIGN: ""},
                 description=f"Held by foldwise to {self._doing}; it goes when that has ended.",
             )
-        return not failed
+            created = True
+        return created
 
     def _push_aside(self, token: str) -> None:
         """Rename what a dead process holds; it stays, so that nobody else can, until we end."""
         aside = f"{self._name}-{token}"
         with _tolerating(*_OTHERS_WERE_FASTER):
             self._client.rename_registered_model(self._name, aside)
-            if (self._tags(aside) or {}).get(_TOKEN, "") != token:
+            if self._tags(aside).get(_TOKEN, "") != token:
                 # We were slow, and another has taken over meanwhile.
                 self._client.rename_registered_model(aside, self._name)
             else:
                 self._aside = aside
 
-    def _tags(self, name: str) -> Mapping[str, str] | None:
-        found: list[Mapping[str, str]] = []
+    def _tags(self, name: str) -> Mapping[str, str]:
+        tags: Mapping[str, str] = {}
         with _tolerating("RESOURCE_DOES_NOT_EXIST"):
-            found.append(self._client.get_registered_model(name).tags)
-        return found[0] if found else None
+            tags = self._client.get_registered_model(name).tags
+        return tags
 
 
 def this_process() -> str:
@@ -199,14 +201,12 @@ def _busy(doing: str, why: str) -> Busy:
 
 
 @contextmanager
-def _tolerating(*codes: str) -> Iterator[list[str]]:
-    """Pass over MLflow's errors of these codes; the list says whether there was one."""
+def _tolerating(*codes: str) -> Iterator[None]:
+    """Pass over MLflow's errors of these codes."""
     from mlflow.exceptions import MlflowException
 
-    failed: list[str] = []
     try:
-        yield failed
+        yield
     except MlflowException as error:
         if error.error_code not in codes:
             raise
-        failed.append(str(error.error_code))

@@ -19,7 +19,7 @@ from foldwise.store.relocate import check_not_moved
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment, Run
+    from mlflow.entities import Run
 
 
 _PAGE = 1000
@@ -174,8 +174,21 @@ class Store:
     def find_experiment(self, name: str) -> str | None:
         """Id of the experiment, or None if there is none yet."""
         with store_faults(f"looking for experiment '{name}'"):
-            found = self.client.get_experiment_by_name(name)
-            return None if found is None else self._checked(found)
+            experiment = self.client.get_experiment_by_name(name)
+        if experiment is None:
+            return None
+        if experiment.lifecycle_stage != "active":
+            raise StoreError(
+                f"experiment '{experiment.name}' was deleted in MLflow: run"
+                f" `MLFLOW_TRACKING_URI={shlex.quote(self.tracking_uri)} mlflow experiments restore"
+                f" -x {experiment.experiment_id}`"
+            )
+        if self.artifacts and experiment.artifact_location.startswith("mlflow-artifacts:"):
+            raise StoreError(
+                f"experiment '{experiment.name}' keeps its artifacts behind a server: "
+                "set MLFLOW_TRACKING_URI to that server"
+            )
+        return str(experiment.experiment_id)
 
     def experiment(self, name: str) -> str:
         """Id of the experiment of this name, created if need be."""
@@ -214,20 +227,6 @@ class Store:
                 os.environ.pop(name, None)
                 if value is not None:
                     os.environ[name] = value
-
-    def _checked(self, experiment: "Experiment") -> str:
-        if experiment.lifecycle_stage != "active":
-            raise StoreError(
-                f"experiment '{experiment.name}' was deleted in MLflow: run"
-                f" `MLFLOW_TRACKING_URI={shlex.quote(self.tracking_uri)} mlflow experiments restore"
-                f" -x {experiment.experiment_id}`"
-            )
-        if self.artifacts and experiment.artifact_location.startswith("mlflow-artifacts:"):
-            raise StoreError(
-                f"experiment '{experiment.name}' keeps its artifacts behind a server: "
-                "set MLFLOW_TRACKING_URI to that server"
-            )
-        return str(experiment.experiment_id)
 
 
 def open_store(
