@@ -90,10 +90,10 @@ def promote(which: str, *, model: str | None, reason: str, is_dry: bool, is_forc
         is_forced=is_forced,
     )
     tell(check_table(decision.checks) + "\n" if decision.checks else "")
-    tell(_promotion(decision, project.name, is_dry=is_dry))
+    already = f"the champion has the content of version {decision.version}"
+    _conclude(decision, project.name, already, is_dry=is_dry)
     if decision.state == "applied" and decision.champion is None and decision.previous is None:
         tell("no rollback leads back to having none: it needs a version that was champion before\n")
-    _exit(decision)
 
 
 def rollback(*, model: str | None, reason: str, is_forced: bool) -> None:
@@ -101,21 +101,9 @@ def rollback(*, model: str | None, reason: str, is_forced: bool) -> None:
     from foldwise.registry import champion
 
     project = open_project(model)
-    # A missing reason is the rollback's own to refuse, whoever was champion.
-    if reason.strip() and project.registry().holder(PREVIOUS) is None:
-        raise StoreError(
-            f"a rollback needs a previous champion, and {project.name} has none: "
-            "`foldwise promote VERSION` makes another version the champion"
-        )
     decision = champion.rollback(project.store, project.name, reason=reason, is_forced=is_forced)
-    if decision.decision == "refused":
-        tell(check_table(decision.checks) + "\n")
-        tell(f"refused: {_failed(decision)}\n")
-    elif decision.decision == "unchanged":
-        tell(f"nothing to do: version {decision.version} is the champion already\n")
-    else:
-        tell(f"rolled back: {_is_champion(decision, project.name)}\n")
-    _exit(decision)
+    tell(check_table(decision.checks) + "\n" if decision.decision == "refused" else "")
+    _conclude(decision, project.name, f"version {decision.version} is the champion")
 
 
 @contextmanager
@@ -272,32 +260,21 @@ def in_use(registry: Snapshot) -> str:
     return CHALLENGER if registry.champion is None else CHAMPION
 
 
-def _promotion(decision: Decision, name: str, *, is_dry: bool) -> str:
-    number = decision.version
-    match decision.decision:
-        case "unchanged":
-            return f"nothing to do: the champion has the content of version {number} already\n"
-        case "refused":
-            words = "dry run: would be refused" if is_dry else "refused"
-            return f"{words}: {_failed(decision)}\n"
-        case word if is_dry:
-            return f"dry run: version {number} would be {word}\n"
-        case word:
-            return f"{word}: {_is_champion(decision, name)}\n"
-
-
-def _failed(decision: Decision) -> str:
-    failed = sum(check.verdict == "fail" for check in decision.checks)
-    return f"version {decision.version} fails {failed} of {len(decision.checks)} checks"
-
-
-def _is_champion(decision: Decision, name: str) -> str:
+def _conclude(decision: Decision, name: str, already: str, *, is_dry: bool = False) -> None:
+    """Say what was decided, and why nothing was to do; a refusal is the exit status, too."""
+    number, word = decision.version, decision.decision
     before = "none" if decision.champion is None else f"version {decision.champion}"
-    return f"version {decision.version} of {name} is the champion (before: {before})"
-
-
-def _exit(decision: Decision) -> None:
-    if decision.decision == "refused":
+    told = f"{word}: version {number} of {name} is the champion (before: {before})"
+    if word == "unchanged":
+        told = f"nothing to do: {already} already"
+    elif word == "refused":
+        failed = sum(check.verdict == "fail" for check in decision.checks)
+        told = "dry run: would be refused" if is_dry else word
+        told += f": version {number} fails {failed} of {len(decision.checks)} checks"
+    elif is_dry:
+        told = f"dry run: version {number} would be {word}"
+    tell(f"{told}\n")
+    if word == "refused":
         raise SystemExit(_REFUSED)
 
 

@@ -90,18 +90,15 @@ def rollback(store: Store, name: str, *, reason: str, is_forced: bool = False) -
 
     Only its files are looked at, and whether it is the previous champion by the records: a rollback
     must work when data and reports are gone. A forced one waits for nobody for long, and asks
-    nothing of the checkout.
-
-    Raises
-    ------
-    StoreError
-        There is no previous champion.
-    PromotionError
-        No reason was given, or one too long.
+    nothing of the checkout. There must be a previous champion, and a reason.
     """
     check_reason(reason, is_needed=True)
     with deciding(store, name, is_forced=is_forced) as (snapshot, lease):
-        version = snapshot.find(PREVIOUS)
+        if (version := snapshot.holder(PREVIOUS)) is None:
+            raise StoreError(
+                f"a rollback needs a previous champion, and {name} has none:"
+                " `foldwise promote VERSION` makes another version the champion"
+            )
         if snapshot.champion == version:
             return _decision(snapshot, version, "unchanged", (), reason=reason)
         with TemporaryDirectory(prefix="foldwise-") as folder:
@@ -248,14 +245,9 @@ def _decision(
 def _carry_out(store: Store, snapshot: Snapshot, decision: Decision, lease: Lease) -> Decision:
     """Write a decision down and, if it asks for a move, move the aliases.
 
-    The aliases are read again before and after the move, because people may move them too.
-
-    Raises
-    ------
-    StoreError
-        The store failed, or somebody else moved the champion meanwhile. The record says then that
-        the move was abandoned, or, if the store can't take even that, it is settled by the next
-        command.
+    The aliases are read again before and after the move, because people may move them too. If so,
+    or if the store fails, the record says that the move was abandoned; what the store can't take
+    even of that is settled by the next command.
     """
     lease.check()
     _record(store, snapshot.name, decision)

@@ -43,34 +43,20 @@ _TOLD = ("accuracy", "log_loss")
 class Submission:
     """What `evaluate` hands in to be registered.
 
-    Attributes
-    ----------
-    run_id, tags
-        Of the pipeline's run; but for MLflow's own tags they are shown on the version, too.
-    params : mapping
-        The values that the model was fitted at, shown beside it.
-    card : str
-        Model card in Markdown: the version's description.
-    example : uint8 array (rows, features), or data frame
-        Two or three raw images of the development set; for a table, a row that is none of its own.
-    parameter_digests : tuple of str
-        What the evidence's digest of the parameters was before parameters were added.
-    page : bytes
-        The report that lies beside the run; empty if there is none.
-    may_keep_rows : bool
-        Whether the model may hold rows of the data.
+    For an example two or three raw images (rows, features) of the development set; for a table, a
+    row that is none of its own.
     """
 
     run_id: str
-    tags: Mapping[str, str]
+    tags: Mapping[str, str]  # of the run; but for MLflow's own they are shown on the version, too
     model: Model
-    params: Mapping[str, str]
+    params: Mapping[str, str]  # what the model was fitted at
     evidence: Evidence
-    card: str
+    card: str  # in Markdown: the version's description
     example: Any
-    parameter_digests: tuple[str, ...] = ()
-    page: bytes = b""
-    may_keep_rows: bool = True
+    parameter_digests: tuple[str, ...] = ()  # the evidence's before parameters were added
+    page: bytes = b""  # the report that lies beside the run, if there is one
+    may_keep_rows: bool = True  # of the data, in the model
 
     @property
     def name(self) -> str:

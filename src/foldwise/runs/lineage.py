@@ -52,37 +52,17 @@ _OF_ANOTHER = {
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """All that a pipeline run is known by before it starts.
+    """All that a pipeline run is known by before it starts."""
 
-    Attributes
-    ----------
-    experiment : str
-        The data's name.
-    search_key, attempt
-        Which search this is, and the how-manieth time it was begun anew.
-    params : mapping
-        Every setting in use by its full key, and the data's shape.
-    tags : mapping
-        Commit, digests, DVC experiment, library versions.
-    space : Space
-        What the search's values are drawn from.
-    data : DataInfo or None
-        What MLflow shows of the splits; of rows in memory it knows none.
-    note : str
-        What people read beside the run while it goes on.
-    stem : str
-        Names the run, such as ``cv-2026-01-15a``.
-    """
-
-    experiment: str
+    experiment: str  # the data's name
     search_key: str
-    attempt: int
-    params: Mapping[str, str]
-    tags: Mapping[str, str]
+    attempt: int  # the how-manieth time that this search was begun anew
+    params: Mapping[str, str]  # every setting in use by its full key, and the data's shape
+    tags: Mapping[str, str]  # commit, digests, DVC experiment, library versions
     space: Space
-    data: DataInfo | None = None
-    note: str = ""
-    stem: str = "cv"
+    data: DataInfo | None = None  # whose splits MLflow shows; none of rows in memory
+    note: str = ""  # what people read beside the run while it goes on
+    stem: str = "cv"  # names the run, such as cv-2026-01-15a
 
     @property
     def key(self) -> str:

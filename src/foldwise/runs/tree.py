@@ -44,25 +44,15 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class RunNode:
-    """What a run should hold, or a part of it.
+    """What a run should hold, or a part of it: either files or the rest."""
 
-    Attributes
-    ----------
-    key : str
-        Its identity: ``PIPELINE``, ``PIPELINE/outer-0``, ``PIPELINE/outer-0/3``.
-    files : mapping
-        Content by path. A node has either files or the rest.
-    done : bool
-        Whether the run has ended with this.
-    """
-
-    key: str
+    key: str  # its identity: PIPELINE, PIPELINE/outer-0, PIPELINE/outer-0/3
     name: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
     points: tuple[Point, ...] = ()
-    files: Mapping[str, bytes] = field(default_factory=dict)
-    done: bool = False
+    files: Mapping[str, bytes] = field(default_factory=dict)  # content by path
+    done: bool = False  # whether the run has ended with this
 
     @property
     def identity(self) -> tuple[str, ...]:

@@ -69,10 +69,7 @@ class StoreRefused(StoreError):
 def store_faults(doing: str) -> Iterator[None]:
     """Turn any fault of MLflow, SQLite, network or disk inside the block into a StoreError.
 
-    Parameters
-    ----------
-    doing : str
-        What was being done, for the head of the line, such as ``"recording outer-0"``.
+    Its line begins with what was being done, such as ``"recording outer-0"``.
     """
     import_mlflow()
     from mlflow.exceptions import MlflowException

@@ -45,21 +45,9 @@ def held(
 ) -> Iterator[Lease]:
     """Hold a name, such as a search's key; a killed process loses it.
 
-    Parameters
-    ----------
-    doing : str
-        What is done meanwhile, such as ``"decide on blobs-classifier"``.
-    wait : float
-        Seconds to wait for a living holder before `Busy` is raised.
-    is_forced : bool
-        Whether to wait for moments alone, and to take a server's name even from a living holder.
-
-    Raises
-    ------
-    Busy
-        Another process holds it.
-    StoreError
-        The store can't be reached or written to.
+    ``doing`` says what is done meanwhile: ``"decide on blobs-classifier"``. A living holder is
+    waited for so many seconds, then `Busy` is raised. Who forces it waits for moments alone, and
+    takes a server's name even from a living holder.
     """
     if store.artifacts is None:
         lease = _Beating(store, name, doing)
@@ -139,15 +127,13 @@ class _Beating(Lease):
         return self._tags(self._name).get(_TOKEN) == self._token
 
     def _create(self) -> bool:
-        created = False
-        with _tolerating(*_OTHERS_WERE_FASTER[:2]):
+        with _tolerating(*_OTHERS_WERE_FASTER[:2]) as failed:
             self._client.create_registered_model(
                 self._name,
                 tags={_TOKEN: self._token, _OWNER: this_process(), _SIGN: ""},
                 description=f"Held by foldwise to {self._doing}; it goes when that has ended.",
             )
-            created = True
-        return created
+        return not failed
 
     def _push_aside(self, token: str) -> None:
         """Rename what a dead process holds; it stays, so that nobody else can, until we end."""
@@ -161,10 +147,10 @@ class _Beating(Lease):
                 self._aside = aside
 
     def _tags(self, name: str) -> Mapping[str, str]:
-        tags: Mapping[str, str] = {}
+        found: list[Mapping[str, str]] = [{}]
         with _tolerating("RESOURCE_DOES_NOT_EXIST"):
-            tags = self._client.get_registered_model(name).tags
-        return tags
+            found.append(self._client.get_registered_model(name).tags)
+        return found[-1]
 
 
 def this_process() -> str:
@@ -201,12 +187,14 @@ def _busy(doing: str, why: str) -> Busy:
 
 
 @contextmanager
-def _tolerating(*codes: str) -> Iterator[None]:
-    """Pass over MLflow's errors of these codes."""
+def _tolerating(*codes: str) -> Iterator[list[str]]:
+    """Pass over MLflow's errors of these codes; the list says whether there was one."""
     from mlflow.exceptions import MlflowException
 
+    failed: list[str] = []
     try:
-        yield
+        yield failed
     except MlflowException as error:
         if error.error_code not in codes:
             raise
+        failed.append(str(error.error_code))
