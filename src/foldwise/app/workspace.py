@@ -21,15 +21,7 @@ from numpy.typing import NDArray
 
 from foldwise.app.exits import is_on
 from foldwise.app.views import refresh_page
-from foldwise.data.dataset import (
-    PREPARED,
-    DataInfo,
-    Split,
-    SplitName,
-    load,
-    load_info,
-    picture_axes,
-)
+from foldwise.data import dataset
 from foldwise.errors import SearchError, SettingsError
 from foldwise.files import DocumentError, decode, encode, write_bytes
 from foldwise.ownership import check_output
@@ -88,9 +80,9 @@ class Workspace:
         return load_settings(self.folder / "params.yaml")
 
     @cached_property
-    def info(self) -> DataInfo:
+    def info(self) -> dataset.DataInfo:
         """Facts of the prepared data."""
-        return load_info(self.folder / PREPARED)
+        return dataset.load_info(self.folder / dataset.PREPARED)
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -102,11 +94,11 @@ class Workspace:
         """MLflow's store."""
         return open_store(self.root)
 
-    def data(self, split: SplitName) -> Split:
+    def data(self, split: dataset.SplitName) -> dataset.Split:
         """A split's rows. Each use of the holdout spends some of it."""
-        return load(split, self.folder / PREPARED)
+        return dataset.load(split, self.folder / dataset.PREPARED)
 
-    def judged(self, holdout: Split, said: Predictions) -> Judged:
+    def judged(self, holdout: dataset.Split, said: Predictions) -> Judged:
         """The holdout with what a model said of it."""
         return Judged(
             holdout.images,
@@ -118,7 +110,7 @@ class Workspace:
             self.clusters(holdout),
         )
 
-    def clusters(self, split: Split) -> NDArray[np.int64] | None:
+    def clusters(self, split: dataset.Split) -> NDArray[np.int64] | None:
         """The groups that variances are clustered by: those that a table names."""
         return None if self.info.table is None else split.groups
 
@@ -134,7 +126,7 @@ class Workspace:
         """
         return search_key(self.info.development_digest, parameters, self.settings.seed)
 
-    def plan(self, development: Split) -> Plan:
+    def plan(self, development: dataset.Split) -> Plan:
         """The parts that the settings say."""
         folds, seed = self.settings.tune.folds, self.settings.seed
         return Plan.stratified(
@@ -336,7 +328,7 @@ def fitting_bank(
     from foldwise.data.features import FilterBank  # scikit-learn: two seconds
 
     bank, given = FilterBank(shape, **asdict(numbers)), " x ".join(map(str, shape))
-    if picture_axes(tuple(shape)) != (0, 1):
+    if dataset.picture_axes(tuple(shape)) != (0, 1):
         raise SettingsError(
             f"{key} need images of rows, columns and, last, channels, got {given}; {remedy}"
         )

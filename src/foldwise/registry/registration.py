@@ -144,11 +144,6 @@ def require_same_kind(store: Store, snapshot: Snapshot, data: DataInfo) -> None:
 
     The champion's count, or where there is none, the newest version's. Versions without readable
     evidence are passed over: nothing is known of their data.
-
-    Raises
-    ------
-    DataError
-        The data are of another kind.
     """
     for version in sorted(
         snapshot.versions, key=lambda each: (CHAMPION in each.aliases, each.number), reverse=True

@@ -108,13 +108,7 @@ class Snapshot:
         return next((each for each in self.versions if each.number == number), None)
 
     def find(self, which: str) -> Version:
-        """Look a version up by its alias or number.
-
-        Raises
-        ------
-        StoreError
-            There is none.
-        """
+        """Look a version up by its alias or number, of which there must be one."""
         for version in self.versions:
             if which == str(version.number) or version.number == self.aliases.get(which):
                 return version
