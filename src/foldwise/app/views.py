@@ -123,6 +123,9 @@ def comparison_views(searched: Iterable[str] = ()) -> tuple[View, View]:
 def view_tag(view: View, *, created: int) -> tuple[str, str]:
     """Key and value of the tag that keeps a view; ``created`` in milliseconds orders the menu."""
     key, _, direction = view.order.rpartition(" ")
+    # Pixels that its head needs: MLflow cuts it otherwise.
+    heads = {each: len(each.partition(".")[2].strip("`")) for each in view.columns}
+    widths = {each: max(100, 40 + 8 * length) for each, length in heads.items()}
     state = {
         "searchFilter": view.search,
         "orderByKey": key,
@@ -130,7 +133,7 @@ def view_tag(view: View, *, created: int) -> tuple[str, str]:
         "runsHiddenMode": "SHOW_ALL",  # else ten
         "selectedColumns": view.columns,
         "columnOrder": [_NAME, *view.columns],
-        "columnWidths": {_NAME: _WIDEST, **{each: _width(each) for each in view.columns}},
+        "columnWidths": {_NAME: _WIDEST, **widths},
     }
     if view.charts:
         state["compareRunCharts"] = [_card(chart) for chart in view.charts]
@@ -142,11 +145,6 @@ def view_tag(view: View, *, created: int) -> tuple[str, str]:
         state["isAccordionReordered"] = True
     value = {"name": view.name, "createdAt": created, "state": json.dumps(state)}
     return f"{_VIEW}{view.id}", json.dumps(value)
-
-
-def _width(column: str) -> int:
-    """Pixels that its head needs: MLflow cuts it otherwise."""
-    return max(100, 40 + 8 * len(column.partition(".")[2].strip("`")))
 
 
 def view_link(experiment_id: str, view: View) -> Link:

@@ -323,6 +323,9 @@ def _write_files(store: Store, submission: Submission, model_id: str) -> str:
 
 
 def _create_version(store: Store, submission: Submission, model_id: str, stored: str) -> Version:
+    if len(card := submission.card) > _LONGEST_CARD:
+        rest = "\n\n*Shortened: the whole card is the file card.md of the model.*\n"
+        card = card[: _LONGEST_CARD - len(rest)].rpartition("\n")[0] + rest
     # Tags and description come with the version in one transaction: there is no half version.
     with store.as_default():
         created = store.client.create_model_version(
@@ -331,13 +334,6 @@ def _create_version(store: Store, submission: Submission, model_id: str, stored:
             run_id=submission.run_id,
             model_id=model_id,
             tags={**submission.version_tags(), "bytes_digest": stored},
-            description=_shortened(submission.card),
+            description=card,
         )
     return to_version(created)
-
-
-def _shortened(card: str) -> str:
-    if len(card) <= _LONGEST_CARD:
-        return card
-    rest = "\n\n*Shortened: the whole card is the file card.md of the model.*\n"
-    return card[: _LONGEST_CARD - len(rest)].rpartition("\n")[0] + rest

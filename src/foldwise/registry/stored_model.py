@@ -258,11 +258,20 @@ def read_model(folder: Path) -> StoredModel:
         A file is missing or damaged, or the model isn't stored in skops format with scikit-learn's
         and numpy's own types alone. Nothing of it was run then.
     """
+    import skops.io
+
     with store_faults(f"reading the model's files in {folder}"):
         try:
             evidence = Evidence.from_bytes((folder / stored_files.EVIDENCE).read_bytes())
             _check_description(folder, evidence)
-            pipeline = _constructed(folder / stored_files.SKOPS)
+            file = folder / stored_files.SKOPS
+            needed = skops.io.get_untrusted_types(file=file)
+            if foreign := [name for name in needed if name not in _TRUSTED]:
+                raise StoreError(
+                    f"{file} must hold scikit-learn's and numpy's types alone, got"
+                    f" {', '.join(foreign[:3])}: don't load or serve this version"
+                )
+            pipeline = skops.io.load(file, trusted=needed)
             return StoredModel(pipeline, _model_of(pipeline), evidence)
         except _MALFORMED as error:
             raise StoreError(
@@ -324,18 +333,6 @@ def _varies(name: object, said: object) -> bool:
     if name == "skops_trusted_types" and isinstance(said, list):
         return _TRUSTED.issuperset(map(str, said))
     return said is None or (name in _VARYING and isinstance(said, str | int))
-
-
-def _constructed(file: Path) -> Any:
-    import skops.io
-
-    needed = skops.io.get_untrusted_types(file=file)
-    if foreign := [name for name in needed if name not in _TRUSTED]:
-        raise StoreError(
-            f"{file} must hold scikit-learn's and numpy's types alone, got"
-            f" {', '.join(foreign[:3])}: don't load or serve this version"
-        )
-    return skops.io.load(file, trusted=needed)
 
 
 def fetch_evidence(store: Store, version: Version) -> Evidence | None:

@@ -129,7 +129,11 @@ def _figures(
     yield same_digest("predicted labels", found, evidence.labels_digest)
     again, error = score(probabilities, labels), calibration_error(probabilities, labels)
     difference = evidence.misses(again, error)
-    bound, where = _tolerance(version, stored)
+    bound, where = _ELSEWHERE, "another machine or library"
+    if not stored.is_exact:
+        where = "single precision"
+    elif version.tags.get("machine") == machine() and not _other_libraries(version.tags):
+        bound, where = _SAME_MACHINE, "same machine"
     yield judged(
         "scores", f"differ by {difference:.1e}", f"<= {bound:.0e} ({where})",
         holds=difference <= bound,
@@ -148,14 +152,6 @@ def _report(store: Store, version: Version) -> Iterator[Check]:
         yield advised("report", f"lost; write it anew with {REGISTER}", told[:12], holds=False)
     else:
         yield same_digest("report", found, told)
-
-
-def _tolerance(version: Version, stored: StoredModel) -> tuple[float, str]:
-    if not stored.is_exact:
-        return _ELSEWHERE, "single precision"
-    if version.tags.get("machine") == machine() and not _other_libraries(version.tags):
-        return _SAME_MACHINE, "same machine"
-    return _ELSEWHERE, "another machine or library"
 
 
 def _origin(store: Store, version: Version, settings: Settings) -> Iterator[Check]:
