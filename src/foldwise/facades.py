@@ -216,7 +216,6 @@ def log_to_mlflow(
         attempt=1,
         params={name: of[:_LONGEST] for name, of in _parameters(search).items()},
         tags={"search_key": key, "attempt": "1", **surroundings(Path.cwd())},
-        splits=(),
         space=result.space,
         note=pipeline_begun_note(experiment, result.plan.folds, search.n_trials),
         stem="search",

@@ -23,7 +23,6 @@ from foldwise.registry.audit import (
     CHAMPION,
     HISTORY,
     PREVIOUS,
-    RECORDED,
     Check,
     Decision,
     Unrecorded,
@@ -45,6 +44,8 @@ _WIDTH, _NOTE = 100, "    "
 _FIGURES = ("chosen", "outer_log_loss", "outer_accuracy", "holdout_log_loss", "holdout_accuracy")
 """Tags of a version that are listed."""
 _SHOWN = 5
+_OF_FILES = ("idx", "table")
+"""Sources that read files of the project's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +90,10 @@ def promote(which: str, *, model: str | None, reason: str, is_dry: bool, is_forc
         is_forced=is_forced,
     )
     tell(check_table(decision.checks) + "\n" if decision.checks else "")
-    tell(_promotion(decision, project.name, is_dry=is_dry))
+    already = f"the champion has the content of version {decision.version}"
+    _conclude(decision, project.name, already, is_dry=is_dry)
     if decision.state == "applied" and decision.champion is None and decision.previous is None:
         tell("no rollback leads back to having none: it needs a version that was champion before\n")
-    _exit(decision)
 
 
 def rollback(*, model: str | None, reason: str, is_forced: bool) -> None:
@@ -100,21 +101,9 @@ def rollback(*, model: str | None, reason: str, is_forced: bool) -> None:
     from foldwise.registry import champion
 
     project = open_project(model)
-    # A missing reason is the rollback's own to refuse, whoever was champion.
-    if reason.strip() and project.registry().holder(PREVIOUS) is None:
-        raise StoreError(
-            f"a rollback needs a previous champion, and {project.name} has none: "
-            "`foldwise promote VERSION` makes another version the champion"
-        )
     decision = champion.rollback(project.store, project.name, reason=reason, is_forced=is_forced)
-    if decision.decision == "refused":
-        tell(check_table(decision.checks) + "\n")
-        tell(f"refused: {_failed(decision)}\n")
-    elif decision.decision == "unchanged":
-        tell(f"nothing to do: version {decision.version} is the champion already\n")
-    else:
-        tell(f"rolled back: {_is_champion(decision, project.name)}\n")
-    _exit(decision)
+    tell(check_table(decision.checks) + "\n" if decision.decision == "refused" else "")
+    _conclude(decision, project.name, f"version {decision.version} is the champion")
 
 
 @contextmanager
@@ -155,18 +144,16 @@ def verify(which: str | None, *, model: str | None) -> None:
     verification = verify_version(project.store, version, project.holdout(), project.settings)
     checks = (*verification.checks, *_data_checks(project, version))
     if {CHAMPION, PREVIOUS}.intersection(version.aliases):
-        checks = (*checks, *_recorded(registry))
+        told = (registry.set_by_record(alias, "warning") for alias in (CHAMPION, PREVIOUS))
+        checks = (*checks, *told)
     tell(f"{project.name} version {version.number} ({', '.join(version.aliases) or 'no alias'})\n")
-    tell(f"against data/prepared and {_source(project.settings)}\n\n{check_table(checks)}\n")
+    prepare = project.settings.prepare
+    source = f"{prepare.source}, which has no files here"
+    source = prepare.path if prepare.source in _OF_FILES else source
+    tell(f"against data/prepared and {source}\n\n{check_table(checks)}\n")
     tell("verified\n" if verification.holds else "not verified: don't serve this version\n")
     if not verification.holds:
         raise SystemExit(1)
-
-
-def _source(settings: Settings) -> str:
-    prepare = settings.prepare
-    is_file = prepare.source in ("idx", "table")
-    return prepare.path if is_file else f"{prepare.source}, which has no files here"
 
 
 def _data_checks(project: Project, version: Version) -> Iterator[Check]:
@@ -187,7 +174,7 @@ def _data_checks(project: Project, version: Version) -> Iterator[Check]:
     if found != told:
         bound += "; data/prepared isn't what this version learned from, which serves as it was"
     yield advised("development set", found[:12], bound, holds=found == told)
-    if project.settings.prepare.source in ("idx", "table"):
+    if project.settings.prepare.source in _OF_FILES:
         path, recorded = project.settings.prepare.path, _prepared_from(project)
         found = _dvc_digest(project.root / path)
         figure = f"{path}: {found[:12] or 'not here'}"
@@ -273,40 +260,21 @@ def in_use(registry: Snapshot) -> str:
     return CHALLENGER if registry.champion is None else CHAMPION
 
 
-def _recorded(registry: Snapshot) -> tuple[Check, ...]:
-    found = {each.alias: each.told() for each in registry.unrecorded}
-    return tuple(
-        advised(alias, found.get(alias, RECORDED), RECORDED, holds=alias not in found)
-        for alias in (CHAMPION, PREVIOUS)
-    )
-
-
-def _promotion(decision: Decision, name: str, *, is_dry: bool) -> str:
-    number = decision.version
-    match decision.decision:
-        case "unchanged":
-            return f"nothing to do: the champion has the content of version {number} already\n"
-        case "refused":
-            words = "dry run: would be refused" if is_dry else "refused"
-            return f"{words}: {_failed(decision)}\n"
-        case word if is_dry:
-            return f"dry run: version {number} would be {word}\n"
-        case word:
-            return f"{word}: {_is_champion(decision, name)}\n"
-
-
-def _failed(decision: Decision) -> str:
-    failed = sum(check.verdict == "fail" for check in decision.checks)
-    return f"version {decision.version} fails {failed} of {len(decision.checks)} checks"
-
-
-def _is_champion(decision: Decision, name: str) -> str:
+def _conclude(decision: Decision, name: str, already: str, *, is_dry: bool = False) -> None:
+    """Say what was decided, and why nothing was to do; a refusal is the exit status, too."""
+    number, word = decision.version, decision.decision
     before = "none" if decision.champion is None else f"version {decision.champion}"
-    return f"version {decision.version} of {name} is the champion (before: {before})"
-
-
-def _exit(decision: Decision) -> None:
-    if decision.decision == "refused":
+    told = f"{word}: version {number} of {name} is the champion (before: {before})"
+    if word == "unchanged":
+        told = f"nothing to do: {already} already"
+    elif word == "refused":
+        failed = sum(check.verdict == "fail" for check in decision.checks)
+        told = "dry run: would be refused" if is_dry else word
+        told += f": version {number} fails {failed} of {len(decision.checks)} checks"
+    elif is_dry:
+        told = f"dry run: version {number} would be {word}"
+    tell(f"{told}\n")
+    if word == "refused":
         raise SystemExit(_REFUSED)
 
 
@@ -324,16 +292,13 @@ def columns(
     widths = [max(map(len, column)) for column in zip(*heads, *cells, strict=True)]
     while sum(widths) + 2 * (len(widths) - 1) > width:
         widths[widths.index(max(widths))] -= 1
-    lines = [line for each in heads for line in (*_row(each, widths), _rule(widths))]
+    rule = "  ".join("-" * width for width in widths)
+    lines = [line for each in heads for line in (*_row(each, widths), rule)]
     for row, notes in zip(cells, parts, strict=True):
         lines += _row(row, widths)
         for note in "\n".join(more for _, _, more in notes).splitlines():
             lines += wrap(note, width, initial_indent=_NOTE, subsequent_indent=_NOTE)
     return "".join(f"{line}\n" for line in lines)
-
-
-def _rule(widths: Sequence[int]) -> str:
-    return "  ".join("-" * width for width in widths)
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:

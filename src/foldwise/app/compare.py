@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from foldwise.app.display import Display
 from foldwise.app.drawing import Verdict, holdout_metrics
-from foldwise.app.entries import check_buildable, entry_engine, sampled, servable
+from foldwise.app.entries import check_buildable, entry_engine, ready, sampled
 from foldwise.app.evaluate import count_look, evidence_of, submit
 from foldwise.app.exits import run
 from foldwise.app.versus import tell_outline
@@ -40,7 +40,7 @@ from foldwise.report.wording import escaped, json_text
 from foldwise.runs.lineage import Lineage
 from foldwise.runs.recorder import Recorder
 from foldwise.search.curve import starts
-from foldwise.search.engines.estimator import FittedEstimator, one_core_threads
+from foldwise.search.engines.estimator import one_core_threads
 from foldwise.search.jobs import Model, Predictions
 from foldwise.search.nested import Book, NestedSearch
 from foldwise.search.space import Space, curve_range
@@ -82,9 +82,9 @@ def main() -> None:
             work.recorder(described, lease) as recorder,
             Display.of(f"compare {entry.name}") as display,
         ):
-            result = _servable(
-                display.follow(entry_search(work, entry, space, book), recorder.record)
-            )
+            result = display.follow(entry_search(work, entry, space, book), recorder.record)
+            final = replace(result.final, model=ready(result.final.model))
+            result = replace(result, final=final)
             verdict = Verdict.of(work, result.final.model, recorder.run_id, described.tags)
             if entry.register:
                 _count(work, result.final.model, verdict)
@@ -149,14 +149,6 @@ def _lineage(base: Lineage, entry: Entry) -> Lineage:
 def experiment_name(data: str) -> str:
     """Name of the experiment that holds the comparison on the data of this name."""
     return f"{data}-comparison"
-
-
-def _servable(result: SearchResult) -> SearchResult:
-    """The result with a final model that says the same and can be served without us."""
-    model = result.final.model
-    assert isinstance(model, FittedEstimator)  # noqa: S101 - the engine's only kind
-    final = replace(result.final, model=FittedEstimator(servable(model.fitted)))
-    return replace(result, final=final)
 
 
 def _count(work: Workspace, model: Model, verdict: Verdict) -> None:

@@ -4,17 +4,7 @@ from foldwise.app.exits import run, say
 from foldwise.app.workspace import Workspace, read_result, save, save_pictures
 from foldwise.data.dataset import Split
 from foldwise.errors import SearchError
-from foldwise.report.contest import (
-    REPORTS,
-    RESULTS,
-    Contestant,
-    EntryResult,
-    contest_pictures,
-    contestant,
-    models_csv,
-    pairs_csv,
-    summarise_pairs,
-)
+from foldwise.report import contest
 from foldwise.settings import Entry, load_entries
 
 _REMEDY = "run `dvc --cd comparison repro`"
@@ -25,22 +15,25 @@ def main() -> None:
     work = Workspace()
     holdout = work.data("holdout")
     models = [_read(work, entry, holdout) for entry in load_entries().values()]
-    tables = {"models.csv": models_csv(models), "pairs.csv": pairs_csv(summarise_pairs(models))}
-    save(REPORTS, {name: table.encode() for name, table in tables.items()})
-    save_pictures(REPORTS / "figures", contest_pictures(models, work.info))
+    tables = {
+        "models.csv": contest.models_csv(models),
+        "pairs.csv": contest.pairs_csv(contest.summarise_pairs(models)),
+    }
+    save(contest.REPORTS, {name: table.encode() for name, table in tables.items()})
+    save_pictures(contest.REPORTS / "figures", contest.contest_pictures(models, work.info))
     best_first = sorted(models, key=lambda model: -model.holdout.scores["accuracy"])
     say(*(f"{each.entry.title:<24} {each.holdout.scores['accuracy']:.4f}" for each in best_first))
 
 
-def _read(work: Workspace, entry: Entry, holdout: Split) -> Contestant:
-    folder = RESULTS / entry.name
-    result, predictions = read_result(EntryResult, folder, _REMEDY)
+def _read(work: Workspace, entry: Entry, holdout: Split) -> contest.Contestant:
+    folder = contest.RESULTS / entry.name
+    result, predictions = read_result(contest.EntryResult, folder, _REMEDY)
     if not result.is_of(entry, work.info):
         raise SearchError(
             f"{folder} must be the result of the entry and the data that are there now, it isn't:"
             f" {_REMEDY}"
         )
-    return contestant(entry, result, work.judged(holdout, predictions), work.settings)
+    return contest.contestant(entry, result, work.judged(holdout, predictions), work.settings)
 
 
 if __name__ == "__main__":

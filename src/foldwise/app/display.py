@@ -89,7 +89,11 @@ class Display:
             case Progress():
                 self._progress(event)
             case Trial():
-                self._trial(event, metric, trials)
+                best = best_trial((self._best.get(event.study, event), event), metric)
+                self._best[event.study] = best
+                words = f"{values_text(best.values)}  {metric} {number(best.mean(metric))}"
+                bar = self._bar(study_name(event.study), trials)
+                self._bars.update(bar, advance=1, best=words)
             case OuterFold():
                 score = f"outer {metric} {number(event.scores[metric])}"
                 self.say(f"{study_name(event.study)}: {values_text(event.best.values)}, {score}")
@@ -98,12 +102,6 @@ class Display:
                 if self._stage in self._tasks:  # the last models are fits that go untold
                     total = self._bars.tasks[self._tasks[self._stage]].total
                     self._bars.update(self._tasks[self._stage], completed=total)
-
-    def _trial(self, trial: Trial, metric: str, trials: int | None) -> None:
-        best = best_trial((self._best.get(trial.study, trial), trial), metric)
-        self._best[trial.study] = best
-        words = f"{values_text(best.values)}  {metric} {number(best.mean(metric))}"
-        self._bars.update(self._bar(study_name(trial.study), trials), advance=1, best=words)
 
     def _progress(self, made: Progress) -> None:
         place = self._bar(self._stage, made.total)

@@ -61,10 +61,14 @@ def _versions(root: Path) -> Finding:
     lock = root / "requirements.lock"
     told = _PIN.findall(lock.read_text()) if lock.is_file() else _ranges()
     wrong = [each for each in map(Requirement, told) if not _is_met(each)]
-    value = f"{len(told)} packages" if not wrong else ", ".join(map(_had, wrong[:_NAMED]))
+    value = ", ".join(
+        f"{each.name} {_version(each.name) or 'missing'} for {each.specifier}"
+        for each in wrong[:_NAMED]
+    )
     by = f"-r {lock.name}" if lock.is_file() else "'foldwise[workflow]'"
     rule = f"versions are those of {lock.name if lock.is_file() else 'foldwise'}"
-    return Finding(rule, value, f"run `python -m pip install {by}`" if wrong else "")
+    remedy = f"run `python -m pip install {by}`" if wrong else ""
+    return Finding(rule, value or f"{len(told)} packages", remedy)
 
 
 def _ranges() -> list[str]:
@@ -78,10 +82,6 @@ def _is_met(wanted: Requirement) -> bool:
         return True
     found = _version(wanted.name)
     return found is not None and wanted.specifier.contains(found, prereleases=True)
-
-
-def _had(wanted: Requirement) -> str:
-    return f"{wanted.name} {_version(wanted.name) or 'missing'} for {wanted.specifier}"
 
 
 def _version(package: str) -> str | None:

@@ -29,17 +29,7 @@ from foldwise.data.dataset import Split
 from foldwise.data.encoder import TableEncoder, told_names
 from foldwise.errors import SearchError
 from foldwise.registry.evidence import shared_rows
-from foldwise.report import page
-from foldwise.report.album import (
-    EVIDENCE,
-    PIXELS,
-    column_pictures,
-    data_pictures,
-    fold_pictures,
-    holdout_pictures,
-    search_pictures,
-    table_pictures,
-)
+from foldwise.report import album, page
 from foldwise.report.findings import (
     Findings,
     HoldoutSummary,
@@ -168,7 +158,7 @@ class Tuned:
 
     def pictures(self) -> tuple[Picture, ...]:
         """The search's pictures, drawn."""
-        return search_pictures(self.result, self.outer, unit=self.work.info.unit)
+        return album.search_pictures(self.result, self.outer, unit=self.work.info.unit)
 
     def judged(self, predictions: Predictions | None = None) -> Judged:
         """Open the holdout, for the final model to predict it unless it is known what it said.
@@ -241,22 +231,22 @@ class Tuned:
             shows_rare = self.work.settings.report.rows
             names = told_names(self.encoder, images, shows_rare=shows_rare)
             return (
-                *column_pictures(images, labels, judged.classes),
-                *table_pictures(findings.holdout, judged, coefficients, names),
+                *album.column_pictures(images, labels, judged.classes),
+                *album.table_pictures(findings.holdout, judged, coefficients, names),
             )
         return (
-            *data_pictures(
+            *album.data_pictures(
                 images,
                 labels,
                 judged.classes,
                 judged.shape,
                 copies=int((~self.development.is_original).sum()),
             ),
-            *holdout_pictures(
+            *album.holdout_pictures(
                 findings.holdout,
                 judged,
                 None if self.linear is None else self._weights(self.linear),
-                meaning=PIXELS if self.bank is None else EVIDENCE,
+                meaning=album.PIXELS if self.bank is None else album.EVIDENCE,
             ),
         )
 
@@ -307,7 +297,7 @@ def holdout_metrics(holdout: HoldoutSummary) -> dict[str, float]:
 
 def tell_fold(work: Workspace, recorder: Recorder, fold: OuterFold) -> None:
     """Put an outer fold's pictures beside its study's run."""
-    files = picture_files(fold_pictures(fold, work.classes))
+    files = picture_files(album.fold_pictures(fold, work.classes))
     recorder.record_artifacts(fold.study, {f"figures/{name}": file for name, file in files.items()})
 
 
@@ -315,11 +305,7 @@ def draw() -> None:
     """Draw all pictures and the page anew from kept results; no model is scored again.
 
     DVC takes the new files for the stages' own, unless a stage has other changes to be run for.
-
-    Raises
-    ------
-    SearchError
-        What is kept is of another model or holdout than those that are there.
+    What is kept of another model or holdout than those that are there is refused.
     """
     os.chdir(project_root())
     tuned = Tuned.read(Workspace())

@@ -18,7 +18,7 @@ from foldwise.data.features import FilterBank
 from foldwise.data.labels import stratified_rows
 from foldwise.errors import DataError, SettingsError
 from foldwise.search.engines.estimator import EstimatorEngine, FittedEstimator
-from foldwise.search.jobs import Done, Job, Task
+from foldwise.search.jobs import Done, Job, Model, Task
 from foldwise.search.plan import RESERVE, Plan
 from foldwise.search.space import own_values
 from foldwise.search.trials import Part, Values
@@ -38,12 +38,6 @@ class UnitScaler(MaxAbsScaler):  # type: ignore[misc]  # scikit-learn has no typ
         self.scale_ = np.full(pixels.shape[1], max(pixels.max(), 1), dtype=np.float32)
         return self
 
-    def stock(self) -> MaxAbsScaler:
-        """scikit-learn's own scaler, which computes the same."""
-        scaler = MaxAbsScaler()
-        vars(scaler).update(vars(self))
-        return scaler
-
 
 class FlooredScaler(StandardScaler):  # type: ignore[misc]  # scikit-learn has no types
     """Standardises by no less than a share of the training rows' range, as the batched solver."""
@@ -59,12 +53,6 @@ class FlooredScaler(StandardScaler):  # type: ignore[misc]  # scikit-learn has n
         self.scale_ = np.maximum(np.sqrt(self.var_), least)
         self.scale_[self.scale_ == 0] = 1
         return self
-
-    def stock(self) -> StandardScaler:
-        """scikit-learn's own scaler, which computes the same."""
-        scaler = StandardScaler()
-        vars(scaler).update({name: of for name, of in vars(self).items() if name != "floor"})
-        return scaler
 
 
 def build(
@@ -124,8 +112,13 @@ def candidate_model(engine: EstimatorEngine, best: Values) -> FittedEstimator:
     task = Task(Job.of(frozenset(), own_values(best)), (), keep="model")
     (done,) = engine.run([task])
     assert isinstance(done, Done)  # noqa: S101 - of one task
-    assert isinstance(done.model, FittedEstimator)  # noqa: S101 - the engine's only kind
-    return FittedEstimator(servable(done.model.fitted))
+    return ready(done.model)
+
+
+def ready(model: Model | None) -> FittedEstimator:
+    """A model of the estimator engine's that says the same and can be served without us."""
+    assert isinstance(model, FittedEstimator)  # noqa: S101 - the engine's only kind
+    return FittedEstimator(servable(model.fitted))
 
 
 def servable(fitted: Pipeline) -> Pipeline:
@@ -136,16 +129,17 @@ def servable(fitted: Pipeline) -> Pipeline:
 def _stock(name: str, step: Any) -> list[tuple[str, Any]]:
     if isinstance(step, FilterBank):
         return step.stock()
-    return [(name, step.stock() if isinstance(step, UnitScaler | FlooredScaler) else step)]
+    if isinstance(step, UnitScaler | FlooredScaler):
+        # With what ours has found, scikit-learn's own computes the same.
+        found = {name: of for name, of in vars(step).items() if name != "floor"}
+        (stock,) = type(step).__bases__
+        step = stock()
+        vars(step).update(found)
+    return [(name, step)]
 
 
 def check_buildable(entry: Entry) -> None:
-    """Refuse an entry whose estimator isn't there, isn't a classifier, or lacks what is asked.
-
-    Raises
-    ------
-    SettingsError
-    """
+    """Refuse an entry whose estimator isn't there, isn't a classifier, or lacks what is asked."""
     key, kind = f"models.{entry.name}", _class(entry)
     known = kind().get_params()
     for name in (*entry.fixed, *entry.space):
@@ -201,12 +195,8 @@ def _is_ready_classifier(kind: Any) -> bool:
 def sampled(plan: Plan, development: Split, entry: Entry, *, seed: int) -> Plan:
     """The plan with all rows in reserve but the entry's: as many from each part, stratified.
 
-    Shifted copies are in reserve, too: only the final model sees them.
-
-    Raises
-    ------
-    DataError
-        If so few rows are asked for that a part would lack a class.
+    Shifted copies are in reserve, too: only the final model sees them. So few rows that a part
+    would lack a class are refused.
     """
     originals = int(plan.is_scored.sum())
     wanted = originals if entry.rows is None else min(entry.rows, originals)

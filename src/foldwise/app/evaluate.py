@@ -5,30 +5,11 @@ from dataclasses import replace
 
 from scipy.special import ndtri
 
+from foldwise.app import drawing, workspace
 from foldwise.app.display import span
-from foldwise.app.drawing import (
-    OF_MODEL,
-    OF_SEARCH,
-    PAGE,
-    Tuned,
-    Verdict,
-    holdout_metrics,
-    tell_fold,
-    the_page,
-)
 from foldwise.app.exits import run, say
 from foldwise.app.versus import tell_champion, tell_outline
 from foldwise.app.views import run_links
-from foldwise.app.workspace import (
-    EVALUATED,
-    REPORTS,
-    SearchPlace,
-    Workspace,
-    kept_pictures,
-    save,
-    save_pictures,
-    save_result,
-)
 from foldwise.data.encoder import typical
 from foldwise.files import check_writable
 from foldwise.registry.evidence import Evidence, gather_evidence
@@ -54,10 +35,10 @@ EXAMPLES = 3
 
 def main() -> None:
     """Score the final model, write the reports, register the version, close the search."""
-    work = Workspace()
-    tables = (REPORTS / name for name in (*HOLDOUT_FILES, PAGE))
-    check_writable(*tables, work.root / RECORDS, folders=[OF_MODEL, EVALUATED])
-    tuned, place = Tuned.read(work), SearchPlace.read()
+    work = workspace.Workspace()
+    tables = (workspace.REPORTS / name for name in (*HOLDOUT_FILES, drawing.PAGE))
+    check_writable(*tables, work.root / RECORDS, folders=[drawing.OF_MODEL, workspace.EVALUATED])
+    tuned, place = drawing.Tuned.read(work), workspace.SearchPlace.read()
     registry = Snapshot.read(work.store, work.model_name)
     require_same_kind(work.store, registry, work.info)  # before the holdout is counted for it
     described = work.lineage(place.search_key, place.attempt, tuned.result.space)
@@ -68,7 +49,7 @@ def main() -> None:
         _tell_search(tuned, recorder, is_known=recorder.run_id == place.run_id)
         if tuned.linear is None:
             require_servable(tuned.model, work.info.classes, tuned.development.images[:1])
-        verdict = Verdict.of(work, tuned.model, recorder.run_id, described.tags)
+        verdict = drawing.Verdict.of(work, tuned.model, recorder.run_id, described.tags)
         if work.info.holdout_rows:
             registry = count_look(work, registry, verdict)
         judged = tuned.judged()
@@ -81,7 +62,7 @@ def main() -> None:
             ),
         )
         findings = tuned.findings(judged, verdict)
-        save_result(EVALUATED, verdict, Predictions(judged.probabilities))
+        workspace.save_result(workspace.EVALUATED, verdict, Predictions(judged.probabilities))
         page = _report(tuned, findings, judged, recorder)
         kind: str = work.settings.tune.multiclass
         if tuned.linear is None:
@@ -94,13 +75,14 @@ def main() -> None:
     say(
         findings.headline(),
         findings.answer(),
-        f"registered: version {version.number} of {version.name}; page: {REPORTS / PAGE}",
+        f"registered: version {version.number} of {version.name};"
+        f" page: {workspace.REPORTS / drawing.PAGE}",
         *findings.cautions(),
         "next: `foldwise show`, then `foldwise promote --dry-run`",
     )
 
 
-def count_look(work: Workspace, registry: Snapshot, verdict: Verdict) -> Snapshot:
+def count_look(work: workspace.Workspace, registry: Snapshot, verdict: drawing.Verdict) -> Snapshot:
     """Note the model's look at the holdout, before it is taken; with it, all looks there are."""
     holdout, content = verdict.holdout_digest, verdict.model_digest
     return note_holdout_use(
@@ -109,7 +91,7 @@ def count_look(work: Workspace, registry: Snapshot, verdict: Verdict) -> Snapsho
 
 
 def evidence_of(
-    work: Workspace, result: SearchResult, judged: Judged, *, shared_rows: int
+    work: workspace.Workspace, result: SearchResult, judged: Judged, *, shared_rows: int
 ) -> Evidence:
     """What a search's final model, judged on the holdout, is registered with."""
     return gather_evidence(
@@ -123,11 +105,11 @@ def evidence_of(
 
 
 def _standing(
-    work: Workspace,
+    work: workspace.Workspace,
     registry: Snapshot,
-    verdict: Verdict,
+    verdict: drawing.Verdict,
     *,
-    place: SearchPlace,
+    place: workspace.SearchPlace,
     evidence: Evidence,
     judged: Judged,
 ) -> Standing:
@@ -166,7 +148,7 @@ def _standing(
 
 
 def _champion(
-    work: Workspace, registry: Snapshot, verdict: Verdict
+    work: workspace.Workspace, registry: Snapshot, verdict: drawing.Verdict
 ) -> tuple[str, Mapping[str, float]]:
     """Which is the champion, and its figures of this holdout, or why there are none."""
     champion = registry.champion
@@ -182,9 +164,9 @@ def _champion(
 
 
 def submit(
-    work: Workspace,
+    work: workspace.Workspace,
     result: SearchResult,
-    verdict: Verdict,
+    verdict: drawing.Verdict,
     *,
     evidence: Evidence,
     card: str,
@@ -210,12 +192,12 @@ def submit(
     return register(work.store, submission, say)
 
 
-def _tell_search(tuned: Tuned, recorder: Recorder, *, is_known: bool) -> None:
+def _tell_search(tuned: drawing.Tuned, recorder: Recorder, *, is_known: bool) -> None:
     """Tell the store the search; its files only if it isn't where they were told already."""
     recorder.record_all(tuned.result)
     if not is_known:
         for fold in tuned.result.outer:
-            tell_fold(tuned.work, recorder, fold)
+            drawing.tell_fold(tuned.work, recorder, fold)
         figures = picture_files(_search_pictures(tuned))
         told = {f"figures/{name}": figure for name, figure in figures.items()}
         recorder.record_artifacts(None, tuned.tables() | told)
@@ -223,12 +205,12 @@ def _tell_search(tuned: Tuned, recorder: Recorder, *, is_known: bool) -> None:
         tell_champion(tuned.work, recorder, tuned.result)
 
 
-def _search_pictures(tuned: Tuned) -> tuple[Picture, ...]:
+def _search_pictures(tuned: drawing.Tuned) -> tuple[Picture, ...]:
     """As `tune` drew them; drawn anew only where they are missing."""
-    return kept_pictures(OF_SEARCH) or tuned.pictures()
+    return workspace.kept_pictures(drawing.OF_SEARCH) or tuned.pictures()
 
 
-def _change(work: Workspace, registry: Snapshot, verdict: Verdict) -> str:
+def _change(work: workspace.Workspace, registry: Snapshot, verdict: drawing.Verdict) -> str:
     before = registry.before(verdict.run_id)
     changed = changed_data(before, work.info)
     if before is None or not changed:
@@ -236,14 +218,14 @@ def _change(work: Workspace, registry: Snapshot, verdict: Verdict) -> str:
     return f"The data are not those of version {before.number}: {changed}."
 
 
-def _report(tuned: Tuned, findings: Findings, judged: Judged, recorder: Recorder) -> bytes:
+def _report(tuned: drawing.Tuned, findings: Findings, judged: Judged, recorder: Recorder) -> bytes:
     """Write tables, pictures and the page, which is given back, and put them beside the run."""
     pictures = tuned.model_pictures(findings, judged)
-    page = the_page(findings, (*_search_pictures(tuned), *pictures))
+    page = drawing.the_page(findings, (*_search_pictures(tuned), *pictures))
     reports = holdout_files(findings.holdout, judged, has_holdout=findings.has_holdout) | page
-    save(REPORTS, reports)
-    figures = save_pictures(OF_MODEL, pictures)
-    recorder.log_metrics(holdout_metrics(findings.holdout) if findings.has_holdout else {})
+    workspace.save(workspace.REPORTS, reports)
+    figures = workspace.save_pictures(drawing.OF_MODEL, pictures)
+    recorder.log_metrics(drawing.holdout_metrics(findings.holdout) if findings.has_holdout else {})
     recorder.record_artifacts(None, reports | figures)
     return b"".join(page.values())
 

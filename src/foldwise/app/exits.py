@@ -27,13 +27,7 @@ def is_quiet() -> bool:
 
 
 def is_on(switch: str) -> bool:
-    """Whether a variable of the environment switches something on.
-
-    Raises
-    ------
-    SettingsError
-        It says neither yes nor no.
-    """
+    """Whether a variable of the environment, which must say yes or no, switches something on."""
     told = os.environ.get(switch, "").strip().lower()
     if told not in _YES | _NO:
         raise SettingsError(
@@ -87,22 +81,14 @@ def import_slim_mlflow() -> None:
 def run(main: Callable[[], None], *, resume: str = "run the same command again") -> None:
     """Run a command's main function and turn how it ends into words and an exit status.
 
-    Parameters
-    ----------
-    main : callable
-        The command. SIGINT and SIGTERM reach it as `Stopped`, so that ``finally`` blocks and
-        handlers of KeyboardInterrupt run. A second SIGINT ends the process at once. A signal
-        that was ignored when the process began stays ignored: so a shell without job control
-        starts what runs in the background, and Ctrl-C is then meant for others.
-    resume : str
-        What to do after a stop or a fault of the system, as an imperative.
+    1 for a FoldwiseError or an OSError (disk full, no permission, connection lost), 130 for SIGINT,
+    143 for SIGTERM; each with one line on stderr, which says how to ``resume``, an imperative. Any
+    other exception is a bug of ours and keeps its traceback.
 
-    Raises
-    ------
-    SystemExit
-        1 for a FoldwiseError or an OSError (disk full, no permission, connection lost), 130 for
-        SIGINT, 143 for SIGTERM; each with one line on stderr. Any other exception is a bug of
-        ours and keeps its traceback.
+    SIGINT and SIGTERM reach the command as `Stopped`, so that ``finally`` blocks and handlers of
+    KeyboardInterrupt run. A second SIGINT ends the process at once. A signal that was ignored when
+    the process began stays ignored: so a shell without job control starts what runs in the
+    background, and Ctrl-C is then meant for others.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:

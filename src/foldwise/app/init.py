@@ -29,16 +29,8 @@ _CONFIG = "[core]\n    analytics = false\n    autostage = false\n"
 def init(name: str, *, table: Path | None, target: str | None, group: str | None) -> None:
     """Make the folder ``name`` a project: of the table, or of scikit-learn's digits without one.
 
-    The table is copied into it and given to DVC, so that git never holds its rows.
-
-    Raises
-    ------
-    OutputError, StoreError
-        The folder isn't empty, or no database can lie there.
-    SettingsError
-        The options don't go together, or there is no such table.
-    DataError
-        It can't be read, or has no such column.
+    The table is copied into it and given to DVC, so that git never holds its rows. Nothing is
+    written where the folder isn't empty, no database can lie there, or options or table won't do.
     """
     _check(table, target, group)
     folder = Path(name)
@@ -56,20 +48,15 @@ def init(name: str, *, table: Path | None, target: str | None, group: str | None
     folder.mkdir(parents=True, exist_ok=True)
     for at, text in files.items():
         write_bytes(folder / at, text.encode())
-    begin_history(folder)
+    if top_level(folder) is None:
+        _do(folder, "git", "init", "--quiet")
+    _do(folder, sys.executable, "-m", *dvc_init(folder).split(), "--quiet")
     write_bytes(folder / ".dvc" / "config", _CONFIG.encode())
     if table:
         (folder / "data").mkdir()
         shutil.copyfile(table, folder / path)
         _do(folder, sys.executable, "-m", "dvc", "add", "--quiet", path)
     tell(f"made {folder}: `cd {folder}`, then `dvc repro`; README.md tells more\n")
-
-
-def begin_history(folder: Path) -> None:
-    """Make the folder a git repository, unless it is in one, and a DVC project of its own."""
-    if top_level(folder) is None:
-        _do(folder, "git", "init", "--quiet")
-    _do(folder, sys.executable, "-m", *dvc_init(folder).split(), "--quiet")
 
 
 def dvc_init(folder: Path) -> str:

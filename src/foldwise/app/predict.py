@@ -68,17 +68,7 @@ class Pixels:
 def predict(
     file: Path, *, output: Path, which: str | None, model: str | None, keeps_errors: bool
 ) -> None:
-    """Write a version's predictions of all rows of a file, whole or not at all.
-
-    Raises
-    ------
-    DataError
-        The file can't be read, or a row of it doesn't fit.
-    StoreError
-        The version's files are not those that were registered.
-    OutputError
-        There is something already where the answers should go.
-    """
+    """Write a version's predictions of all rows of a file, whole or not at all."""
     answered = check_new(output)
     kept = output.with_name(f"{output.name}.errors.csv")
     left_out = check_new(kept) if keeps_errors else kept

@@ -37,12 +37,7 @@ def main() -> None:
 def look() -> None:
     """Refuse a missing folder: DVC reads it before any stage, whatever the source, and ends badly.
 
-    Raises
-    ------
-    DataError
-        There is none; or no file, where the source reads one.
-    SettingsError
-        DVC wouldn't see a second file change.
+    Or a missing file, where the source reads one, and a second file that DVC wouldn't see change.
     """
     prepare = load_settings().prepare
     _require_followed(prepare.holdout)

@@ -26,11 +26,7 @@ _SHOWN = 3
 class Block:
     """Some rows of a file: what each is called, what the model takes, and why some don't fit.
 
-    Attributes
-    ----------
-    names : one a row
-    values : array (rows, pixels), or data frame
-    faults : mapping of place in the block to reason
+    ``values`` are an array (rows, pixels) or a data frame; ``faults`` go by place in the block.
     """
 
     names: Sequence[object]
@@ -45,27 +41,16 @@ class Block:
 
 
 def blocks_of(file: Path, stored: StoredModel) -> tuple[int, Iterator[Block]]:
-    """How many rows a file has, at most, and the blocks of them.
-
-    Raises
-    ------
-    DataError
-        It isn't there, or isn't what the model takes.
-    """
+    """How many rows a file has, at most, and the blocks of them, if it is what the model takes."""
     shape, is_table = stored.evidence.data.image_shape, stored.evidence.data.table is not None
     if file.is_dir() and not is_table:
         return _of_folder(file, shape)
     if not file.is_file():
         kinds = "a CSV or Parquet file" if is_table else "CSV, Parquet, IDX or a folder of PNGs"
         raise DataError(f"what is to be predicted must be {kinds}, got {file}: name another")
-    if not is_table and _begins_as_idx(file):
-        return _of_idx(file, shape)
-    return _of_table(file, stored)
-
-
-def _begins_as_idx(file: Path) -> bool:
     with file.open("rb") as stream:
-        return stream.read(2) in (b"\0\0", b"\x1f\x8b")
+        is_idx = not is_table and stream.read(2) in (b"\0\0", b"\x1f\x8b")
+    return _of_idx(file, shape) if is_idx else _of_table(file, stored)
 
 
 def _of_idx(file: Path, shape: tuple[int, ...]) -> tuple[int, Iterator[Block]]:

@@ -9,41 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foldwise.app import workspace
 from foldwise.app.display import Display
 from foldwise.app.drawing import OF_SEARCH, Tuned, tell_fold
 from foldwise.app.exits import import_slim_mlflow, run, say
 from foldwise.app.versus import tell_champion, tell_outline
-from foldwise.app.workspace import (
-    REPORTS,
-    RUN,
-    TUNED,
-    SearchPlace,
-    Workspace,
-    dask_scheduler,
-    device,
-    is_fresh,
-    save,
-    save_all,
-    save_pictures,
-    search_space,
-    transformed,
-)
 from foldwise.data.encoder import TableEncoder
 from foldwise.files import check_writable
 from foldwise.report.findings import edge_caution, unseen_caution
 from foldwise.report.tables import SEARCH_FILES
 from foldwise.search.archive import archive
-from foldwise.search.engines.batched import (
-    Backend,
-    BatchedEngine,
-    Features,
-    LocalBackend,
-    PathShelf,
-    Scorer,
-)
+from foldwise.search.engines import batched
 from foldwise.search.jobs import Done, Engine, Job, Task
 from foldwise.search.nested import Book, NestedSearch
-from foldwise.search.plan import Plan
 from foldwise.search.space import KIND
 from foldwise.search.trials import Event, OuterFold, Part, Values
 from foldwise.settings import LOGISTIC, of_search
@@ -55,18 +33,18 @@ from foldwise.threads import threads
 
 def main() -> None:
     """Search, or go on with an open search, as params.yaml says."""
-    reports = (REPORTS / name for name in SEARCH_FILES)
-    check_writable(RUN, *reports, folders=[TUNED, OF_SEARCH])
+    reports = (workspace.REPORTS / name for name in SEARCH_FILES)
+    check_writable(workspace.RUN, *reports, folders=[workspace.TUNED, OF_SEARCH])
     import_slim_mlflow()
-    work = Workspace()
+    work = workspace.Workspace()
     _ = work.bank  # filters that do not fit begin no search
-    told, space = of_search(work.settings), search_space(work.settings)
+    told, space = of_search(work.settings), workspace.search_space(work.settings)
     trials = told.pop("trials")
     key = work.key({**told, "startup_trials": space.startup})
     shelf, began = work.shelf(key), time.monotonic()
     with work.held(key) as lease:
         book = work.book(key, space, trials=len(space.numbers(trials)))
-        if is_fresh():
+        if workspace.is_fresh():
             shelf.clear()
         with (
             nested_search(work, book, shelf) as search,
@@ -84,11 +62,11 @@ def main() -> None:
             untuned = tuple(untuned_scores(search, display.show))
             tuned = Tuned(work, result)
             tables, pictures = tuned.tables(), tuned.pictures()
-            save_all(TUNED, archive(result))
-            save(REPORTS, tables)
-            figures = save_pictures(OF_SEARCH, pictures)
+            workspace.save_all(workspace.TUNED, archive(result))
+            workspace.save(workspace.REPORTS, tables)
+            figures = workspace.save_pictures(OF_SEARCH, pictures)
             seconds = round(time.monotonic() - began, 1)
-            SearchPlace(recorder.run_id, key, book.attempt, seconds, kept, untuned).save()
+            workspace.SearchPlace(recorder.run_id, key, book.attempt, seconds, kept, untuned).save()
             recorder.record_artifacts(None, tables | figures)
             tell_outline(recorder, result, work.clusters(tuned.development))
             tell_champion(work, recorder, result)
@@ -118,22 +96,18 @@ def untuned_scores(search: NestedSearch, shown: Callable[[Event], None]) -> Iter
 
 
 @contextmanager
-def nested_search(work: Workspace, book: Book, shelf: PathShelf) -> Iterator[NestedSearch]:
-    """The search that the settings describe, ready to run: here, or by a Dask cluster.
-
-    Raises
-    ------
-    SearchError
-        If the cluster doesn't answer.
-    """
+def nested_search(
+    work: workspace.Workspace, book: Book, shelf: batched.PathShelf
+) -> Iterator[NestedSearch]:
+    """The search that the settings describe, ready to run: here, or by a Dask cluster."""
     tune, development = work.settings.tune, work.data("development")
-    plan, space = work.plan(development), search_space(work.settings)
+    plan, space = work.plan(development), workspace.search_space(work.settings)
     parts = [plan.rows(part) for part in plan.parts]
     images, labels, bank = development.images, development.labels, work.bank
     options = SolverOptions(
         tune.multiclass, tune.tol, tune.max_iter, threads(), scale_floor=tune.scale_floor
     )
-    features: Features | None = bank
+    features: batched.Features | None = bank
     classes, is_table = len(work.info.classes), work.info.table is not None
     if is_table:
         encoder = TableEncoder.of(images)
@@ -144,24 +118,22 @@ def nested_search(work: Workspace, book: Book, shelf: PathShelf) -> Iterator[Nes
     else:
         if bank is not None:
             raw = images
-            images = shelf.features(lambda: transformed(bank, raw))
+            images = shelf.features(lambda: workspace.transformed(bank, raw))
             say(unseen_caution(raw, images))
         layout = Layout.build(images, labels, parts, classes=classes)
-    with _backend(layout, options, dask_scheduler()) as (backend, scorer_of):
+    with _backend(layout, options, workspace.dask_scheduler()) as (backend, scorer_of):
         scored = [plan.scored_rows(part) for part in plan.parts]
         scorer = scorer_of and scorer_of([(images[rows], labels[rows]) for rows in scored])
-        logistic = BatchedEngine(
+        logistic = batched.BatchedEngine(
             images, labels, plan, backend, tune.c_low, tune.c_high, shelf, threads(), features,
             is_table=is_table, scorer=scorer,
         )  # fmt: skip
-        engine = _among_candidates(work, plan, logistic) if tune.candidates else logistic
+        engine: Engine = logistic
+        if tune.candidates:
+            from foldwise.search.engines.estimator import Kinds  # scikit-learn: two seconds
+
+            engine = Kinds({LOGISTIC: logistic, **work.candidates(plan)})
         yield NestedSearch(labels, plan, space, tune.trials, engine, book)
-
-
-def _among_candidates(work: Workspace, plan: Plan, logistic: Engine) -> Engine:
-    from foldwise.search.engines.estimator import Kinds  # scikit-learn: two seconds
-
-    return Kinds({LOGISTIC: logistic, **work.candidates(plan)})
 
 
 _Rows = Sequence[tuple[NDArray[Any], NDArray[np.int64]]]
@@ -170,9 +142,9 @@ _Rows = Sequence[tuple[NDArray[Any], NDArray[np.int64]]]
 @contextmanager
 def _backend(
     layout: Layout, options: SolverOptions, cluster: str | None
-) -> Iterator[tuple[Backend, Callable[[_Rows], Scorer] | None]]:
+) -> Iterator[tuple[batched.Backend, Callable[[_Rows], batched.Scorer] | None]]:
     """Who makes the fits; and who scores on rows and labels of each part, if these don't."""
-    asked = device()
+    asked = workspace.device()
     if cluster is not None:
         # The package distributed is an extra: without it the import says so.
         from foldwise.search.engines.dask import connected
@@ -185,7 +157,7 @@ def _backend(
         from foldwise.search.engines.gpu import opened  # torch, if it is there: seconds
 
         there = opened(layout, options, asked)
-    yield (LocalBackend(layout, options), None) if there is None else (there, there.scorer)
+    yield (batched.LocalBackend(layout, options), None) if there is None else (there, there.scorer)
 
 
 if __name__ == "__main__":

@@ -27,17 +27,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def serve_ui(*, host: str = "127.0.0.1", port: int = 5000, root: Path | None = None) -> None:
     """Serve the UI until interrupted, or only print the links if the store is a server already.
 
-    Parameters
-    ----------
-    host : str
-        Interface to listen on. Whoever reaches it may change and delete runs.
-    root : Path, optional
-        The project's folder.
-
-    Raises
-    ------
-    StoreError
-        Nothing was recorded yet, or the port is taken.
+    Whoever reaches ``host``, the interface to listen on, may change and delete runs.
     """
     root = root or project_root()
     store = open_store(root, creates=False)
@@ -111,10 +101,6 @@ def _server(store: Store) -> "Server":
     initialize_backend_stores(store.tracking_uri, store.tracking_uri, str(store.artifacts))
     return Server(
         uvicorn.Config(
-            app,
-            lifespan="off",
-            log_level="warning",
-            access_log=False,
-            timeout_graceful_shutdown=3,
+            app, lifespan="off", log_level="warning", access_log=False, timeout_graceful_shutdown=3
         )
     )

@@ -116,15 +116,7 @@ class Finder:
         return self.settings.prepare.source != "table" or self.settings.report.rows
 
     def entrant(self, name: str) -> Entrant:
-        """The search so called.
-
-        Raises
-        ------
-        SearchError
-            Its predictions weren't kept.
-        StoreError
-            Nothing is called so.
-        """
+        """The search so called, whose predictions must have been kept."""
         with store_faults(f"looking for {name[:40]}"):
             run = self._run(name)
             return replace(

@@ -51,17 +51,10 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A page set up beforehand.
+    """A page set up beforehand, by an id in its link, a name in MLflow's menu.
 
-    Attributes
-    ----------
-    id, name : str
-        In its link and in MLflow's menu.
-    search, order : str
-        Which runs, and their order, in MLflow's words.
-    columns : tuple of str
-    charts : tuple of Chart
-        If there are any, the page opens with them in place of the table.
+    ``search`` and ``order``: which runs, in MLflow's words. With ``charts`` it opens with these in
+    place of the table.
     """
 
     id: str
@@ -130,6 +123,9 @@ def comparison_views(searched: Iterable[str] = ()) -> tuple[View, View]:
 def view_tag(view: View, *, created: int) -> tuple[str, str]:
     """Key and value of the tag that keeps a view; ``created`` in milliseconds orders the menu."""
     key, _, direction = view.order.rpartition(" ")
+    # Pixels that its head needs: MLflow cuts it otherwise.
+    heads = {each: len(each.partition(".")[2].strip("`")) for each in view.columns}
+    widths = {each: max(100, 40 + 8 * length) for each, length in heads.items()}
     state = {
         "searchFilter": view.search,
         "orderByKey": key,
@@ -137,7 +133,7 @@ def view_tag(view: View, *, created: int) -> tuple[str, str]:
         "runsHiddenMode": "SHOW_ALL",  # else ten
         "selectedColumns": view.columns,
         "columnOrder": [_NAME, *view.columns],
-        "columnWidths": {_NAME: _WIDEST, **{each: _width(each) for each in view.columns}},
+        "columnWidths": {_NAME: _WIDEST, **widths},
     }
     if view.charts:
         state["compareRunCharts"] = [_card(chart) for chart in view.charts]
@@ -149,11 +145,6 @@ def view_tag(view: View, *, created: int) -> tuple[str, str]:
         state["isAccordionReordered"] = True
     value = {"name": view.name, "createdAt": created, "state": json.dumps(state)}
     return f"{_VIEW}{view.id}", json.dumps(value)
-
-
-def _width(column: str) -> int:
-    """Pixels that its head needs: MLflow cuts it otherwise."""
-    return max(100, 40 + 8 * len(column.partition(".")[2].strip("`")))
 
 
 def view_link(experiment_id: str, view: View) -> Link:

@@ -21,15 +21,7 @@ from numpy.typing import NDArray
 
 from foldwise.app.exits import is_on
 from foldwise.app.views import refresh_page
-from foldwise.data.dataset import (
-    PREPARED,
-    DataInfo,
-    Split,
-    SplitName,
-    load,
-    load_info,
-    picture_axes,
-)
+from foldwise.data import dataset
 from foldwise.errors import SearchError, SettingsError
 from foldwise.files import DocumentError, decode, encode, write_bytes
 from foldwise.ownership import check_output
@@ -88,9 +80,9 @@ class Workspace:
         return load_settings(self.folder / "params.yaml")
 
     @cached_property
-    def info(self) -> DataInfo:
+    def info(self) -> dataset.DataInfo:
         """Facts of the prepared data."""
-        return load_info(self.folder / PREPARED)
+        return dataset.load_info(self.folder / dataset.PREPARED)
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -102,16 +94,11 @@ class Workspace:
         """MLflow's store."""
         return open_store(self.root)
 
-    @cached_property
-    def storage(self) -> str:
-        """Address of the trials' storage."""
-        return study_storage(self.root)
-
-    def data(self, split: SplitName) -> Split:
+    def data(self, split: dataset.SplitName) -> dataset.Split:
         """A split's rows. Each use of the holdout spends some of it."""
-        return load(split, self.folder / PREPARED)
+        return dataset.load(split, self.folder / dataset.PREPARED)
 
-    def judged(self, holdout: Split, said: Predictions) -> Judged:
+    def judged(self, holdout: dataset.Split, said: Predictions) -> Judged:
         """The holdout with what a model said of it."""
         return Judged(
             holdout.images,
@@ -123,7 +110,7 @@ class Workspace:
             self.clusters(holdout),
         )
 
-    def clusters(self, split: Split) -> NDArray[np.int64] | None:
+    def clusters(self, split: dataset.Split) -> NDArray[np.int64] | None:
         """The groups that variances are clustered by: those that a table names."""
         return None if self.info.table is None else split.groups
 
@@ -139,7 +126,7 @@ class Workspace:
         """
         return search_key(self.info.development_digest, parameters, self.settings.seed)
 
-    def plan(self, development: Split) -> Plan:
+    def plan(self, development: dataset.Split) -> Plan:
         """The parts that the settings say."""
         folds, seed = self.settings.tune.folds, self.settings.seed
         return Plan.stratified(
@@ -153,13 +140,7 @@ class Workspace:
 
     @cached_property
     def bank(self) -> "FilterBank | None":
-        """The filters that the settings ask for; None for pixels.
-
-        Raises
-        ------
-        SettingsError
-            The images are too small for them, or there are none, for which candidates ask, too.
-        """
+        """The filters that the settings ask for, which must fit the images; None for pixels."""
         tune = self.settings.tune
         if self.info.table is not None and (tune.candidates or tune.features != "pixels"):
             name, wanted = ("candidates", "[]") if tune.candidates else ("features", "pixels")
@@ -196,19 +177,20 @@ class Workspace:
         """Hold a search: no other process that shares its trials or its runs is at it meanwhile."""
         store = self.store  # what is wrong with MLflow's is told first, and nothing is locked then
         with (
-            search_lock(self.storage, key),
+            search_lock(study_storage(self.root), key),
             held(store, f"search-{key}", f"run the search {key[:12]}") as lease,
         ):
             yield lease
 
     def book(self, key: str, space: Space, *, trials: int) -> TrialBook:
         """Open a search's completed trials; with FOLDWISE_FRESH, begin it anew."""
-        home = self.root / "mlruns"
-        return open_book(self.storage, key, space, trials=trials, fresh=is_fresh(), home=home)
+        storage, home = study_storage(self.root), self.root / "mlruns"
+        return open_book(storage, key, space, trials=trials, fresh=is_fresh(), home=home)
 
     def close(self, key: str, attempt: int, space: Space) -> None:
         """Close a search whose version is registered."""
-        close_attempt(self.storage, key, attempt, space, home=self.root / "mlruns")
+        home = self.root / "mlruns"
+        close_attempt(study_storage(self.root), key, attempt, space, home=home)
         self.shelf(key).clear()
 
     def lineage(self, key: str, attempt: int, space: Space) -> Lineage:
@@ -244,13 +226,7 @@ class SearchPlace:
 
     @classmethod
     def read(cls, root: Path = Path()) -> Self:
-        """Read models/run.json of a folder.
-
-        Raises
-        ------
-        SearchError
-            If it is missing, not whole, or names a place rather than a search.
-        """
+        """Read models/run.json of a folder, which must name a search rather than a place."""
         try:
             place = decode(cls, (root / RUN).read_bytes(), tolerant=True)
             if not (_HEX.fullmatch(place.search_key) and _HEX.fullmatch(place.run_id)):
@@ -323,19 +299,16 @@ def save_pictures(folder: Path, pictures: Sequence[Picture]) -> dict[str, bytes]
 
 def kept_pictures(folder: Path) -> tuple[Picture, ...]:
     """Read back what `save_pictures` wrote; nothing where it isn't whole."""
+    kept: list[Picture] = []
     try:
         words = decode(tuple[tuple[str, str, str, str], ...], (folder / PICTURES).read_bytes())
-        return tuple(
-            Picture(name, alt, (folder / f"{name}.png").read_bytes(), _svg(folder, name), *placed)
-            for name, alt, *placed in words
-        )
+        for name, alt, *placed in words:
+            svg = folder / f"{name}.svg"
+            drawn = svg.read_bytes() if svg.exists() else None
+            kept.append(Picture(name, alt, (folder / f"{name}.png").read_bytes(), drawn, *placed))
     except (OSError, DocumentError):
         return ()
-
-
-def _svg(folder: Path, name: str) -> bytes | None:
-    path = folder / f"{name}.svg"
-    return path.read_bytes() if path.exists() else None
+    return tuple(kept)
 
 
 def study_storage(root: Path) -> str:
@@ -351,17 +324,11 @@ def study_storage(root: Path) -> str:
 def fitting_bank(
     numbers: FilterSettings, shape: Sequence[int], *, key: str, remedy: str
 ) -> "FilterBank":
-    """The bank that a section of settings describes, for images of this shape.
-
-    Raises
-    ------
-    SettingsError
-        It doesn't fit them; ``key`` is the section's full key.
-    """
+    """The bank that a section of settings, of this full key, describes, if it fits the images."""
     from foldwise.data.features import FilterBank  # scikit-learn: two seconds
 
     bank, given = FilterBank(shape, **asdict(numbers)), " x ".join(map(str, shape))
-    if picture_axes(tuple(shape)) != (0, 1):
+    if dataset.picture_axes(tuple(shape)) != (0, 1):
         raise SettingsError(
             f"{key} need images of rows, columns and, last, channels, got {given}; {remedy}"
         )

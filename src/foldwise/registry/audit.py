@@ -146,13 +146,7 @@ class Decision:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The inverse of `to_json`; what a later version has added is passed over.
-
-        Raises
-        ------
-        StoreError
-            The tag was changed by hand.
-        """
+        """The inverse of `to_json`; what a later version has added is passed over."""
         try:
             return decode(cls, text, tolerant=True)
         except DocumentError as error:
@@ -229,8 +223,8 @@ def history(decisions: Sequence[Decision], held: Holders) -> Iterator[Decision |
     yield from _changes(_NOW, expected, held)
 
 
-def decided(decisions: Sequence[Decision]) -> Holders:
-    """Who should hold the aliases by the decisions that moved them, oldest first.
+def unrecorded(decisions: Sequence[Decision], held: Holders) -> tuple[Unrecorded, ...]:
+    """Which aliases are not where the decisions that moved them, oldest first, put them.
 
     A decision that moved nothing saw who held them, but didn't make it right.
     """
@@ -239,12 +233,7 @@ def decided(decisions: Sequence[Decision]) -> Holders:
         if decision.state == "applied":
             previous = holders[PREVIOUS] if decision.champion is None else decision.champion
             holders = {CHAMPION: decision.version, PREVIOUS: previous}
-    return holders
-
-
-def unrecorded(decisions: Sequence[Decision], held: Holders) -> tuple[Unrecorded, ...]:
-    """Which aliases are not where a decision put them."""
-    return tuple(_changes(_NOW, decided(decisions), held))
+    return tuple(_changes(_NOW, holders, held))
 
 
 def _changes(before: str, recorded: Holders, found: Holders) -> Iterator[Unrecorded]:

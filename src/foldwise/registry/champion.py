@@ -5,11 +5,10 @@ One process at a time, of all that share the store, decides on a model.
 """
 
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -17,16 +16,7 @@ from typing import Literal
 import numpy as np
 
 from foldwise.errors import PromotionError, StoreError
-from foldwise.registry.audit import (
-    CHAMPION,
-    PREVIOUS,
-    RECORDED,
-    Check,
-    Decision,
-    Word,
-    all_hold,
-    new_id,
-)
+from foldwise.registry.audit import CHAMPION, PREVIOUS, Check, Decision, Word, all_hold, new_id
 from foldwise.registry.gate import DIGITS, Case, Rival, judge, without_comparison
 from foldwise.registry.snapshot import Snapshot, Version, note_holdout_use
 from foldwise.registry.stored_files import AUDIT, fetch_files, sealed
@@ -77,9 +67,18 @@ def promote(
             checks = tuple(replace(c, verdict="fail") if c == NO_HOLDOUT else c for c in checks)
         elif found.holds:
             case = _case(store, snapshot, found, holdout, settings=settings, is_dry=is_dry)
-            look = partial(verify, store, holdout=holdout, settings=settings)
-            checks = _judged(case, champion, look, is_forced=is_forced)
-        checks = (*checks, *_changes_by_hand(snapshot, CHAMPION))
+            try:
+                if champion is not None:
+                    theirs = verify(store, champion, holdout, settings)
+                    case = replace(case, rival=_rival(theirs))
+                checks = judge(case)
+            except (PromotionError, StoreError) as error:
+                if not is_forced:
+                    raise
+                checks = without_comparison(case, error)
+        # Whom we meet, or that we meet nobody, may be no recorded decision.
+        met = snapshot.set_by_record(CHAMPION, "warning")
+        checks = checks if met.verdict == "pass" else (*checks, met)
         word: Word = "forced" if is_forced and found.holds else "refused"
         word = "promoted" if all_hold(checks) else word
         decision = _decision(snapshot, version, word, checks, reason=reason)
@@ -91,24 +90,22 @@ def rollback(store: Store, name: str, *, reason: str, is_forced: bool = False) -
 
     Only its files are looked at, and whether it is the previous champion by the records: a rollback
     must work when data and reports are gone. A forced one waits for nobody for long, and asks
-    nothing of the checkout.
-
-    Raises
-    ------
-    StoreError
-        There is no previous champion.
-    PromotionError
-        No reason was given, or one too long.
+    nothing of the checkout. There must be a previous champion, and a reason.
     """
     check_reason(reason, is_needed=True)
     with deciding(store, name, is_forced=is_forced) as (snapshot, lease):
-        version = snapshot.find(PREVIOUS)
+        if (version := snapshot.holder(PREVIOUS)) is None:
+            raise StoreError(
+                f"a rollback needs a previous champion, and {name} has none:"
+                " `foldwise promote VERSION` makes another version the champion"
+            )
         if snapshot.champion == version:
             return _decision(snapshot, version, "unchanged", (), reason=reason)
         with TemporaryDirectory(prefix="foldwise-") as folder:
             files = fetch_files(store, version, Path(folder))
             seals = sealed(version, files, None if is_forced else store.root)
-        checks = (*seals, _was_champion(snapshot))
+        # A version that somebody gave the alias to need never have been judged.
+        checks = (*seals, snapshot.set_by_record(PREVIOUS, "fail"))
         word: Word = "rolled back" if all_hold(checks) else "refused"
         decision = _decision(snapshot, version, word, checks, reason=reason, action="rollback")
         return _carry_out(store, snapshot, decision, lease)
@@ -202,22 +199,6 @@ def _case(
     )
 
 
-def _judged(
-    case: Case,
-    champion: Version | None,
-    look: Callable[[Version], Verification],
-    *,
-    is_forced: bool,
-) -> tuple[Check, ...]:
-    try:
-        rival = None if champion is None else _rival(look(champion))
-        return judge(replace(case, rival=rival))
-    except (PromotionError, StoreError) as error:
-        if not is_forced:
-            raise
-        return without_comparison(case, error)
-
-
 def _rival(found: Verification) -> Rival:
     predicted = found.probabilities
     if found.evidence is None or (predicted is not None and not found.holds):
@@ -234,20 +215,6 @@ def _is_same(store: Store, champion: Version | None, version: Version) -> bool:
     if champion is None or champion.content != version.content:
         return False
     return champion == version or not fault_inside(store, champion, store.root)
-
-
-def _was_champion(snapshot: Snapshot) -> Check:
-    """A version that somebody gave the alias to need never have been judged."""
-    for change in _changes_by_hand(snapshot, PREVIOUS):
-        return replace(change, verdict="fail")
-    return Check(PREVIOUS, RECORDED, RECORDED, "pass")
-
-
-def _changes_by_hand(snapshot: Snapshot, alias: str) -> Iterator[Check]:
-    """A warning if whom we meet, or that we meet nobody, is no recorded decision."""
-    for change in snapshot.unrecorded:
-        if change.alias == alias:
-            yield Check(alias, change.told(), RECORDED, "warning")
 
 
 def _decision(
@@ -278,14 +245,9 @@ def _decision(
 def _carry_out(store: Store, snapshot: Snapshot, decision: Decision, lease: Lease) -> Decision:
     """Write a decision down and, if it asks for a move, move the aliases.
 
-    The aliases are read again before and after the move, because people may move them too.
-
-    Raises
-    ------
-    StoreError
-        The store failed, or somebody else moved the champion meanwhile. The record says then that
-        the move was abandoned, or, if the store can't take even that, it is settled by the next
-        command.
+    The aliases are read again before and after the move, because people may move them too. If so,
+    or if the store fails, the record says that the move was abandoned; what the store can't take
+    even of that is settled by the next command.
     """
     lease.check()
     _record(store, snapshot.name, decision)

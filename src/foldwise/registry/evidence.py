@@ -31,49 +31,24 @@ _SAME_FIGURE = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One version's figures; equal evaluations give equal bytes, so no time or commit is in it.
+    """One version's figures; equal evaluations give equal bytes, so no time or commit is in it."""
 
-    Attributes
-    ----------
-    data : DataInfo
-        Without rows in the holdout, ``outer`` is all that is known of the scores.
-    shared_rows : int
-        Rows of the holdout that also stand in the development set.
-    metric : str
-        What the search selected by.
-    chosen : tuple of mapping
-        Each outer fold's values, by the names of the ``space``, then the final ones.
-    final_status : str
-        How the final model's own fit ended; empty where its kind doesn't say.
-    outer, holdout
-        Scores by metric; the former one for each outer fold, the latter in the digits published.
-    calibration_error : float
-        Likewise.
-    labels_digest : str
-        SHA-256 of the class codes predicted for the holdout, in its order.
-    content_digest : str
-        The model's; empty, and nothing ``served``, in evidence of 0.1.
-    served : mapping
-        The fields that decide how the model is served, see `serving`.
-    schema : int
-        Of the first, the holdout's figures have all digits, the calibration error chance's share.
-    """
-
-    data: DataInfo
-    shared_rows: int
+    data: DataInfo  # without rows in the holdout, `outer` is all that is known of the scores
+    shared_rows: int  # of the holdout, that also stand in the development set
     parameters_digest: str
-    metric: str
+    metric: str  # what the search selected by
     space: Mapping[str, Dimension]
-    chosen: tuple[Mapping[str, Value], ...]
+    chosen: tuple[Mapping[str, Value], ...]  # each outer fold's values, then the final ones
     fits: FitCounts
-    final_status: str
-    outer: tuple[Mapping[str, float], ...]
-    holdout: Mapping[str, float]
+    final_status: str  # how the final model's own fit ended; empty where its kind doesn't say
+    outer: tuple[Mapping[str, float], ...]  # scores of each outer fold
+    holdout: Mapping[str, float]  # scores, in the digits published, as the next
     calibration_error: float
-    labels_digest: str
-    content_digest: str = ""
-    served: Mapping[str, str] = field(default_factory=dict)
+    labels_digest: str  # SHA-256 of the class codes predicted for the holdout, in its order
+    content_digest: str = ""  # the model's; empty, and nothing `served`, in evidence of 0.1
+    served: Mapping[str, str] = field(default_factory=dict)  # see `serving`
     schema: Literal[1, 2] = 2
+    """Of the first, the holdout's figures have all digits, the calibration error chance's share."""
 
     @property
     def classes(self) -> Classes:
@@ -89,13 +64,7 @@ class Evidence:
 
     @classmethod
     def from_bytes(cls, stored: bytes) -> Self:
-        """The inverse of `to_bytes`; fields that a later version has added are passed over.
-
-        Raises
-        ------
-        StoreError
-            It is no evidence.
-        """
+        """The inverse of `to_bytes`; fields that a later version has added are passed over."""
         try:
             return decode(cls, _since_0_1(stored), tolerant=True)
         except (DocumentError, ValueError, KeyError, TypeError, RecursionError) as error:

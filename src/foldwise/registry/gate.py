@@ -32,6 +32,7 @@ from foldwise.stats.scores import (
 
 Rows = NDArray[np.float64]
 Rival = tuple[Evidence, Rows]
+"""The champion's evidence and probabilities."""
 
 DIGITS = 6
 LOST_ROW = 1.0
@@ -44,36 +45,18 @@ _SPLITS = {"development set": "development_digest", "holdout": "holdout_digest"}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
-    """What a version is judged by.
-
-    Attributes
-    ----------
-    predicted : float64 array (rows, classes)
-        Its probabilities of the holdout, whose class codes are the ``labels`` (rows,).
-    verification : tuple of Check
-        What verifying it found.
-    number : int
-        k, the comparison's on this holdout (:meth:`foldwise.registry.snapshot.Snapshot.spent`).
-    groups : int array (rows,) or None
-        Rows of one number were drawn together.
-    before : Version or None
-        The version before it, of whichever data.
-    rival : Rival or None
-        The champion's evidence and probabilities, if it is to be beaten.
-    digits : int
-        Decimals of the holdout's figures in the lines; few before a decision is made.
-    """
+    """What a version is judged by."""
 
     evidence: Evidence
-    predicted: Rows
-    verification: tuple[Check, ...]
-    labels: NDArray[np.int64]
+    predicted: Rows  # its probabilities (rows, classes) of the holdout
+    verification: tuple[Check, ...]  # what verifying it found
+    labels: NDArray[np.int64]  # class codes (rows,)
     settings: Settings
-    number: int
-    groups: NDArray[np.int64] | None = None
-    before: Version | None = None
-    rival: Rival | None = None
-    digits: int = DIGITS
+    number: int  # k, the comparison's on this holdout, see `Snapshot.spent`
+    groups: NDArray[np.int64] | None = None  # (rows,): those of one number were drawn together
+    before: Version | None = None  # the version before it, of whichever data
+    rival: Rival | None = None  # the champion, if it is to be beaten
+    digits: int = DIGITS  # of the holdout's figures in the lines; few before a decision is made
 
     @property
     def level(self) -> float:

@@ -43,34 +43,20 @@ _TOLD = ("accuracy", "log_loss")
 class Submission:
     """What `evaluate` hands in to be registered.
 
-    Attributes
-    ----------
-    run_id, tags
-        Of the pipeline's run; but for MLflow's own tags they are shown on the version, too.
-    params : mapping
-        The values that the model was fitted at, shown beside it.
-    card : str
-        Model card in Markdown: the version's description.
-    example : uint8 array (rows, features), or data frame
-        Two or three raw images of the development set; for a table, a row that is none of its own.
-    parameter_digests : tuple of str
-        What the evidence's digest of the parameters was before parameters were added.
-    page : bytes
-        The report that lies beside the run; empty if there is none.
-    may_keep_rows : bool
-        Whether the model may hold rows of the data.
+    For an example two or three raw images (rows, features) of the development set; for a table, a
+    row that is none of its own.
     """
 
     run_id: str
-    tags: Mapping[str, str]
+    tags: Mapping[str, str]  # of the run; but for MLflow's own they are shown on the version, too
     model: Model
-    params: Mapping[str, str]
+    params: Mapping[str, str]  # what the model was fitted at
     evidence: Evidence
-    card: str
+    card: str  # in Markdown: the version's description
     example: Any
-    parameter_digests: tuple[str, ...] = ()
-    page: bytes = b""
-    may_keep_rows: bool = True
+    parameter_digests: tuple[str, ...] = ()  # the evidence's before parameters were added
+    page: bytes = b""  # the report that lies beside the run, if there is one
+    may_keep_rows: bool = True  # of the data, in the model
 
     @property
     def name(self) -> str:
@@ -134,12 +120,8 @@ def register(store: Store, submission: Submission, tell: Callable[[str], object]
         The model gives no probabilities, or can't be stored without pickle; or the store failed.
     """
     name, evidence = submission.name, submission.evidence
-    require_servable(
-        submission.model,
-        evidence.classes,
-        submission.example,
-        may_keep_rows=submission.may_keep_rows,
-    )
+    model, example, may_keep = submission.model, submission.example, submission.may_keep_rows
+    require_servable(model, evidence.classes, example, may_keep_rows=may_keep)
     with (
         deciding(store, name) as (snapshot, lease),
         store_faults(f"registering a version of {name}"),
@@ -162,11 +144,6 @@ def require_same_kind(store: Store, snapshot: Snapshot, data: DataInfo) -> None:
 
     The champion's count, or where there is none, the newest version's. Versions without readable
     evidence are passed over: nothing is known of their data.
-
-    Raises
-    ------
-    DataError
-        The data are of another kind.
     """
     for version in sorted(
         snapshot.versions, key=lambda each: (CHAMPION in each.aliases, each.number), reverse=True
@@ -312,9 +289,10 @@ def _logged_model(
     store: Store, submission: Submission, experiment: str, taken: Collection[str]
 ) -> "LoggedModel":
     client = store.client
+    same = (f"tags.{name} = '{digest}'" for name, digest in submission.identity().items())
     found = client.search_logged_models(
         [experiment],
-        filter_string=f"source_run_id = '{submission.run_id}'" + _same(submission.identity()),
+        filter_string=" AND ".join((f"source_run_id = '{submission.run_id}'", *same)),
     )
     if left := [model for model in found if model.model_id not in taken]:
         return min(left, key=lambda model: model.creation_timestamp)
@@ -345,6 +323,9 @@ def _write_files(store: Store, submission: Submission, model_id: str) -> str:
 
 
 def _create_version(store: Store, submission: Submission, model_id: str, stored: str) -> Version:
+    if len(card := submission.card) > _LONGEST_CARD:
+        rest = "\n\n*Shortened: the whole card is the file card.md of the model.*\n"
+        card = card[: _LONGEST_CARD - len(rest)].rpartition("\n")[0] + rest
     # Tags and description come with the version in one transaction: there is no half version.
     with store.as_default():
         created = store.client.create_model_version(
@@ -353,17 +334,6 @@ def _create_version(store: Store, submission: Submission, model_id: str, stored:
             run_id=submission.run_id,
             model_id=model_id,
             tags={**submission.version_tags(), "bytes_digest": stored},
-            description=_shortened(submission.card),
+            description=card,
         )
     return to_version(created)
-
-
-def _same(identity: Mapping[str, str]) -> str:
-    return "".join(f" AND tags.{name} = '{digest}'" for name, digest in identity.items())
-
-
-def _shortened(card: str) -> str:
-    if len(card) <= _LONGEST_CARD:
-        return card
-    rest = "\n\n*Shortened: the whole card is the file card.md of the model.*\n"
-    return card[: _LONGEST_CARD - len(rest)].rpartition("\n")[0] + rest

@@ -4,12 +4,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from foldwise.errors import StoreError
 from foldwise.registry.audit import (
     CHAMPION,
     PREVIOUS,
+    RECORDED,
+    Check,
     Decision,
     Holders,
     Unrecorded,
@@ -106,13 +108,7 @@ class Snapshot:
         return next((each for each in self.versions if each.number == number), None)
 
     def find(self, which: str) -> Version:
-        """Look a version up by its alias or number.
-
-        Raises
-        ------
-        StoreError
-            There is none.
-        """
+        """Look a version up by its alias or number, of which there must be one."""
         for version in self.versions:
             if which == str(version.number) or version.number == self.aliases.get(which):
                 return version
@@ -166,6 +162,13 @@ class Snapshot:
     def unrecorded(self) -> tuple[Unrecorded, ...]:
         """Which aliases are not where a recorded decision put them."""
         return unrecorded(self.decisions, self.held)
+
+    def set_by_record(self, alias: str, otherwise: Literal["warning", "fail"]) -> Check:
+        """Whether a recorded decision put an alias where it is."""
+        for change in self.unrecorded:
+            if change.alias == alias:
+                return Check(alias, change.told(), RECORDED, otherwise)
+        return Check(alias, RECORDED, RECORDED, "pass")
 
     def spent(self, digest: str, content: str, champion: str = "") -> int:
         """Number k of the comparison of a content with a champion's on a holdout.

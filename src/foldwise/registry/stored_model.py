@@ -28,20 +28,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from foldwise.errors import StoreError
+from foldwise.registry import stored_files
 from foldwise.registry.evidence import Evidence
 from foldwise.registry.snapshot import Version
-from foldwise.registry.stored_files import (
-    CARD,
-    EVIDENCE,
-    LOADER,
-    PREDICT,
-    SERVED_WITH,
-    SKOPS,
-    fetch_files,
-    read_yaml,
-    required,
-    serving,
-)
 from foldwise.search.engines.batched import LinearClassifier
 from foldwise.search.engines.estimator import FittedEstimator
 from foldwise.search.engines.pipeline import StockFeatures, from_pipeline
@@ -62,11 +51,11 @@ _ALLOWED: dict[str, Any] = {
     "flavors": {
         "python_function": {
             "env": {"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
-            "loader_module": LOADER,
-            "model_path": SKOPS,
-            "predict_fn": PREDICT,
+            "loader_module": stored_files.LOADER,
+            "model_path": stored_files.SKOPS,
+            "predict_fn": stored_files.PREDICT,
         },
-        "sklearn": {"pickled_model": SKOPS, "serialization_format": "skops"},
+        "sklearn": {"pickled_model": stored_files.SKOPS, "serialization_format": "skops"},
     },
     "is_signature_from_type_hint": False,
     "saved_input_example_info": {
@@ -178,10 +167,8 @@ def require_servable(
 ) -> None:
     """Refuse a model that can't be registered, before anything is written.
 
-    Raises
-    ------
-    StoreError
-        It gives no probabilities, holds a type that isn't trusted, or rows that it may not keep.
+    It must give probabilities, and hold neither a type that isn't trusted nor rows that it may not
+    keep.
     """
     if not may_keep_rows and _keeps_rows(model.estimator(classes)):
         raise StoreError(
@@ -212,13 +199,7 @@ def _unlisted_types(model: Model, served: Pipeline) -> list[str]:
 
 
 def write_model(
-    folder: Path,
-    model: Model,
-    evidence: Evidence,
-    *,
-    card: str,
-    example: Any,
-    ids: tuple[str, str],
+    folder: Path, model: Model, evidence: Evidence, *, card: str, example: Any, ids: tuple[str, str]
 ) -> None:
     """Write a model's folder: MLflow's files, the evidence and the card.
 
@@ -242,13 +223,13 @@ def write_model(
             outputs=Schema([ColSpec("double", str(each)) for each in evidence.classes])
         ),
         input_example=example if evidence.data.table else example.astype(np.float64),
-        pip_requirements=required(),
-        pyfunc_predict_fn=PREDICT,
+        pip_requirements=stored_files.required(),
+        pyfunc_predict_fn=stored_files.PREDICT,
         metadata=_described(evidence),
         mlflow_model=Model(artifact_path="model", run_id=ids[0], model_id=ids[1]),
     )
-    (folder / EVIDENCE).write_bytes(evidence.to_bytes())
-    (folder / CARD).write_text(card, encoding="utf-8")
+    (folder / stored_files.EVIDENCE).write_bytes(evidence.to_bytes())
+    (folder / stored_files.CARD).write_text(card, encoding="utf-8")
 
 
 def _described(evidence: Evidence) -> dict[str, str]:
@@ -277,11 +258,20 @@ def read_model(folder: Path) -> StoredModel:
         A file is missing or damaged, or the model isn't stored in skops format with scikit-learn's
         and numpy's own types alone. Nothing of it was run then.
     """
+    import skops.io
+
     with store_faults(f"reading the model's files in {folder}"):
         try:
-            evidence = Evidence.from_bytes((folder / EVIDENCE).read_bytes())
+            evidence = Evidence.from_bytes((folder / stored_files.EVIDENCE).read_bytes())
             _check_description(folder, evidence)
-            pipeline = _constructed(folder / SKOPS)
+            file = folder / stored_files.SKOPS
+            needed = skops.io.get_untrusted_types(file=file)
+            if foreign := [name for name in needed if name not in _TRUSTED]:
+                raise StoreError(
+                    f"{file} must hold scikit-learn's and numpy's types alone, got"
+                    f" {', '.join(foreign[:3])}: don't load or serve this version"
+                )
+            pipeline = skops.io.load(file, trusted=needed)
             return StoredModel(pipeline, _model_of(pipeline), evidence)
         except _MALFORMED as error:
             raise StoreError(
@@ -302,9 +292,9 @@ def _check_description(folder: Path, evidence: Evidence) -> None:
     wrong = {name: told.get(name) for name in allowed | told if told.get(name) != allowed.get(name)}
     if told.get("signature") not in _signatures(evidence.classes):
         wrong["signature"] = told.get("signature")
-    if len(needs) != len(SERVED_WITH) or pinned != set(SERVED_WITH):
+    if len(needs) != len(stored_files.SERVED_WITH) or pinned != set(stored_files.SERVED_WITH):
         wrong["requirements"] = needs
-    if evidence.served not in ({}, serving(sorted(needs))):
+    if evidence.served not in ({}, stored_files.serving(sorted(needs))):
         wrong["requirements, as evidence has them"] = needs
     if wrong:
         raise StoreError(
@@ -321,9 +311,9 @@ def _signatures(classes: Classes) -> list[dict[str, str]]:
 
 
 def _described_in(folder: Path) -> dict[str, Any]:
-    told: dict[str, Any] = _plain(read_yaml(folder / "MLmodel"))
+    told: dict[str, Any] = _plain(stored_files.read_yaml(folder / "MLmodel"))
     for name, file in (("conda", "conda.yaml"), ("virtualenv", "python_env.yaml")):
-        told[name] = _plain(read_yaml(folder / file))
+        told[name] = _plain(stored_files.read_yaml(folder / file))
     return told | {"requirements": (folder / "requirements.txt").read_text().split()}
 
 
@@ -345,23 +335,13 @@ def _varies(name: object, said: object) -> bool:
     return said is None or (name in _VARYING and isinstance(said, str | int))
 
 
-def _constructed(file: Path) -> Any:
-    import skops.io
-
-    needed = skops.io.get_untrusted_types(file=file)
-    if foreign := [name for name in needed if name not in _TRUSTED]:
-        raise StoreError(
-            f"{file} must hold scikit-learn's and numpy's types alone, got"
-            f" {', '.join(foreign[:3])}: don't load or serve this version"
-        )
-    return skops.io.load(file, trusted=needed)
-
-
 def fetch_evidence(store: Store, version: Version) -> Evidence | None:
     """What a version's evidence says; None if it is lost or can't be read."""
     with TemporaryDirectory(prefix="foldwise-") as folder:
         try:
-            stored = (fetch_files(store, version, Path(folder)) / EVIDENCE).read_bytes()
+            stored = (
+                stored_files.fetch_files(store, version, Path(folder)) / stored_files.EVIDENCE
+            ).read_bytes()
         except (StoreRefused, OSError):
             return None
     try:

@@ -16,7 +16,6 @@ from foldwise.registry.snapshot import Version
 from foldwise.registry.stored_files import fault_of, fetch_files, sealed
 from foldwise.registry.stored_model import StoredModel, read_model
 from foldwise.runs.lineage import git_knows, library_versions, machine
-from foldwise.search.engines.batched import LinearClassifier
 from foldwise.settings import Settings, parameter_digests
 from foldwise.solver.linear import with_largest
 from foldwise.stats.scores import calibration_error, score
@@ -130,7 +129,11 @@ def _figures(
     yield same_digest("predicted labels", found, evidence.labels_digest)
     again, error = score(probabilities, labels), calibration_error(probabilities, labels)
     difference = evidence.misses(again, error)
-    bound, where = _tolerance(version, stored)
+    bound, where = _ELSEWHERE, "another machine or library"
+    if not stored.is_exact:
+        where = "single precision"
+    elif version.tags.get("machine") == machine() and not _other_libraries(version.tags):
+        bound, where = _SAME_MACHINE, "same machine"
     yield judged(
         "scores", f"differ by {difference:.1e}", f"<= {bound:.0e} ({where})",
         holds=difference <= bound,
@@ -149,14 +152,6 @@ def _report(store: Store, version: Version) -> Iterator[Check]:
         yield advised("report", f"lost; write it anew with {REGISTER}", told[:12], holds=False)
     else:
         yield same_digest("report", found, told)
-
-
-def _tolerance(version: Version, stored: StoredModel) -> tuple[float, str]:
-    if not stored.is_exact:
-        return _ELSEWHERE, "single precision"
-    if _is_at_home(version.tags):
-        return _SAME_MACHINE, "same machine"
-    return _ELSEWHERE, "another machine or library"
 
 
 def _origin(store: Store, version: Version, settings: Settings) -> Iterator[Check]:
@@ -179,11 +174,7 @@ def _origin(store: Store, version: Version, settings: Settings) -> Iterator[Chec
         if told not in now:
             bound += "; params.yaml here isn't what made this version, which serves as it was"
         yield advised("parameters", told[:12], bound, holds=told in now)
-    others = [
-        f"{name.removeprefix('library.')} {tags.get(name, '?')}"
-        for name in _RUNS_WITH
-        if tags.get(name) != library_versions().get(name)
-    ]
+    others = _other_libraries(tags)
     yield advised("libraries", ", ".join(others) or "the same", "as here", holds=not others)
 
 
@@ -200,11 +191,13 @@ def _run_tag(store: Store, version: Version, tag: str) -> str | None:
             return None
 
 
-def _is_at_home(tags: Mapping[str, str]) -> bool:
+def _other_libraries(tags: Mapping[str, str]) -> list[str]:
     here = library_versions()
-    return tags.get("machine") == machine() and all(
-        tags.get(name) == here.get(name) for name in _RUNS_WITH
-    )
+    return [
+        f"{name.removeprefix('library.')} {tags.get(name, '?')}"
+        for name in _RUNS_WITH
+        if tags.get(name) != here.get(name)
+    ]
 
 
 def predict_rows(stored: StoredModel, images: Any) -> NDArray[np.float64]:
@@ -217,7 +210,7 @@ def predict_rows(stored: StoredModel, images: Any) -> NDArray[np.float64]:
 
 def _predicted(stored: StoredModel, images: Any) -> NDArray[np.float64]:
     shares: NDArray[np.float64] = stored.pipeline.predict_proba(images)
-    if not isinstance(stored.model, LinearClassifier):
+    if not stored.is_exact:
         return shares  # of some classifiers, the largest isn't meant to be what they answer
     classes = stored.pipeline.classes_
     return with_largest(shares, np.searchsorted(classes, stored.pipeline.predict(images)))

@@ -51,28 +51,15 @@ class KnownRun:
     def of(cls, run: "Run") -> "KnownRun":
         """MLflow's run, of each metric the last value."""
         info, data = run.info, run.data
-        return cls(
-            run_id=info.run_id,
-            status=info.status,
-            started=info.start_time,
-            metrics=dict(data.metrics),
-            params=dict(data.params),
-            tags=dict(data.tags),
-        )
+        told = dict(data.metrics), dict(data.params), dict(data.tags)
+        return cls(info.run_id, info.status, info.start_time, *told)
 
 
 class Ledger:
-    """The runs of one tree in the store: a node written twice leaves them as written once.
+    """The runs of one tree, by its pipeline's key: a node written twice leaves them as once.
 
     Only one process at a time may write a pipeline; the search's lease sees to that. The store is
     read by `load` alone; from then on each node costs only what it adds.
-
-    Parameters
-    ----------
-    client : MlflowClient
-    experiment_id : str
-    key : str
-        The pipeline run's key.
     """
 
     def __init__(self, client: "MlflowClient", experiment_id: str, key: str) -> None:

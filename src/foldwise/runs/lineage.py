@@ -3,7 +3,6 @@
 import getpass
 import hashlib
 import json
-import math
 import os
 import platform
 import re
@@ -52,48 +51,18 @@ _OF_ANOTHER = {
 
 
 @dataclass(frozen=True, slots=True)
-class SplitFacts:
-    """One split of the data, as MLflow shows it: metadata only, no copy."""
-
-    context: str
-    digest: str
-    rows: int
-    features: int
-
-
-@dataclass(frozen=True, slots=True)
 class Lineage:
-    """All that a pipeline run is known by before it starts.
+    """All that a pipeline run is known by before it starts."""
 
-    Attributes
-    ----------
-    experiment : str
-        The data's name.
-    search_key, attempt
-        Which search this is, and the how-manieth time it was begun anew.
-    params : mapping
-        Every setting in use by its full key, and the data's shape.
-    tags : mapping
-        Commit, digests, DVC experiment, library versions.
-    splits : tuple of SplitFacts
-        Development set and holdout, if there is one.
-    space : Space
-        What the search's values are drawn from.
-    note : str
-        What people read beside the run while it goes on.
-    stem : str
-        Names the run, such as ``cv-2026-01-15a``.
-    """
-
-    experiment: str
+    experiment: str  # the data's name
     search_key: str
-    attempt: int
-    params: Mapping[str, str]
-    tags: Mapping[str, str]
-    splits: tuple[SplitFacts, ...]
+    attempt: int  # the how-manieth time that this search was begun anew
+    params: Mapping[str, str]  # every setting in use by its full key, and the data's shape
+    tags: Mapping[str, str]  # commit, digests, DVC experiment, library versions
     space: Space
-    note: str = ""
-    stem: str = "cv"
+    data: DataInfo | None = None  # whose splits MLflow shows; none of rows in memory
+    note: str = ""  # what people read beside the run while it goes on
+    stem: str = "cv"  # names the run, such as cv-2026-01-15a
 
     @property
     def key(self) -> str:
@@ -111,7 +80,6 @@ def lineage(
     folder: Path | None = None,
 ) -> Lineage:
     """Gather what a pipeline run came from; ``folder`` is the checkout it runs in."""
-    features = math.prod(data.image_shape) if data.table is None else len(data.table.columns)
     return Lineage(
         experiment=data.name,
         search_key=search_key,
@@ -127,15 +95,8 @@ def lineage(
             **dvc_experiment(),
             **parameters_not_committed(folder or Path.cwd(), settings),
         },
-        splits=tuple(
-            SplitFacts(split, digest, rows, features)
-            for split, digest, rows in (
-                ("development", data.development_digest, data.development_rows),
-                ("holdout", data.holdout_digest, data.holdout_rows),
-            )
-            if rows
-        ),
         space=space,
+        data=data,
         note=pipeline_begun_note(data.name, settings.tune.folds, settings.tune.trials),
         stem=_stem(settings),
     )
@@ -168,12 +129,8 @@ def surroundings(folder: Path) -> dict[str, str]:
 def git_state(folder: Path) -> dict[str, str]:
     """Commit and dirt of a checkout as tags; empty outside of git.
 
-    Changes of what the pipeline writes itself don't count: reports and DVC's locks.
-
-    Raises
-    ------
-    StoreError
-        Git refuses the folder, because it belongs to another user.
+    Changes of what the pipeline writes itself don't count: reports and DVC's locks. A folder that
+    git refuses, because it belongs to another user, is an error.
     """
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:

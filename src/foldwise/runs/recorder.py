@@ -1,6 +1,7 @@
 """The recorder: what of a search's run tree is not in MLflow yet, written whenever it can be."""
 
 import json
+import math
 import signal
 import threading
 import time
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from foldwise.errors import StoreError
 from foldwise.runs.ledger import PROCESS_TAG, Ledger, end_abandoned
-from foldwise.runs.lineage import Lineage, SplitFacts
+from foldwise.runs.lineage import Lineage
 from foldwise.runs.tree import (
     COMPARED_TAG,
     NOTE_TAG,
@@ -38,13 +39,7 @@ _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Patience:
-    """Says when to try again: at first after half a minute, then after twice as long each time.
-
-    Parameters
-    ----------
-    clock : callable
-        Seconds that never run backwards.
-    """
+    """Says when to try again: at first after half a minute, then after twice as long each time."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -70,12 +65,7 @@ class Recorder:
 
     It knows the difference between what was told and what the store has. What the store can't take
     stays in it and is tried again later: a failing store slows the work by seconds and never stops
-    it. What is left of it at the end makes `end` raise.
-
-    Attributes
-    ----------
-    run_id : str
-        The pipeline's run in MLflow.
+    it. What is left of it at the end makes `end` raise. ``run_id`` is the pipeline's run in MLflow.
     """
 
     def __init__(
@@ -101,19 +91,9 @@ class Recorder:
     ) -> Self:
         """Find or create the pipeline's run, and end what killed processes left running.
 
-        Parameters
-        ----------
-        lineage : Lineage
-            Its key makes the run the same however often it is opened.
-        lease : Lease, optional
-            Nothing is written any more when it is lost.
-        today : date, optional
-            Names a new run, such as ``cv-2026-01-15-5ea4.1``.
-
-        Raises
-        ------
-        StoreError
-            The store can't be used: said before any work is done.
+        The lineage's key makes the run the same however often it is opened; ``today`` names a new
+        one, such as ``cv-2026-01-15-5ea4.1``. Nothing is written any more when the lease is lost.
+        That the store can't be used is said before any work is done.
         """
         experiment_id = store.experiment(lineage.experiment)
         with store_faults("opening the pipeline's run"):
@@ -158,12 +138,9 @@ class Recorder:
         self._want(outcome_node(self._lineage.key, result, words))
 
     def record_artifacts(self, study: Study | None, files: Mapping[str, bytes]) -> None:
-        """Write files beside a study's run, or the pipeline's if ``study`` is None.
+        """Write files beside a study's run or the pipeline's, by paths such as ``figures/a.png``.
 
-        Parameters
-        ----------
-        files : mapping
-            Content by path, such as ``figures/roc.png``. A file of that name is replaced.
+        A file of that name is replaced.
         """
         key = self._lineage.key
         self._want(RunNode(key if study is None else study_key(key, study), files=dict(files)))
@@ -312,7 +289,7 @@ def _name_data(store: Store, lineage: Lineage, run_id: str) -> None:
     """Say which data the run reads; one record of them serves all runs of the experiment."""
     from mlflow.exceptions import MlflowException
 
-    inputs = [_dataset(lineage, split) for split in lineage.splits]
+    inputs = [*_datasets(lineage)]
     if not inputs:
         return
     try:
@@ -325,21 +302,26 @@ def _name_data(store: Store, lineage: Lineage, run_id: str) -> None:
         store.client.log_inputs(run_id, datasets=inputs)
 
 
-def _dataset(lineage: Lineage, split: SplitFacts) -> "DatasetInput":
+def _datasets(lineage: Lineage) -> "Iterator[DatasetInput]":
+    """The splits that have rows as MLflow shows them: metadata only, no copy."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    source = {"source": lineage.params["prepare.source"], "split": split.context}
-    features = [
-        {"type": "tensor", "tensor-info": {"dtype": "uint8", "shape": [-1, split.features]}}
-    ]
-    return DatasetInput(
-        dataset=Dataset(
-            name=f"{lineage.experiment}-{split.context}",
-            digest=split.digest[:_LONGEST_DIGEST],
+    if (data := lineage.data) is None:
+        return
+    width = math.prod(data.image_shape) if data.table is None else len(data.table.columns)
+    features = [{"type": "tensor", "tensor-info": {"dtype": "uint8", "shape": [-1, width]}}]
+    for split, digest, rows in (
+        ("development", data.development_digest, data.development_rows),
+        ("holdout", data.holdout_digest, data.holdout_rows),
+    ):
+        source = {"source": lineage.params["prepare.source"], "split": split}
+        shown = Dataset(
+            name=f"{lineage.experiment}-{split}",
+            digest=digest[:_LONGEST_DIGEST],
             source_type="foldwise",
             source=json.dumps(source),
             schema=json.dumps({"mlflow_tensorspec": {"features": json.dumps(features)}}),
-            profile=json.dumps({"num_rows": split.rows}),
-        ),
-        tags=[InputTag(key="mlflow.data.context", value=split.context)],
-    )
+            profile=json.dumps({"num_rows": rows}),
+        )
+        if rows:
+            yield DatasetInput(shown, [InputTag(key="mlflow.data.context", value=split)])

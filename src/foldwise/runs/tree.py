@@ -44,25 +44,15 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class RunNode:
-    """What a run should hold, or a part of it.
+    """What a run should hold, or a part of it: either files or the rest."""
 
-    Attributes
-    ----------
-    key : str
-        Its identity: ``PIPELINE``, ``PIPELINE/outer-0``, ``PIPELINE/outer-0/3``.
-    files : mapping
-        Content by path. A node has either files or the rest.
-    done : bool
-        Whether the run has ended with this.
-    """
-
-    key: str
+    key: str  # its identity: PIPELINE, PIPELINE/outer-0, PIPELINE/outer-0/3
     name: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
     points: tuple[Point, ...] = ()
-    files: Mapping[str, bytes] = field(default_factory=dict)
-    done: bool = False
+    files: Mapping[str, bytes] = field(default_factory=dict)  # content by path
+    done: bool = False  # whether the run has ended with this
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -104,18 +94,9 @@ class RunNode:
 def nodes_of(
     pipeline: str, event: Event, trials: Iterable[Trial], space: Space, *, compared: str = ""
 ) -> tuple[RunNode, ...]:
-    """Say which runs an event changes, and how.
+    """Say which runs an event changes, and how; ``pipeline`` is the key of the pipeline's run.
 
-    Parameters
-    ----------
-    pipeline : str
-        The key of the pipeline's run.
-    event : Event
-    trials : iterable of Trial
-        Those told before, of all studies: an ended study shows its own as a curve.
-    space : Space
-    compared : str
-        As `outcome_node` has it.
+    ``trials`` are those told before, of all studies: an ended study shows its own as a curve.
     """
     match event:
         case Trial():
@@ -166,7 +147,7 @@ def trial_node(pipeline: str, trial: Trial, space: Space) -> RunNode:
             *_numbers(trial.values, space),
             *_inner_means(trial),
             *(
-                Point(f"inner_{metric}", _rounded(fold.scores[metric]), _step(fold.part, trial))
+                Point(f"inner_{metric}", round(fold.scores[metric], 6), _step(fold.part, trial))
                 for metric in _metrics(trial)
                 for fold in trial.inner
             ),
@@ -199,7 +180,7 @@ def study_node(
         points=(
             *_numbers(best.values, space),
             *_inner_means(best),
-            *(Point(f"outer_{name}", _rounded(outer[name])) for name in _metrics(best) if outer),
+            *(Point(f"outer_{name}", round(outer[name], 6)) for name in _metrics(best) if outer),
             *(() if iterations is None else (Point("iterations", float(iterations)),)),
             Point("trials", len(trials)),
             *_curves(trials, space),
@@ -231,9 +212,9 @@ def outcome_node(pipeline: str, result: SearchResult, compared: str = "") -> Run
         points=(
             *_numbers(best.values, result.space),
             *(each for each in _inner_means(best) if each.key in shown),
-            *(Point(f"outer_{name}", _rounded(mean)) for name, mean in outer.items()),
+            *(Point(f"outer_{name}", round(mean, 6)) for name, mean in outer.items()),
             *(
-                Point(f"by_outer_fold/{name}", _rounded(fold.scores[name]), step)
+                Point(f"by_outer_fold/{name}", round(fold.scores[name], 6), step)
                 for name in outer
                 for step, fold in enumerate(result.outer)
             ),
@@ -349,7 +330,7 @@ def _step(part: Part, trial: Trial) -> int:
 
 def _inner_means(trial: Trial) -> tuple[Point, ...]:
     return tuple(
-        Point(f"inner_{metric}_mean", _rounded(trial.mean(metric))) for metric in _metrics(trial)
+        Point(f"inner_{metric}_mean", round(trial.mean(metric), 6)) for metric in _metrics(trial)
     )
 
 
@@ -364,9 +345,5 @@ def _curves(trials: Sequence[Trial], space: Space) -> tuple[Point, ...]:
             value = number_of(trial.values, name)
             at = math.log10(value) if searched.low > 0 else value
             points.append(Point(across, round(at, 4), rank))
-            points.append(Point(score, _rounded(trial.mean(space.metric)), rank))
+            points.append(Point(score, round(trial.mean(space.metric), 6), rank))
     return tuple(points)
-
-
-def _rounded(score: float) -> float:
-    return round(score, 6)

@@ -17,14 +17,8 @@ _USERINFO = re.compile(r"(?<=://)\S*@")
 class Address:
     """A tracking store's place: a SQLite file here, or a server's URL.
 
-    Attributes
-    ----------
-    uri : str
-        What MLflow is given; never with a user or password in it.
-    database : Path or None
-        The SQLite file; None for a server.
-    username, password : str or None
-        Taken out of a server's URL.
+    ``uri`` is what MLflow is given, a user and a password taken out of it. A server has no
+    ``database``.
     """
 
     uri: str

@@ -42,6 +42,7 @@ def import_mlflow() -> None:
 
 
 _LONGEST = 300
+_OUTAGES = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"}
 
 _REMEDIES = (
     ("database is locked", "another process holds the database: end it, then run again"),
@@ -68,10 +69,7 @@ class StoreRefused(StoreError):
 def store_faults(doing: str) -> Iterator[None]:
     """Turn any fault of MLflow, SQLite, network or disk inside the block into a StoreError.
 
-    Parameters
-    ----------
-    doing : str
-        What was being done, for the head of the line, such as ``"recording outer-0"``.
+    Its line begins with what was being done, such as ``"recording outer-0"``.
     """
     import_mlflow()
     from mlflow.exceptions import MlflowException
@@ -83,7 +81,7 @@ def store_faults(doing: str) -> Iterator[None]:
     except StoreError:
         raise
     except MlflowException as error:
-        kind = StoreError if _is_outage(error) else StoreRefused
+        kind = StoreError if getattr(error, "error_code", "") in _OUTAGES else StoreRefused
         raise kind(f"{doing}: {reason(error)}") from error
     except (RequestException, SQLAlchemyError, sqlite3.Error) as error:
         raise StoreError(f"{doing}: {reason(error)}") from error
@@ -98,8 +96,3 @@ def reason(error: BaseException) -> str:
         if sign in told.lower():
             return remedy
     return told if len(told) <= _LONGEST else told[: _LONGEST - 3] + "..."
-
-
-def _is_outage(error: BaseException) -> bool:
-    code = getattr(error, "error_code", "")
-    return code in {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"}

@@ -36,13 +36,7 @@ class Lease:
     """A name that is held; a lock file can't be taken away."""
 
     def check(self) -> None:
-        """Make sure that the name is still ours.
-
-        Raises
-        ------
-        Busy
-            Another process has taken it over.
-        """
+        """Make sure that the name is still ours, raise `Busy` if another process took it over."""
 
 
 @contextmanager
@@ -51,21 +45,9 @@ def held(
 ) -> Iterator[Lease]:
     """Hold a name, such as a search's key; a killed process loses it.
 
-    Parameters
-    ----------
-    doing : str
-        What is done meanwhile, such as ``"decide on blobs-classifier"``.
-    wait : float
-        Seconds to wait for a living holder before `Busy` is raised.
-    is_forced : bool
-        Whether to wait for moments alone, and to take a server's name even from a living holder.
-
-    Raises
-    ------
-    Busy
-        Another process holds it.
-    StoreError
-        The store can't be reached or written to.
+    ``doing`` says what is done meanwhile: ``"decide on blobs-classifier"``. A living holder is
+    waited for so many seconds, then `Busy` is raised. Who forces it waits for moments alone, and
+    takes a server's name even from a living holder.
     """
     if store.artifacts is None:
         lease = _Beating(store, name, doing)
@@ -107,7 +89,7 @@ class _Beating(Lease):
         began = since = time.monotonic()
         seen, lives = "", False
         while not self._create():
-            tags, now = self._tags(self._name) or {}, time.monotonic()
+            tags, now = self._tags(self._name), time.monotonic()
             if (sign := f"{tags.get(_TOKEN)} {tags.get(_SIGN)}") != seen:
                 seen, since, lives = sign, now, seen != ""
             owner = tags.get(_OWNER, "unknown")
@@ -142,7 +124,7 @@ class _Beating(Lease):
         self._shown = time.monotonic()
 
     def _is_ours(self) -> bool:
-        return (self._tags(self._name) or {}).get(_TOKEN) == self._token
+        return self._tags(self._name).get(_TOKEN) == self._token
 
     def _create(self) -> bool:
         with _tolerating(*_OTHERS_WERE_FASTER[:2]) as failed:
@@ -158,17 +140,17 @@ class _Beating(Lease):
         aside = f"{self._name}-{token}"
         with _tolerating(*_OTHERS_WERE_FASTER):
             self._client.rename_registered_model(self._name, aside)
-            if (self._tags(aside) or {}).get(_TOKEN, "") != token:
+            if self._tags(aside).get(_TOKEN, "") != token:
                 # We were slow, and another has taken over meanwhile.
                 self._client.rename_registered_model(aside, self._name)
             else:
                 self._aside = aside
 
-    def _tags(self, name: str) -> Mapping[str, str] | None:
-        found: list[Mapping[str, str]] = []
+    def _tags(self, name: str) -> Mapping[str, str]:
+        found: list[Mapping[str, str]] = [{}]
         with _tolerating("RESOURCE_DOES_NOT_EXIST"):
             found.append(self._client.get_registered_model(name).tags)
-        return found[0] if found else None
+        return found[-1]
 
 
 def this_process() -> str:

@@ -19,7 +19,7 @@ from foldwise.store.relocate import check_not_moved
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment, Run
+    from mlflow.entities import Run
 
 
 _PAGE = 1000
@@ -72,19 +72,8 @@ _UNREACHED = {
 def check_server(uri: str, *, seconds: float = 10.0) -> None:
     """Ask the server for an experiment that it can't know, before any work begins.
 
-    Of another program's JSON MLflow's client would make an empty store.
-
-    Parameters
-    ----------
-    uri : str
-        Without credentials; MLflow's environment variables supply them.
-    seconds : float
-        Wait at most so long, the look-up of the name included.
-
-    Raises
-    ------
-    StoreError
-        If nothing answers, the login is refused, or what answers is no MLflow server.
+    Of another program's JSON MLflow's client would make an empty store. The answer, the look-up of
+    the name included, is waited for so many seconds. Credentials come from MLflow's variables.
     """
     import_mlflow()  # which takes long enough to be taken for the server's delay
     from mlflow.exceptions import MlflowException
@@ -135,16 +124,10 @@ _MLFLOW_SETS = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """An MLflow tracking store and registry that was found in order.
+    """An MLflow tracking store and registry that was found in order, of the project in ``root``.
 
-    Attributes
-    ----------
-    root : Path
-        The project's folder.
-    tracking_uri : str
-        Without user and password, so that it may be shown.
-    artifacts : Path or None
-        Where this process writes artifacts itself; None if a server takes them.
+    Its address has neither user nor password, so that it may be shown. ``artifacts`` is where this
+    process writes artifacts itself; None if a server takes them.
     """
 
     root: Path
@@ -174,8 +157,21 @@ class Store:
     def find_experiment(self, name: str) -> str | None:
         """Id of the experiment, or None if there is none yet."""
         with store_faults(f"looking for experiment '{name}'"):
-            found = self.client.get_experiment_by_name(name)
-            return None if found is None else self._checked(found)
+            experiment = self.client.get_experiment_by_name(name)
+        if experiment is None:
+            return None
+        if experiment.lifecycle_stage != "active":
+            raise StoreError(
+                f"experiment '{experiment.name}' was deleted in MLflow: run"
+                f" `MLFLOW_TRACKING_URI={shlex.quote(self.tracking_uri)} mlflow experiments restore"
+                f" -x {experiment.experiment_id}`"
+            )
+        if self.artifacts and experiment.artifact_location.startswith("mlflow-artifacts:"):
+            raise StoreError(
+                f"experiment '{experiment.name}' keeps its artifacts behind a server: "
+                "set MLFLOW_TRACKING_URI to that server"
+            )
+        return str(experiment.experiment_id)
 
     def experiment(self, name: str) -> str:
         """Id of the experiment of this name, created if need be."""
@@ -215,20 +211,6 @@ class Store:
                 if value is not None:
                     os.environ[name] = value
 
-    def _checked(self, experiment: "Experiment") -> str:
-        if experiment.lifecycle_stage != "active":
-            raise StoreError(
-                f"experiment '{experiment.name}' was deleted in MLflow: run"
-                f" `MLFLOW_TRACKING_URI={shlex.quote(self.tracking_uri)} mlflow experiments restore"
-                f" -x {experiment.experiment_id}`"
-            )
-        if self.artifacts and experiment.artifact_location.startswith("mlflow-artifacts:"):
-            raise StoreError(
-                f"experiment '{experiment.name}' keeps its artifacts behind a server: "
-                "set MLFLOW_TRACKING_URI to that server"
-            )
-        return str(experiment.experiment_id)
-
 
 def open_store(
     root: Path | None = None,
@@ -237,16 +219,9 @@ def open_store(
     creates: bool = True,
     writes: bool = True,
 ) -> Store:
-    """Open the store that ``MLFLOW_TRACKING_URI`` names, by default ``<root>/mlruns/mlflow.db``.
+    """Open the store that ``uri``, else ``MLFLOW_TRACKING_URI`` names, or the project's own.
 
-    Parameters
-    ----------
-    root : Path, optional
-        The project's folder; by default found from ``DVC_ROOT`` or the working folder.
-    uri : str, optional
-        Asked in place of ``MLFLOW_TRACKING_URI``.
-    creates, writes : bool
-        Whether a database that isn't there is made, and one must be writable.
+    A database that isn't there is made if it ``creates``, and must be writable if it ``writes``.
 
     Raises
     ------

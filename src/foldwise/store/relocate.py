@@ -27,18 +27,9 @@ _TAGGED = """
 
 @dataclass(frozen=True, slots=True)
 class Relocation:
-    """What a relocation changed.
+    """Artifact folders that the store pointed to, none if nothing was to mend; where it does now.
 
-    Attributes
-    ----------
-    old : tuple of str
-        The artifact folders the store pointed to; empty if there was nothing to mend.
-    new : str
-        Where it points now.
-    changed : mapping
-        Rows changed for each ``table.column``.
-    backup : Path or None
-        Copy of the database as it was before.
+    ``changed`` are the rows for each ``table.column``, ``backup`` the database as it was before.
     """
 
     old: tuple[str, ...]
