@@ -1,6 +1,5 @@
 """A search as it was asked for: checked before anything is fitted, with who makes its fits."""
 
-import os
 import warnings
 from collections.abc import Callable, Mapping
 from copy import copy
@@ -11,6 +10,7 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import pandas as pd
+from joblib import effective_n_jobs
 from numpy.typing import NDArray
 from pandas.util import hash_pandas_object
 from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
@@ -315,7 +315,7 @@ class Asked:
     def _batched(self, repeat: int, judge: Judge) -> BatchedEngine:
         if self.rows is None:
             raise TypeError("only encoded rows can be arranged")
-        threads = 1 if self.rows.encoded.size < _SMALL else _cores(self.own.n_jobs)
+        threads = 1 if self.rows.encoded.size < _SMALL else effective_n_jobs(self.own.n_jobs or -1)
         logistic = self.estimator[-1] if isinstance(self.estimator, Pipeline) else self.estimator
         parts = [self.plan.rows(Part(repeat, fold)) for fold in range(self.plan.folds)]
         limits = {
@@ -481,16 +481,6 @@ def _strength(estimator: Any, dimensions: Mapping[str, Dimension]) -> str | None
 def _is_positive(searched: Dimension) -> bool:
     ends = searched.options if isinstance(searched, OneOf) else (searched.low, searched.high)
     return all(isinstance(end, int | float) and end > 0 for end in ends)
-
-
-def _cores(n_jobs: int | None) -> int:
-    """How many fits are made at a time: None means all cores, -1 too, -2 all but one."""
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    if n_jobs is None:
-        return cores
-    return max(1, n_jobs if n_jobs > 0 else cores + 1 + n_jobs)
 
 
 def _seed(own: Any) -> int:

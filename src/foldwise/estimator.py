@@ -375,10 +375,7 @@ def _tell(
             for fold, fitted in zip(result.outer, own.outer_estimators_, strict=True)
         ]
         answered = thresholds.answered(result, own.outer_estimators_)
-    frames = Frames(
-        result, asked.scoring_name, asked.named, asked.classes, asked.groups, own.select,
-        asked.positive, answered,
-    )  # fmt: skip
+    frames = Frames(asked, result, answered)
     if asked.classes is not None:
         own.classes_ = asked.classes
     if asked.groups is not None:
@@ -392,6 +389,6 @@ def _tell(
         own.selected_ = pd.Series(winners, name=KIND)
     own.outer_scores_ = frames.outer_scores()
     own.outer_summary_ = frames.outer_summary()
-    own.outer_predictions_ = frames.outer_predictions(asked.index)
+    own.outer_predictions_ = frames.outer_predictions()
     if asked.positive is not None:
         own.outer_curves_ = frames.outer_curves()

@@ -4,12 +4,12 @@ from foldwise.app.exits import run, say
 from foldwise.app.workspace import Workspace, read_result, save, save_pictures
 from foldwise.data.dataset import Split
 from foldwise.errors import SearchError
+from foldwise.report.album import contest_pictures
 from foldwise.report.contest import (
     REPORTS,
     RESULTS,
     Contestant,
     EntryResult,
-    contest_pictures,
     contestant,
     models_csv,
     pairs_csv,

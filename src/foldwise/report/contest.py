@@ -12,11 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.data.dataset import DataInfo
-from foldwise.report.album import confusion_and_roc
-from foldwise.report.figures.contest import ModelCost, accuracy_against_time
-from foldwise.report.figures.style import drawn
 from foldwise.report.findings import HoldoutSummary, Judged, summarise_holdout
-from foldwise.report.picture import Picture
 from foldwise.report.tables import evaluation
 from foldwise.report.wording import Json, csv_of, escaped, rounded, significant, values_text
 from foldwise.search.trials import SearchResult, Trial
@@ -144,22 +140,3 @@ def model_card(model: Contestant, data: DataInfo) -> str:
         f" by inner {entry.metric}, {estimate}, fitted on {data.development_rows:,} images.\n\n"
         f"## Holdout\n\n{lines}\n"
     )
-
-
-def model_pictures(model: Contestant) -> tuple[Picture, ...]:
-    """Draw one classifier's ``confusion`` matrix and ``roc`` curves on the holdout."""
-    holdout = model.holdout
-    areas = [each.roc_auc for each in holdout.by_class]
-    return confusion_and_roc(holdout.confusion, holdout.curves, areas, holdout.classes)
-
-
-def contest_pictures(models: Sequence[Contestant], data: DataInfo) -> tuple[Picture, ...]:
-    """Draw ``accuracy_time``: what each classifier's accuracy costs."""
-    costs = []
-    for model in models:
-        span, seconds = model.holdout.intervals["accuracy"], model.result.seconds
-        times = (seconds["fit_seconds"], seconds["predict_seconds"])
-        accuracy = model.holdout.scores["accuracy"]
-        costs.append(ModelCost(model.entry.title, accuracy, span.low, span.high, *times))
-    figure = accuracy_against_time(costs, rows=data.development_rows, holdout=data.holdout_rows)
-    return (drawn("accuracy_time", figure),)

@@ -15,7 +15,6 @@ from foldwise.stats.intervals import (
     corrected_interval,
     outer_intervals,
     possible,
-    two_class_intervals,
 )
 from foldwise.stats.scores import METRICS, is_loss
 
@@ -67,17 +66,6 @@ def outer_estimates(
         )
         for metric, interval in intervals.items()
     }
-
-
-def two_class_estimates(
-    result: SearchResult,
-    positive: int,
-    *,
-    confidence: float,
-    groups: NDArray[np.int64] | None = None,
-) -> Mapping[str, tuple[float, Interval]]:
-    """What two classes have besides: means over the outer folds, by name, and their intervals."""
-    return two_class_intervals(evidence(result), positive, confidence, groups)
 
 
 def _estimate(

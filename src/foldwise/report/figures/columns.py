@@ -13,7 +13,7 @@ from foldwise.report.figures.style import (
     MUTED,
     SAND,
     canvas,
-    class_rows,
+    draw_counts,
     hover,
     literal,
     named,
@@ -23,6 +23,7 @@ from foldwise.report.figures.style import (
     styled,
 )
 from foldwise.report.wording import brief, counted, percent, signed
+from foldwise.stats.scores import ThresholdCurve
 
 _SHOWN = 24
 """Columns, or coefficients, that a figure has room for."""
@@ -35,15 +36,7 @@ _IN_PANEL = 10
 def column_profile(
     counts: Sequence[int], classes: Sequence[str], missing: Mapping[str, float]
 ) -> Figure:
-    """Show the rows of each class, and the share of missing cells of the columns that have some.
-
-    Parameters
-    ----------
-    counts : one a class
-        Rows in the development set.
-    missing : mapping
-        Share of each column's cells.
-    """
+    """Show the rows of each class, and the share of missing cells of the columns that have some."""
     worst = sorted((share, name) for name, share in missing.items() if share > 0)[::-1][:_SHOWN]
     complete = sum(share == 0 for share in missing.values())
     figure = canvas(
@@ -53,13 +46,7 @@ def column_profile(
         1.4 + 0.25 * max(len(classes), len(worst), 4),
     )
     left, *others = panels(figure, *[2 if worst else 1] * 2)
-    left.barh(range(len(classes)), counts, color=BLUE, height=0.6)
-    for row, count in enumerate(counts):
-        left.text(count, row, f" {count:,}", va="center", fontsize=9)
-    left.set_xlim(0, 1.25 * max(counts))
-    class_rows(left, shown(classes))
-    left.set_xlabel("Rows in the development set")
-    left.locator_params(axis="x", nbins=4)
+    draw_counts(left, counts, classes, "row")
     for right in others:
         right.barh(range(len(worst)), [share for share, _ in worst], color=SAND, edgecolor=MUTED)
         for row, (share, _) in enumerate(worst):
@@ -80,12 +67,8 @@ def coefficient_bars(
 ) -> Figure:
     """Draw the largest coefficients as bars, with a point for each outer fold's model.
 
-    Parameters
-    ----------
-    weights : float64 array (classes, or 1 for two; features)
-        Of the final model, for standardised numbers, and categories of 0 and 1.
-    outer : float64 array (outer folds, classes or 1, features)
-    names : one a feature
+    The final model's ``weights`` (classes, or 1 for two; features) are for standardised numbers and
+    categories of 0 and 1, as the ``outer`` ones (outer folds, classes or 1, features) are.
     """
     classes = shown(classes)
     is_one = len(weights) == 1
@@ -143,17 +126,12 @@ def precision_recall(
 ) -> Figure:
     """Draw precision against recall of the positive class; dotted: its share of the rows.
 
-    Parameters
-    ----------
-    values : float64 array (rows,)
-        Probability of the class; rows of one value are taken together.
+    ``values`` (rows,) are probabilities of the class.
     """
-    order = np.argsort(-values, kind="stable")
-    ends = np.flatnonzero(np.append(np.diff(values[order]) != 0, True))
-    found = np.cumsum(is_positive[order])[ends]
-    ends = ends[: np.searchsorted(found, found[-1]) + 1]  # all are found: more rows tell no more
-    found = found[: len(ends)]
-    recall, precision = found / max(int(is_positive.sum()), 1), found / (ends + 1)
+    curve = ThresholdCurve.of(values, is_positive)
+    # Where all are found, more rows tell no more.
+    told = slice(int(np.searchsorted(curve.hits, curve.hits[-1])) + 1)
+    recall, precision = curve.recall[told], curve.precision[told]
     area = float(np.sum(np.diff(recall, prepend=0.0) * precision))
     share = float(is_positive.mean())
     figure = canvas(
@@ -168,9 +146,9 @@ def precision_recall(
     axes.set_ylim(0, 1.02)
     axes.set_xlabel(f"Recall: share of {shown([name])[0]}, the positive class, that is found")
     axes.set_ylabel("Precision: share of those named that are its own")
-    told = np.unique(np.linspace(0, len(recall) - 1, _POINTS).astype(np.int64))
+    places = np.unique(np.linspace(0, len(recall) - 1, _POINTS).astype(np.int64))
     words = "{} of those named are its own where {} of it is found"
-    points = [(float(recall[at]), float(precision[at])) for at in told]
+    points = [(float(recall[at]), float(precision[at])) for at in places]
     hover(axes, [(x, y, words.format(percent(y), percent(x))) for x, y in points])
     for axis in (axes.xaxis, axes.yaxis):
         percentages(axis)

@@ -181,6 +181,18 @@ def class_rows(axes: Axes, names: Sequence[str]) -> None:
     axes.set_ylabel("Class")
 
 
+def draw_counts(axes: Axes, counts: Sequence[int], classes: Sequence[str], unit: str) -> None:
+    """Draw how many development rows, each a ``unit``, there are of each class."""
+    axes.barh(range(len(classes)), counts, color=BLUE, height=0.6)
+    for row, count in enumerate(counts):
+        axes.text(count, row, f" {count:,}", va="center", fontsize=9)
+    axes.set_xlim(0, 1.25 * max(counts))
+    class_rows(axes, shown(classes))
+    axes.set_xlabel(f"{unit.capitalize()}s in the development set")
+    axes.locator_params(axis="x", nbins=4)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+
+
 _NAMES = 28
 """So many class names fit on an axis."""
 
