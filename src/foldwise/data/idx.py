@@ -30,7 +30,6 @@ _OTHER_TYPES = {
     0x0D: "32-bit floats",
     0x0E: "64-bit floats",
 }
-_CHUNK = 1 << 20
 # A gzip stream may grow a thousandfold. Images shrink to a half or a twentieth, so more than this
 # is no data, and is refused before memory is taken.
 _LARGEST_GROWTH = 100
@@ -122,19 +121,11 @@ def _read_compressed(path: Path, stream: Stream, kind: Kind) -> tuple[NDArray[np
         raise _broken(
             path, f"it declares {declared:,} bytes, more than the {allowed:,} it can hold"
         )
-    array = np.empty(declared, dtype=np.uint8)
+    content = stream.read(declared + 1)
+    _check_size(path, declared, len(content))
     digest = hashlib.sha256(header)
-    done = 0
-    for start in range(0, declared, _CHUNK):
-        chunk = stream.read(min(_CHUNK, declared - start))
-        digest.update(chunk)
-        array[start : start + len(chunk)] = np.frombuffer(chunk, dtype=np.uint8)
-        done += len(chunk)
-        if not chunk:
-            break
-    _check_size(path, declared, done + len(stream.read(1)))
-    array.setflags(write=False)
-    return array.reshape(shape), digest.hexdigest()
+    digest.update(content)
+    return np.frombuffer(content, dtype=np.uint8).reshape(shape), digest.hexdigest()
 
 
 def _read_plain(path: Path, file: BinaryIO, kind: Kind) -> tuple[NDArray[np.uint8], str]:

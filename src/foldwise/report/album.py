@@ -48,8 +48,8 @@ _CAPTIONS = {
     "mistakes": {
         "confusion": "Rows are actual classes, columns predicted ones.",
         "confused_pairs": "Above each image the probability that the model gave to its wrong"
-        " answer, below it its number: the row in predictions.csv, counted from 0, of the holdout if"
-        " there is one.",
+        " answer, below it its number: the row in predictions.csv, counted from 0, of the holdout"
+        " if there is one.",
         "mistakes": "Where to look for wrong labels, and for images that would puzzle a person"
         " too.",
     },

@@ -28,18 +28,9 @@ RESULTS, REPORTS = Path("comparison/models"), Path("comparison/reports")
 class EntryResult:
     """What became of an entry, beside its predictions on the holdout.
 
-    Attributes
-    ----------
-    digest, development_digest, holdout_digest : str
-        Of the entry, and of the data it was fitted and measured on.
-    best : Trial
-        Of the final study: its values were fitted on all development rows.
-    outer : tuple of Scores
-        One an outer fold, if there are any.
-    seconds : mapping
-        ``fit_seconds`` and ``predict_seconds`` of that model, by the clock.
-    threads : int
-        How many it took them with.
+    The values of ``best``, the final study's, were fitted on all development rows: ``seconds`` are
+    that model's ``fit_seconds`` and ``predict_seconds`` by the clock, with so many ``threads``.
+    ``outer`` are the scores of each outer fold, if there are any.
     """
 
     digest: str
@@ -77,9 +68,8 @@ class Contestant:
 def contestant(entry: Entry, result: EntryResult, judged: Judged, settings: Settings) -> Contestant:
     """Score an entry's predictions on the holdout."""
     holdout = summarise_holdout(judged, confidence=settings.evaluate.confidence)
-    return Contestant(
-        entry, result, holdout, predicted_codes(judged.probabilities) == judged.labels
-    )
+    right = predicted_codes(judged.probabilities) == judged.labels
+    return Contestant(entry, result, holdout, right)
 
 
 def summarise_pairs(models: Sequence[Contestant]) -> tuple[Pair, ...]:

@@ -56,17 +56,8 @@ _CLASSES = 20
 class Judged:
     """Rows, their labels and predicted probabilities, or decision scores in their place.
 
-    Attributes
-    ----------
-    images : uint8 array (rows, features), or a table's data frame
-    labels : int64 array (rows,)
-        Class codes.
-    probabilities : float64 array (rows, classes)
-    classes : str, one a class
-    shape : tuple of int
-        Of one image; () for a table's rows.
-    groups : int64 array (rows,) or None
-        Rows of one number were drawn together.
+    ``images`` are bytes (rows, features), each of one ``shape``, or a table's data frame; rows with
+    one number in ``groups`` (rows,) were drawn together.
     """
 
     images: Any
@@ -114,14 +105,9 @@ ROC_POINTS = 150
 class HoldoutSummary:
     """What a model's predictions on the holdout come to, in the digits that may be shown.
 
-    Attributes
-    ----------
-    classes : str, one a class
-    intervals : mapping of metric to Interval
-        The model is taken as given. Decision scores have no log-loss.
-    bins : reliability table
-    confusion : int64 array (classes, classes), actual by predicted
-    by_class, f1_intervals, curves : one a class
+    ``intervals``, by metric, take the model as given; decision scores have no log-loss. There are
+    counts by actual and predicted class, and one of ``by_class``, ``f1_intervals`` and ``curves``
+    for each class.
     """
 
     rows: int
@@ -178,8 +164,6 @@ class Standing:
 
     Attributes
     ----------
-    model : str
-        The registered model's name.
     gate : tuple of (check, figure, bound, verdict)
         What promotion asks, but for the champion; nothing without a holdout.
     looks, comparison : int
@@ -188,10 +172,8 @@ class Standing:
     errors : three floats
         Standard errors that a gain must show in the first comparison on a holdout, in this one, and
         in the next.
-    champion : str
-        Which it is, or why it isn't compared with.
-    champion_scores : mapping
-        What it is registered with, of this holdout.
+    champion, champion_scores : str, mapping
+        Which it is, or why it isn't compared with; what it is registered with, of this holdout.
     untuned : tuple of mapping
         Scores of each outer fold at C = 1.
     links : tuple of (name, address)
@@ -255,15 +237,7 @@ def _told(metric: str, interval: Interval) -> Interval:
 def origin(tags: Mapping[str, str], *, run_id: str = "", model_digest: str = "") -> dict[str, str]:
     """Choose and word what a reader needs to know of where a version comes from, by name.
 
-    Parameters
-    ----------
-    tags : mapping
-        Of the pipeline run: ``git.commit``, ``git.dirty``, ``search_key``, ``attempt``,
-        ``*_digest``, ``dvc.experiment``, ``library.*``; what is missing is left out.
-    run_id : str
-        MLflow's pipeline run.
-    model_digest : str
-        Of the registered model's numbers.
+    ``tags`` and ``run_id`` are the pipeline run's; what is missing is left out.
     """
     commit, key = tags.get("git.commit", ""), tags.get("search_key", "")
     dirt = {"true": " with uncommitted changes", "unknown": " (changes unknown)"}
@@ -304,8 +278,7 @@ def edge_caution(search: SearchResult, place: str = "params.yaml") -> str:
     """That a value was chosen at an edge of its range, beyond which the optimum may lie."""
     at_edge = {n for best in best_trials(search) for n in edges(best.values, search.space)}
     names = " and ".join(sorted(at_edge))
-    words = f"A chosen {names} lies at an edge of the range: widen it in {place}."
-    return words * bool(at_edge)
+    return f"A chosen {names} lies at an edge of the range: widen it in {place}." * bool(at_edge)
 
 
 def unseen_caution(images: NDArray[np.uint8], features: NDArray[np.uint8]) -> str:
@@ -322,16 +295,9 @@ def unseen_caution(images: NDArray[np.uint8], features: NDArray[np.uint8]) -> st
 class Findings:
     """One version's data, search, holdout scores and origin; published numbers, if there are.
 
-    Attributes
-    ----------
-    origin : mapping
-        What `origin` chose; ``commands`` is what to type to make the version again.
-    features : str
-        What the model is given, in words.
-    parameters : mapping
-        All that params.yaml says, by full key.
-    data_change : str
-        How the data differ from the version before's, in a sentence.
+    ``origin`` is what `origin` chose, ``commands`` what to type to make the version again,
+    ``features`` what the model is given, in words, ``parameters`` all that params.yaml says, by
+    full key, and ``data_change`` tells how the data differ from the version before's.
     """
 
     data: DataInfo

@@ -27,22 +27,11 @@ KINDS = ("parameters", "features", "data", "code")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entrant:
-    """A search as it enters a comparison.
+    """A search as it enters a comparison, by the ``name`` that it was asked for by.
 
-    Attributes
-    ----------
-    name : str
-        As it was asked for.
-    groups : int array (rows,) or None
-        What variances are clustered by.
-    facts : mapping
-        What it came from: texts by name, of each of `KINDS`.
-    digest : str
-        Of the development set; empty where that isn't known.
-    seconds : float or None
-        By the clock, from the first fit to the final model.
-    run : str
-        MLflow's run of it; empty where it isn't known.
+    Variances are clustered by ``groups`` (rows,). ``facts`` are what it came from, texts by name,
+    of each of `KINDS`, ``digest`` is the development set's and ``run`` MLflow's, empty where not
+    known, and ``seconds`` go by the clock, from the first fit to the final model.
     """
 
     name: str
@@ -70,19 +59,12 @@ class Entrant:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rival:
-    """A search held against the reference.
+    """A search held against the reference; on other parts there are no differences, no verdict.
 
-    Attributes
-    ----------
-    differences : mapping
-        Of each metric that both have, this search's less the reference's; none on other parts.
-    p : float
-        That of the metric asked for, after Holm's correction for the number of rivals.
-    verdict : str or None
-        By the metric asked for; None on other parts.
-    won, lost : int arrays
-        Numbers of the rows that this search alone has right, and those that the reference alone
-        has, in the first partition: first those whose log-loss differs most.
+    ``differences``, of each metric that both have, are this search's less the reference's; ``p``,
+    of the metric asked for, is Holm's for the number of rivals. ``won`` and ``lost`` are numbers of
+    rows of the first partition that this search alone, or the reference alone, has right: first
+    those whose log-loss differs most.
     """
 
     entrant: Entrant
@@ -314,8 +296,7 @@ def _won_and_lost(first: Entrant, other: Entrant) -> tuple[NDArray[np.int64], ND
         for pair in zip(first.result.outer, other.result.outer, strict=True)
         if not pair[0].part.repeat
     ]
-    rows = np.concatenate([one.rows for one, _ in pairs])
-    labels = np.concatenate([one.labels for one, _ in pairs])
+    rows, labels = np.hstack([np.stack([one.rows, one.labels]) for one, _ in pairs])
     stated = [
         np.concatenate([of.predictions.values for of in each]) for each in zip(*pairs, strict=True)
     ]
