@@ -119,16 +119,13 @@ class _Answered(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # has no
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Asked:
-    """A search as it was asked for, checked.
+    """A search as it was asked for by its ``own`` NestedSearchCV, checked.
 
     Attributes
     ----------
-    estimator : what is searched
     X, y : what an estimator is fitted to, and a scorer compares with
     labels : array (rows,)
-        Class codes, or a regressor's targets.
-    classes : array (classes,) or None
-    weights : float array (rows,) or None
+        Class codes, or a regressor's targets, which have no classes.
     groups : int array (rows,) or None
         Codes of the groups.
     rows : Rows or None

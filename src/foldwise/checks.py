@@ -37,15 +37,10 @@ _MANY, _SAME = 20, 0.8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
-    """What is looked at.
+    """What is looked at, the holdout's rows without labels.
 
-    Attributes
-    ----------
-    holdout : rows without labels, or None where there are none
-    groups, holdout_groups : int arrays (rows,) or None
-        Rows of one number were drawn together.
-    shared_rows : int
-        Rows of the holdout that stand in the development set.
+    Rows of one number in ``groups`` (rows,) were drawn together. So many ``shared_rows`` of the
+    holdout stand in the development set.
     """
 
     info: DataInfo

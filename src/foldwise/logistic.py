@@ -145,16 +145,7 @@ class StandardLogistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """What a StandardLogistic is fitted to.
-
-    Attributes
-    ----------
-    encoded : float array (rows, encoded columns)
-    labels : int array (rows,)
-        Class codes.
-    classes : array (classes,)
-    weights : float array (rows,), optional
-    """
+    """What a StandardLogistic is fitted to: encoded rows (rows, columns), class codes (rows,)."""
 
     columns: Columns
     encoded: NDArray[np.floating]

@@ -25,21 +25,11 @@ _DVC_CACHED = re.compile(r"/[0-9a-f]{2}/[0-9a-f]{30}$")
 
 
 def foreign(path: Path, owner: str) -> str | None:
-    """What a path holds instead of a program's SQLite database.
+    """What a path holds instead of the SQLite database of its owner, "MLflow" or "Optuna".
 
-    Looking leaves no trace: no lock, no journal beside it, and no other program's half-written
-    transaction taken back.
-
-    Parameters
-    ----------
-    owner : str
-        "MLflow" or "Optuna".
-
-    Returns
-    -------
-    str or None
-        None if it is the owner's, whole or damaged, or if nothing is there: no link either, at the
-        path or above it, behind which something would be made.
+    None if it is the owner's, whole or damaged, or if nothing is there: no link either, at the path
+    or above it, behind which something would be made. Looking leaves no trace: no lock, no journal
+    beside it, and no other program's half-written transaction taken back.
     """
     if not path.exists():
         links = (place for place in (path, *path.parents) if place.is_symlink())

@@ -26,10 +26,7 @@ from foldwise.stats.scores import METRIC, SCORE, Scores, score
 class Thresholds:
     """Each study's threshold, on the positive class's probability or decision score.
 
-    Attributes
-    ----------
-    of : mapping from studies
-    said : mapping from studies, to what each inner part was predicted at the values chosen
+    By it and inner part, ``said`` is what was predicted at the values chosen.
     """
 
     asked: Asked

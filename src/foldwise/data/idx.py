@@ -46,13 +46,9 @@ KNOWN = {"mnist": _MNIST}
 def read_idx_folder(folder: Path, *, name: str) -> Dataset:
     """Read ``train-*`` as development set and ``t10k-*`` as holdout, gzip-compressed or not.
 
-    Parameters
-    ----------
-    folder : Path
-        Holds ``{train,t10k}-images-idx3-ubyte`` and ``{train,t10k}-labels-idx1-ubyte``, each
-        with or without ``.gz``, and with a dot or a hyphen before ``idx``.
-    name : str
-        If it is ``mnist``, the files' checksums are known and compared.
+    The files are ``{train,t10k}-images-idx3-ubyte`` and ``{train,t10k}-labels-idx1-ubyte``, each
+    with or without ``.gz``, and with a dot or a hyphen before ``idx``. If the name is ``mnist``,
+    their checksums are known and compared.
 
     Raises
     ------
@@ -75,10 +71,7 @@ def read_idx_folder(folder: Path, *, name: str) -> Dataset:
 def read_idx(path: Path, kind: Kind) -> tuple[NDArray[np.uint8], str]:
     """Read a file of images or labels, gzip-compressed if its name ends in ``.gz``.
 
-    Parameters
-    ----------
-    kind : images or labels
-        Images have 2 to 4 dimensions, the first one counting them; labels have one.
+    Images have 2 to 4 dimensions, the first one counting them; labels have one.
 
     Returns
     -------

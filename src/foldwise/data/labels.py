@@ -56,11 +56,6 @@ def code_labels(
 
     Labels that all read as integers become integers: '10' then comes after '9'.
 
-    Returns
-    -------
-    classes : tuple of int or of str
-    development_codes, holdout_codes : int64 arrays
-
     Raises
     ------
     DataError
@@ -127,20 +122,11 @@ def _shown(classes: NDArray[Any]) -> str:
 
 
 def stratified_rows(labels: NDArray[np.int64], *, limit: int, seed: int) -> NDArray[np.int64]:
-    """Choose ``limit`` rows, in their original order, so that classes keep their proportions.
+    """Choose ``limit`` rows, ascending, so that classes keep their proportions.
 
     Each class gets the whole part of its share; the rows left go to the largest fractions, ties
     to the first class (Hamilton's method). Within a class, rows are drawn without replacement.
-
-    Parameters
-    ----------
-    labels : int64 array (rows,)
-        Class codes from 0, none unused.
-
-    Returns
-    -------
-    int64 array (limit,)
-        Row numbers, ascending.
+    ``labels`` (rows,) are class codes from 0, none unused.
 
     Raises
     ------

@@ -21,16 +21,10 @@ from foldwise.stats.scores import METRICS, is_loss
 
 @dataclass(frozen=True, slots=True)
 class OuterEstimate:
-    """One metric's mean over the outer folds.
+    """One metric's mean over the outer folds, and standard deviation (ddof 1).
 
-    Attributes
-    ----------
-    mean, spread : float
-        Mean and standard deviation (ddof 1) over the folds.
-    interval : Interval
-        The default: by the influence of the rows scored and of the parts trained on.
-    corrected : Interval
-        Nadeau and Bengio's, shown beside it.
+    The interval is by the influence of the rows scored and of the parts trained on; the corrected
+    one, shown beside it, is Nadeau and Bengio's.
     """
 
     mean: float
@@ -135,12 +129,7 @@ def optimum_error(result: SearchResult) -> float | None:
 class Candidate:
     """How one kind of model did in one study, by its inner scores alone.
 
-    Attributes
-    ----------
-    choice : Trial
-        What the study would have chosen of it.
-    trials : tuple of Trial
-        Its own.
+    ``choice`` is what the study would have chosen of its ``trials``.
     """
 
     kind: str
@@ -170,8 +159,6 @@ class Curve:
     ----------
     best : int
         Place of the best trial.
-    values : float64 array (trials,)
-        Of the parameter, ascending.
     scores : float64 array (trials,)
         Means over the inner folds.
     excess : float64 array (trials,)

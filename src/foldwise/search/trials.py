@@ -220,6 +220,14 @@ Event = Progress | Trial | OuterFold | FinalModel | SearchResult
 """What the search yields: a study's trials before its fold; the SearchResult last, once."""
 
 
+def by_number(trials: Iterable[Trial]) -> tuple[Trial, ...]:
+    """A study's trials by number, of equal ones the first."""
+    first: dict[int, Trial] = {}
+    for trial in trials:
+        first.setdefault(trial.number, trial)
+    return tuple(first[number] for number in sorted(first))
+
+
 def best_trial(trials: Sequence[Trial], metric: str) -> Trial:
     """The trial with the best mean score; of equals the first, and one without a score never."""
     sign = 1 if is_loss(metric) else -1
