@@ -295,24 +295,17 @@ class Asked:
             self.own.error_score, encoded,
         )  # fmt: skip
         if self.rows is None:
-            parameters = {} if self.weights is None else {self._weights_name: self.weights}
+            weights = {} if self.weights is None else {self._weights_name: self.weights}
             return EstimatorEngine(
-                self.X,
-                self.labels,
-                self.classes,  # type: ignore[arg-type]
-                self.plan,
-                self.build,
-                self.own.n_jobs,
-                judge,
-                Given(parameters, self.own.error_score),
-            )
-        engines = [self._batched(repeat, judge) for repeat in range(len(self.plan.part_of))]
+                self.X, self.labels, self.classes, self.plan,  # type: ignore[arg-type]
+                self.build, self.own.n_jobs, judge, Given(weights, self.own.error_score),
+            )  # fmt: skip
+        repeats = range(len(self.plan.part_of))
+        engines = [self._batched(self.rows, repeat, judge) for repeat in repeats]
         return engines[0] if len(engines) == 1 else Repeats(engines)
 
-    def _batched(self, repeat: int, judge: Judge) -> BatchedEngine:
-        if self.rows is None:
-            raise TypeError("only encoded rows can be arranged")
-        threads = 1 if self.rows.encoded.size < _SMALL else effective_n_jobs(self.own.n_jobs or -1)
+    def _batched(self, rows: Rows, repeat: int, judge: Judge) -> BatchedEngine:
+        threads = 1 if rows.encoded.size < _SMALL else effective_n_jobs(self.own.n_jobs or -1)
         logistic = self.estimator[-1] if isinstance(self.estimator, Pipeline) else self.estimator
         parts = [self.plan.rows(Part(repeat, fold)) for fold in range(self.plan.folds)]
         limits = {
@@ -320,9 +313,7 @@ class Asked:
             for name in ("tol", "max_iter", "scale_floor")
             if hasattr(logistic, name)
         }
-        backend = LocalBackend(
-            self.rows.layout(logistic, parts), options(threads=threads, **limits)
-        )
+        backend = LocalBackend(rows.layout(logistic, parts), options(threads=threads, **limits))
         searched = self.space.dimensions["C"]
         ends = (
             [float(C) for C in searched.options]  # type: ignore[arg-type]  # checked as numbers
@@ -333,7 +324,7 @@ class Asked:
         if high < 1.01 * low:  # a path needs some length
             low, high = low / 2, high * 2
         return BatchedEngine(
-            self.rows.encoded, self.labels, self.plan, backend, low, high,
+            rows.encoded, self.labels, self.plan, backend, low, high,
             threads=threads, repeat=repeat, is_table=True, judge=judge,
         )  # fmt: skip
 
@@ -459,7 +450,9 @@ def _strength(estimator: Any, dimensions: Mapping[str, Dimension]) -> str | None
     if len(dimensions) != 1:
         return None
     (name,) = dimensions
-    if not _is_positive(dimensions[name]):
+    of = dimensions[name]
+    ends = of.options if isinstance(of, OneOf) else (of.low, of.high)
+    if not all(isinstance(end, int | float) and end > 0 for end in ends):
         return None
     if type(estimator) is StandardLogistic:
         return name if name == "C" else None
@@ -473,11 +466,6 @@ def _strength(estimator: Any, dimensions: Mapping[str, Dimension]) -> str | None
     }
     is_plain = logistic == plain and scaler["with_mean"] and scaler["with_std"]
     return name if is_plain and name == f"{estimator.steps[1][0]}__C" else None
-
-
-def _is_positive(searched: Dimension) -> bool:
-    ends = searched.options if isinstance(searched, OneOf) else (searched.low, searched.high)
-    return all(isinstance(end, int | float) and end > 0 for end in ends)
 
 
 def _seed(own: Any) -> int:

@@ -52,13 +52,7 @@ def foreign(path: Path, owner: str) -> str | None:
 
 
 def check_sqlite_path(path: Path) -> None:
-    """Refuse a path that is too long for SQLite, which would only say that it can't open it.
-
-    Raises
-    ------
-    OutputError
-        With the remedy.
-    """
+    """Refuse a path that is too long for SQLite, which would only say that it can't open it."""
     if (length := len(os.fsencode(path))) > _LONGEST_PATH:
         raise OutputError(
             f"a database's path must be at most {_LONGEST_PATH} bytes long, {path.name}'s has"
@@ -103,11 +97,6 @@ def check_new(path: Path) -> Path:
     """Where to write what a command is told to; refuse to write over anything, it may be anybody's.
 
     The folder may lie behind a link, for it was named; the file itself may be none.
-
-    Raises
-    ------
-    OutputError
-        With the remedy.
     """
     if path.exists() and not path.is_symlink():  # a folder is not looked into: it may be any
         raise OutputError(

@@ -43,14 +43,10 @@ class Columns:
 
     @classmethod
     def of(cls, X: Any, *, indicators: bool = False) -> Self:
-        """Learn what the columns of a table are.
+        """Learn what the columns of an array (rows, columns) or a data frame are.
 
-        Parameters
-        ----------
-        X : array (rows, columns) or data frame
-            Numbers, and in a frame categories: columns of the type "category".
-        indicators : bool
-            Whether a number's gaps are told by a column of their own.
+        Categories are a frame's columns of the type "category". With ``indicators`` a number's gaps
+        are told by a column of their own.
 
         Raises
         ------

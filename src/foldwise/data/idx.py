@@ -182,15 +182,8 @@ def _broken(path: Path, got: str) -> DataError:
 def _read_split(
     folder: Path, prefix: str, name: str
 ) -> tuple[tuple[int, ...], tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-    images_path = _find(folder, f"{prefix}-images-idx3-ubyte")
-    labels_path = _find(folder, f"{prefix}-labels-idx1-ubyte")
-    contents = []
-    kinds: dict[Path, Kind] = {images_path: "images", labels_path: "labels"}
-    for path, kind in kinds.items():
-        content, digest = read_idx(path, kind)
-        _check_digest(path, digest, name)
-        contents.append(content)
-    images, labels = contents
+    images_path, images = _read_known(folder, f"{prefix}-images-idx3-ubyte", "images", name)
+    labels_path, labels = _read_known(folder, f"{prefix}-labels-idx1-ubyte", "labels", name)
     if len(images) != len(labels):
         raise DataError(
             f"there must be one label for each image, got {len(images):,} images in"
@@ -200,30 +193,26 @@ def _read_split(
     return images.shape[1:], (images.reshape(len(images), -1), labels.astype(np.int64))
 
 
-def _find(folder: Path, stem: str) -> Path:
-    names = [f"{each}{end}" for each in (stem, stem.replace("-idx", ".idx")) for end in ("", ".gz")]
-    found = [name for name in names if (folder / name).exists()]
-    if not found:
-        raise DataError(
-            f"{folder} must hold one of {', '.join(names)}, got none: put it there,"
-            " or change prepare.path"
-        )
-    if len(found) > 1:
-        raise DataError(
-            f"{folder} must hold one of {', '.join(names)}, got {' and '.join(found)}:"
-            " remove all but one"
-        )
-    return folder / found[0]
-
-
-def _stem(path: Path) -> str:
-    return path.name.removesuffix(".gz").replace(".idx", "-idx")
-
-
-def _check_digest(path: Path, digest: str, name: str) -> None:
-    known = KNOWN.get(name, {}).get(_stem(path), digest)
+def _read_known(folder: Path, stem: str, kind: Kind, name: str) -> tuple[Path, NDArray[np.uint8]]:
+    """The file of this stem, and what it holds: of a data set that is known, its own bytes."""
+    path = _find(folder, stem)
+    content, digest = read_idx(path, kind)
+    known = KNOWN.get(name, {}).get(stem, digest)
     if digest != known:
         raise DataError(
             f"{path} must hold {name}'s own bytes, SHA-256 {known[:12]}..., got {digest[:12]}...:"
             " fetch the file again, or give other data another prepare.name"
         )
+    return path, content
+
+
+def _find(folder: Path, stem: str) -> Path:
+    names = [f"{each}{end}" for each in (stem, stem.replace("-idx", ".idx")) for end in ("", ".gz")]
+    found = [name for name in names if (folder / name).exists()]
+    if len(found) != 1:
+        remedy = "remove all but one" if found else "put it there, or change prepare.path"
+        raise DataError(
+            f"{folder} must hold one of {', '.join(names)}, got {' and '.join(found) or 'none'}:"
+            f" {remedy}"
+        )
+    return folder / found[0]

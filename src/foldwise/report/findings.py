@@ -443,6 +443,8 @@ class Findings:
         )
         searched = " and ".join(space.dimensions)
         models = f"{_MODELS[self.multiclass]} on standardised {self.features}"
+        devices = self.search.devices
+        computed = f" They were computed on {' and '.join(devices)}." * (devices != (CORES,))
         if space.kinds:
             searched = f"one of {', '.join(space.kinds)} and its values"
             models = f"{models}, as candidate logistic, and others of the comparison"
@@ -455,13 +457,8 @@ class Findings:
             f"was fitted on the whole development set. {counted(len(self.search.trials), 'trial')},"
             f" {counted(fits.distinct, 'distinct fit')}: {fits.converged:,} converged, "
             f"{fits.stalled:,} stalled at the limit of the precision, "
-            f"{fits.exhausted:,} exhausted.{self._computed_on()}"
+            f"{fits.exhausted:,} exhausted.{computed}"
         )
-
-    def _computed_on(self) -> str:
-        """Where it wasn't the cores alone."""
-        told = self.search.devices
-        return "" if told == (CORES,) else f" They were computed on {' and '.join(told)}."
 
     def limits(self) -> tuple[str, ...]:
         """What the figures don't say, a paragraph each."""

@@ -174,16 +174,8 @@ def compare(
     """Hold searches against the first one.
 
     With several rivals intervals have Bonferroni's level, 1 - (1 - confidence) / rivals, and
-    p-values Holm's correction.
-
-    Parameters
-    ----------
-    entrants : sequence of Entrant
-        At least two.
-    metric : str, optional
-        What the verdicts are by; by default what the first selected by.
-    margin : float, optional
-        By default `MARGIN` times the first's loss, or what its score lacks of 1.
+    p-values Holm's correction. Verdicts are by ``metric``, by default what the first selected by;
+    the margin is by default `MARGIN` times the first's loss, or what its score lacks of 1.
 
     Raises
     ------

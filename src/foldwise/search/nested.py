@@ -198,7 +198,11 @@ class NestedSearch:
                     f" {study} has one: their fits fail, or the scorer gives no number; warnings"
                     " say which, correct it"
                 )
-        tasks = {plan.study: _refit(plan, best[plan.study]) for plan in self.plan.studies}
+        tasks = {}
+        for plan in self.plan.studies:
+            scored = () if plan.study.part is None else (plan.study.part,)
+            job = Job.of(plan.refit, best[plan.study].values)
+            tasks[plan.study] = Task(job, scored, keep="model")
         made: dict[Job, Done] = {}
         for event in self.engine.run(tuple(tasks.values())):
             if isinstance(event, Done):
@@ -249,11 +253,6 @@ def count_fits(trials: Sequence[Trial], models: Mapping[Job, Facts]) -> FitCount
         stalled=statuses["stalled"],
         exhausted=statuses["exhausted"],
     )
-
-
-def _refit(plan: StudyPlan, best: Trial) -> Task:
-    scored = () if plan.study.part is None else (plan.study.part,)
-    return Task(Job.of(plan.refit, best.values), scored, keep="model")
 
 
 def _model(fit: Done) -> Model:
