@@ -121,21 +121,11 @@ class _Answered(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # has no
 class Asked:
     """A search as it was asked for by its ``own`` NestedSearchCV, checked.
 
-    Attributes
-    ----------
-    X, y : what an estimator is fitted to, and a scorer compares with
-    labels : array (rows,)
-        Class codes, or a regressor's targets, which have no classes.
-    groups : int array (rows,) or None
-        Codes of the groups.
-    rows : Rows or None
-        Encoded, if the batched engine makes the fits.
-    positive : int or None
-        Code of the positive class, if there are two.
-    cut_by : callable or None
-        The scorer by which thresholds are chosen.
-    candidates : mapping of Asked, by name
-        What is chosen from, each asked for alone; empty where one estimator is searched.
+    An estimator is fitted to ``X`` and ``labels`` (rows,), class codes or a regressor's targets,
+    which have no classes; a scorer compares with ``y``. There are encoded ``rows`` if the batched
+    engine makes the fits, and of two classes the code of the ``positive`` one; ``cut_by`` is the
+    scorer by which thresholds are chosen. Where several ``candidates`` are chosen from, each is
+    asked for alone, too.
     """
 
     own: Any

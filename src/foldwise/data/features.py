@@ -256,13 +256,7 @@ class FilterBank(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         return self
 
     def transform(self, X: Any) -> NDArray[np.uint8]:
-        """Features (rows, features) of pixels (rows, pixels), 0 to 255.
-
-        Raises
-        ------
-        InputError
-            As for `fit`.
-        """
+        """Features (rows, features) of pixels (rows, pixels), 0 to 255, refused as by `fit`."""
         X = validate_data(self, X, reset=False)
         maps, steps = self._maps(X.shape[1]), Pipeline(self._steps(X.shape[1]))
         features = np.empty((len(X), math.prod(maps.kinds)), np.uint8)

@@ -45,8 +45,7 @@ def prepare_data(
     prepare, seed = settings.prepare, settings.seed
     check_writable(root / PROFILE, folders=[root / PREPARED])
     if prepare.source == "table":
-        _prepare_table(settings, root, tell)
-        return load_info(root / PREPARED)
+        return _prepare_table(settings, root, tell)
     data = read_source(prepare, root=root)
     images, labels = data.development.images, data.development.labels
     rows = np.arange(len(labels))
@@ -75,7 +74,7 @@ def prepare_data(
     return load_info(root / PREPARED)
 
 
-def _prepare_table(settings: Settings, root: Path, tell: Callable[[str], object]) -> None:
+def _prepare_table(settings: Settings, root: Path, tell: Callable[[str], object]) -> DataInfo:
     from foldwise.data.holdout import kept_together, split_table  # pandas: images do without
     from foldwise.data.table import read_table
 
@@ -107,6 +106,7 @@ def _prepare_table(settings: Settings, root: Path, tell: Callable[[str], object]
             )
         told = data_profile(stage) | {"columns": table.profile()}
         profile.write_text(profile_text(told), encoding="utf-8")
+    return load_info(root / PREPARED)
 
 
 def data_profile(directory: Path) -> dict[str, Any]:

@@ -197,28 +197,17 @@ class Standing:
         return tuple(name for name, _, _, verdict in self.gate if verdict == "fail")
 
 
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """Something simpler, or in use, beside the model: one metric of both on the same rows.
+def _compared(
+    name: str, where: str, metric: str, *figures: float, note: str = ""
+) -> tuple[str, ...]:
+    """With what the model is compared, by what, its figure and the model's, and which is better.
 
-    ``where`` says which: those of the "outer" folds, or of the "holdout".
+    They are of rows of the "outer" folds, or of the "holdout".
     """
-
-    name: str
-    where: str
-    metric: str
-    theirs: float
-    ours: float
-    note: str = ""
-
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """In words: with what it is compared, by what, both figures, and which is better."""
-        digits = digits_told(self.metric) if self.where == "holdout" else 4
-        figures = (number(of, digits=digits) for of in (self.theirs, self.ours))
-        word = "better" if _is_better(self.metric, self.ours, self.theirs) else "not better"
-        by = f"{self.where} {metric_label(self.metric)}"
-        return (self.name, by, *figures, word + self.note)
+    digits, (theirs, ours) = digits_told(metric) if where == "holdout" else 4, figures
+    word = "better" if _is_better(metric, ours, theirs) else "not better"
+    told = (number(of, digits=digits) for of in figures)
+    return (name, f"{where} {metric_label(metric)}", *told, word + note)
 
 
 def _is_better(metric: str, ours: float, theirs: float) -> bool:
@@ -344,23 +333,23 @@ class Findings:
             f" {percent(interval.low)} to {percent(interval.high)})."
         )
 
-    def baselines(self) -> tuple[Baseline, ...]:
-        """What the model is to be better than, the simplest first."""
+    def baselines(self) -> tuple[tuple[str, ...], ...]:
+        """What the model is to be better than, the simplest first, each a row in words."""
         labels = np.concatenate([fold.labels for fold in self.search.outer])
         counts = np.bincount(labels, minlength=len(self.holdout.classes))
         common, support = int(counts.argmax()), [each.support for each in self.holdout.by_class]
         name = f"always {brief(self.holdout.classes[common])}, the commonest class"
         where, share = "holdout" if self.has_holdout else "outer", support[common] / sum(support)
-        found = [Baseline(name, where, "accuracy", share, self.holdout.scores["accuracy"])]
+        found = [_compared(name, where, "accuracy", share, self.holdout.scores["accuracy"])]
         found += self._untuned()
         standing, metric = self.standing, self.search.metric
         if standing is not None and metric in standing.champion_scores:
             theirs, ours = standing.champion_scores[metric], self.holdout.scores[metric]
             note = "; whether by more than luck, foldwise promote tests"
-            found.append(Baseline(standing.champion, where, metric, theirs, ours, note))
+            found.append(_compared(standing.champion, where, metric, theirs, ours, note=note))
         return tuple(found)
 
-    def _untuned(self) -> list[Baseline]:
+    def _untuned(self) -> list[tuple[str, ...]]:
         """The outer estimate without a search: K fits at C = 1, or the final study's nearest."""
         metric, name = self.search.metric, "C"
         if self.standing is not None and self.standing.untuned:
@@ -369,13 +358,13 @@ class Findings:
             better = sum(map(_is_better, [metric] * len(ours), ours, theirs))
             note = f" on average, better in {better} of {len(ours)} folds"
             means = float(np.mean(theirs)), float(np.mean(ours))
-            return [Baseline("untuned, C = 1", "outer", metric, *means, note)]
+            return [_compared("untuned, C = 1", "outer", metric, *means, note=note)]
         trials = [each for each in self.search.study_trials(FINAL) if name in each.values]
         if not trials:
             return []
         nearest = min(trials, key=lambda each: abs(math.log(number_of(each.values, name))))
         words = f"untuned, {values_text(nearest.values)} (of those tried the nearest to 1)"
-        return [Baseline(words, "outer", metric, nearest.mean(metric), self.outer[metric].mean)]
+        return [_compared(words, "outer", metric, nearest.mean(metric), self.outer[metric].mean)]
 
     def weakest(self) -> str:
         """The class with the lowest F1, and what it is taken for, in a sentence."""

@@ -15,14 +15,14 @@ from foldwise.report.figures.style import (
     canvas,
     draw_counts,
     hover,
-    literal,
+    name_rows,
     named,
     panels,
     percentages,
     shown,
     styled,
 )
-from foldwise.report.wording import brief, counted, percent, signed
+from foldwise.report.wording import counted, percent, signed
 from foldwise.stats.scores import ThresholdCurve
 
 _SHOWN = 24
@@ -51,7 +51,8 @@ def column_profile(
         right.barh(range(len(worst)), [share for share, _ in worst], color=SAND, edgecolor=MUTED)
         for row, (share, _) in enumerate(worst):
             right.text(share, row, f" {percent(share)}", va="center", fontsize=9)
-        _name_rows(right, [name for _, name in worst])
+        name_rows(right, shown([name for _, name in worst], 32))
+        right.grid(visible=False, axis="y")
         right.set_xlim(0, 1.25 * max(share for share, _ in worst))
         percentages(right.xaxis)
         right.set_xlabel("Missing cells")
@@ -108,12 +109,7 @@ def _draw_bars(
         named(bars[row], f"{names[feature]}: {signed(weights[feature])}")
         axes.plot(points, [row] * len(points), "o", color=INK, markersize=3, alpha=0.7)
     axes.axvline(0, color=MUTED, linewidth=0.8)
-    _name_rows(axes, [names[feature] for feature in order])
-
-
-def _name_rows(axes: Axes, names: Sequence[str]) -> None:
-    axes.set_yticks(range(len(names)), [literal(brief(name, 32)) for name in names])
-    axes.set_ylim(max(len(names), 1) - 0.5, -0.5)
+    name_rows(axes, shown([names[feature] for feature in order], 32))
     axes.grid(visible=False, axis="y")
 
 

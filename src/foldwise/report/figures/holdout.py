@@ -16,9 +16,9 @@ from foldwise.report.figures.style import (
     INK,
     MUTED,
     canvas,
-    class_rows,
     hover,
     name_classes,
+    name_rows,
     named,
     panels,
     percentages,
@@ -193,7 +193,7 @@ def class_f1(
         axes.plot([scores[code]] * 2, [row - 0.3, row + 0.3], color=BLUE, linewidth=2.5)
         axes.text(scores[code], row, f" {scores[code]:.3f}", va="center", fontsize=9, color=INK)
     axes.axvline(float(np.mean(scores)), color=MUTED, linewidth=1, linestyle=":")
-    class_rows(axes, names)
+    name_rows(axes, names, "Class")
     low, high = min(each.low for each in intervals), max(each.high for each in intervals)
     margin = 0.03 * (high - low) or 0.01
     axes.set_xlim(low - margin, high + margin)
