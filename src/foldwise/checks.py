@@ -261,11 +261,10 @@ def _converged(subject: Subject) -> Iterator[Remark]:
 
 def _calibrated(subject: Subject) -> Iterator[Remark]:
     """Of the outer folds' predictions: the holdout's calibration is the gate's to judge."""
-    folds = [fold for fold in subject.result.outer if not fold.part.repeat]
-    if not all(fold.predictions.are_probabilities for fold in folds):
+    if not all(fold.predictions.are_probabilities for fold in subject.result.outer):
         return
-    said = np.concatenate([fold.predictions.values for fold in folds])
-    error = calibration_error(said, np.concatenate([fold.labels for fold in folds]))
+    _, labels, said = subject.result.pooled()
+    error = calibration_error(said, labels)
     most = subject.settings.promotion.max_calibration_error
     yield Remark(
         "calibration",

@@ -114,9 +114,7 @@ def outer_pictures(
 
     Of two classes the ``positive`` one's, and its ``precision_recall``.
     """
-    outer = [fold for fold in result.outer if not fold.part.repeat]
-    labels = np.concatenate([fold.labels for fold in outer])
-    probabilities = np.concatenate([fold.predictions.values for fold in outer])
+    _, labels, probabilities = result.pooled()
     told = _of_rows(probabilities, labels, classes, positive=positive)
     return (*told, *_of_two(probabilities, labels, classes, positive=positive))
 
@@ -268,16 +266,10 @@ def versus_pictures(
         (rival.entrant, rival.won, comparison.reference),
         (comparison.reference, rival.lost, rival.entrant),
     ):
-        said = {
-            row: f"{classes[label]} → {classes[values.argmax()]}"
-            for fold in wrong.result.outer
-            if not fold.part.repeat
-            for row, label, values in zip(
-                fold.rows.tolist(), fold.labels, fold.predictions.values, strict=True
-            )
-            if row in {*rows[:NAMED].tolist()}
-        }
-        names = [said[row] for row in rows[:NAMED].tolist()]
+        known, labels, values = wrong.result.pooled()
+        places = [int(np.flatnonzero(known == row)[0]) for row in rows[:NAMED]]
+        said = values.argmax(axis=1)
+        names = [f"{classes[labels[place]]} → {classes[said[place]]}" for place in places]
         title = f"{brief(right.name, 40)} alone has {counted(len(rows), 'image')} right"
         strips.append((title, images[rows[:NAMED]], names))
     return (folds, drawn("rows_apart", of_versus.rows_apart(strips, shape), with_svg=False))

@@ -52,9 +52,8 @@ class Entrant:
 
     def labels(self) -> NDArray[np.int64]:
         """The rows that were scored, ascending, and their class codes (2, n)."""
-        outer = [fold for fold in self.result.outer if not fold.part.repeat]
-        pairs = np.hstack([np.stack([fold.rows, fold.labels]) for fold in outer])
-        return np.asarray(pairs[:, np.argsort(pairs[0])])
+        rows, labels, _ = self.result.pooled()
+        return np.stack([rows, labels])[:, np.argsort(rows)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -283,17 +282,9 @@ def _differences(first: Entrant, other: Entrant, level: float) -> dict[str, Diff
 
 
 def _won_and_lost(first: Entrant, other: Entrant) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    pairs = [
-        pair
-        for pair in zip(first.result.outer, other.result.outer, strict=True)
-        if not pair[0].part.repeat
-    ]
-    rows, labels = np.hstack([np.stack([one.rows, one.labels]) for one, _ in pairs])
-    stated = [
-        np.concatenate([of.predictions.values for of in each]) for each in zip(*pairs, strict=True)
-    ]
-    right = [of.argmax(axis=1) == labels for of in stated]
-    gain = np.subtract(*(row_losses(of, labels) for of in stated))
+    (rows, labels, ours), (_, _, theirs) = first.result.pooled(), other.result.pooled()
+    right = [of.argmax(axis=1) == labels for of in (ours, theirs)]
+    gain = row_losses(ours, labels) - row_losses(theirs, labels)
     won, lost = np.flatnonzero(right[1] & ~right[0]), np.flatnonzero(right[0] & ~right[1])
     return (
         rows[won[np.argsort(-gain[won], kind="stable")]],
