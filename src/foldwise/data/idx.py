@@ -87,12 +87,15 @@ def read_idx(path: Path, kind: Kind) -> tuple[NDArray[np.uint8], str]:
     """
     if not path.is_file():
         raise DataError(f"{path} must be a file: put the four IDX files there")
+    is_packed = path.suffix == ".gz"
     try:
-        if path.suffix == ".gz":
-            with gzip.open(path, "rb") as stream:
-                return _read_compressed(path, stream, kind)
-        with path.open("rb") as file:
-            return _read_plain(path, file, kind)
+        with gzip.open(path, "rb") if is_packed else path.open("rb") as stream:
+            header, shape = _read_header(path, stream, kind)
+            if is_packed:
+                array = _unpacked(path, stream, shape)
+            else:
+                _check_size(path, math.prod(shape), path.stat().st_size - len(header))
+                array = np.memmap(path, dtype=np.uint8, mode="r", offset=len(header), shape=shape)
     except gzip.BadGzipFile as error:
         with path.open("rb") as file:
             is_plain = file.read(3) == bytes([0, 0, _UNSIGNED_BYTES])
@@ -104,10 +107,12 @@ def read_idx(path: Path, kind: Kind) -> tuple[NDArray[np.uint8], str]:
         raise _broken(path, f"reading gave '{error}'") from error
     except MemoryError as error:
         raise _broken(path, "its content is larger than the memory: uncompress it") from error
+    digest = hashlib.sha256(header)
+    digest.update(array.reshape(-1).data)
+    return array, digest.hexdigest()
 
 
-def _read_compressed(path: Path, stream: Stream, kind: Kind) -> tuple[NDArray[np.uint8], str]:
-    header, shape = _read_header(path, stream, kind)
+def _unpacked(path: Path, stream: Stream, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     declared = math.prod(shape)
     allowed = max(_ALWAYS_ALLOWED, _LARGEST_GROWTH * path.stat().st_size)
     if declared > allowed:
@@ -116,18 +121,7 @@ def _read_compressed(path: Path, stream: Stream, kind: Kind) -> tuple[NDArray[np
         )
     content = stream.read(declared + 1)
     _check_size(path, declared, len(content))
-    digest = hashlib.sha256(header)
-    digest.update(content)
-    return np.frombuffer(content, dtype=np.uint8).reshape(shape), digest.hexdigest()
-
-
-def _read_plain(path: Path, file: BinaryIO, kind: Kind) -> tuple[NDArray[np.uint8], str]:
-    header, shape = _read_header(path, file, kind)
-    _check_size(path, math.prod(shape), path.stat().st_size - len(header))
-    array = np.memmap(path, dtype=np.uint8, mode="r", offset=len(header), shape=shape)
-    digest = hashlib.sha256(header)
-    digest.update(array.reshape(-1).data)
-    return array, digest.hexdigest()
+    return np.frombuffer(content, dtype=np.uint8).reshape(shape)
 
 
 def _read_header(path: Path, stream: Stream, kind: Kind) -> tuple[bytes, tuple[int, ...]]:

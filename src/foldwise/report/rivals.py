@@ -1,7 +1,7 @@
 """Searches on the same rows held against one of them: which is better, and what can be luck."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Literal
@@ -186,12 +186,11 @@ def compare(
     if len(entrants) < 2:
         raise SearchError(f"a comparison needs two searches, got {len(entrants)}: name another one")
     first, *others = entrants
-    names = [each.name for each in entrants]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise SearchError(
-            f"searches must be different ones, got {twice[0]:.40} twice: name another"
-        )
     for one, two in combinations(entrants, 2):
+        if one.name == two.name:
+            raise SearchError(
+                f"searches must be different ones, got {one.name:.40} twice: name another"
+            )
         if one.run and one.run == two.run:
             raise SearchError(
                 f"searches must be different ones, got {one.name:.40} and {two.name:.40}, which are"
@@ -207,21 +206,22 @@ def compare(
         raise SettingsError(f"confidence must lie between 0 and 1, got {confidence:g}: take 0.95")
     aligned = [_aligned(first, each) for each in others]
     level = 1 - (1 - confidence) / max(1, sum(each is not None for each in aligned))
-    found = [None if each is None else _differences(first, each, level) for each in aligned]
-    adjusted = iter(holm([each[metric].p for each in found if each is not None]))
-    rivals = tuple(
-        Rival(other)
-        if each is None or differences is None
-        else Rival(
-            each,
-            differences,
-            next(adjusted),
-            verdict(metric, differences[metric].interval, reach),
-            *_won_and_lost(first, each),
-        )
-        for other, each, differences in zip(others, aligned, found, strict=True)
-    )
+    found = [
+        Rival(other) if each is None else _held(first, each, level)
+        for other, each in zip(others, aligned, strict=True)
+    ]
+    rivals = tuple(_judged(found, metric, reach))
     return SearchComparison(metric, reach, confidence, first, rivals)
+
+
+def _judged(rivals: Sequence[Rival], metric: str, margin: float) -> Iterator[Rival]:
+    adjusted = iter(holm([each.differences[metric].p for each in rivals if each.differences]))
+    for each in rivals:
+        if each.differences:
+            said = verdict(metric, each.differences[metric].interval, margin)
+            yield replace(each, p=next(adjusted), verdict=said)
+        else:
+            yield each
 
 
 def verdict(metric: str, interval: Interval, margin: float) -> Verdict:
@@ -275,18 +275,17 @@ def _part(fold: OuterFold) -> tuple[int, bytes]:
     return fold.part.repeat, fold.rows.tobytes()
 
 
-def _differences(first: Entrant, other: Entrant, level: float) -> dict[str, Difference]:
+def _held(first: Entrant, other: Entrant, level: float) -> Rival:
+    """What both differ by, before there is a verdict."""
     folds = evidence(first.result), evidence(other.result)
     found = paired_differences(*folds, level, first.groups)
-    return {metric: of for metric, of in found.items() if not math.isnan(of.value)}
-
-
-def _won_and_lost(first: Entrant, other: Entrant) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    differences = {metric: of for metric, of in found.items() if not math.isnan(of.value)}
     (rows, labels, ours), (_, _, theirs) = first.result.pooled(), other.result.pooled()
     right = [of.argmax(axis=1) == labels for of in (ours, theirs)]
     gain = row_losses(ours, labels) - row_losses(theirs, labels)
     won, lost = np.flatnonzero(right[1] & ~right[0]), np.flatnonzero(right[0] & ~right[1])
-    return (
-        rows[won[np.argsort(-gain[won], kind="stable")]],
-        rows[lost[np.argsort(gain[lost], kind="stable")]],
+    won, lost = (
+        won[np.argsort(-gain[won], kind="stable")],
+        lost[np.argsort(gain[lost], kind="stable")],
     )
+    return Rival(other, differences, won=rows[won], lost=rows[lost])
