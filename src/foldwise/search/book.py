@@ -130,22 +130,12 @@ class StudyStorage:
             if self.path is not None:
                 held.enter_context(locked(self.path.with_name(f".{self.path.name}.lock")))
             else:
-                connection = held.enter_context(self._connection())
+                connection = held.enter_context(self.connection())
                 connection.execute(select(func.pg_advisory_lock(_CREATION)))
             yield
 
-    def hold(self, key: str, held: ExitStack, busy: SearchError) -> None:
-        """Let ``held`` keep a search key's lock, or raise ``busy``."""
-        if self.path is not None:
-            lock = self.path.parent / "locks" / f"{key}.lock"
-            held.enter_context(locked(lock, busy=busy))
-            return
-        number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], signed=True)
-        connection = held.enter_context(self._connection())
-        if not connection.scalar(select(func.pg_try_advisory_lock(number))):
-            raise busy
-
-    def _connection(self) -> Connection:
+    def connection(self) -> Connection:
+        """One of its own, for a lock that ends with it."""
         # No transaction stays open: it would keep PostgreSQL from cleaning up for hours.
         return create_engine(self.url, poolclass=NullPool, isolation_level="AUTOCOMMIT").connect()
 
@@ -209,7 +199,14 @@ def search_lock(address: str, key: str) -> Iterator[None]:
     )
     with ExitStack() as held:
         with storage.speaking():
-            storage.hold(key, held, busy)
+            if storage.path is not None:
+                lock = storage.path.parent / "locks" / f"{key}.lock"
+                held.enter_context(locked(lock, busy=busy))
+            else:
+                number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], signed=True)
+                connection = held.enter_context(storage.connection())
+                if not connection.scalar(select(func.pg_try_advisory_lock(number))):
+                    raise busy
         yield
 
 
