@@ -202,9 +202,6 @@ def class_f1(
     return figure
 
 
-_DEVIATIONS = 1.96
-
-
 @styled
 def reliability_diagram(
     bins: Sequence[ReliabilityBin], error: float, *, unit: str = "image"
@@ -241,9 +238,11 @@ def reliability_diagram(
 
 
 def _draw_bins(axes: Axes, bins: Sequence[ReliabilityBin]) -> None:
-    confidence = np.array([each.confidence for each in bins])
-    accuracy = np.array([each.accuracy for each in bins])
-    low, high = _wilson(accuracy, np.array([each.rows for each in bins]))
+    from scipy.stats import binomtest  # half a second that other figures save
+
+    confidence, accuracy = np.array([(each.confidence, each.accuracy) for each in bins]).T
+    right = [binomtest(round(each.accuracy * each.rows), each.rows) for each in bins]
+    low, high = np.array([of.proportion_ci(0.95, "wilson") for of in right]).T
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":")
     corner: dict[str, Any] = {"transform": axes.transAxes, "color": MUTED, "fontstyle": "italic"}
     axes.text(0.02, 0.82, "too careful", **corner)
@@ -253,13 +252,3 @@ def _draw_bins(axes: Axes, bins: Sequence[ReliabilityBin]) -> None:
     axes.set_ylim(0, 1.02)
     axes.set_ylabel("Share predicted correctly (with 95 % interval)")
     percentages(axes.yaxis)
-
-
-def _wilson(
-    shares: NDArray[np.float64], rows: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    # Wilson's interval stays within [0, 1] and is right for few rows (Wilson, 1927).
-    weight = _DEVIATIONS**2 / rows
-    middle = (shares + weight / 2) / (1 + weight)
-    half = np.sqrt(weight * (shares * (1 - shares) + weight / 4)) / (1 + weight)
-    return middle - half, middle + half
