@@ -1,6 +1,5 @@
 """A search as it was asked for: checked before anything is fitted, with who makes its fits."""
 
-import os
 import warnings
 from collections.abc import Callable, Mapping
 from copy import copy
@@ -11,6 +10,7 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import pandas as pd
+from joblib import effective_n_jobs
 from numpy.typing import NDArray
 from pandas.util import hash_pandas_object
 from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
@@ -119,26 +119,13 @@ class _Answered(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # has no
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Asked:
-    """A search as it was asked for, checked.
+    """A search as it was asked for by its ``own`` NestedSearchCV, checked.
 
-    Attributes
-    ----------
-    estimator : what is searched
-    X, y : what an estimator is fitted to, and a scorer compares with
-    labels : array (rows,)
-        Class codes, or a regressor's targets.
-    classes : array (classes,) or None
-    weights : float array (rows,) or None
-    groups : int array (rows,) or None
-        Codes of the groups.
-    rows : Rows or None
-        Encoded, if the batched engine makes the fits.
-    positive : int or None
-        Code of the positive class, if there are two.
-    cut_by : callable or None
-        The scorer by which thresholds are chosen.
-    candidates : mapping of Asked, by name
-        What is chosen from, each asked for alone; empty where one estimator is searched.
+    An estimator is fitted to ``X`` and ``labels`` (rows,), class codes or a regressor's targets,
+    which have no classes; a scorer compares with ``y``. There are encoded ``rows`` if the batched
+    engine makes the fits, and of two classes the code of the ``positive`` one; ``cut_by`` is the
+    scorer by which thresholds are chosen. Where several ``candidates`` are chosen from, each is
+    asked for alone, too.
     """
 
     own: Any
@@ -298,24 +285,17 @@ class Asked:
             self.own.error_score, encoded,
         )  # fmt: skip
         if self.rows is None:
-            parameters = {} if self.weights is None else {self._weights_name: self.weights}
+            weights = {} if self.weights is None else {self._weights_name: self.weights}
             return EstimatorEngine(
-                self.X,
-                self.labels,
-                self.classes,  # type: ignore[arg-type]
-                self.plan,
-                self.build,
-                self.own.n_jobs,
-                judge,
-                Given(parameters, self.own.error_score),
-            )
-        engines = [self._batched(repeat, judge) for repeat in range(len(self.plan.part_of))]
+                self.X, self.labels, self.classes, self.plan,  # type: ignore[arg-type]
+                self.build, self.own.n_jobs, judge, Given(weights, self.own.error_score),
+            )  # fmt: skip
+        repeats = range(len(self.plan.part_of))
+        engines = [self._batched(self.rows, repeat, judge) for repeat in repeats]
         return engines[0] if len(engines) == 1 else Repeats(engines)
 
-    def _batched(self, repeat: int, judge: Judge) -> BatchedEngine:
-        if self.rows is None:
-            raise TypeError("only encoded rows can be arranged")
-        threads = 1 if self.rows.encoded.size < _SMALL else _cores(self.own.n_jobs)
+    def _batched(self, rows: Rows, repeat: int, judge: Judge) -> BatchedEngine:
+        threads = 1 if rows.encoded.size < _SMALL else effective_n_jobs(self.own.n_jobs or -1)
         logistic = self.estimator[-1] if isinstance(self.estimator, Pipeline) else self.estimator
         parts = [self.plan.rows(Part(repeat, fold)) for fold in range(self.plan.folds)]
         limits = {
@@ -323,9 +303,7 @@ class Asked:
             for name in ("tol", "max_iter", "scale_floor")
             if hasattr(logistic, name)
         }
-        backend = LocalBackend(
-            self.rows.layout(logistic, parts), options(threads=threads, **limits)
-        )
+        backend = LocalBackend(rows.layout(logistic, parts), options(threads=threads, **limits))
         searched = self.space.dimensions["C"]
         ends = (
             [float(C) for C in searched.options]  # type: ignore[arg-type]  # checked as numbers
@@ -336,7 +314,7 @@ class Asked:
         if high < 1.01 * low:  # a path needs some length
             low, high = low / 2, high * 2
         return BatchedEngine(
-            self.rows.encoded, self.labels, self.plan, backend, low, high,
+            rows.encoded, self.labels, self.plan, backend, low, high,
             threads=threads, repeat=repeat, is_table=True, judge=judge,
         )  # fmt: skip
 
@@ -462,7 +440,9 @@ def _strength(estimator: Any, dimensions: Mapping[str, Dimension]) -> str | None
     if len(dimensions) != 1:
         return None
     (name,) = dimensions
-    if not _is_positive(dimensions[name]):
+    of = dimensions[name]
+    ends = of.options if isinstance(of, OneOf) else (of.low, of.high)
+    if not all(isinstance(end, int | float) and end > 0 for end in ends):
         return None
     if type(estimator) is StandardLogistic:
         return name if name == "C" else None
@@ -476,21 +456,6 @@ def _strength(estimator: Any, dimensions: Mapping[str, Dimension]) -> str | None
     }
     is_plain = logistic == plain and scaler["with_mean"] and scaler["with_std"]
     return name if is_plain and name == f"{estimator.steps[1][0]}__C" else None
-
-
-def _is_positive(searched: Dimension) -> bool:
-    ends = searched.options if isinstance(searched, OneOf) else (searched.low, searched.high)
-    return all(isinstance(end, int | float) and end > 0 for end in ends)
-
-
-def _cores(n_jobs: int | None) -> int:
-    """How many fits are made at a time: None means all cores, -1 too, -2 all but one."""
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    if n_jobs is None:
-        return cores
-    return max(1, n_jobs if n_jobs > 0 else cores + 1 + n_jobs)
 
 
 def _seed(own: Any) -> int:

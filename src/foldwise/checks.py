@@ -37,15 +37,10 @@ _MANY, _SAME = 20, 0.8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
-    """What is looked at.
+    """What is looked at, the holdout's rows without labels.
 
-    Attributes
-    ----------
-    holdout : rows without labels, or None where there are none
-    groups, holdout_groups : int arrays (rows,) or None
-        Rows of one number were drawn together.
-    shared_rows : int
-        Rows of the holdout that stand in the development set.
+    Rows of one number in ``groups`` (rows,) were drawn together. So many ``shared_rows`` of the
+    holdout stand in the development set.
     """
 
     info: DataInfo
@@ -266,11 +261,10 @@ def _converged(subject: Subject) -> Iterator[Remark]:
 
 def _calibrated(subject: Subject) -> Iterator[Remark]:
     """Of the outer folds' predictions: the holdout's calibration is the gate's to judge."""
-    folds = [fold for fold in subject.result.outer if not fold.part.repeat]
-    if not all(fold.predictions.are_probabilities for fold in folds):
+    if not all(fold.predictions.are_probabilities for fold in subject.result.outer):
         return
-    said = np.concatenate([fold.predictions.values for fold in folds])
-    error = calibration_error(said, np.concatenate([fold.labels for fold in folds]))
+    _, labels, said = subject.result.pooled()
+    error = calibration_error(said, labels)
     most = subject.settings.promotion.max_calibration_error
     yield Remark(
         "calibration",

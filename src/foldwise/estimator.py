@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
+from dataclasses import KW_ONLY, dataclass
 from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
@@ -48,6 +49,7 @@ def _has(method: str) -> Callable[[Any], bool]:
     return has
 
 
+@dataclass(eq=False, repr=False)
 class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  # has no types
     """Nested cross-validation: parameters chosen in inner folds, the choice judged in outer ones.
 
@@ -154,40 +156,22 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
     True
     """
 
-    def __init__(  # noqa: PLR0913 # scikit-learn's convention: a parameter each
-        self,
-        estimator: Any = None,
-        param_distributions: Mapping[str, Any] | None = None,
-        *,
-        cv: Any = FOLDS,
-        n_repeats: int = 1,
-        n_trials: int = 12,
-        scoring: Any = "neg_log_loss",
-        pos_label: Any = None,
-        threshold: Any = None,
-        select: Literal["best", "one_se"] = "best",
-        refit: bool = True,
-        error_score: float | Literal["raise"] = np.nan,
-        n_jobs: int | None = None,
-        random_state: Any = None,
-        verbose: int = 0,
-        storage: str | PathLike[str] | None = None,
-    ) -> None:
-        self.estimator = estimator
-        self.param_distributions = param_distributions
-        self.cv = cv
-        self.n_repeats = n_repeats
-        self.n_trials = n_trials
-        self.scoring = scoring
-        self.pos_label = pos_label
-        self.threshold = threshold
-        self.select = select
-        self.refit = refit
-        self.error_score = error_score
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
-        self.storage = storage
+    estimator: Any = None
+    param_distributions: Mapping[str, Any] | None = None
+    _: KW_ONLY
+    cv: Any = FOLDS
+    n_repeats: int = 1
+    n_trials: int = 12
+    scoring: Any = "neg_log_loss"
+    pos_label: Any = None
+    threshold: Any = None
+    select: Literal["best", "one_se"] = "best"
+    refit: bool = True
+    error_score: float | Literal["raise"] = np.nan
+    n_jobs: int | None = None
+    random_state: Any = None
+    verbose: int = 0
+    storage: str | PathLike[str] | None = None
 
     def fit(
         self,
@@ -375,10 +359,7 @@ def _tell(
             for fold, fitted in zip(result.outer, own.outer_estimators_, strict=True)
         ]
         answered = thresholds.answered(result, own.outer_estimators_)
-    frames = Frames(
-        result, asked.scoring_name, asked.named, asked.classes, asked.groups, own.select,
-        asked.positive, answered,
-    )  # fmt: skip
+    frames = Frames(asked, result, answered)
     if asked.classes is not None:
         own.classes_ = asked.classes
     if asked.groups is not None:
@@ -392,6 +373,6 @@ def _tell(
         own.selected_ = pd.Series(winners, name=KIND)
     own.outer_scores_ = frames.outer_scores()
     own.outer_summary_ = frames.outer_summary()
-    own.outer_predictions_ = frames.outer_predictions(asked.index)
+    own.outer_predictions_ = frames.outer_predictions()
     if asked.positive is not None:
         own.outer_curves_ = frames.outer_curves()

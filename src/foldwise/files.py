@@ -35,14 +35,8 @@ class DocumentError(FoldwiseError):
 def locked(path: Path, *, wait: float = 0, busy: FoldwiseError | None = None) -> Iterator[None]:
     """Hold the lock file ``path``, which another process or thread can't hold meanwhile.
 
-    A killed process frees its lock. Folders are made as needed; the file goes with the lock.
-
-    Parameters
-    ----------
-    wait : float
-        Seconds to wait for another holder before ``busy`` is raised.
-    busy : FoldwiseError or None
-        What to raise when the lock is still held; None waits as long as it takes.
+    A killed process frees its lock. Folders are made as needed; the file goes with the lock. If
+    another holds it for so many seconds of ``wait``, ``busy`` is raised; None waits for ever.
 
     Raises
     ------
@@ -175,13 +169,9 @@ def flush(path: Path) -> None:
 def encode(value: object, *, indent: int | None = None) -> str:
     """Write a value as JSON, the same text for equal values; `decode` is the inverse, to the bit.
 
-    Parameters
-    ----------
-    value : object
-        Dataclasses, mappings with keys of text or integers, tuples, lists, sets, text, numbers,
-        truth values and None, in any nesting. NaN and infinities are written as Python does.
-    indent : int or None
-        None writes one line, without spaces.
+    It may be dataclasses, mappings with keys of text or integers, tuples, lists, sets, text,
+    numbers, truth values and None, in any nesting; NaN and infinities are written as Python does.
+    Without ``indent`` it is one line, without spaces.
 
     Raises
     ------
@@ -195,15 +185,10 @@ def encode(value: object, *, indent: int | None = None) -> str:
 def decode(kind: type[_T], text: str | bytes, *, tolerant: bool = False) -> _T:
     """Read a value that `encode` wrote.
 
-    Parameters
-    ----------
-    kind : type
-        A dataclass, or whatever `encode` takes, such as ``tuple[Trial, ...]``; its annotations must
-        be importable where it is defined. Types are checked, never converted: ``true`` and ``1.0``
-        are no integers. A field left out takes its default.
-    tolerant : bool
-        Whether fields that the dataclasses don't know are passed over, as they must be where a
-        later version may have written the document; else they are refused.
+    Its kind is a dataclass, or whatever `encode` takes, such as ``tuple[Trial, ...]``; annotations
+    must be importable where it is defined. Types are checked, never converted: ``true`` and ``1.0``
+    are no integers. A field left out takes its default; one that isn't known is refused, or passed
+    over with ``tolerant``, as it must be where a later version may have written the document.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """What a nested search found, as the tables of a notebook, by scikit-learn's names."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,18 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from foldwise.search.space import Select
-from foldwise.search.summary import (
-    Candidate,
-    OuterEstimate,
-    contest,
-    outer_estimates,
-    two_class_estimates,
-)
-from foldwise.search.trials import FINAL, SearchResult, Trial, Values
+from foldwise.asked import Asked
+from foldwise.search.summary import Candidate, Estimates, contest, evidence, outer_estimates
+from foldwise.search.trials import FINAL, SearchResult, Trial
 from foldwise.settings import Value
-from foldwise.stats.intervals import corrected_interval, possible
-from foldwise.stats.scores import METRIC, SCORE, Scores, ThresholdCurve
+from foldwise.stats.intervals import corrected_interval, possible, two_class_intervals
+from foldwise.stats.scores import METRIC, Scores, ThresholdCurve
 from foldwise.stats.two_classes import FIGURES, TWO_CLASS, two_class_scores
 
 CONFIDENCE = 0.95
@@ -33,38 +27,16 @@ def signed(metric: str, value: float) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frames:
-    """The tables of one search.
+    """The tables of one search; ``answered`` is the result as its models answer by a threshold."""
 
-    Attributes
-    ----------
-    scoring : str
-        What the search calls the scorer that it selected by.
-    named : callable
-        From values to the estimator's parameters.
-    classes : array (classes,) or None
-        None for a regressor.
-    groups : int array (rows,) or None
-    select : str
-        How a study chose.
-    positive : int or None
-        Code of the positive class, if there are two.
-    answered : SearchResult, optional
-        The result as its models answer by a threshold, if there is one.
-    """
-
+    asked: Asked
     result: SearchResult
-    scoring: str
-    named: Callable[[Values], dict[str, Value]]
-    classes: NDArray[Any] | None
-    groups: NDArray[np.int64] | None
-    select: Select = "best"
-    positive: int | None = None
     answered: SearchResult | None = None
 
     def cv_results(self) -> dict[str, Any]:
         """The final study's trials, as the searches of scikit-learn tell theirs."""
         metric, trials = self.result.metric, self.result.study_trials(FINAL)
-        values = [self.named(trial.values) for trial in trials]
+        values = [self.asked.named(trial.values) for trial in trials]
         scores = np.array([[signed(metric, f.scores[metric]) for f in t.inner] for t in trials])
         means = scores.mean(axis=1)
         ranks = rankdata(np.where(np.isnan(means), np.inf, -means), method="min")
@@ -84,7 +56,7 @@ class Frames:
 
     def candidates(self) -> pd.DataFrame:
         """How each candidate did in each study, what it cost, and whether it won."""
-        return pd.DataFrame(map(self._candidate, contest(self.result, self.select)))
+        return pd.DataFrame(map(self._candidate, contest(self.result, self.asked.own.select)))
 
     def _candidate(self, told: Candidate) -> dict[str, Any]:
         choice, metric = told.choice, self.result.metric
@@ -93,8 +65,8 @@ class Frames:
         return {
             "repeat": 0 if part is None else part.repeat,
             "fold": None if part is None else part.fold,
-            **self.named(choice.values),
-            self.scoring: signed(metric, choice.mean(metric)),
+            **self.asked.named(choice.values),
+            self.asked.scoring_name: signed(metric, choice.mean(metric)),
             "fits": len(facts),
             "seconds": sum(float(each["seconds"]) for each in facts),
             "won": told.won,
@@ -108,9 +80,9 @@ class Frames:
             self.result.outer, (self.answered or self.result).outer, strict=True
         ):
             scores = _named(judged.scores, names)
-            if self.positive is not None:
-                values = each.predictions.values[:, self.positive]
-                of_two = two_class_scores(values, each.labels == self.positive)
+            if (positive := self.asked.positive) is not None:
+                values = each.predictions.values[:, positive]
+                of_two = two_class_scores(values, each.labels == positive)
                 scores = {**_named(of_two, self._two_class_names), **scores}
             found.append({"repeat": each.part.repeat, "fold": each.fold, **scores})
         order = ["repeat", "fold", *names.values(), *self._two_class_names.values()]
@@ -120,16 +92,15 @@ class Frames:
         """Each metric's mean over the outer folds, its interval, and the interval's method."""
         scores, names = self.outer_scores(), {**self._names, **self._two_class_names}
         known = {}
-        if self.classes is not None:
-            estimates = self._estimates(self.result)
+        if self.asked.classes is not None:
+            estimates = {**self._estimates(self.result)}
             if self.answered is not None:
                 by_answers = self._estimates(self.answered)
                 estimates |= {m: of for m, of in by_answers.items() if METRIC[m].counts}
             known = {metric: (of.mean, of.interval) for metric, of in estimates.items()}
-        if self.positive is not None:
-            known |= two_class_estimates(
-                self.result, self.positive, confidence=CONFIDENCE, groups=self.groups
-            )
+        if (positive := self.asked.positive) is not None:
+            told = evidence(self.result)
+            known |= two_class_intervals(told, positive, CONFIDENCE, self.asked.groups)
         rows = {}
         for metric, name in names.items():
             if metric in known:
@@ -145,17 +116,17 @@ class Frames:
             }  # fmt: skip
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric")
 
-    def _estimates(self, result: SearchResult) -> dict[str, OuterEstimate]:
-        return dict(outer_estimates(result, confidence=CONFIDENCE, groups=self.groups))
+    def _estimates(self, result: SearchResult) -> Estimates:
+        return outer_estimates(result, confidence=CONFIDENCE, groups=self.asked.groups)
 
     def outer_curves(self) -> pd.DataFrame:
         """The ROC curve and the precision-recall curve of each outer fold, by threshold."""
         curves = []
         for each in self.result.outer:
-            positive = each.labels == self.positive
+            positive = each.labels == self.asked.positive
             if positive.all() or not positive.any():
                 continue
-            curve = ThresholdCurve.of(each.predictions.values[:, self.positive], positive)
+            curve = ThresholdCurve.of(each.predictions.values[:, self.asked.positive], positive)
             columns = {
                 "repeat": each.part.repeat,
                 "fold": each.fold,
@@ -167,18 +138,19 @@ class Frames:
             curves.append(pd.DataFrame(columns))
         return pd.concat(curves, ignore_index=True)
 
-    def outer_predictions(self, index: Any) -> pd.DataFrame:
+    def outer_predictions(self) -> pd.DataFrame:
         """What the outer models said of each row, in the rows' order, repeat by repeat."""
-        columns = ["prediction"] if self.classes is None else self.classes.tolist()
-        outer = self.result.outer
+        outer, classes = self.result.outer, self.asked.classes
+        columns = ["prediction"] if classes is None else classes.tolist()
         values = np.concatenate([fold.predictions.values for fold in outer])
         parts = np.repeat([fold.part for fold in outer], [len(fold.rows) for fold in outer], axis=0)
         rows = np.concatenate([fold.rows for fold in outer])
         order = np.lexsort((rows, parts[:, 0]))
-        table = pd.DataFrame(values[order], index=index[rows[order]], columns=columns)
-        if self.answered is not None and self.classes is not None:
+        index = self.asked.index[rows[order]]
+        table = pd.DataFrame(values[order], index=index, columns=columns)
+        if self.answered is not None and classes is not None:
             codes = [each.predictions.values.argmax(axis=1) for each in self.answered.outer]
-            answers = self.classes[np.concatenate(codes)[order]]
+            answers = classes[np.concatenate(codes)[order]]
             table.insert(0, "prediction", answers, allow_duplicates=True)
         for name, column in (("fold", 1), ("repeat", 0)):  # classes may be called so, too
             table.insert(0, name, parts[order, column], allow_duplicates=True)
@@ -191,7 +163,7 @@ class Frames:
                 "repeat": inner.part.repeat,
                 "fold": None if outer is None else outer.fold,
                 "trial": trial.number,
-                **self.named(trial.values),
+                **self.asked.named(trial.values),
                 "inner_fold": inner.part.fold,
                 **_named(inner.scores, names),
             }
@@ -200,29 +172,28 @@ class Frames:
     def _names(self) -> dict[str, str]:
         """The metrics that there are, what was selected by first, by scikit-learn's names."""
         are_shares = all(each.predictions.are_probabilities for each in self.result.outer)
+        classes, scoring = self.asked.classes, self.asked.scoring_name
         names = {
             metric: of.scorer
             for metric, of in METRIC.items()
-            if self.classes is not None and (are_shares or of.judges != "probabilities")
+            if classes is not None and (are_shares or of.judges != "probabilities")
         }
-        if self.classes is not None and len(self.classes) == 2:
+        if classes is not None and len(classes) == 2:
             names["roc_auc"] = "roc_auc"
         first = self.result.metric
-        if first == SCORE:
-            others = {metric: name for metric, name in names.items() if name != self.scoring}
-            return {SCORE: self.scoring, **others}
-        return {first: self.scoring, **{of: name for of, name in names.items() if of != first}}
+        others = {of: name for of, name in names.items() if scoring != name and of != first}
+        return {first: scoring, **others}
 
     @property
     def _two_class_names(self) -> dict[str, str]:
         """What two classes have besides; of decision scores without what takes probabilities."""
-        if self.positive is None:
+        if self.asked.positive is None:
             return {}
         are_shares = self.result.outer[0].predictions.are_probabilities
         return {
             metric: of.scorer
             for metric, of in TWO_CLASS.items()
-            if of.scorer != self.scoring and (are_shares or of.judges != "probabilities")
+            if of.scorer != self.asked.scoring_name and (are_shares or of.judges != "probabilities")
         }
 
 

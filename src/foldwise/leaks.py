@@ -41,14 +41,9 @@ def warn_of_telling_columns(X: Any, labels: NDArray[np.int64]) -> None:
 
 
 def telling_columns(X: Any, labels: NDArray[np.int64]) -> list[tuple[str, float]]:
-    """Names of the columns, and how well each tells, in [ALONE, 1].
+    """Names of the columns, and how well each tells of the class codes (rows,), in [ALONE, 1].
 
-    Parameters
-    ----------
-    X : array (rows, columns) or data frame
-        Nothing is said of other things.
-    labels : int array (rows,)
-        Class codes.
+    Nothing is said of what is neither an array (rows, columns) nor a data frame.
     """
     if issparse(X) or len(getattr(X, "shape", ())) != 2:
         return []

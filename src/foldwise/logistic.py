@@ -6,7 +6,7 @@ missing stands for zero after centring, which is algebra on the coefficients.
 """
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -35,6 +35,7 @@ TOLERANCE = 1e-4
 MOST_ITERATIONS = 1000
 
 
+@dataclass(eq=False, repr=False)
 class StandardLogistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # has no types
     """L2-regularised logistic regression on standardised numbers and one-hot categories.
 
@@ -80,18 +81,11 @@ class StandardLogistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     ['low', 'high']
     """
 
-    def __init__(
-        self,
-        C: float = 1.0,
-        *,
-        class_weight: Any = None,
-        indicators: bool = False,
-        scale_floor: float = 0.0,
-    ) -> None:
-        self.C = C
-        self.class_weight = class_weight
-        self.indicators = indicators
-        self.scale_floor = scale_floor
+    C: float = 1.0
+    _: KW_ONLY
+    class_weight: Any = None
+    indicators: bool = False
+    scale_floor: float = 0.0
 
     def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit to rows X (rows, columns) with classes y (rows,).
@@ -145,16 +139,7 @@ class StandardLogistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """What a StandardLogistic is fitted to.
-
-    Attributes
-    ----------
-    encoded : float array (rows, encoded columns)
-    labels : int array (rows,)
-        Class codes.
-    classes : array (classes,)
-    weights : float array (rows,), optional
-    """
+    """What a StandardLogistic is fitted to: encoded rows (rows, columns), class codes (rows,)."""
 
     columns: Columns
     encoded: NDArray[np.floating]

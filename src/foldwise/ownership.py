@@ -25,21 +25,11 @@ _DVC_CACHED = re.compile(r"/[0-9a-f]{2}/[0-9a-f]{30}$")
 
 
 def foreign(path: Path, owner: str) -> str | None:
-    """What a path holds instead of a program's SQLite database.
+    """What a path holds instead of the SQLite database of its owner, "MLflow" or "Optuna".
 
-    Looking leaves no trace: no lock, no journal beside it, and no other program's half-written
-    transaction taken back.
-
-    Parameters
-    ----------
-    owner : str
-        "MLflow" or "Optuna".
-
-    Returns
-    -------
-    str or None
-        None if it is the owner's, whole or damaged, or if nothing is there: no link either, at the
-        path or above it, behind which something would be made.
+    None if it is the owner's, whole or damaged, or if nothing is there: no link either, at the path
+    or above it, behind which something would be made. Looking leaves no trace: no lock, no journal
+    beside it, and no other program's half-written transaction taken back.
     """
     if not path.exists():
         links = (place for place in (path, *path.parents) if place.is_symlink())
@@ -62,13 +52,7 @@ def foreign(path: Path, owner: str) -> str | None:
 
 
 def check_sqlite_path(path: Path) -> None:
-    """Refuse a path that is too long for SQLite, which would only say that it can't open it.
-
-    Raises
-    ------
-    OutputError
-        With the remedy.
-    """
+    """Refuse a path that is too long for SQLite, which would only say that it can't open it."""
     if (length := len(os.fsencode(path))) > _LONGEST_PATH:
         raise OutputError(
             f"a database's path must be at most {_LONGEST_PATH} bytes long, {path.name}'s has"
@@ -113,11 +97,6 @@ def check_new(path: Path) -> Path:
     """Where to write what a command is told to; refuse to write over anything, it may be anybody's.
 
     The folder may lie behind a link, for it was named; the file itself may be none.
-
-    Raises
-    ------
-    OutputError
-        With the remedy.
     """
     if path.exists() and not path.is_symlink():  # a folder is not looked into: it may be any
         raise OutputError(

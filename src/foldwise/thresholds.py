@@ -26,10 +26,7 @@ from foldwise.stats.scores import METRIC, SCORE, Scores, score
 class Thresholds:
     """Each study's threshold, on the positive class's probability or decision score.
 
-    Attributes
-    ----------
-    of : mapping from studies
-    said : mapping from studies, to what each inner part was predicted at the values chosen
+    By it and inner part, ``said`` is what was predicted at the values chosen.
     """
 
     asked: Asked
@@ -56,8 +53,9 @@ class Thresholds:
 
     def applied(self, study: Study, fitted: Any) -> FixedThresholdClassifier:
         """The fitted classifier, answering by the study's threshold."""
+        positive = self.asked.classes.tolist()[self.asked.positive]  # type: ignore[union-attr]
         fixed = FixedThresholdClassifier(
-            clone(fitted), threshold=self.of[study], pos_label=_positive(self.asked)
+            clone(fitted), threshold=self.of[study], pos_label=positive
         )
         fixed.estimator_ = fitted
         for name in ("n_features_in_", "feature_names_in_"):
@@ -115,10 +113,6 @@ class _Said(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # has no typ
 
     def predict_proba(self, rows: Any) -> NDArray[np.float64]:
         return self.values[rows[:, 0]]  # type: ignore[no-any-return]
-
-
-def _positive(asked: Asked) -> Any:
-    return asked.classes.tolist()[asked.positive]  # type: ignore[union-attr]
 
 
 def _chosen(asked: Asked, said: Mapping[Part, Predictions]) -> float:

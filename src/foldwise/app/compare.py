@@ -22,7 +22,7 @@ from foldwise.registry.registration import require_same_kind
 from foldwise.registry.snapshot import Snapshot
 from foldwise.registry.stored_files import RECORDS
 from foldwise.registry.stored_model import require_servable
-from foldwise.report.album import search_pictures
+from foldwise.report.album import model_pictures, search_pictures
 from foldwise.report.contest import (
     REPORTS,
     RESULTS,
@@ -30,7 +30,6 @@ from foldwise.report.contest import (
     EntryResult,
     contestant,
     model_card,
-    model_pictures,
     model_report,
 )
 from foldwise.report.findings import Judged
@@ -182,7 +181,7 @@ def _report(work: Workspace, model: Contestant, result: SearchResult, recorder: 
     is_estimated = bool(result.outer) and model.holdout.are_probabilities
     confidence = work.settings.evaluate.confidence
     outer = outer_estimates(result, confidence=confidence) if is_estimated else {}
-    figures = picture_files((*search_pictures(result, outer), *model_pictures(model)))
+    figures = picture_files((*search_pictures(result, outer), *model_pictures(model.holdout)))
     files = report | tables | {f"figures/{name}": file for name, file in figures.items()}
     recorder.record_artifacts(None, files)
     if result.outer:

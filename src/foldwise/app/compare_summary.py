@@ -5,6 +5,7 @@ from foldwise.app.workspace import Workspace, read_result, save, save_pictures
 from foldwise.data.dataset import Split
 from foldwise.errors import SearchError
 from foldwise.report import contest
+from foldwise.report.album import contest_pictures
 from foldwise.settings import Entry, load_entries
 
 _REMEDY = "run `dvc --cd comparison repro`"
@@ -20,7 +21,7 @@ def main() -> None:
         "pairs.csv": contest.pairs_csv(contest.summarise_pairs(models)),
     }
     save(contest.REPORTS, {name: table.encode() for name, table in tables.items()})
-    save_pictures(contest.REPORTS / "figures", contest.contest_pictures(models, work.info))
+    save_pictures(contest.REPORTS / "figures", contest_pictures(models, work.info))
     best_first = sorted(models, key=lambda model: -model.holdout.scores["accuracy"])
     say(*(f"{each.entry.title:<24} {each.holdout.scores['accuracy']:.4f}" for each in best_first))
 

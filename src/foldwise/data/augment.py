@@ -33,12 +33,9 @@ def check_augmentable(image_shape: tuple[int, ...], *, copies: int) -> None:
 
 
 def draw_shifts(rows: int, *, copies: int, seed: int) -> NDArray[np.uint8]:
-    """Draw for each row which shifts its copies get, none twice.
+    """Draw for each row which shifts its copies get, none twice: uint8 places in `SHIFTS`.
 
-    Returns
-    -------
-    uint8 array (rows, copies)
-        Positions in `SHIFTS`; the first 8 copies are near ones, in any order.
+    Of the array (rows, copies) the first 8 columns are near ones, in any order.
     """
     generator = np.random.default_rng((seed, 2))
     near = np.tile(np.arange(len(_NEAR), dtype=np.uint8), (rows, 1))
@@ -67,39 +64,19 @@ def blocks_with_copies(
     *,
     image_shape: tuple[int, ...],
 ) -> Iterator[NDArray[np.uint8]]:
-    """Give chosen rows by the block, then the first copy of each, then the second, and so on.
+    """Give these rows of images (all rows, features), then the first copy of each, and so on.
 
-    Parameters
-    ----------
-    images : uint8 array (all rows, features)
-    rows : int64 array (n,)
-        Which rows to take.
-    shifts : uint8 array (n, copies)
-        As `draw_shifts` gives them.
-
-    Yields
-    ------
-    uint8 array (at most 8,192, features)
-        n * (1 + copies) rows in all; never more than one block in memory.
+    ``shifts`` (rows, copies) are as `draw_shifts` gives them. There are blocks of at most 8,192
+    rows, never more than one in memory.
     """
+    down, across = picture_axes(image_shape) or (0, 1)
     for copy in range(shifts.shape[1] + 1):
         for start in range(0, len(rows), _BLOCK):
             block = images[rows[start : start + _BLOCK]]
             if copy:
                 choice = shifts[start : start + _BLOCK, copy - 1]
-                _shift_each(_pictures(block, image_shape), choice)
+                # The same rows, seen as (rows, height, width, ...).
+                seen = np.moveaxis(block.reshape(-1, *image_shape), (down + 1, across + 1), (1, 2))
+                for position in np.unique(choice):
+                    seen[choice == position] = shifted(seen[choice == position], *SHIFTS[position])
             yield block
-
-
-def _pictures(block: NDArray[np.uint8], image_shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """The same rows, seen as (rows, height, width, ...)."""
-    down, across = picture_axes(image_shape) or (0, 1)
-    images = block.reshape(-1, *image_shape)
-    return np.moveaxis(images, (down + 1, across + 1), (1, 2))
-
-
-def _shift_each(images: NDArray[np.uint8], choice: NDArray[np.uint8]) -> None:
-    """Shift each image in its place."""
-    for position in np.unique(choice):
-        chosen = choice == position
-        images[chosen] = shifted(images[chosen], *SHIFTS[position])

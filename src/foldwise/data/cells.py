@@ -37,10 +37,7 @@ _LOOKS = {
     "a time": (r"\d{1,2}:\d\d(:\d\d.*)?", f"{_DROP}, or write the hours as a number"),
     "thousands separators": (r"[-+]?\d{1,3}([,.' \u00a0]\d{3})+([.,]\d+)?", _POINT),
     "a decimal comma": (r"[-+]?\d*,\d+([eE][-+]?\d+)?", _POINT),
-    "a sign beside a number": (
-        r"[$€£<>~]\s?[-+]?\d[\d.,]*|[-+]?\d[\d.,]*\s?[%$€£]",
-        _POINT,
-    ),
+    "a sign beside a number": (r"[$€£<>~]\s?[-+]?\d[\d.,]*|[-+]?\d[\d.,]*\s?[%$€£]", _POINT),
 }
 Kind = Literal["number", "category", "word"]
 
@@ -105,12 +102,8 @@ class Words:
 class Column:
     """Cells as they come, block by block: floats where all of a block are numbers, or words.
 
-    Attributes
-    ----------
-    kind : number, category, word or None
-        What it is said to be; a word is no feature. None: to be seen.
-    is_text : bool
-        Whether its file says nothing of types, as CSV.
+    ``kind`` is what it is said to be, None to be seen; a word is no feature. With ``is_text`` its
+    file says nothing of types, as CSV.
     """
 
     name: str

@@ -33,15 +33,8 @@ class Columns:
 
     A number stays one, NaN where it is missing; with ``indicators`` a column that has gaps gets
     another one, which says where. A category becomes a column for each of its values that occur,
-    missing among them if it does; a value that has none is 0 in all of them.
-
-    Attributes
-    ----------
-    names : strings
-        Of the table's columns, their numbers where they have no names.
-    levels : per column, the values of a category; None for a number
-    gaps : ints
-        Columns that get an indicator.
+    missing among them if it does; a value that has none is 0 in all of them. So ``levels`` are each
+    category's values, None for a number; ``names`` are numbers where columns have none.
     """
 
     names: tuple[str, ...]
@@ -50,14 +43,10 @@ class Columns:
 
     @classmethod
     def of(cls, X: Any, *, indicators: bool = False) -> Self:
-        """Learn what the columns of a table are.
+        """Learn what the columns of an array (rows, columns) or a data frame are.
 
-        Parameters
-        ----------
-        X : array (rows, columns) or data frame
-            Numbers, and in a frame categories: columns of the type "category".
-        indicators : bool
-            Whether a number's gaps are told by a column of their own.
+        Categories are a frame's columns of the type "category". With ``indicators`` a number's gaps
+        are told by a column of their own.
 
         Raises
         ------

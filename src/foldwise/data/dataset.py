@@ -70,12 +70,7 @@ class Split:
 class Dataset:
     """Both splits as a source gives them, before anything is left out or added.
 
-    Attributes
-    ----------
-    classes : tuple of int or of str
-        Sorted; both splits have rows of each.
-    image_shape : tuple of int
-        Such as (28, 28); its product is the number of features.
+    Both have rows of each class. Features are as many as the product of ``image_shape``.
     """
 
     classes: Classes
@@ -258,16 +253,9 @@ def write_split(
 ) -> SplitFacts:
     """Write one split's files and give its facts.
 
-    Parameters
-    ----------
-    blocks : iterable of uint8 arrays (some rows, features)
-        The pixels in row order, so that never all of them need be in memory.
-    labels, origins : int64 arrays (rows,)
-        As in `Split`; no origins where no row is a copy.
-    keep_equal_together : bool
-        Whether rows that are equal, pixel by pixel, are to be counted, and be a group.
-    name, classes, image_shape
-        As in `DataInfo`.
+    Pixels come in ``blocks`` (some rows, features), so that never all of them need be in memory.
+    There are no ``origins`` where no row is a copy. With ``keep_equal_together`` rows that are
+    equal, pixel by pixel, are counted, and are a group.
 
     Raises
     ------
@@ -406,15 +394,8 @@ def equal_rows(images: NDArray[np.generic]) -> NDArray[np.int64]:
 def joined(*partitions: NDArray[np.int64]) -> NDArray[np.int64]:
     """The least groups that keep together what any of these keeps together.
 
-    Parameters
-    ----------
-    partitions : int arrays (rows,)
-        Each row's group, by any numbers from 0: a row each was copied from, a patient.
-
-    Returns
-    -------
-    int64 array (rows,)
-        The first row of each row's group.
+    Each partition (rows,) has a row's group, by any numbers from 0: what it was copied from, a
+    patient. Of each row's group its first row is given (rows,).
     """
     groups = np.arange(len(partitions[0]))
     while True:

@@ -18,7 +18,7 @@ a time, so that the many responses are never there together.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property, lru_cache
 from itertools import product
 from typing import Any, Self
@@ -181,6 +181,7 @@ class _Maps:
         return both.reshape(2 * places.size, -1)
 
 
+@dataclass(eq=False, repr=False)
 class FilterBank(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Turn rows of pixels into bytes that tell which directions lie where in each image.
 
@@ -219,28 +220,16 @@ class FilterBank(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
     (1, 1024)
     """
 
-    def __init__(  # noqa: PLR0913 - scikit-learn has every parameter named
-        self,
-        shape: Sequence[int] | None = None,
-        *,
-        size: int = 7,
-        angles: int = 8,
-        frequencies: Sequence[float] = (0.12, 0.22),
-        threshold: float = 0.3,
-        step: int = 1,
-        grid: int = 4,
-        window: float = 0.6,
-        power: float = 0.25,
-    ) -> None:
-        self.shape = shape
-        self.size = size
-        self.angles = angles
-        self.frequencies = frequencies
-        self.threshold = threshold
-        self.step = step
-        self.grid = grid
-        self.window = window
-        self.power = power
+    shape: Sequence[int] | None = None
+    _: KW_ONLY
+    size: int = 7
+    angles: int = 8
+    frequencies: Sequence[float] = (0.12, 0.22)
+    threshold: float = 0.3
+    step: int = 1
+    grid: int = 4
+    window: float = 0.6
+    power: float = 0.25
 
     def fit(self, X: Any, y: object = None) -> Self:
         """See that the bank fits the images; nothing is learned.
@@ -256,13 +245,7 @@ class FilterBank(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         return self
 
     def transform(self, X: Any) -> NDArray[np.uint8]:
-        """Features (rows, features) of pixels (rows, pixels), 0 to 255.
-
-        Raises
-        ------
-        InputError
-            As for `fit`.
-        """
+        """Features (rows, features) of pixels (rows, pixels), 0 to 255, refused as by `fit`."""
         X = validate_data(self, X, reset=False)
         maps, steps = self._maps(X.shape[1]), Pipeline(self._steps(X.shape[1]))
         features = np.empty((len(X), math.prod(maps.kinds)), np.uint8)

@@ -17,14 +17,8 @@ def split_table(table: Table, holdout: Holdout, *, seed: int) -> tuple[Rows, Row
 
     Of a share, groups are taken by chance, large or small, while their rows come nearer to that
     share of each class; single rows make up for the rest, class by class. Equal rows that can't be
-    equal by chance, see `kept_together`, are one group.
-
-    Parameters
-    ----------
-    table : Table
-        Where it has marks, they decide.
-    holdout : as `prepare.holdout`
-        ``none`` gives none of its rows, null a fifth of the rows.
+    equal by chance, see `kept_together`, are one group. Where the table has marks, they decide;
+    else ``none`` gives none of its rows, null a fifth of them.
     """
     everything = np.arange(len(table.target), dtype=np.int64)
     if table.marks is not None:

@@ -30,7 +30,6 @@ _OTHER_TYPES = {
     0x0D: "32-bit floats",
     0x0E: "64-bit floats",
 }
-_CHUNK = 1 << 20
 # A gzip stream may grow a thousandfold. Images shrink to a half or a twentieth, so more than this
 # is no data, and is refused before memory is taken.
 _LARGEST_GROWTH = 100
@@ -47,13 +46,9 @@ KNOWN = {"mnist": _MNIST}
 def read_idx_folder(folder: Path, *, name: str) -> Dataset:
     """Read ``train-*`` as development set and ``t10k-*`` as holdout, gzip-compressed or not.
 
-    Parameters
-    ----------
-    folder : Path
-        Holds ``{train,t10k}-images-idx3-ubyte`` and ``{train,t10k}-labels-idx1-ubyte``, each
-        with or without ``.gz``, and with a dot or a hyphen before ``idx``.
-    name : str
-        If it is ``mnist``, the files' checksums are known and compared.
+    The files are ``{train,t10k}-images-idx3-ubyte`` and ``{train,t10k}-labels-idx1-ubyte``, each
+    with or without ``.gz``, and with a dot or a hyphen before ``idx``. If the name is ``mnist``,
+    their checksums are known and compared.
 
     Raises
     ------
@@ -76,10 +71,7 @@ def read_idx_folder(folder: Path, *, name: str) -> Dataset:
 def read_idx(path: Path, kind: Kind) -> tuple[NDArray[np.uint8], str]:
     """Read a file of images or labels, gzip-compressed if its name ends in ``.gz``.
 
-    Parameters
-    ----------
-    kind : images or labels
-        Images have 2 to 4 dimensions, the first one counting them; labels have one.
+    Images have 2 to 4 dimensions, the first one counting them; labels have one.
 
     Returns
     -------
@@ -95,12 +87,15 @@ def read_idx(path: Path, kind: Kind) -> tuple[NDArray[np.uint8], str]:
     """
     if not path.is_file():
         raise DataError(f"{path} must be a file: put the four IDX files there")
+    is_packed = path.suffix == ".gz"
     try:
-        if path.suffix == ".gz":
-            with gzip.open(path, "rb") as stream:
-                return _read_compressed(path, stream, kind)
-        with path.open("rb") as file:
-            return _read_plain(path, file, kind)
+        with gzip.open(path, "rb") if is_packed else path.open("rb") as stream:
+            header, shape = _read_header(path, stream, kind)
+            if is_packed:
+                array = _unpacked(path, stream, shape)
+            else:
+                _check_size(path, math.prod(shape), path.stat().st_size - len(header))
+                array = np.memmap(path, dtype=np.uint8, mode="r", offset=len(header), shape=shape)
     except gzip.BadGzipFile as error:
         with path.open("rb") as file:
             is_plain = file.read(3) == bytes([0, 0, _UNSIGNED_BYTES])
@@ -112,38 +107,21 @@ def read_idx(path: Path, kind: Kind) -> tuple[NDArray[np.uint8], str]:
         raise _broken(path, f"reading gave '{error}'") from error
     except MemoryError as error:
         raise _broken(path, "its content is larger than the memory: uncompress it") from error
+    digest = hashlib.sha256(header)
+    digest.update(array.reshape(-1).data)
+    return array, digest.hexdigest()
 
 
-def _read_compressed(path: Path, stream: Stream, kind: Kind) -> tuple[NDArray[np.uint8], str]:
-    header, shape = _read_header(path, stream, kind)
+def _unpacked(path: Path, stream: Stream, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     declared = math.prod(shape)
     allowed = max(_ALWAYS_ALLOWED, _LARGEST_GROWTH * path.stat().st_size)
     if declared > allowed:
         raise _broken(
             path, f"it declares {declared:,} bytes, more than the {allowed:,} it can hold"
         )
-    array = np.empty(declared, dtype=np.uint8)
-    digest = hashlib.sha256(header)
-    done = 0
-    for start in range(0, declared, _CHUNK):
-        chunk = stream.read(min(_CHUNK, declared - start))
-        digest.update(chunk)
-        array[start : start + len(chunk)] = np.frombuffer(chunk, dtype=np.uint8)
-        done += len(chunk)
-        if not chunk:
-            break
-    _check_size(path, declared, done + len(stream.read(1)))
-    array.setflags(write=False)
-    return array.reshape(shape), digest.hexdigest()
-
-
-def _read_plain(path: Path, file: BinaryIO, kind: Kind) -> tuple[NDArray[np.uint8], str]:
-    header, shape = _read_header(path, file, kind)
-    _check_size(path, math.prod(shape), path.stat().st_size - len(header))
-    array = np.memmap(path, dtype=np.uint8, mode="r", offset=len(header), shape=shape)
-    digest = hashlib.sha256(header)
-    digest.update(array.reshape(-1).data)
-    return array, digest.hexdigest()
+    content = stream.read(declared + 1)
+    _check_size(path, declared, len(content))
+    return np.frombuffer(content, dtype=np.uint8).reshape(shape)
 
 
 def _read_header(path: Path, stream: Stream, kind: Kind) -> tuple[bytes, tuple[int, ...]]:
@@ -198,15 +176,8 @@ def _broken(path: Path, got: str) -> DataError:
 def _read_split(
     folder: Path, prefix: str, name: str
 ) -> tuple[tuple[int, ...], tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-    images_path = _find(folder, f"{prefix}-images-idx3-ubyte")
-    labels_path = _find(folder, f"{prefix}-labels-idx1-ubyte")
-    contents = []
-    kinds: dict[Path, Kind] = {images_path: "images", labels_path: "labels"}
-    for path, kind in kinds.items():
-        content, digest = read_idx(path, kind)
-        _check_digest(path, digest, name)
-        contents.append(content)
-    images, labels = contents
+    images_path, images = _read_known(folder, f"{prefix}-images-idx3-ubyte", "images", name)
+    labels_path, labels = _read_known(folder, f"{prefix}-labels-idx1-ubyte", "labels", name)
     if len(images) != len(labels):
         raise DataError(
             f"there must be one label for each image, got {len(images):,} images in"
@@ -216,30 +187,26 @@ def _read_split(
     return images.shape[1:], (images.reshape(len(images), -1), labels.astype(np.int64))
 
 
-def _find(folder: Path, stem: str) -> Path:
-    names = [f"{each}{end}" for each in (stem, stem.replace("-idx", ".idx")) for end in ("", ".gz")]
-    found = [name for name in names if (folder / name).exists()]
-    if not found:
-        raise DataError(
-            f"{folder} must hold one of {', '.join(names)}, got none: put it there,"
-            " or change prepare.path"
-        )
-    if len(found) > 1:
-        raise DataError(
-            f"{folder} must hold one of {', '.join(names)}, got {' and '.join(found)}:"
-            " remove all but one"
-        )
-    return folder / found[0]
-
-
-def _stem(path: Path) -> str:
-    return path.name.removesuffix(".gz").replace(".idx", "-idx")
-
-
-def _check_digest(path: Path, digest: str, name: str) -> None:
-    known = KNOWN.get(name, {}).get(_stem(path), digest)
+def _read_known(folder: Path, stem: str, kind: Kind, name: str) -> tuple[Path, NDArray[np.uint8]]:
+    """The file of this stem, and what it holds: of a data set that is known, its own bytes."""
+    path = _find(folder, stem)
+    content, digest = read_idx(path, kind)
+    known = KNOWN.get(name, {}).get(stem, digest)
     if digest != known:
         raise DataError(
             f"{path} must hold {name}'s own bytes, SHA-256 {known[:12]}..., got {digest[:12]}...:"
             " fetch the file again, or give other data another prepare.name"
         )
+    return path, content
+
+
+def _find(folder: Path, stem: str) -> Path:
+    names = [f"{each}{end}" for each in (stem, stem.replace("-idx", ".idx")) for end in ("", ".gz")]
+    found = [name for name in names if (folder / name).exists()]
+    if len(found) != 1:
+        remedy = "remove all but one" if found else "put it there, or change prepare.path"
+        raise DataError(
+            f"{folder} must hold one of {', '.join(names)}, got {' and '.join(found) or 'none'}:"
+            f" {remedy}"
+        )
+    return folder / found[0]

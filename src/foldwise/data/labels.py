@@ -32,12 +32,7 @@ def make_dataset(
 ) -> Dataset:
     """Put together what a source gives: images (rows, features) and labels as they come.
 
-    ``remedy`` is what to do where a split lacks a class.
-
-    Raises
-    ------
-    DataError
-        As `code_labels`.
+    They are coded as by `code_labels`. ``remedy`` is what to do where a split lacks a class.
     """
     classes, *codes = code_labels(development[1], holdout[1], remedy=remedy)
     rows = [np.arange(len(labels), dtype=np.int64) for labels in codes]
@@ -56,19 +51,15 @@ def code_labels(
 
     Labels that all read as integers become integers: '10' then comes after '9'.
 
-    Returns
-    -------
-    classes : tuple of int or of str
-    development_codes, holdout_codes : int64 arrays
-
     Raises
     ------
     DataError
         There are fewer than two classes, or a class is missing in one of the splits.
     """
-    development, holdout = _as_integers(development, holdout)
-    classes, codes = np.unique(development, return_inverse=True)
-    holdout_classes, holdout_codes = np.unique(holdout, return_inverse=True)
+    texts = {str(label) for label in np.union1d(development, holdout)}
+    kind: Any = np.int64 if all(WHOLE.fullmatch(text) for text in texts) else np.str_
+    classes, codes = np.unique(development.astype(kind), return_inverse=True)
+    holdout_classes, holdout_codes = np.unique(holdout.astype(kind), return_inverse=True)
     if len(classes) < 2:
         raise DataError(
             f"the data must have at least two classes, got only {_shown(classes)}:"
@@ -115,32 +106,16 @@ def require_one_spelling(values: Iterable[object], what: str) -> None:
         )
 
 
-def _as_integers(development: Labels, holdout: Labels) -> tuple[Labels, Labels]:
-    texts = {str(label) for label in np.union1d(development, holdout)}
-    if all(WHOLE.fullmatch(text) for text in texts):
-        return development.astype(np.int64), holdout.astype(np.int64)
-    return development.astype(np.str_), holdout.astype(np.str_)
-
-
 def _shown(classes: NDArray[Any]) -> str:
     return ", ".join(repr(label) for label in classes.tolist()) or "none"
 
 
 def stratified_rows(labels: NDArray[np.int64], *, limit: int, seed: int) -> NDArray[np.int64]:
-    """Choose ``limit`` rows, in their original order, so that classes keep their proportions.
+    """Choose ``limit`` rows, ascending, so that classes keep their proportions.
 
     Each class gets the whole part of its share; the rows left go to the largest fractions, ties
     to the first class (Hamilton's method). Within a class, rows are drawn without replacement.
-
-    Parameters
-    ----------
-    labels : int64 array (rows,)
-        Class codes from 0, none unused.
-
-    Returns
-    -------
-    int64 array (limit,)
-        Row numbers, ascending.
+    ``labels`` (rows,) are class codes from 0, none unused.
 
     Raises
     ------
@@ -153,7 +128,8 @@ def stratified_rows(labels: NDArray[np.int64], *, limit: int, seed: int) -> NDAr
             f" got {limit:,}: lower it, or null takes all"
         )
     counts = np.bincount(labels)
-    quotas = _quotas(counts, limit)
+    quotas, fraction = np.divmod(limit * counts, counts.sum())
+    quotas[np.argsort(-fraction, kind="stable")[: limit - quotas.sum()]] += 1
     if quotas.min() == 0:
         enough = -(-len(labels) // int(counts.min()))
         raise DataError(
@@ -166,10 +142,3 @@ def stratified_rows(labels: NDArray[np.int64], *, limit: int, seed: int) -> NDAr
         for code, quota in enumerate(quotas)
     ]
     return np.sort(np.concatenate(chosen))
-
-
-def _quotas(counts: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
-    whole, fraction = np.divmod(limit * counts, counts.sum())
-    largest = np.argsort(-fraction, kind="stable")[: limit - whole.sum()]
-    whole[largest] += 1
-    return np.asarray(whole)

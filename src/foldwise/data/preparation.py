@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +45,7 @@ def prepare_data(
     prepare, seed = settings.prepare, settings.seed
     check_writable(root / PROFILE, folders=[root / PREPARED])
     if prepare.source == "table":
-        _prepare_table(settings, root, tell)
-        return load_info(root / PREPARED)
+        return _prepare_table(settings, root, tell)
     data = read_source(prepare, root=root)
     images, labels = data.development.images, data.development.labels
     rows = np.arange(len(labels))
@@ -56,6 +55,11 @@ def prepare_data(
         check_augmentable(data.image_shape, copies=prepare.augment)
     shifts = draw_shifts(len(rows), copies=prepare.augment, seed=seed)
     times = prepare.augment + 1
+    about: dict[str, Any] = {
+        "name": prepare.name,
+        "classes": data.classes,
+        "image_shape": data.image_shape,
+    }
     with replacing_data(root / PREPARED) as stage, replacing(root / PROFILE) as profile:
         write_split(
             stage / "development",
@@ -63,23 +67,14 @@ def prepare_data(
             np.tile(labels[rows], times),
             origins=np.tile(np.arange(len(rows)), times) if prepare.augment else None,
             keep_equal_together=True,
-            name=prepare.name,
-            classes=data.classes,
-            image_shape=data.image_shape,
+            **about,
         )
-        write_split(
-            stage / "holdout",
-            [data.holdout.images],
-            data.holdout.labels,
-            name=prepare.name,
-            classes=data.classes,
-            image_shape=data.image_shape,
-        )
+        write_split(stage / "holdout", [data.holdout.images], data.holdout.labels, **about)
         profile.write_text(profile_text(data_profile(stage)), encoding="utf-8")
     return load_info(root / PREPARED)
 
 
-def _prepare_table(settings: Settings, root: Path, tell: Callable[[str], object]) -> None:
+def _prepare_table(settings: Settings, root: Path, tell: Callable[[str], object]) -> DataInfo:
     from foldwise.data.holdout import kept_together, split_table  # pandas: images do without
     from foldwise.data.table import read_table
 
@@ -111,26 +106,18 @@ def _prepare_table(settings: Settings, root: Path, tell: Callable[[str], object]
             )
         told = data_profile(stage) | {"columns": table.profile()}
         profile.write_text(profile_text(told), encoding="utf-8")
+    return load_info(root / PREPARED)
 
 
 def data_profile(directory: Path) -> dict[str, Any]:
-    """Describe both splits of prepared data.
+    """Describe both splits of prepared data, whose digests are checked.
 
-    Parameters
-    ----------
-    directory : Path
-        As `load` takes it; digests are checked.
-
-    Returns
-    -------
-    dict
-        ``name``, ``classes``, ``features``, ``image_shape``, and for each split
-        ``<split>_rows``, ``<split>_originals`` (rows that are no copies), of the development set
-        ``development_duplicates`` (originals that equal an earlier one),
-        ``<split>_class_<class>`` (rows of the class), ``<split>_pixel_mean`` and
-        ``<split>_pixel_spread`` (standard deviation; both on the scale 0-255),
-        ``<split>_constant_pixels`` (features with one value throughout) and
-        ``<split>_digest``. Of a table, nothing of pixels, and ``<split>_groups`` if it names any.
+    There are ``name``, ``classes``, ``features``, ``image_shape``, and for each split
+    ``<split>_rows``, ``<split>_originals`` (rows that are no copies), of the development set
+    ``development_duplicates`` (originals that equal an earlier one), ``<split>_class_<class>``
+    (rows of the class), ``<split>_pixel_mean`` and ``<split>_pixel_spread`` (standard deviation;
+    both on the scale 0-255), ``<split>_constant_pixels`` (features with one value throughout) and
+    ``<split>_digest``. Of a table, nothing of pixels, and ``<split>_groups`` if it names any.
     """
     facts = load_facts(directory / "development")
     profile: dict[str, int | float | str] = {"name": facts.name, "classes": len(facts.classes)}
@@ -139,8 +126,7 @@ def data_profile(directory: Path) -> dict[str, Any]:
         profile["image_shape"] = "x".join(str(side) for side in facts.image_shape)
     else:
         profile["features"] = len(facts.columns)
-    names: tuple[SplitName, ...] = ("development", "holdout")
-    for name in names:
+    for name in get_args(SplitName):
         for key, value in _split_profile(directory, name).items():
             profile[f"{name}_{key}"] = value
     return profile

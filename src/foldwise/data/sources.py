@@ -34,14 +34,8 @@ _BLOCK = 4096
 def read_source(settings: PrepareSettings, *, root: Path) -> Dataset:
     """Read the data that the parameters name.
 
-    Parameters
-    ----------
-    settings : PrepareSettings
-        ``source`` decides which of the others matter.
-    root : Path
-        The project's folder. OpenML's answers are cached in its ``data/openml``, or in that of
-        the main checkout where DVC runs us in a copy (``DVC_ROOT``); ``FOLDWISE_OPENML_SERVER``
-        names a mirror.
+    OpenML's answers are cached in ``data/openml`` of the project's folder ``root``, or of the main
+    checkout where DVC runs us in a copy (``DVC_ROOT``); ``FOLDWISE_OPENML_SERVER`` names a mirror.
 
     Raises
     ------
@@ -112,21 +106,9 @@ def read_openml(
 ) -> Dataset:
     """Read a data set of images, one pixel a column, by scikit-learn's `fetch_openml`.
 
-    Parameters
-    ----------
-    name, version : str, int
-        Such as ``mnist_784`` and 1.
-    holdout : int or None
-        How many of the last rows are the holdout; None means 10,000.
-    cache : Path
-        A folder ``openml`` that keeps the server's answers.
-    server : str
-        Beginning of the addresses.
-
-    Returns
-    -------
-    Dataset
-        A number of pixels that is a square gives square images, any other one-dimensional ones.
+    So many of the last rows are the ``holdout``, 10,000 for None. ``cache``, a folder ``openml``,
+    keeps the answers of ``server``, with which addresses begin. A number of pixels that is a square
+    gives square images, any other one-dimensional ones.
 
     Raises
     ------

@@ -35,18 +35,11 @@ _WHOLE = {
 class Table:
     """Rows of a table, and of each which class it has and where it belongs.
 
-    Attributes
-    ----------
-    frame : DataFrame (rows, features)
-        In the file's order: numbers as float64, NaN where missing, and categories.
-    target : array (rows,) of int64 or str
-        Classes as the table has them.
-    groups : int64 array (rows,) or None
-        Rows of one number belong together; None where no group was named.
-    marks : bool array (rows,) or None
-        Rows that a column, a date or a second file makes the holdout; None where none does.
-    notes : tuple of str
-        What whoever prepares it should hear.
+    ``frame`` (rows, features) is in the file's order: numbers as float64, NaN where missing, and
+    categories; ``target`` (rows,) has classes as the table has them. Rows of one number in
+    ``groups`` (rows,), if one was named, belong together; ``marks`` (rows,) are the rows that a
+    column, a date or a second file makes the holdout, if one does. ``notes`` are for whoever
+    prepares it.
     """
 
     frame: pd.DataFrame
@@ -70,14 +63,7 @@ class Table:
 
 
 def read_table(settings: PrepareSettings, *, root: Path) -> Table:
-    """Read the table that the parameters name.
-
-    Parameters
-    ----------
-    settings : PrepareSettings
-        Its ``source`` is ``table``.
-    root : Path
-        The project's folder.
+    """Read the table that the parameters name, whose source is ``table``, in the project's folder.
 
     Raises
     ------

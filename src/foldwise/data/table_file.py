@@ -47,15 +47,9 @@ _UNNAMED = re.compile(r"__index_level_\d+__")
 
 @dataclass(frozen=True, slots=True)
 class TableFile:
-    """A file whose columns are known and whose rows are still to be read.
+    """A file whose columns are known, no two by one name, and whose rows are still to be read.
 
-    Attributes
-    ----------
-    path : Path
-    names : tuple of str
-        Of the columns, without spaces around them; no two are equal.
-    delimiter : str
-        Between the cells of a line; empty for Parquet.
+    A ``delimiter`` stands between the cells of a line; it is empty for Parquet.
     """
 
     path: Path
@@ -128,13 +122,7 @@ class TableFile:
             return int(pyarrow.parquet.read_metadata(self.path).num_rows)
 
     def batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """The rows, some at a time, with the columns named; CSV's cells are text.
-
-        Raises
-        ------
-        DataError
-            As of `cells`.
-        """
+        """The rows, some at a time, with the columns named; as `cells`."""
         if self.is_text:
             yield from self._csv_batches(names)
             return

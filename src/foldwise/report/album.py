@@ -1,11 +1,13 @@
 """All pictures of a stage, a line each, and where on the page each stands and how it is read."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from foldwise.data.dataset import DataInfo
+from foldwise.report.contest import Contestant
 from foldwise.report.figures import columns as of_columns
 from foldwise.report.figures import holdout as of_holdout
 from foldwise.report.figures import images as of_images
@@ -21,72 +23,51 @@ from foldwise.search.summary import Estimates
 from foldwise.search.trials import OuterFold, SearchResult
 from foldwise.stats.scores import Rates, confusion, per_class, roc_curve_points
 
-
-class _Place(NamedTuple):
-    """The section of the page that a picture stands in, and how it is to be read."""
-
-    section: str
-    caption: str
-
-
 PIXELS, EVIDENCE = "Coefficient (per standard deviation)", "Evidence (added to the score)"
 """What images of weights can mean."""
-_PLACES = {
-    "classes": _Place("data", "How often each class occurs, and what it looks like."),
-    "columns": _Place("data", "How often each class occurs, and how much is missing."),
-    "curve": _Place(
-        "search",
-        "Each point is a trial: the mean over the study's inner folds. Below, enlarged, the"
-        " difference from the study's best, paired by inner fold: hard folds are hard at every"
+# By the section of the page that pictures stand in: how they are to be read.
+_CAPTIONS = {
+    "data": {
+        "classes": "How often each class occurs, and what it looks like.",
+        "columns": "How often each class occurs, and how much is missing.",
+    },
+    "search": {
+        "curve": "Each point is a trial: the mean over the study's inner folds. Below, enlarged,"
+        " the difference from the study's best, paired by inner fold: hard folds are hard at every"
         " value, so that the pairs tell more than the scores. Where a band, one standard error,"
         " touches zero, that value is hardly worse than the best.",
-    ),
-    "trials": _Place("search", "Did the search still find better? The line is the best so far."),
-    "outer_folds": _Place("outer", "Filled: the estimate. Open: the score that chose."),
-    "class_f1": _Place(
-        "holdout", "How far each F1 could have come out, had other rows been held out."
-    ),
-    "roc": _Place(
-        "holdout",
-        "The further up and left a curve, the better its class is told from the rest.",
-    ),
-    "precision_recall": _Place(
-        "holdout",
-        "Of rare classes it tells more than the ROC curve: the dotted line is what guessing would"
-        " give.",
-    ),
-    "confusion": _Place("mistakes", "Rows are actual classes, columns predicted ones."),
-    "confused_pairs": _Place(
-        "mistakes",
-        "Above each image the probability that the model gave to its wrong answer, below it its"
-        " number: the row in predictions.csv, counted from 0, of the holdout if there is one.",
-    ),
-    "mistakes": _Place(
-        "mistakes",
-        "Where to look for wrong labels, and for images that would puzzle a person too.",
-    ),
-    "calibration": _Place(
-        "calibration",
-        "Below the diagonal the model is too sure of itself, above it too careful.",
-    ),
-    PIXELS: _Place(
-        "looks",
-        "Coefficients of the standardised pixels: light pixels speak for the class, dark ones"
-        " against it.",
-    ),
-    EVIDENCE: _Place(
-        "looks",
-        "Mean image of evidence of each class: what the pixels of its images add to its score,"
-        " beyond that of a dark image. Light ones speak for the class, dark ones against it. A"
-        " class that a dark image looks like most has hardly any light ones.",
-    ),
-    "coefficients": _Place(
-        "looks",
-        "Of numbers per standard deviation, of a category's values 0 or 1. Points are the outer"
-        " folds' models: where they scatter about zero, the sign isn't known. Numbers that tell the"
-        " same share their weight.",
-    ),
+        "trials": "Did the search still find better? The line is the best so far.",
+    },
+    "outer": {"outer_folds": "Filled: the estimate. Open: the score that chose."},
+    "holdout": {
+        "class_f1": "How far each F1 could have come out, had other rows been held out.",
+        "roc": "The further up and left a curve, the better its class is told from the rest.",
+        "precision_recall": "Of rare classes it tells more than the ROC curve: the dotted line is"
+        " what guessing would give.",
+    },
+    "mistakes": {
+        "confusion": "Rows are actual classes, columns predicted ones.",
+        "confused_pairs": "Above each image the probability that the model gave to its wrong"
+        " answer, below it its number: the row in predictions.csv, counted from 0, of the holdout"
+        " if there is one.",
+        "mistakes": "Where to look for wrong labels, and for images that would puzzle a person"
+        " too.",
+    },
+    "calibration": {
+        "calibration": "Below the diagonal the model is too sure of itself, above it too careful.",
+    },
+    "looks": {
+        PIXELS: "Coefficients of the standardised pixels: light pixels speak for the class, dark"
+        " ones against it.",
+        EVIDENCE: "Mean image of evidence of each class: what the pixels of its images add to its"
+        " score, beyond that of a dark image. Light ones speak for the class, dark ones against it."
+        " A class that a dark image looks like most has hardly any light ones.",
+        "coefficients": "Of numbers per standard deviation, of a category's values 0 or 1. Points"
+        " are the outer folds' models: where they scatter about zero, the sign isn't known. Numbers"
+        " that tell the same share their weight.",
+    },
 }
+_PLACES = {name: (place, told) for place, of in _CAPTIONS.items() for name, told in of.items()}
 
 
 def _drawn(name: str, figure: Any, *, of: str = "", with_svg: bool = True) -> Picture:
@@ -99,12 +80,11 @@ def data_pictures(
     classes: Sequence[str],
     shape: tuple[int, ...],
     *,
-    examples: int = 10,
     copies: int = 0,
 ) -> tuple[Picture, ...]:
-    """Draw the class counts and the first ``examples`` images of each class: ``classes``."""
+    """Draw the class counts and the first ten images of each class: ``classes``."""
     counts = np.bincount(labels, minlength=len(classes)).tolist()
-    samples = [images[np.flatnonzero(labels == code)[:examples]] for code in range(len(classes))]
+    samples = [images[np.flatnonzero(labels == code)[:10]] for code in range(len(classes))]
     figure = of_images.class_samples(counts, samples, classes, shape, copies=copies)
     return (_drawn("classes", figure, with_svg=False),)
 
@@ -116,19 +96,15 @@ def search_pictures(
 
     Each further numeric parameter has a ``curve_`` of its own. ``unit`` is what a row is.
     """
-    estimates = [outer[result.metric]] if result.metric in outer else []
-    return (
-        *(
-            _drawn(
-                f"curve_{name}" if place else "curve",
-                of_search.inner_curves(result, name, unit=unit),
-                of="curve",
-            )
-            for place, name in enumerate(result.space.ranges)
-        ),
-        _drawn("trials", of_search.trial_order(result, unit=unit)),
-        *(_drawn("outer_folds", of_search.outer_folds(result, of, unit=unit)) for of in estimates),
-    )
+    pictures = []
+    for place, name in enumerate(result.space.ranges):
+        curve = of_search.inner_curves(result, name, unit=unit)
+        pictures.append(_drawn(f"curve_{name}" if place else "curve", curve, of="curve"))
+    pictures.append(_drawn("trials", of_search.trial_order(result, unit=unit)))
+    if result.metric in outer:
+        folds = of_search.outer_folds(result, outer[result.metric], unit=unit)
+        pictures.append(_drawn("outer_folds", folds))
+    return tuple(pictures)
 
 
 def outer_pictures(
@@ -138,9 +114,7 @@ def outer_pictures(
 
     Of two classes the ``positive`` one's, and its ``precision_recall``.
     """
-    outer = [fold for fold in result.outer if not fold.part.repeat]
-    labels = np.concatenate([fold.labels for fold in outer])
-    probabilities = np.concatenate([fold.predictions.values for fold in outer])
+    _, labels, probabilities = result.pooled()
     told = _of_rows(probabilities, labels, classes, positive=positive)
     return (*told, *_of_two(probabilities, labels, classes, positive=positive))
 
@@ -162,25 +136,15 @@ def holdout_pictures(
     ``weights`` (classes, pixels), if it has any, are shown as images of this ``meaning``. Where it
     makes no mistake, none is shown.
     """
-    classes, galleries = holdout.classes, []
+    galleries = {}
     if len(judged.mistakes()):
-        galleries = [
-            _drawn("confused_pairs", of_images.confused_pairs(judged), with_svg=False),
-            _drawn("mistakes", of_images.confident_mistakes(judged), with_svg=False),
-        ]
-    return (
-        *_of_scores(holdout, judged),
-        *galleries,
-        *(
-            _drawn(
-                "coefficients",
-                of_images.coefficient_images(each, classes, judged.shape, meaning=meaning),
-                of=meaning,
-                with_svg=False,
-            )
-            for each in ([] if weights is None else [weights])
-        ),
-    )
+        galleries["confused_pairs"] = of_images.confused_pairs(judged)
+        galleries["mistakes"] = of_images.confident_mistakes(judged)
+    pictures = [_drawn(name, of, with_svg=False) for name, of in galleries.items()]
+    if weights is not None:
+        looks = of_images.coefficient_images(weights, judged.classes, judged.shape, meaning=meaning)
+        pictures.append(_drawn("coefficients", looks, of=meaning, with_svg=False))
+    return (*_of_scores(holdout, judged), *pictures)
 
 
 def table_pictures(
@@ -215,7 +179,7 @@ def _of_rows(
     classes: Sequence[str],
     **shown: Any,
 ) -> tuple[Picture, ...]:
-    return confusion_and_roc(
+    return _confusion_and_roc(
         confusion(probabilities, labels),
         roc_curve_points(probabilities, labels, ROC_POINTS),
         [each.roc_auc for each in per_class(probabilities, labels)],
@@ -243,17 +207,22 @@ def _of_scores(
 ) -> tuple[Picture, ...]:
     """What is drawn of probabilities alone."""
     classes, error = holdout.classes, holdout.calibration_error
-    areas = [each.roc_auc for each in holdout.by_class]
     f1 = [each.f1 for each in holdout.by_class]
     return (
         _drawn("class_f1", of_holdout.class_f1(f1, holdout.f1_intervals, classes)),
-        *confusion_and_roc(holdout.confusion, holdout.curves, areas, classes),
+        *model_pictures(holdout),
         *_of_two(judged.probabilities, judged.labels, classes),
         _drawn("calibration", of_holdout.reliability_diagram(holdout.bins, error, unit=unit)),
     )
 
 
-def confusion_and_roc(
+def model_pictures(holdout: HoldoutSummary) -> tuple[Picture, ...]:
+    """Draw a model's ``confusion`` matrix and ``roc`` curves on the holdout."""
+    areas = [each.roc_auc for each in holdout.by_class]
+    return _confusion_and_roc(holdout.confusion, holdout.curves, areas, holdout.classes)
+
+
+def _confusion_and_roc(
     counts: NDArray[np.int64],
     curves: Sequence[Rates],
     areas: Sequence[float],
@@ -262,15 +231,19 @@ def confusion_and_roc(
     positive: int = 1,
     with_svg: bool = True,
 ) -> tuple[Picture, ...]:
-    """Draw who was taken for whom, and each class's curve: ``confusion`` and ``roc``."""
+    """Who was taken for whom, and each class's curve."""
+    roc = of_holdout.roc_curves(curves, areas, classes, positive=positive)
     return (
         _drawn("confusion", of_holdout.confusion_matrix(counts, classes), with_svg=with_svg),
-        _drawn(
-            "roc",
-            of_holdout.roc_curves(curves, areas, classes, positive=positive),
-            with_svg=with_svg,
-        ),
+        _drawn("roc", roc, with_svg=with_svg),
     )
+
+
+def contest_pictures(models: Sequence[Contestant], data: DataInfo) -> tuple[Picture, ...]:
+    """Draw ``accuracy_time``: what each classifier's accuracy costs."""
+    rows, holdout = data.development_rows, data.holdout_rows
+    figure = of_versus.accuracy_against_time(models, rows=rows, holdout=holdout)
+    return (drawn("accuracy_time", figure),)
 
 
 def versus_pictures(
@@ -293,16 +266,10 @@ def versus_pictures(
         (rival.entrant, rival.won, comparison.reference),
         (comparison.reference, rival.lost, rival.entrant),
     ):
-        said = {
-            row: f"{classes[label]} → {classes[values.argmax()]}"
-            for fold in wrong.result.outer
-            if not fold.part.repeat
-            for row, label, values in zip(
-                fold.rows.tolist(), fold.labels, fold.predictions.values, strict=True
-            )
-            if row in {*rows[:NAMED].tolist()}
-        }
-        names = [said[row] for row in rows[:NAMED].tolist()]
+        known, labels, values = wrong.result.pooled()
+        places = [int(np.flatnonzero(known == row)[0]) for row in rows[:NAMED]]
+        said = values.argmax(axis=1)
+        names = [f"{classes[labels[place]]} → {classes[said[place]]}" for place in places]
         title = f"{brief(right.name, 40)} alone has {counted(len(rows), 'image')} right"
         strips.append((title, images[rows[:NAMED]], names))
     return (folds, drawn("rows_apart", of_versus.rows_apart(strips, shape), with_svg=False))

@@ -12,11 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.data.dataset import DataInfo
-from foldwise.report.album import confusion_and_roc
-from foldwise.report.figures.contest import ModelCost, accuracy_against_time
-from foldwise.report.figures.style import drawn
 from foldwise.report.findings import HoldoutSummary, Judged, summarise_holdout
-from foldwise.report.picture import Picture
 from foldwise.report.tables import evaluation
 from foldwise.report.wording import Json, csv_of, escaped, rounded, significant, values_text
 from foldwise.search.trials import SearchResult, Trial
@@ -32,18 +28,9 @@ RESULTS, REPORTS = Path("comparison/models"), Path("comparison/reports")
 class EntryResult:
     """What became of an entry, beside its predictions on the holdout.
 
-    Attributes
-    ----------
-    digest, development_digest, holdout_digest : str
-        Of the entry, and of the data it was fitted and measured on.
-    best : Trial
-        Of the final study: its values were fitted on all development rows.
-    outer : tuple of Scores
-        One an outer fold, if there are any.
-    seconds : mapping
-        ``fit_seconds`` and ``predict_seconds`` of that model, by the clock.
-    threads : int
-        How many it took them with.
+    The values of ``best``, the final study's, were fitted on all development rows: ``seconds`` are
+    that model's ``fit_seconds`` and ``predict_seconds`` by the clock, with so many ``threads``.
+    ``outer`` are the scores of each outer fold, if there are any.
     """
 
     digest: str
@@ -81,9 +68,8 @@ class Contestant:
 def contestant(entry: Entry, result: EntryResult, judged: Judged, settings: Settings) -> Contestant:
     """Score an entry's predictions on the holdout."""
     holdout = summarise_holdout(judged, confidence=settings.evaluate.confidence)
-    return Contestant(
-        entry, result, holdout, predicted_codes(judged.probabilities) == judged.labels
-    )
+    right = predicted_codes(judged.probabilities) == judged.labels
+    return Contestant(entry, result, holdout, right)
 
 
 def summarise_pairs(models: Sequence[Contestant]) -> tuple[Pair, ...]:
@@ -144,22 +130,3 @@ def model_card(model: Contestant, data: DataInfo) -> str:
         f" by inner {entry.metric}, {estimate}, fitted on {data.development_rows:,} images.\n\n"
         f"## Holdout\n\n{lines}\n"
     )
-
-
-def model_pictures(model: Contestant) -> tuple[Picture, ...]:
-    """Draw one classifier's ``confusion`` matrix and ``roc`` curves on the holdout."""
-    holdout = model.holdout
-    areas = [each.roc_auc for each in holdout.by_class]
-    return confusion_and_roc(holdout.confusion, holdout.curves, areas, holdout.classes)
-
-
-def contest_pictures(models: Sequence[Contestant], data: DataInfo) -> tuple[Picture, ...]:
-    """Draw ``accuracy_time``: what each classifier's accuracy costs."""
-    costs = []
-    for model in models:
-        span, seconds = model.holdout.intervals["accuracy"], model.result.seconds
-        times = (seconds["fit_seconds"], seconds["predict_seconds"])
-        accuracy = model.holdout.scores["accuracy"]
-        costs.append(ModelCost(model.entry.title, accuracy, span.low, span.high, *times))
-    figure = accuracy_against_time(costs, rows=data.development_rows, holdout=data.holdout_rows)
-    return (drawn("accuracy_time", figure),)

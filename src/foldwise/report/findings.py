@@ -56,17 +56,8 @@ _CLASSES = 20
 class Judged:
     """Rows, their labels and predicted probabilities, or decision scores in their place.
 
-    Attributes
-    ----------
-    images : uint8 array (rows, features), or a table's data frame
-    labels : int64 array (rows,)
-        Class codes.
-    probabilities : float64 array (rows, classes)
-    classes : str, one a class
-    shape : tuple of int
-        Of one image; () for a table's rows.
-    groups : int64 array (rows,) or None
-        Rows of one number were drawn together.
+    ``images`` are bytes (rows, features), each of one ``shape``, or a table's data frame; rows with
+    one number in ``groups`` (rows,) were drawn together.
     """
 
     images: Any
@@ -114,14 +105,9 @@ ROC_POINTS = 150
 class HoldoutSummary:
     """What a model's predictions on the holdout come to, in the digits that may be shown.
 
-    Attributes
-    ----------
-    classes : str, one a class
-    intervals : mapping of metric to Interval
-        The model is taken as given. Decision scores have no log-loss.
-    bins : reliability table
-    confusion : int64 array (classes, classes), actual by predicted
-    by_class, f1_intervals, curves : one a class
+    ``intervals``, by metric, take the model as given; decision scores have no log-loss. There are
+    counts by actual and predicted class, and one of ``by_class``, ``f1_intervals`` and ``curves``
+    for each class.
     """
 
     rows: int
@@ -178,8 +164,6 @@ class Standing:
 
     Attributes
     ----------
-    model : str
-        The registered model's name.
     gate : tuple of (check, figure, bound, verdict)
         What promotion asks, but for the champion; nothing without a holdout.
     looks, comparison : int
@@ -188,10 +172,8 @@ class Standing:
     errors : three floats
         Standard errors that a gain must show in the first comparison on a holdout, in this one, and
         in the next.
-    champion : str
-        Which it is, or why it isn't compared with.
-    champion_scores : mapping
-        What it is registered with, of this holdout.
+    champion, champion_scores : str, mapping
+        Which it is, or why it isn't compared with; what it is registered with, of this holdout.
     untuned : tuple of mapping
         Scores of each outer fold at C = 1.
     links : tuple of (name, address)
@@ -215,28 +197,17 @@ class Standing:
         return tuple(name for name, _, _, verdict in self.gate if verdict == "fail")
 
 
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """Something simpler, or in use, beside the model: one metric of both on the same rows.
+def _compared(
+    name: str, where: str, metric: str, *figures: float, note: str = ""
+) -> tuple[str, ...]:
+    """With what the model is compared, by what, its figure and the model's, and which is better.
 
-    ``where`` says which: those of the "outer" folds, or of the "holdout".
+    They are of rows of the "outer" folds, or of the "holdout".
     """
-
-    name: str
-    where: str
-    metric: str
-    theirs: float
-    ours: float
-    note: str = ""
-
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """In words: with what it is compared, by what, both figures, and which is better."""
-        digits = digits_told(self.metric) if self.where == "holdout" else 4
-        figures = (number(of, digits=digits) for of in (self.theirs, self.ours))
-        word = "better" if _is_better(self.metric, self.ours, self.theirs) else "not better"
-        by = f"{self.where} {metric_label(self.metric)}"
-        return (self.name, by, *figures, word + self.note)
+    digits, (theirs, ours) = digits_told(metric) if where == "holdout" else 4, figures
+    word = "better" if _is_better(metric, ours, theirs) else "not better"
+    told = (number(of, digits=digits) for of in figures)
+    return (name, f"{where} {metric_label(metric)}", *told, word + note)
 
 
 def _is_better(metric: str, ours: float, theirs: float) -> bool:
@@ -255,15 +226,7 @@ def _told(metric: str, interval: Interval) -> Interval:
 def origin(tags: Mapping[str, str], *, run_id: str = "", model_digest: str = "") -> dict[str, str]:
     """Choose and word what a reader needs to know of where a version comes from, by name.
 
-    Parameters
-    ----------
-    tags : mapping
-        Of the pipeline run: ``git.commit``, ``git.dirty``, ``search_key``, ``attempt``,
-        ``*_digest``, ``dvc.experiment``, ``library.*``; what is missing is left out.
-    run_id : str
-        MLflow's pipeline run.
-    model_digest : str
-        Of the registered model's numbers.
+    ``tags`` and ``run_id`` are the pipeline run's; what is missing is left out.
     """
     commit, key = tags.get("git.commit", ""), tags.get("search_key", "")
     dirt = {"true": " with uncommitted changes", "unknown": " (changes unknown)"}
@@ -304,8 +267,7 @@ def edge_caution(search: SearchResult, place: str = "params.yaml") -> str:
     """That a value was chosen at an edge of its range, beyond which the optimum may lie."""
     at_edge = {n for best in best_trials(search) for n in edges(best.values, search.space)}
     names = " and ".join(sorted(at_edge))
-    words = f"A chosen {names} lies at an edge of the range: widen it in {place}."
-    return words * bool(at_edge)
+    return f"A chosen {names} lies at an edge of the range: widen it in {place}." * bool(at_edge)
 
 
 def unseen_caution(images: NDArray[np.uint8], features: NDArray[np.uint8]) -> str:
@@ -322,16 +284,9 @@ def unseen_caution(images: NDArray[np.uint8], features: NDArray[np.uint8]) -> st
 class Findings:
     """One version's data, search, holdout scores and origin; published numbers, if there are.
 
-    Attributes
-    ----------
-    origin : mapping
-        What `origin` chose; ``commands`` is what to type to make the version again.
-    features : str
-        What the model is given, in words.
-    parameters : mapping
-        All that params.yaml says, by full key.
-    data_change : str
-        How the data differ from the version before's, in a sentence.
+    ``origin`` is what `origin` chose, ``commands`` what to type to make the version again,
+    ``features`` what the model is given, in words, ``parameters`` all that params.yaml says, by
+    full key, and ``data_change`` tells how the data differ from the version before's.
     """
 
     data: DataInfo
@@ -378,23 +333,23 @@ class Findings:
             f" {percent(interval.low)} to {percent(interval.high)})."
         )
 
-    def baselines(self) -> tuple[Baseline, ...]:
-        """What the model is to be better than, the simplest first."""
+    def baselines(self) -> tuple[tuple[str, ...], ...]:
+        """What the model is to be better than, the simplest first, each a row in words."""
         labels = np.concatenate([fold.labels for fold in self.search.outer])
         counts = np.bincount(labels, minlength=len(self.holdout.classes))
         common, support = int(counts.argmax()), [each.support for each in self.holdout.by_class]
         name = f"always {brief(self.holdout.classes[common])}, the commonest class"
         where, share = "holdout" if self.has_holdout else "outer", support[common] / sum(support)
-        found = [Baseline(name, where, "accuracy", share, self.holdout.scores["accuracy"])]
+        found = [_compared(name, where, "accuracy", share, self.holdout.scores["accuracy"])]
         found += self._untuned()
         standing, metric = self.standing, self.search.metric
         if standing is not None and metric in standing.champion_scores:
             theirs, ours = standing.champion_scores[metric], self.holdout.scores[metric]
             note = "; whether by more than luck, foldwise promote tests"
-            found.append(Baseline(standing.champion, where, metric, theirs, ours, note))
+            found.append(_compared(standing.champion, where, metric, theirs, ours, note=note))
         return tuple(found)
 
-    def _untuned(self) -> list[Baseline]:
+    def _untuned(self) -> list[tuple[str, ...]]:
         """The outer estimate without a search: K fits at C = 1, or the final study's nearest."""
         metric, name = self.search.metric, "C"
         if self.standing is not None and self.standing.untuned:
@@ -403,13 +358,13 @@ class Findings:
             better = sum(map(_is_better, [metric] * len(ours), ours, theirs))
             note = f" on average, better in {better} of {len(ours)} folds"
             means = float(np.mean(theirs)), float(np.mean(ours))
-            return [Baseline("untuned, C = 1", "outer", metric, *means, note)]
+            return [_compared("untuned, C = 1", "outer", metric, *means, note=note)]
         trials = [each for each in self.search.study_trials(FINAL) if name in each.values]
         if not trials:
             return []
         nearest = min(trials, key=lambda each: abs(math.log(number_of(each.values, name))))
         words = f"untuned, {values_text(nearest.values)} (of those tried the nearest to 1)"
-        return [Baseline(words, "outer", metric, nearest.mean(metric), self.outer[metric].mean)]
+        return [_compared(words, "outer", metric, nearest.mean(metric), self.outer[metric].mean)]
 
     def weakest(self) -> str:
         """The class with the lowest F1, and what it is taken for, in a sentence."""
@@ -477,6 +432,8 @@ class Findings:
         )
         searched = " and ".join(space.dimensions)
         models = f"{_MODELS[self.multiclass]} on standardised {self.features}"
+        devices = self.search.devices
+        computed = f" They were computed on {' and '.join(devices)}." * (devices != (CORES,))
         if space.kinds:
             searched = f"one of {', '.join(space.kinds)} and its values"
             models = f"{models}, as candidate logistic, and others of the comparison"
@@ -489,13 +446,8 @@ class Findings:
             f"was fitted on the whole development set. {counted(len(self.search.trials), 'trial')},"
             f" {counted(fits.distinct, 'distinct fit')}: {fits.converged:,} converged, "
             f"{fits.stalled:,} stalled at the limit of the precision, "
-            f"{fits.exhausted:,} exhausted.{self._computed_on()}"
+            f"{fits.exhausted:,} exhausted.{computed}"
         )
-
-    def _computed_on(self) -> str:
-        """Where it wasn't the cores alone."""
-        told = self.search.devices
-        return "" if told == (CORES,) else f" They were computed on {' and '.join(told)}."
 
     def limits(self) -> tuple[str, ...]:
         """What the figures don't say, a paragraph each."""

@@ -21,11 +21,6 @@ def render(findings: Findings, pictures: Iterable[Picture]) -> str:
     """Write the page: nothing from the network, and no script but the one that sorts its tables.
 
     So it opens anywhere, also inside the sandboxed frame in which MLflow shows HTML artifacts.
-
-    Parameters
-    ----------
-    pictures : iterable of Picture
-        All that ``album.search_pictures`` and ``album.holdout_pictures`` give.
     """
     return _written("page.html.j2", findings, pictures=tuple(pictures))
 
@@ -42,12 +37,7 @@ def render_card(findings: Findings) -> str:
 def render_search(search: SearchResult, pictures: Iterable[Picture], **told: object) -> str:
     """Write the page of a search from Python: no holdout, no project.
 
-    Parameters
-    ----------
-    pictures : iterable of Picture
-        What ``album.search_pictures`` and ``album.outer_pictures`` give.
-    **told
-        What the search is of, and its tables, by the names in ``search.html.j2``.
+    What it is of, and its tables, are ``told`` by the names in ``search.html.j2``.
     """
     template = _environment().get_template("search.html.j2")
     caution = edge_caution(search, "param_distributions")
@@ -57,15 +47,7 @@ def render_search(search: SearchResult, pictures: Iterable[Picture], **told: obj
 def render_versus(
     comparison: SearchComparison, pictures: Iterable[Picture], *, tells_rows: bool
 ) -> str:
-    """Write the page of a comparison of searches.
-
-    Parameters
-    ----------
-    pictures : iterable of Picture
-        What ``album.versus_pictures`` gives.
-    tells_rows : bool
-        Whether rows are named by their numbers.
-    """
+    """Write the page of a comparison of searches; ``tells_rows`` names rows by their numbers."""
     template = _environment().get_template("versus.html.j2")
     return template.render(
         comparison=comparison,
@@ -77,12 +59,20 @@ def render_versus(
 
 
 def _written(name: str, findings: Findings, **more: object) -> str:
-    template, told = _environment().get_template(name), contest_rows(findings.search)
     parts = ("data", "search", "outer", "holdout", "reference")
-    named = {part: getattr(findings, part) for part in parts}
-    limits = findings.limits()
-    named |= {"limits": limits, "contest": told, "escaped": wording.escaped}
-    return template.render(findings=findings, metrics=METRICS, **named, **more)
+    return (
+        _environment()
+        .get_template(name)
+        .render(
+            findings=findings,
+            metrics=METRICS,
+            limits=findings.limits(),
+            contest=contest_rows(findings.search),
+            escaped=wording.escaped,
+            **{part: getattr(findings, part) for part in parts},
+            **more,
+        )
+    )
 
 
 def contest_rows(search: SearchResult, select: Select = "best") -> tuple[tuple[str, ...], ...]:

@@ -8,20 +8,11 @@ from html import escape
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One drawn figure.
+    """One drawn figure; its ``name`` is a file's without ending.
 
-    Attributes
-    ----------
-    name : str
-        File name without its ending.
-    alt : str
-        What it shows, for screen readers and where it can't be shown.
-    svg : bytes or None
-        None where it was not wanted: a figure made of images gains nothing by it.
-    section : str
-        Of the page that it stands in; empty for none.
-    caption : str
-        How it is to be read.
+    ``alt`` is what it shows, for screen readers and where it can't be shown. There is no ``svg``
+    where it was not wanted: a figure made of images gains nothing by it. ``section`` is the page's
+    that it stands in, if any, ``caption`` how it is to be read.
     """
 
     name: str

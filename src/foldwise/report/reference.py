@@ -14,16 +14,9 @@ REFERENCES = Path("reference.json")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What a published report says of its holdout.
+    """What a published report says of its holdout: its chosen ``C``, scores, and each class's F1.
 
-    Attributes
-    ----------
-    title : str
-        What to call it.
-    C : str
-        Its chosen ``C``.
-    scores : metric to value, as published (its digits are its precision); some may be missing
-    f1 : one value a class, as published
+    They are as published, whose digits are their precision; some scores may be missing.
     """
 
     title: str

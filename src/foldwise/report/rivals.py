@@ -1,7 +1,7 @@
 """Searches on the same rows held against one of them: which is better, and what can be luck."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Literal
@@ -27,22 +27,11 @@ KINDS = ("parameters", "features", "data", "code")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entrant:
-    """A search as it enters a comparison.
+    """A search as it enters a comparison, by the ``name`` that it was asked for by.
 
-    Attributes
-    ----------
-    name : str
-        As it was asked for.
-    groups : int array (rows,) or None
-        What variances are clustered by.
-    facts : mapping
-        What it came from: texts by name, of each of `KINDS`.
-    digest : str
-        Of the development set; empty where that isn't known.
-    seconds : float or None
-        By the clock, from the first fit to the final model.
-    run : str
-        MLflow's run of it; empty where it isn't known.
+    Variances are clustered by ``groups`` (rows,). ``facts`` are what it came from, texts by name,
+    of each of `KINDS`, ``digest`` is the development set's and ``run`` MLflow's, empty where not
+    known, and ``seconds`` go by the clock, from the first fit to the final model.
     """
 
     name: str
@@ -63,26 +52,18 @@ class Entrant:
 
     def labels(self) -> NDArray[np.int64]:
         """The rows that were scored, ascending, and their class codes (2, n)."""
-        outer = [fold for fold in self.result.outer if not fold.part.repeat]
-        pairs = np.hstack([np.stack([fold.rows, fold.labels]) for fold in outer])
-        return np.asarray(pairs[:, np.argsort(pairs[0])])
+        rows, labels, _ = self.result.pooled()
+        return np.stack([rows, labels])[:, np.argsort(rows)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rival:
-    """A search held against the reference.
+    """A search held against the reference; on other parts there are no differences, no verdict.
 
-    Attributes
-    ----------
-    differences : mapping
-        Of each metric that both have, this search's less the reference's; none on other parts.
-    p : float
-        That of the metric asked for, after Holm's correction for the number of rivals.
-    verdict : str or None
-        By the metric asked for; None on other parts.
-    won, lost : int arrays
-        Numbers of the rows that this search alone has right, and those that the reference alone
-        has, in the first partition: first those whose log-loss differs most.
+    ``differences``, of each metric that both have, are this search's less the reference's; ``p``,
+    of the metric asked for, is Holm's for the number of rivals. ``won`` and ``lost`` are numbers of
+    rows of the first partition that this search alone, or the reference alone, has right: first
+    those whose log-loss differs most.
     """
 
     entrant: Entrant
@@ -192,16 +173,8 @@ def compare(
     """Hold searches against the first one.
 
     With several rivals intervals have Bonferroni's level, 1 - (1 - confidence) / rivals, and
-    p-values Holm's correction.
-
-    Parameters
-    ----------
-    entrants : sequence of Entrant
-        At least two.
-    metric : str, optional
-        What the verdicts are by; by default what the first selected by.
-    margin : float, optional
-        By default `MARGIN` times the first's loss, or what its score lacks of 1.
+    p-values Holm's correction. Verdicts are by ``metric``, by default what the first selected by;
+    the margin is by default `MARGIN` times the first's loss, or what its score lacks of 1.
 
     Raises
     ------
@@ -213,12 +186,11 @@ def compare(
     if len(entrants) < 2:
         raise SearchError(f"a comparison needs two searches, got {len(entrants)}: name another one")
     first, *others = entrants
-    names = [each.name for each in entrants]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise SearchError(
-            f"searches must be different ones, got {twice[0]:.40} twice: name another"
-        )
     for one, two in combinations(entrants, 2):
+        if one.name == two.name:
+            raise SearchError(
+                f"searches must be different ones, got {one.name:.40} twice: name another"
+            )
         if one.run and one.run == two.run:
             raise SearchError(
                 f"searches must be different ones, got {one.name:.40} and {two.name:.40}, which are"
@@ -234,21 +206,22 @@ def compare(
         raise SettingsError(f"confidence must lie between 0 and 1, got {confidence:g}: take 0.95")
     aligned = [_aligned(first, each) for each in others]
     level = 1 - (1 - confidence) / max(1, sum(each is not None for each in aligned))
-    found = [None if each is None else _differences(first, each, level) for each in aligned]
-    adjusted = iter(holm([each[metric].p for each in found if each is not None]))
-    rivals = tuple(
-        Rival(other)
-        if each is None or differences is None
-        else Rival(
-            each,
-            differences,
-            next(adjusted),
-            verdict(metric, differences[metric].interval, reach),
-            *_won_and_lost(first, each),
-        )
-        for other, each, differences in zip(others, aligned, found, strict=True)
-    )
+    found = [
+        Rival(other) if each is None else _held(first, each, level)
+        for other, each in zip(others, aligned, strict=True)
+    ]
+    rivals = tuple(_judged(found, metric, reach))
     return SearchComparison(metric, reach, confidence, first, rivals)
+
+
+def _judged(rivals: Sequence[Rival], metric: str, margin: float) -> Iterator[Rival]:
+    adjusted = iter(holm([each.differences[metric].p for each in rivals if each.differences]))
+    for each in rivals:
+        if each.differences:
+            said = verdict(metric, each.differences[metric].interval, margin)
+            yield replace(each, p=next(adjusted), verdict=said)
+        else:
+            yield each
 
 
 def verdict(metric: str, interval: Interval, margin: float) -> Verdict:
@@ -302,27 +275,17 @@ def _part(fold: OuterFold) -> tuple[int, bytes]:
     return fold.part.repeat, fold.rows.tobytes()
 
 
-def _differences(first: Entrant, other: Entrant, level: float) -> dict[str, Difference]:
+def _held(first: Entrant, other: Entrant, level: float) -> Rival:
+    """What both differ by, before there is a verdict."""
     folds = evidence(first.result), evidence(other.result)
     found = paired_differences(*folds, level, first.groups)
-    return {metric: of for metric, of in found.items() if not math.isnan(of.value)}
-
-
-def _won_and_lost(first: Entrant, other: Entrant) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    pairs = [
-        pair
-        for pair in zip(first.result.outer, other.result.outer, strict=True)
-        if not pair[0].part.repeat
-    ]
-    rows = np.concatenate([one.rows for one, _ in pairs])
-    labels = np.concatenate([one.labels for one, _ in pairs])
-    stated = [
-        np.concatenate([of.predictions.values for of in each]) for each in zip(*pairs, strict=True)
-    ]
-    right = [of.argmax(axis=1) == labels for of in stated]
-    gain = np.subtract(*(row_losses(of, labels) for of in stated))
+    differences = {metric: of for metric, of in found.items() if not math.isnan(of.value)}
+    (rows, labels, ours), (_, _, theirs) = first.result.pooled(), other.result.pooled()
+    right = [of.argmax(axis=1) == labels for of in (ours, theirs)]
+    gain = row_losses(ours, labels) - row_losses(theirs, labels)
     won, lost = np.flatnonzero(right[1] & ~right[0]), np.flatnonzero(right[0] & ~right[1])
-    return (
-        rows[won[np.argsort(-gain[won], kind="stable")]],
-        rows[lost[np.argsort(gain[lost], kind="stable")]],
+    won, lost = (
+        won[np.argsort(-gain[won], kind="stable")],
+        lost[np.argsort(gain[lost], kind="stable")],
     )
+    return Rival(other, differences, won=rows[won], lost=rows[lost])

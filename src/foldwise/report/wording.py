@@ -187,13 +187,12 @@ def csv_of(rows: Iterable[object], columns: Sequence[str] = ()) -> str:
     """Write mappings or dataclasses as CSV: floats as scores, quoted where needed.
 
     Lines end with a newline everywhere. What must keep other digits than a score is given as text.
-
-    Parameters
-    ----------
-    columns : sequence of str
-        Their order; by default the first row's, so that it is needed where there may be no row.
+    By default ``columns`` are the first row's, so that they are needed where there may be none.
     """
-    told = [_cells(row) for row in rows]
+    told = [
+        {name: rounded(of) if isinstance(of, float) else of for name, of in _cells(row).items()}
+        for row in rows
+    ]
     stream = io.StringIO()
     writer = csv.DictWriter(stream, columns or list(told[0]), lineterminator="\n")
     writer.writeheader()
@@ -201,8 +200,5 @@ def csv_of(rows: Iterable[object], columns: Sequence[str] = ()) -> str:
     return stream.getvalue()
 
 
-def _cells(row: Any) -> dict[str, object]:
-    named = (
-        {each.name: getattr(row, each.name) for each in fields(row)} if is_dataclass(row) else row
-    )
-    return {name: rounded(v) if isinstance(v, float) else v for name, v in named.items()}
+def _cells(row: Any) -> Mapping[str, object]:
+    return {of.name: getattr(row, of.name) for of in fields(row)} if is_dataclass(row) else row

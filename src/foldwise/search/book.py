@@ -27,7 +27,7 @@ from foldwise.errors import SearchError
 from foldwise.files import locked
 from foldwise.ownership import check_sqlite_path, claim_beside, foreign, mark_as_optunas
 from foldwise.search.space import Space, direction
-from foldwise.search.trials import FINAL, Study, Trial, trial_from_json, trial_to_json
+from foldwise.search.trials import FINAL, Study, Trial, by_number, trial_from_json, trial_to_json
 
 _RULE = (
     "FOLDWISE_STUDY_STORAGE must be sqlite:///PATH, without % and ? in it, or "
@@ -45,10 +45,7 @@ _DAMAGED = (AttributeError, LookupError, OverflowError, RecursionError, TypeErro
 class StudyStorage:
     """Where trials are kept; as text without user, password and options, which may be secret.
 
-    Attributes
-    ----------
-    path : Path or None
-        The SQLite file, where links lead; None for PostgreSQL.
+    ``path`` is the SQLite file, where links lead; None for PostgreSQL.
     """
 
     url: URL
@@ -133,22 +130,12 @@ class StudyStorage:
             if self.path is not None:
                 held.enter_context(locked(self.path.with_name(f".{self.path.name}.lock")))
             else:
-                connection = held.enter_context(self._connection())
+                connection = held.enter_context(self.connection())
                 connection.execute(select(func.pg_advisory_lock(_CREATION)))
             yield
 
-    def hold(self, key: str, held: ExitStack, busy: SearchError) -> None:
-        """Let ``held`` keep a search key's lock, or raise ``busy``."""
-        if self.path is not None:
-            lock = self.path.parent / "locks" / f"{key}.lock"
-            held.enter_context(locked(lock, busy=busy))
-            return
-        number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], signed=True)
-        connection = held.enter_context(self._connection())
-        if not connection.scalar(select(func.pg_try_advisory_lock(number))):
-            raise busy
-
-    def _connection(self) -> Connection:
+    def connection(self) -> Connection:
+        """One of its own, for a lock that ends with it."""
         # No transaction stays open: it would keep PostgreSQL from cleaning up for hours.
         return create_engine(self.url, poolclass=NullPool, isolation_level="AUTOCOMMIT").connect()
 
@@ -212,18 +199,19 @@ def search_lock(address: str, key: str) -> Iterator[None]:
     )
     with ExitStack() as held:
         with storage.speaking():
-            storage.hold(key, held, busy)
+            if storage.path is not None:
+                lock = storage.path.parent / "locks" / f"{key}.lock"
+                held.enter_context(locked(lock, busy=busy))
+            else:
+                number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], signed=True)
+                connection = held.enter_context(storage.connection())
+                if not connection.scalar(select(func.pg_try_advisory_lock(number))):
+                    raise busy
         yield
 
 
 class TrialBook:
-    """The completed trials of one attempt at one search.
-
-    Attributes
-    ----------
-    attempt : int
-        From 1.
-    """
+    """The completed trials of one attempt, counted from 1, at one search."""
 
     def __init__(self, storage: StudyStorage, key: str, attempt: int, space: Space) -> None:
         self.attempt = attempt
@@ -236,11 +224,8 @@ class TrialBook:
 
         Trials that another program put there are passed over.
         """
-        trials: dict[int, Trial] = {}
         with self._storage.speaking():
-            for trial in _completed(self._study(study).get_trials(deepcopy=False)):
-                trials.setdefault(trial.number, trial)
-        return tuple(trials[number] for number in sorted(trials))
+            return by_number(_completed(self._study(study).get_trials(deepcopy=False)))
 
     def begin_with(self, attempt: int) -> None:
         """Take over the trials of another attempt at the same search."""

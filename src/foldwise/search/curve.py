@@ -79,16 +79,10 @@ def is_over(points: Sequence[Point]) -> bool:
 
 
 def next_place(points: Sequence[Point], places: Sequence[float], *, is_stepped: bool) -> float:
-    """The place to ask after these points: the walk's next one, or the curve's minimum.
+    """The place to ask after these points, in their order: the walk's next, or the curve's minimum.
 
-    Parameters
-    ----------
-    points : sequence of Point
-        All asked so far, in their order.
-    places : sequence of float
-        Those of the walk.
-    is_stepped : bool
-        Whether the loss moves in steps, as accuracy does: then the curve is a smoothing spline.
+    ``places`` are the walk's. Where the loss moves in steps, as accuracy does, the curve is a
+    smoothing spline.
     """
     asked = len(points)
     if asked < len(places) and walked(points, len(places)) == asked and not is_over(points):

@@ -66,13 +66,10 @@ class Task:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
-    """One value a row and class, the largest being the predicted class's.
+    """One value a row and class (rows, classes), the largest being the predicted class's.
 
-    Attributes
-    ----------
-    values : float64 array (rows, classes)
-    are_probabilities : bool
-        If not, they are decision scores: they rank rows, but have no log-loss and no calibration.
+    What are no probabilities are decision scores: they rank rows, but have no log-loss and no
+    calibration.
     """
 
     values: NDArray[np.float64]

@@ -26,6 +26,7 @@ from foldwise.search.trials import (
     Study,
     Trial,
     Values,
+    by_number,
 )
 
 Completed = dict[Study, list[Trial]]
@@ -59,11 +60,7 @@ class MemoryBook:
 
     def completed(self, study: Study) -> tuple[Trial, ...]:
         """The study's completed trials, by number; of equal numbers the first."""
-        first: dict[int, Trial] = {}
-        for trial in self.trials:
-            if trial.study == study:
-                first.setdefault(trial.number, trial)
-        return tuple(first[number] for number in sorted(first))
+        return by_number(trial for trial in self.trials if trial.study == study)
 
     def add(self, trial: Trial) -> None:
         """Keep a completed trial."""
@@ -99,8 +96,6 @@ class NestedSearch:
         Class codes.
     plan, space, trials
         The folds, how values are drawn, and how many trials a study gets, of each kind.
-    engine : Engine
-        Makes and scores the fits.
     book : Book
         Completed trials in it are replayed; new ones go in before they are told.
     select : "best" or "one_se"
@@ -154,7 +149,7 @@ class NestedSearch:
 
     def _next(self, plan: StudyPlan, done: Completed) -> list[_Proposal]:
         """The study's trials that can be made now."""
-        completed = sorted(done[plan.study], key=_number)
+        completed = by_number(done[plan.study])
         numbers = {trial.number for trial in completed}
         missing = [each for each in self.space.numbers(self.trials) if each not in numbers]
         ready = self.space.ready(missing)
@@ -203,7 +198,11 @@ class NestedSearch:
                     f" {study} has one: their fits fail, or the scorer gives no number; warnings"
                     " say which, correct it"
                 )
-        tasks = {plan.study: _refit(plan, best[plan.study]) for plan in self.plan.studies}
+        tasks = {}
+        for plan in self.plan.studies:
+            scored = () if plan.study.part is None else (plan.study.part,)
+            job = Job.of(plan.refit, best[plan.study].values)
+            tasks[plan.study] = Task(job, scored, keep="model")
         made: dict[Job, Done] = {}
         for event in self.engine.run(tuple(tasks.values())):
             if isinstance(event, Done):
@@ -219,7 +218,7 @@ class NestedSearch:
         final_fit = made[tasks[Study()].job]
         final = FinalModel(best[Study()], _model(final_fit), final_fit.facts)
         yield final
-        trials = tuple(t for p in self.plan.studies for t in sorted(done[p.study], key=_number))
+        trials = tuple(trial for plan in self.plan.studies for trial in by_number(done[plan.study]))
         counts = count_fits(trials, {job: fit.facts for job, fit in made.items()})
         yield SearchResult(self.plan, self.space, trials, tuple(outer), final, counts)
 
@@ -239,10 +238,7 @@ class NestedSearch:
 def count_fits(trials: Sequence[Trial], models: Mapping[Job, Facts]) -> FitCounts:
     """Count from the results alone, so that a resumed search counts as an uninterrupted one.
 
-    Parameters
-    ----------
-    models : mapping
-        The studies' models at their best values, and how their fits ended.
+    ``models`` are the studies' at their best values, and how their fits ended.
     """
     ended = {
         Job.of(trial.left_out(fold.part), trial.values): fold.facts
@@ -259,16 +255,7 @@ def count_fits(trials: Sequence[Trial], models: Mapping[Job, Facts]) -> FitCount
     )
 
 
-def _refit(plan: StudyPlan, best: Trial) -> Task:
-    scored = () if plan.study.part is None else (plan.study.part,)
-    return Task(Job.of(plan.refit, best.values), scored, keep="model")
-
-
 def _model(fit: Done) -> Model:
     if fit.model is None:
         raise TypeError("an engine must keep the model of a task that asks for it")
     return fit.model
-
-
-def _number(trial: Trial) -> int:
-    return trial.number

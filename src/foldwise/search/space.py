@@ -21,7 +21,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from foldwise.errors import InputError
@@ -152,13 +152,13 @@ class Space:
             values = self.of(kind).propose(study, number // turns, told)
             return {KIND: kind, **{f"{kind}.{name}": value for name, value in values.items()}}
         if curve := self._curve:
-            (name,) = self.dimensions
-            return {name: curve.after(self._points(curve, completed))}
+            (name,), points = self.dimensions, self._points(curve, completed)
+            return {name: curve.at(next_place(points, curve.places, is_stepped=self.is_stepped))}
         drawn = self.is_drawn(number)
         seed = _seed(self.seed, "startup" if drawn else study, number)
-        memory = optuna.create_study(
-            sampler=self._sampler(seed, drawn=drawn), direction=direction(self.metric)
-        )
+        parzen = TPESampler(seed=seed, n_startup_trials=self.startup)
+        sampler = RandomSampler(seed=seed) if drawn else parzen
+        memory = optuna.create_study(sampler=sampler, direction=direction(self.metric))
         if not drawn:
             memory.add_trials([self.frozen(trial) for trial in completed])
         return dict(memory.ask(self._distributions).params)
@@ -166,14 +166,13 @@ class Space:
     def frozen(self, trial: Trial, user_attrs: Mapping[str, object] | None = None) -> FrozenTrial:
         """The trial as Optuna stores it: one without a score has failed."""
         value = trial.mean(self.metric)
-        ended: dict[str, Any] = {"value": value}
-        if math.isnan(value):
-            ended = {"state": TrialState.FAIL}
+        has_failed = math.isnan(value)
         return create_trial(
+            state=TrialState.FAIL if has_failed else TrialState.COMPLETE,
+            value=None if has_failed else value,
             params=dict(trial.values),
             distributions={name: self._distributions[name] for name in trial.values},
             user_attrs=dict(user_attrs or {}),
-            **ended,
         )
 
     @property
@@ -235,27 +234,20 @@ class Space:
         """What makes a loss of the metric."""
         return 1 if is_loss(self.metric) else -1
 
-    def _sampler(self, seed: int, *, drawn: bool) -> BaseSampler:
-        if drawn:
-            return RandomSampler(seed=seed)
-        return TPESampler(seed=seed, n_startup_trials=self.startup)
-
     @property
     def _curve(self) -> "_Curve | None":
         range_ = curve_range(self.dimensions)
         if self.sampler != "curve" or range_ is None:
             return None
-        places = walk(self.startup, _seed(self.seed, "startup") / 2**32)
-        return _Curve(range_, places, self.is_stepped)
+        return _Curve(range_, walk(self.startup, _seed(self.seed, "startup") / 2**32))
 
 
 @dataclass(frozen=True, slots=True)
 class _Curve:
-    """The rules of `foldwise.search.curve` for the one real number of a space."""
+    """The one real number of a space, and the places of its walk."""
 
     range_: Between
     places: tuple[float, ...]
-    is_stepped: bool
 
     def at(self, place: float) -> float:
         """The value at a place."""
@@ -268,10 +260,6 @@ class _Curve:
         low, high, is_log = self.range_.low, self.range_.high, self.range_.is_log
         # What a range is read by is logarithmic above zero, whatever it is drawn by.
         return self.range_.place(value) if is_log else (value - low) / (high - low)
-
-    def after(self, points: Sequence[Point]) -> float:
-        """The value to ask after a study's trials."""
-        return self.at(next_place(points, self.places, is_stepped=self.is_stepped))
 
 
 def own_values(values: Mapping[str, Any]) -> dict[str, Any]:

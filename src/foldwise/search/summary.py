@@ -15,23 +15,16 @@ from foldwise.stats.intervals import (
     corrected_interval,
     outer_intervals,
     possible,
-    two_class_intervals,
 )
 from foldwise.stats.scores import METRICS, is_loss
 
 
 @dataclass(frozen=True, slots=True)
 class OuterEstimate:
-    """One metric's mean over the outer folds.
+    """One metric's mean over the outer folds, and standard deviation (ddof 1).
 
-    Attributes
-    ----------
-    mean, spread : float
-        Mean and standard deviation (ddof 1) over the folds.
-    interval : Interval
-        The default: by the influence of the rows scored and of the parts trained on.
-    corrected : Interval
-        Nadeau and Bengio's, shown beside it.
+    The interval is by the influence of the rows scored and of the parts trained on; the corrected
+    one, shown beside it, is Nadeau and Bengio's.
     """
 
     mean: float
@@ -67,17 +60,6 @@ def outer_estimates(
         )
         for metric, interval in intervals.items()
     }
-
-
-def two_class_estimates(
-    result: SearchResult,
-    positive: int,
-    *,
-    confidence: float,
-    groups: NDArray[np.int64] | None = None,
-) -> Mapping[str, tuple[float, Interval]]:
-    """What two classes have besides: means over the outer folds, by name, and their intervals."""
-    return two_class_intervals(evidence(result), positive, confidence, groups)
 
 
 def _estimate(
@@ -147,12 +129,7 @@ def optimum_error(result: SearchResult) -> float | None:
 class Candidate:
     """How one kind of model did in one study, by its inner scores alone.
 
-    Attributes
-    ----------
-    choice : Trial
-        What the study would have chosen of it.
-    trials : tuple of Trial
-        Its own.
+    ``choice`` is what the study would have chosen of its ``trials``.
     """
 
     kind: str
@@ -182,8 +159,6 @@ class Curve:
     ----------
     best : int
         Place of the best trial.
-    values : float64 array (trials,)
-        Of the parameter, ascending.
     scores : float64 array (trials,)
         Means over the inner folds.
     excess : float64 array (trials,)

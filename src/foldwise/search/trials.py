@@ -202,6 +202,16 @@ class SearchResult:
         told = [fold.facts for trial in self.trials for fold in trial.inner]
         return devices([*told, *(fold.facts for fold in self.outer), self.final.facts])
 
+    def pooled(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """Row numbers (n,), class codes (n,) and predictions (n, classes) of the first partition.
+
+        Of all its outer folds, one after the other: each row is there once.
+        """
+        outer = [fold for fold in self.outer if not fold.part.repeat]
+        values = np.concatenate([fold.predictions.values for fold in outer])
+        rows, labels = np.hstack([np.stack([fold.rows, fold.labels]) for fold in outer])
+        return rows, labels, values
+
     def study_trials(self, study: Study) -> tuple[Trial, ...]:
         """The trials of one study, by number."""
         return tuple(trial for trial in self.trials if trial.study == study)
@@ -218,6 +228,14 @@ class Progress:
 
 Event = Progress | Trial | OuterFold | FinalModel | SearchResult
 """What the search yields: a study's trials before its fold; the SearchResult last, once."""
+
+
+def by_number(trials: Iterable[Trial]) -> tuple[Trial, ...]:
+    """A study's trials by number, of equal ones the first."""
+    first: dict[int, Trial] = {}
+    for trial in trials:
+        first.setdefault(trial.number, trial)
+    return tuple(first[number] for number in sorted(first))
 
 
 def best_trial(trials: Sequence[Trial], metric: str) -> Trial:

@@ -173,7 +173,7 @@ def test_content_larger_than_the_memory_is_refused(
     def refuse(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("foldwise.data.idx.np.empty", refuse)
+    monkeypatch.setattr("gzip.GzipFile.read", refuse)
     assert "larger than the memory: uncompress it" in refused(tmp_path / "a.gz", STREAM)
 
 

@@ -7,18 +7,19 @@ from dataclasses import replace
 import pytest
 
 from foldwise.data.dataset import DataInfo
+from foldwise.report.album import contest_pictures, model_pictures
 from foldwise.report.contest import (
-    contest_pictures,
+    Contestant,
     model_card,
-    model_pictures,
     model_report,
     models_csv,
     pairs_csv,
     summarise_pairs,
 )
-from foldwise.report.figures.contest import ModelCost, accuracy_against_time
+from foldwise.report.figures.versus import accuracy_against_time
 from foldwise.report.picture import Picture
 from foldwise.report.wording import json_text, values_text
+from foldwise.stats.intervals import Interval
 from tests.unit.app.result_cases import ROWS, make_contestant
 
 DATA = DataInfo("blobs", (0, 1, 2), (4, 4), 60, "e" * 64, 60, "f" * 64)
@@ -71,11 +72,22 @@ def test_a_pair_counts_the_rows_that_one_got_right_alone() -> None:
     assert float(row["p_value_holm"]) == pytest.approx(2 * 0.5**14, rel=0.01)
 
 
+def _costing(title: str, accuracy: float, fit: float, predict: float) -> Contestant:
+    model = make_contestant()
+    holdout = replace(
+        model.holdout,
+        scores={"accuracy": accuracy},
+        intervals={"accuracy": Interval(accuracy - 0.003, accuracy + 0.003, 0.95, "Wilson")},
+    )
+    result = replace(model.result, seconds={"fit_seconds": fit, "predict_seconds": predict})
+    return replace(model, entry=replace(model.entry, title=title), result=result, holdout=holdout)
+
+
 def test_every_model_stands_in_the_picture_at_its_time_and_accuracy() -> None:
     """On logarithmic axes, a time too short to measure included."""
     costs = [
-        ModelCost("SVM (RBF)", 0.98, 0.977, 0.983, 163.0, 74.0),
-        ModelCost("k-nearest neighbours", 0.97, 0.967, 0.973, 0.0, 9.0),
+        _costing("SVM (RBF)", 0.98, 163.0, 74.0),
+        _costing("k-nearest neighbours", 0.97, 0.0, 9.0),
     ]
     figure = accuracy_against_time(costs, rows=60_000, holdout=10_000)
     fit, predict = figure.axes
@@ -84,7 +96,7 @@ def test_every_model_stands_in_the_picture_at_its_time_and_accuracy() -> None:
     assert (fit.get_xscale(), predict.get_xscale()) == ("log", "log")
     assert "SVM (RBF), 98.00 %" in figure.get_suptitle()
     [legend] = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == [cost.title for cost in costs]
+    assert [text.get_text() for text in legend.get_texts()] == [cost.entry.title for cost in costs]
 
 
 def test_pictures_come_out_the_same_every_time() -> None:
@@ -93,7 +105,7 @@ def test_pictures_come_out_the_same_every_time() -> None:
 
     def draw() -> tuple[Picture, ...]:
         of_all = contest_pictures(models, DATA)
-        return (*of_all, *model_pictures(models[1]))
+        return (*of_all, *model_pictures(models[1].holdout))
 
     assert draw() == draw()
     assert all(picture.alt.endswith(".") for picture in draw())

@@ -206,7 +206,7 @@ def test_it_is_compared_with_what_is_simpler_and_what_is_in_use(reader: _Reader)
 
 def test_without_fits_at_1_the_nearest_that_was_tried_is_named_as_such() -> None:
     """As where 1 lies outside the range, or the search is an earlier version's."""
-    told = [each.name for each in _registered(untuned=()).baselines()]
+    told = [name for name, *_ in _registered(untuned=()).baselines()]
     trials = make_findings().search.study_trials(FINAL)
     tried = [number_of(trial.values, "C") for trial in trials]
     nearest = strength(min(tried, key=lambda C: abs(math.log(C))))

@@ -13,16 +13,17 @@ from foldwise.report.figures.style import (
     MUTED,
     SAND,
     canvas,
-    class_rows,
+    draw_counts,
     hover,
-    literal,
+    name_rows,
     named,
     panels,
     percentages,
     shown,
     styled,
 )
-from foldwise.report.wording import brief, counted, percent, signed
+from foldwise.report.wording import counted, percent, signed
+from foldwise.stats.scores import ThresholdCurve
 
 _SHOWN = 24
 """Columns, or coefficients, that a figure has room for."""
@@ -35,15 +36,7 @@ _IN_PANEL = 10
 def column_profile(
     counts: Sequence[int], classes: Sequence[str], missing: Mapping[str, float]
 ) -> Figure:
-    """Show the rows of each class, and the share of missing cells of the columns that have some.
-
-    Parameters
-    ----------
-    counts : one a class
-        Rows in the development set.
-    missing : mapping
-        Share of each column's cells.
-    """
+    """Show the rows of each class, and the share of missing cells of the columns that have some."""
     worst = sorted((share, name) for name, share in missing.items() if share > 0)[::-1][:_SHOWN]
     complete = sum(share == 0 for share in missing.values())
     figure = canvas(
@@ -53,18 +46,13 @@ def column_profile(
         1.4 + 0.25 * max(len(classes), len(worst), 4),
     )
     left, *others = panels(figure, *[2 if worst else 1] * 2)
-    left.barh(range(len(classes)), counts, color=BLUE, height=0.6)
-    for row, count in enumerate(counts):
-        left.text(count, row, f" {count:,}", va="center", fontsize=9)
-    left.set_xlim(0, 1.25 * max(counts))
-    class_rows(left, shown(classes))
-    left.set_xlabel("Rows in the development set")
-    left.locator_params(axis="x", nbins=4)
+    draw_counts(left, counts, classes, "row")
     for right in others:
         right.barh(range(len(worst)), [share for share, _ in worst], color=SAND, edgecolor=MUTED)
         for row, (share, _) in enumerate(worst):
             right.text(share, row, f" {percent(share)}", va="center", fontsize=9)
-        _name_rows(right, [name for _, name in worst])
+        name_rows(right, shown([name for _, name in worst], 32))
+        right.grid(visible=False, axis="y")
         right.set_xlim(0, 1.25 * max(share for share, _ in worst))
         percentages(right.xaxis)
         right.set_xlabel("Missing cells")
@@ -80,12 +68,8 @@ def coefficient_bars(
 ) -> Figure:
     """Draw the largest coefficients as bars, with a point for each outer fold's model.
 
-    Parameters
-    ----------
-    weights : float64 array (classes, or 1 for two; features)
-        Of the final model, for standardised numbers, and categories of 0 and 1.
-    outer : float64 array (outer folds, classes or 1, features)
-    names : one a feature
+    The final model's ``weights`` (classes, or 1 for two; features) are for standardised numbers and
+    categories of 0 and 1, as the ``outer`` ones (outer folds, classes or 1, features) are.
     """
     classes = shown(classes)
     is_one = len(weights) == 1
@@ -125,12 +109,7 @@ def _draw_bars(
         named(bars[row], f"{names[feature]}: {signed(weights[feature])}")
         axes.plot(points, [row] * len(points), "o", color=INK, markersize=3, alpha=0.7)
     axes.axvline(0, color=MUTED, linewidth=0.8)
-    _name_rows(axes, [names[feature] for feature in order])
-
-
-def _name_rows(axes: Axes, names: Sequence[str]) -> None:
-    axes.set_yticks(range(len(names)), [literal(brief(name, 32)) for name in names])
-    axes.set_ylim(max(len(names), 1) - 0.5, -0.5)
+    name_rows(axes, shown([names[feature] for feature in order], 32))
     axes.grid(visible=False, axis="y")
 
 
@@ -143,17 +122,12 @@ def precision_recall(
 ) -> Figure:
     """Draw precision against recall of the positive class; dotted: its share of the rows.
 
-    Parameters
-    ----------
-    values : float64 array (rows,)
-        Probability of the class; rows of one value are taken together.
+    ``values`` (rows,) are probabilities of the class.
     """
-    order = np.argsort(-values, kind="stable")
-    ends = np.flatnonzero(np.append(np.diff(values[order]) != 0, True))
-    found = np.cumsum(is_positive[order])[ends]
-    ends = ends[: np.searchsorted(found, found[-1]) + 1]  # all are found: more rows tell no more
-    found = found[: len(ends)]
-    recall, precision = found / max(int(is_positive.sum()), 1), found / (ends + 1)
+    curve = ThresholdCurve.of(values, is_positive)
+    # Where all are found, more rows tell no more.
+    told = slice(int(np.searchsorted(curve.hits, curve.hits[-1])) + 1)
+    recall, precision = curve.recall[told], curve.precision[told]
     area = float(np.sum(np.diff(recall, prepend=0.0) * precision))
     share = float(is_positive.mean())
     figure = canvas(
@@ -168,9 +142,9 @@ def precision_recall(
     axes.set_ylim(0, 1.02)
     axes.set_xlabel(f"Recall: share of {shown([name])[0]}, the positive class, that is found")
     axes.set_ylabel("Precision: share of those named that are its own")
-    told = np.unique(np.linspace(0, len(recall) - 1, _POINTS).astype(np.int64))
+    places = np.unique(np.linspace(0, len(recall) - 1, _POINTS).astype(np.int64))
     words = "{} of those named are its own where {} of it is found"
-    points = [(float(recall[at]), float(precision[at])) for at in told]
+    points = [(float(recall[at]), float(precision[at])) for at in places]
     hover(axes, [(x, y, words.format(percent(y), percent(x))) for x, y in points])
     for axis in (axes.xaxis, axes.yaxis):
         percentages(axis)

@@ -16,9 +16,9 @@ from foldwise.report.figures.style import (
     INK,
     MUTED,
     canvas,
-    class_rows,
     hover,
     name_classes,
+    name_rows,
     named,
     panels,
     percentages,
@@ -50,9 +50,9 @@ def confusion_matrix(counts: NDArray[np.int64], classes: Sequence[str]) -> Figur
         min(6.6, 1.6 + 0.9 * len(classes)),
     )
     axes = figure.subplots()
-    _draw_cells(axes, counts)
-    name_classes(axes, classes)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    _draw_cells(axes, counts, shares)
+    name_classes(axes, classes)
     told = []
     for row, column in np.argwhere(counts > 0).tolist():
         share = percent(shares[row, column], digits=2)
@@ -65,8 +65,7 @@ def confusion_matrix(counts: NDArray[np.int64], classes: Sequence[str]) -> Figur
     return figure
 
 
-def _draw_cells(axes: Axes, counts: NDArray[np.int64]) -> None:
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+def _draw_cells(axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
     diagonal, detailed = np.eye(len(shares), dtype=bool), len(shares) <= _DETAILED
     worst = max(float(shares[~diagonal].max()), 1e-9)
     for cells, colours, top in ((diagonal, "Blues", 1.3), (~diagonal, "Oranges", worst * 1.2)):
@@ -98,14 +97,8 @@ def roc_curves(
 ) -> Figure:
     """Draw each class's true against false positive rate; right, the upper left corner enlarged.
 
-    Of two classes the ``positive`` one's: the other's is the same curve from behind.
-
-    Parameters
-    ----------
-    curves : one pair a class
-        False and true positive rates, ascending from 0 to 1.
-    areas : one a class
-        Areas under the curves. Classes are listed from the smallest.
+    Of two classes the ``positive`` one's: the other's is the same curve from behind. Classes are
+    listed from the smallest area under the curve.
     """
     classes, is_pair = shown(classes), len(classes) == 2
     order = np.array([positive]) if is_pair else np.argsort(areas, kind="stable")
@@ -159,15 +152,9 @@ _POINTS = 24
 
 def _tell_rates(axes: Axes, rates: Rates, name: str) -> None:
     places = np.unique(np.linspace(0, len(rates[0]) - 1, _POINTS).astype(np.int64))
+    words = "{} of {} found, {} of the others taken for it"
     told = [(float(rates[0][at]), float(rates[1][at])) for at in places]
-    words = "of {} found, {} of the others taken for it"
-    hover(
-        axes,
-        [
-            (wrong, right, f"{percent(right)} {words.format(name, percent(wrong, digits=2))}")
-            for wrong, right in told
-        ],
-    )
+    hover(axes, [(x, y, words.format(percent(y), name, percent(x, digits=2))) for x, y in told])
 
 
 def _frame(axes: Axes, edge: float, title: str) -> None:
@@ -206,7 +193,7 @@ def class_f1(
         axes.plot([scores[code]] * 2, [row - 0.3, row + 0.3], color=BLUE, linewidth=2.5)
         axes.text(scores[code], row, f" {scores[code]:.3f}", va="center", fontsize=9, color=INK)
     axes.axvline(float(np.mean(scores)), color=MUTED, linewidth=1, linestyle=":")
-    class_rows(axes, names)
+    name_rows(axes, names, "Class")
     low, high = min(each.low for each in intervals), max(each.high for each in intervals)
     margin = 0.03 * (high - low) or 0.01
     axes.set_xlim(low - margin, high + margin)
@@ -215,23 +202,13 @@ def class_f1(
     return figure
 
 
-_DEVIATIONS = 1.96
-
-
 @styled
 def reliability_diagram(
     bins: Sequence[ReliabilityBin], error: float, *, unit: str = "image"
 ) -> Figure:
     """Share of correct predictions against the stated confidence, with 95 % intervals (Wilson's).
 
-    Below: how many images the model is so sure of. Points under the diagonal: too sure of itself.
-
-    Parameters
-    ----------
-    error : float
-        The calibration error: mean of |accuracy - confidence| over the images, less chance's share.
-    unit : str
-        What a row is.
+    Below: how many rows the model is so sure of. Points under the diagonal: too sure of itself.
     """
     gap = sum(each.rows * (each.confidence - each.accuracy) for each in bins)
     word = "too sure of itself" if gap > 0 else "too careful"
@@ -261,9 +238,11 @@ def reliability_diagram(
 
 
 def _draw_bins(axes: Axes, bins: Sequence[ReliabilityBin]) -> None:
-    confidence = np.array([each.confidence for each in bins])
-    accuracy = np.array([each.accuracy for each in bins])
-    low, high = _wilson(accuracy, np.array([each.rows for each in bins]))
+    from scipy.stats import binomtest  # half a second that other figures save
+
+    confidence, accuracy = np.array([(each.confidence, each.accuracy) for each in bins]).T
+    right = [binomtest(round(each.accuracy * each.rows), each.rows) for each in bins]
+    low, high = np.array([of.proportion_ci(0.95, "wilson") for of in right]).T
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":")
     corner: dict[str, Any] = {"transform": axes.transAxes, "color": MUTED, "fontstyle": "italic"}
     axes.text(0.02, 0.82, "too careful", **corner)
@@ -273,13 +252,3 @@ def _draw_bins(axes: Axes, bins: Sequence[ReliabilityBin]) -> None:
     axes.set_ylim(0, 1.02)
     axes.set_ylabel("Share predicted correctly (with 95 % interval)")
     percentages(axes.yaxis)
-
-
-def _wilson(
-    shares: NDArray[np.float64], rows: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    # Wilson's interval stays within [0, 1] and is right for few rows (Wilson, 1927).
-    weight = _DEVIATIONS**2 / rows
-    middle = (shares + weight / 2) / (1 + weight)
-    half = np.sqrt(weight * (shares * (1 - shares) + weight / 4)) / (1 + weight)
-    return middle - half, middle + half

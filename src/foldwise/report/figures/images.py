@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from foldwise.data.dataset import picture_axes
 from foldwise.report.figures.style import (
-    BLUE,
     MUTED,
     SIGNED,
     bare,
     canvas,
-    class_rows,
+    draw_counts,
     literal,
     panels,
     shown,
@@ -42,16 +41,8 @@ def draw_strip(
     """Draw images (examples, features) side by side: one panel is faster than many.
 
     Dark ink on white, in colour where the shape has 3 channels. Shapes that are no picture,
-    (features,) for one, are drawn as a profile over the features.
-
-    Parameters
-    ----------
-    columns : int
-        How many there is room for.
-    titles : sequence of str, one an image
-        What stands above them.
-    numbers : sequence of int, one an image
-        What stands below them: which they are.
+    (features,) for one, are drawn as a profile over the features. There is room for so many
+    ``columns``; above each image stands its title, below it which number it has.
     """
     bare(axes)
     sample = _picture(np.zeros(images.shape[1], dtype=np.uint8), shape)
@@ -71,23 +62,13 @@ def draw_strip(
         axes.fill_between(range(size), strip[0, :, 0], color=MUTED, linewidth=0)
         axes.set_ylim(0, 255)
     axes.set_anchor("W")
-    for place, title in enumerate(titles):
-        middle, top = place * step + (width - 1) / 2, axes.get_ylim()[1]
-        axes.annotate(
-            title, (middle, top), (0, 3), textcoords="offset points", ha="center", fontsize=9
-        )
-    for place, which in enumerate(numbers):
-        middle, bottom = place * step + (width - 1) / 2, axes.get_ylim()[0]
-        axes.annotate(
-            f"no. {which}",
-            (middle, bottom),
-            (0, -3),
-            textcoords="offset points",
-            ha="center",
-            va="top",
-            fontsize=8,
-            color=MUTED,
-        )
+    bottom, top = axes.get_ylim()
+    below = [f"no. {which}" for which in numbers]
+    looks = {"va": "top", "fontsize": 8, "color": MUTED}
+    for words, end, gap, look in ((titles, top, 3, {"fontsize": 9}), (below, bottom, -3, looks)):
+        for place, text in enumerate(words):
+            at = (place * step + (width - 1) / 2, end)
+            axes.annotate(text, at, (0, gap), textcoords="offset points", ha="center", **look)
 
 
 def draw_signed(axes: Axes, values: NDArray[np.float64], shape: Shape, limit: float) -> None:
@@ -131,15 +112,9 @@ def class_samples(
     *,
     copies: int = 0,
 ) -> Figure:
-    """Show the number of images of each class, and some of them.
+    """Show the number of images of each class, so many of them ``copies``, and some of them.
 
-    Parameters
-    ----------
-    counts : one a class
-        Images in the development set.
-    samples : one uint8 array (examples, features) a class
-    copies : int
-        So many of the images are shifted copies of others.
+    There are a count of the development set and samples (examples, features) for each class.
     """
     among = f", {copies:,} of them shifted copies," if copies else ""
     figure = canvas(
@@ -147,26 +122,14 @@ def class_samples(
         "Number of images of each class, and the first of them.",
         1.0 + 0.5 * len(classes),
     )
-    classes = shown(classes)
     left, right = figure.subplots(1, 2, width_ratios=[3, 5])
-    _draw_counts(left, counts, classes)
+    draw_counts(left, counts, classes, "image")
     bare(right)
     for row, images in enumerate(samples, start=1):
         # Places within the right panel, which is as high as the left: each beside its bar.
         place = (0, 1 - row / len(classes), 1, 0.94 / len(classes))
         draw_strip(right.inset_axes(place), images, shape)
     return figure
-
-
-def _draw_counts(axes: Axes, counts: Sequence[int], classes: Sequence[str]) -> None:
-    axes.barh(range(len(classes)), counts, color=BLUE, height=0.6)
-    for row, count in enumerate(counts):
-        axes.text(count, row, f" {count:,}", va="center", fontsize=9)
-    axes.set_xlim(0, 1.2 * max(counts))
-    class_rows(axes, classes)
-    axes.set_xlabel("Images in the development set")
-    axes.locator_params(axis="x", nbins=4)
-    axes.xaxis.set_major_formatter("{x:,.0f}")
 
 
 _COLUMNS = 5

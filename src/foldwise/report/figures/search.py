@@ -51,11 +51,6 @@ def inner_curves(result: SearchResult, name: str, *, unit: str = "image") -> Fig
     Above: the mean inner score of each trial, one curve an outer fold, and the final study's.
     Below: how much worse than the study's best, paired by inner fold, with one standard error on
     both sides. A value whose band reaches zero is no worse, with about two thirds confidence.
-
-    Parameters
-    ----------
-    name : str
-        A numeric parameter of the search.
     """
     studies, searched = curves(result, name), result.space.ranges[name]
     figure = canvas(

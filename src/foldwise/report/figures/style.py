@@ -174,11 +174,23 @@ def percentages(axis: Axis) -> None:
     axis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
 
 
-def class_rows(axes: Axes, names: Sequence[str]) -> None:
-    """Give each class a row, the first on top."""
+def name_rows(axes: Axes, names: Sequence[str], what: str = "") -> None:
+    """Give each of these a row, the first on top."""
     axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_ylabel("Class")
+    axes.set_ylim(max(len(names), 1) - 0.5, -0.5)
+    axes.set_ylabel(what)
+
+
+def draw_counts(axes: Axes, counts: Sequence[int], classes: Sequence[str], unit: str) -> None:
+    """Draw how many development rows, each a ``unit``, there are of each class."""
+    axes.barh(range(len(classes)), counts, color=BLUE, height=0.6)
+    for row, count in enumerate(counts):
+        axes.text(count, row, f" {count:,}", va="center", fontsize=9)
+    axes.set_xlim(0, 1.25 * max(counts))
+    name_rows(axes, shown(classes), "Class")
+    axes.set_xlabel(f"{unit.capitalize()}s in the development set")
+    axes.locator_params(axis="x", nbins=4)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
 
 
 _NAMES = 28
@@ -190,9 +202,9 @@ def literal(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def shown(names: Sequence[str]) -> tuple[str, ...]:
+def shown(names: Sequence[str], length: int = 24) -> tuple[str, ...]:
     """Names of classes as figures show them: cut where they are long."""
-    return tuple(literal(brief(name, 24)) for name in names)
+    return tuple(literal(brief(name, length)) for name in names)
 
 
 def name_classes(axes: Axes, classes: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Figures of searches beside each other: differences by fold, images that one alone has right."""
+"""Figures of searches and classifiers beside each other: what sets them apart, what each costs."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -9,12 +9,22 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from foldwise.palette import fold_colour, fold_marker
+from foldwise.palette import FOLD_COLOURS, FOLD_MARKERS, fold_colour, fold_marker
+from foldwise.report.contest import Contestant
 from foldwise.report.figures.images import draw_strip, tallness
-from foldwise.report.figures.style import INK, MUTED, SAND, canvas, literal, panels, styled
+from foldwise.report.figures.style import (
+    INK,
+    MUTED,
+    SAND,
+    canvas,
+    literal,
+    panels,
+    percentages,
+    styled,
+)
 from foldwise.report.rivals import SearchComparison
 from foldwise.report.versus import headline
-from foldwise.report.wording import brief
+from foldwise.report.wording import brief, percent
 from foldwise.stats.intervals import Difference
 from foldwise.stats.scores import is_loss, metric_label
 
@@ -84,3 +94,50 @@ def rows_apart(
         draw_strip(axes, images, shape, columns=max(most, _STRIP), titles=titles)
         axes.set_title(literal(title), pad=20)
     return figure
+
+
+@styled
+def accuracy_against_time(models: Sequence[Contestant], *, rows: int, holdout: int) -> Figure:
+    """Draw holdout accuracy against the time to fit (left) and to predict (right), log scales.
+
+    So many development ``rows`` were fitted, so many of the ``holdout`` predicted.
+    """
+    best = max(models, key=_accuracy)
+    figure = canvas(
+        f"Most accurate: {best.entry.title}, {percent(_accuracy(best), digits=2)}",
+        "Holdout accuracy of each classifier against the time to fit and to predict.",
+        4.6,
+    )
+    left, right = figure.subplots(1, 2, sharey=True)
+    _draw_costs(left, models, "fit_seconds")
+    _draw_costs(right, models, "predict_seconds")
+    left.set_xlabel(f"Time to fit {rows:,} images (log scale)")
+    right.set_xlabel(f"Time to predict {holdout:,} images (log scale)")
+    left.set_ylabel("Holdout accuracy (with interval)")
+    percentages(left.yaxis)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure
+
+
+def _accuracy(model: Contestant) -> float:
+    return model.holdout.scores["accuracy"]
+
+
+def _draw_costs(axes: Axes, models: Sequence[Contestant], time: str) -> None:
+    for index, model in enumerate(models):
+        accuracy, interval = _accuracy(model), model.holdout.intervals["accuracy"]
+        axes.errorbar(
+            max(model.result.seconds[time], 0.01),
+            accuracy,
+            yerr=[[accuracy - interval.low], [interval.high - accuracy]],
+            marker=FOLD_MARKERS[index % len(FOLD_MARKERS)],
+            markersize=9,
+            color=FOLD_COLOURS[index % len(FOLD_COLOURS)],
+            linestyle="",
+            capsize=3,
+            label=model.entry.title,
+        )
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g} s")
+    axes.minorticks_off()
+    axes.margins(x=0.15)
