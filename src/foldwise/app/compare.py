@@ -9,15 +9,14 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from foldwise.app.display import Display
-from foldwise.app.drawing import Verdict, holdout_metrics
+from foldwise.app.drawing import Tuned, Verdict, holdout_metrics
 from foldwise.app.entries import check_buildable, entry_engine, ready, sampled
-from foldwise.app.evaluate import count_look, evidence_of, submit
+from foldwise.app.evaluate import count_look, submit
 from foldwise.app.exits import run
 from foldwise.app.versus import tell_outline
 from foldwise.app.workspace import Workspace, fitting_bank, save, save_result
 from foldwise.errors import SettingsError
 from foldwise.files import check_writable
-from foldwise.registry.evidence import shared_rows
 from foldwise.registry.registration import require_same_kind
 from foldwise.registry.snapshot import Snapshot
 from foldwise.registry.stored_files import RECORDS
@@ -43,8 +42,7 @@ from foldwise.search.engines.estimator import one_core_threads
 from foldwise.search.jobs import Model, Predictions
 from foldwise.search.nested import Book, NestedSearch
 from foldwise.search.space import Space, curve_range
-from foldwise.search.summary import outer_estimates
-from foldwise.search.trials import Progress, SearchResult
+from foldwise.search.trials import Progress
 from foldwise.settings import ENTRIES, Entry, load_entries
 from foldwise.threads import threads
 
@@ -84,23 +82,20 @@ def main() -> None:
             result = display.follow(entry_search(work, entry, space, book), recorder.record)
             final = replace(result.final, model=ready(result.final.model))
             result = replace(result, final=final)
-            verdict = Verdict.of(work, result.final.model, recorder.run_id, described.tags)
+            tuned = Tuned(work, result)
+            verdict = tuned.verdict(recorder.run_id, described.tags)
             if entry.register:
-                _count(work, result.final.model, verdict)
-            judged, seconds = _judge(work, result, display)
+                _count(tuned, verdict)
+            judged, seconds = _judge(tuned, display)
             told = EntryResult.of(entry, work.info, result, seconds=seconds, threads=threads())
             model = contestant(entry, told, judged, work.settings)
             said = Predictions(judged.probabilities, judged.are_probabilities)
             save_result(RESULTS / entry.name, told, said)
-            _report(work, model, result, recorder)
+            _report(tuned, model, recorder)
             display.say(f"holdout accuracy {model.holdout.scores['accuracy']:.4f}")
             if entry.register:
-                card = model_card(model, work.info)
-                shared = shared_rows(work.data("development").images, judged.images)
-                evidence = evidence_of(work, result, judged, shared_rows=shared)
-                version = submit(
-                    work, result, verdict, evidence=evidence, card=card, kind=entry.name
-                )
+                evidence, card = tuned.evidence(judged), model_card(model, work.info)
+                version = submit(tuned, verdict, evidence=evidence, card=card, kind=entry.name)
                 display.say(f"registered: version {version.number}")
 
 
@@ -150,37 +145,36 @@ def experiment_name(data: str) -> str:
     return f"{data}-comparison"
 
 
-def _count(work: Workspace, model: Model, verdict: Verdict) -> None:
+def _count(tuned: Tuned, verdict: Verdict) -> None:
     """Count the look at the holdout, unless the model couldn't be registered anyway."""
-    require_servable(model, work.info.classes, work.data("development").images[:1])
+    work = tuned.work
+    require_servable(tuned.model, work.info.classes, tuned.development.images[:1])
     registry = Snapshot.read(work.store, work.model_name)
     require_same_kind(work.store, registry, work.info)
     count_look(work, registry, verdict)
 
 
-def _judge(
-    work: Workspace, result: SearchResult, display: Display
-) -> tuple[Judged, dict[str, float]]:
+def _judge(tuned: Tuned, display: Display) -> tuple[Judged, dict[str, float]]:
     """Open the holdout and predict it; what fit and predictions took, in seconds of wall time."""
-    holdout = work.data("holdout")
+    holdout = tuned.work.data("holdout")
     display.say(f"predicting {len(holdout.labels):,} images of the holdout")
     began = perf_counter()
-    said = _predict(result.final.model, holdout.images, display)
+    said = _predict(tuned.model, holdout.images, display)
     seconds = {
-        "fit_seconds": round(float(result.final.facts["seconds"]), 1),
+        "fit_seconds": round(float(tuned.result.final.facts["seconds"]), 1),
         "predict_seconds": round(perf_counter() - began, 1),
     }
-    return work.judged(holdout, said), seconds
+    return tuned.work.judged(holdout, said), seconds
 
 
-def _report(work: Workspace, model: Contestant, result: SearchResult, recorder: Recorder) -> None:
+def _report(tuned: Tuned, model: Contestant, recorder: Recorder) -> None:
+    result = tuned.result
     report = {f"{model.entry.name}.json": json_text(model_report(model)).encode()}
     save(REPORTS, report)
     tables = {"trials.csv": trials_csv(result).encode(), "curve.csv": curve_csv(result).encode()}
     # The intervals are those of probabilities.
     is_estimated = bool(result.outer) and model.holdout.are_probabilities
-    confidence = work.settings.evaluate.confidence
-    outer = outer_estimates(result, confidence=confidence) if is_estimated else {}
+    outer = tuned.outer if is_estimated else {}
     figures = picture_files((*search_pictures(result, outer), *model_pictures(model.holdout)))
     files = report | tables | {f"figures/{name}": file for name, file in figures.items()}
     recorder.record_artifacts(None, files)

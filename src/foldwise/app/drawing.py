@@ -28,7 +28,7 @@ from foldwise.checks import Subject, look
 from foldwise.data.dataset import Split
 from foldwise.data.encoder import TableEncoder, told_names
 from foldwise.errors import SearchError
-from foldwise.registry.evidence import shared_rows
+from foldwise.registry.evidence import Evidence, gather_evidence, shared_rows
 from foldwise.report import album, page
 from foldwise.report.findings import (
     Findings,
@@ -77,12 +77,6 @@ class Verdict:
     tags: Mapping[str, str]
     data_change: str = ""
     standing: Standing | None = None
-
-    @classmethod
-    def of(cls, work: Workspace, model: Model, run_id: str, tags: Mapping[str, str]) -> Self:
-        """Before anything is said of the model."""
-        digest = model.digest(work.info.classes)
-        return cls(digest, work.info.holdout_digest, run_id, tags)
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,6 +165,22 @@ class Tuned:
             return self.work.judged(self.development, Predictions(values[rows]))
         holdout = self.work.data("holdout")
         return self.work.judged(holdout, predictions or self.model.predict(holdout.images))
+
+    def verdict(self, run_id: str, tags: Mapping[str, str]) -> Verdict:
+        """Which model will be judged on which holdout, before anything is said of it."""
+        info = self.work.info
+        return Verdict(self.model.digest(info.classes), info.holdout_digest, run_id, tags)
+
+    def evidence(self, judged: Judged) -> Evidence:
+        """What the final model, judged on the holdout, is registered with."""
+        return gather_evidence(
+            self.result,
+            self.work.settings,
+            self.work.info,
+            probabilities=judged.probabilities,
+            labels=judged.labels,
+            shared_rows=self.shared_rows,
+        )
 
     def findings(self, judged: Judged, verdict: Verdict) -> Findings:
         """All that card and page are made of."""

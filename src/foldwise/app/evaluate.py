@@ -12,7 +12,7 @@ from foldwise.app.versus import tell_champion, tell_outline
 from foldwise.app.views import run_links
 from foldwise.data.encoder import typical
 from foldwise.files import check_writable
-from foldwise.registry.evidence import Evidence, gather_evidence
+from foldwise.registry.evidence import Evidence
 from foldwise.registry.gate import Case, changed_data, comparison_level, judge
 from foldwise.registry.registration import Submission, register, require_same_kind
 from foldwise.registry.snapshot import Snapshot, Version, note_holdout_use
@@ -26,7 +26,6 @@ from foldwise.report.wording import counted
 from foldwise.runs.recorder import Recorder
 from foldwise.search.jobs import Predictions
 from foldwise.search.space import KIND
-from foldwise.search.trials import SearchResult
 from foldwise.settings import parameter_digests
 from foldwise.stats.scores import PUBLISHED
 
@@ -49,11 +48,11 @@ def main() -> None:
         _tell_search(tuned, recorder, is_known=recorder.run_id == place.run_id)
         if tuned.linear is None:
             require_servable(tuned.model, work.info.classes, tuned.development.images[:1])
-        verdict = drawing.Verdict.of(work, tuned.model, recorder.run_id, described.tags)
+        verdict = tuned.verdict(recorder.run_id, described.tags)
         if work.info.holdout_rows:
             registry = count_look(work, registry, verdict)
         judged = tuned.judged()
-        evidence = evidence_of(work, tuned.result, judged, shared_rows=tuned.shared_rows)
+        evidence = tuned.evidence(judged)
         verdict = replace(
             verdict,
             data_change=_change(work, registry, verdict),
@@ -68,9 +67,7 @@ def main() -> None:
         if tuned.linear is None:
             kind = str(tuned.result.final.best.values[KIND])
         card = render_card(findings)
-        version = submit(
-            work, tuned.result, verdict, evidence=evidence, card=card, kind=kind, page=page
-        )
+        version = submit(tuned, verdict, evidence=evidence, card=card, kind=kind, page=page)
     work.close(place.search_key, place.attempt, tuned.result.space)
     say(
         findings.headline(),
@@ -87,20 +84,6 @@ def count_look(work: workspace.Workspace, registry: Snapshot, verdict: drawing.V
     holdout, content = verdict.holdout_digest, verdict.model_digest
     return note_holdout_use(
         work.store, registry, holdout=holdout, content=content, run_id=verdict.run_id
-    )
-
-
-def evidence_of(
-    work: workspace.Workspace, result: SearchResult, judged: Judged, *, shared_rows: int
-) -> Evidence:
-    """What a search's final model, judged on the holdout, is registered with."""
-    return gather_evidence(
-        result,
-        work.settings,
-        work.info,
-        probabilities=judged.probabilities,
-        labels=judged.labels,
-        shared_rows=shared_rows,
     )
 
 
@@ -164,8 +147,7 @@ def _champion(
 
 
 def submit(
-    work: workspace.Workspace,
-    result: SearchResult,
+    tuned: drawing.Tuned,
     verdict: drawing.Verdict,
     *,
     evidence: Evidence,
@@ -174,17 +156,18 @@ def submit(
     page: bytes = b"",
 ) -> Version:
     """Register a search's final model, judged on the holdout, as a version of a kind of model."""
-    development, values = work.data("development"), result.final.best.values
+    work, images = tuned.work, tuned.development.images
+    values = tuned.result.final.best.values
     is_private = work.info.table is not None and not work.settings.report.rows
     params = {n: repr(v) if isinstance(v, float) else str(v) for n, v in values.items()}
     submission = Submission(
         verdict.run_id,
         verdict.tags,
-        result.final.model,
+        tuned.model,
         {**params, "multiclass": kind},
         evidence,
         card,
-        typical(development.images) if is_private else development.images[:EXAMPLES],
+        typical(images) if is_private else images[:EXAMPLES],
         parameter_digests(work.settings),
         page,
         may_keep_rows=not is_private,
