@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from foldwise.app.display import Display
 from foldwise.app.drawing import Tuned, Verdict, holdout_metrics
-from foldwise.app.entries import check_buildable, entry_engine, ready, sampled
+from foldwise.app.entries import check_buildable, ready, sampled
 from foldwise.app.evaluate import count_look, submit
 from foldwise.app.exits import run
 from foldwise.app.versus import tell_outline
@@ -117,9 +117,9 @@ def entry_space(entry: Entry, seed: int) -> Space:
 
 def entry_search(work: Workspace, entry: Entry, space: Space, book: Book) -> NestedSearch:
     """The entry's search: tuned on a sample, refitted on all rows."""
-    development, seed = work.data("development"), work.settings.seed
-    plan = sampled(work.plan(development), development, entry, seed=seed)
-    engine = entry_engine(entry, development, plan, work.info, seed=seed, threads=threads())
+    development = work.data("development")
+    plan = sampled(work.plan(development), development, entry, seed=work.settings.seed)
+    engine = work.engine(entry, plan)
     return NestedSearch(development.labels, plan, space, entry.trials, engine, book)
 
 

@@ -13,7 +13,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
-from foldwise.data.dataset import DataInfo, Split
+from foldwise.data.dataset import Split
 from foldwise.data.features import FilterBank
 from foldwise.data.labels import stratified_rows
 from foldwise.errors import DataError, SettingsError
@@ -82,29 +82,6 @@ def build(
     if is_calibrated and not hasattr(classifier, "predict_proba"):
         classifier = CalibratedClassifierCV(classifier, ensemble=False)
     return make_pipeline(*seen[entry.pixels], classifier)
-
-
-def entry_engine(
-    entry: Entry,
-    development: Split,
-    plan: Plan,
-    info: DataInfo,
-    *,
-    seed: int,
-    threads: int,
-    is_calibrated: bool = False,
-) -> EstimatorEngine:
-    """Who makes an entry's fits."""
-    return EstimatorEngine(
-        X=development.images,
-        labels=development.labels,
-        classes=info.classes,
-        plan=plan,
-        build=lambda values: build(
-            entry, values, seed=seed, shape=info.image_shape, is_calibrated=is_calibrated
-        ),
-        threads=threads,
-    )
 
 
 def candidate_model(engine: EstimatorEngine, best: Values) -> FittedEstimator:

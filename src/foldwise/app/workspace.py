@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -37,7 +37,15 @@ from foldwise.search.jobs import Predictions
 from foldwise.search.plan import Plan
 from foldwise.search.space import Space
 from foldwise.search.version import search_key
-from foldwise.settings import LOGISTIC, Between, FilterSettings, Settings, candidates, load_settings
+from foldwise.settings import (
+    LOGISTIC,
+    Between,
+    Entry,
+    FilterSettings,
+    Settings,
+    candidates,
+    load_settings,
+)
 from foldwise.store.address import project_root
 from foldwise.store.mutex import Lease, held
 from foldwise.store.open import Store, open_store
@@ -153,19 +161,25 @@ class Workspace:
         shape, remedy = self.info.image_shape, "edit params.yaml, or set tune.features to pixels"
         return fitting_bank(self.settings.filters, shape, key="filters", remedy=remedy)
 
+    def engine(self, entry: Entry, plan: Plan, *, is_calibrated: bool = False) -> "EstimatorEngine":
+        """Who makes the fits of an entry of the comparison."""
+        from foldwise.app.entries import build  # scikit-learn: two seconds
+        from foldwise.search.engines.estimator import EstimatorEngine
+
+        shape, classes, seed = self.info.image_shape, self.info.classes, self.settings.seed
+        made = partial(build, entry, seed=seed, shape=shape, is_calibrated=is_calibrated)
+        ours = self.data("development")
+        return EstimatorEngine(ours.images, ours.labels, classes, plan, made, threads())
+
     def candidates(self, plan: Plan) -> "dict[str, EstimatorEngine]":
         """Who makes the fits of the candidates beside logistic regression, by name."""
-        from foldwise.app.entries import check_buildable, entry_engine  # scikit-learn: two seconds
+        from foldwise.app.entries import check_buildable
 
         engines: dict[str, EstimatorEngine] = {}
-        development, seed = self.data("development"), self.settings.seed
         for entry in candidates(self.settings):
             # Whatever the comparison asks of it: here it is calibrated, if it has no probabilities.
             check_buildable(replace(entry, metric="accuracy", register=False))
-            engines[entry.name] = entry_engine(
-                entry, development, plan, self.info,
-                seed=seed, threads=threads(), is_calibrated=True,
-            )  # fmt: skip
+            engines[entry.name] = self.engine(entry, plan, is_calibrated=True)
         return engines
 
     def shelf(self, key: str) -> PathShelf:

@@ -71,15 +71,9 @@ class Lineage:
 
 
 def lineage(
-    settings: Settings,
-    data: DataInfo,
-    *,
-    space: Space,
-    search_key: str,
-    attempt: int,
-    folder: Path | None = None,
+    settings: Settings, data: DataInfo, *, space: Space, search_key: str, attempt: int
 ) -> Lineage:
-    """Gather what a pipeline run came from; ``folder`` is the checkout it runs in."""
+    """Gather what a pipeline run came from, in the checkout it runs in."""
     return Lineage(
         experiment=data.name,
         search_key=search_key,
@@ -91,9 +85,9 @@ def lineage(
             "development_digest": data.development_digest,
             "holdout_digest": data.holdout_digest,
             "parameters_digest": parameters_digest(settings),
-            **surroundings(folder or Path.cwd()),
+            **surroundings(Path.cwd()),
             **dvc_experiment(),
-            **parameters_not_committed(folder or Path.cwd(), settings),
+            **parameters_not_committed(Path.cwd(), settings),
         },
         space=space,
         data=data,
