@@ -16,13 +16,7 @@ from foldwise.files import write_bytes
 from foldwise.settings import Metric, load_settings
 from foldwise.store.address import tracking_address
 
-_FILES = {
-    "dvc.yaml": "dvc.yaml.j2",
-    "params.yaml": "params.yaml.j2",
-    "README.md": "README.md.j2",
-    ".gitignore": "gitignore.j2",
-    ".dvcignore": "dvcignore.j2",
-}
+_FILES = ("dvc.yaml", "params.yaml", "README.md", ".gitignore", ".dvcignore")
 _CONFIG = "[core]\n    analytics = false\n    autostage = false\n"
 
 
@@ -43,7 +37,7 @@ def init(name: str, *, table: Path | None, target: str | None, group: str | None
     path = f"data/{table.name}" if table else ""
     facts = {"name": folder.resolve().name, "path": path, "target": target, "group": group}
     facts["metrics"] = " | ".join(get_args(Metric))
-    files = {at: _rendered(template, facts) for at, template in _FILES.items()}
+    files = {at: _rendered(f"{at.lstrip('.')}.j2", facts) for at in _FILES}
     _check_parameters(files["params.yaml"])
     folder.mkdir(parents=True, exist_ok=True)
     for at, text in files.items():

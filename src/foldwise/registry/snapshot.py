@@ -21,7 +21,7 @@ from foldwise.registry.audit import (
     unrecorded,
 )
 from foldwise.store.database import REGISTER
-from foldwise.store.faults import store_faults
+from foldwise.store.faults import Tolerating, store_faults
 from foldwise.store.open import Store, all_pages
 
 if TYPE_CHECKING:
@@ -226,15 +226,9 @@ def ensure_registered_model(store: Store, snapshot: Snapshot) -> None:
 
     Its description says whom its aliases mean, and what its tags are, whose names can't.
     """
-    from mlflow.exceptions import MlflowException
-
-    if snapshot.name in snapshot.tags:
-        return
-    try:
-        store.client.create_registered_model(snapshot.name, description=_ABOUT)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
+    if snapshot.name not in snapshot.tags:
+        with Tolerating("RESOURCE_ALREADY_EXISTS"):
+            store.client.create_registered_model(snapshot.name, description=_ABOUT)
 
 
 def to_version(found: "ModelVersion") -> Version:

@@ -20,7 +20,7 @@ from foldwise.settings import Settings, parameter_digests
 from foldwise.solver.linear import with_largest
 from foldwise.stats.scores import calibration_error, score
 from foldwise.store.database import REGISTER
-from foldwise.store.faults import StoreRefused, store_faults
+from foldwise.store.faults import StoreRefused, Tolerating, store_faults
 from foldwise.store.open import Store
 
 REPORT = "report_digest"
@@ -180,15 +180,10 @@ def _origin(store: Store, version: Version, settings: Settings) -> Iterator[Chec
 
 def _run_tag(store: Store, version: Version, tag: str) -> str | None:
     """A tag of the version's pipeline run; None if the run is gone."""
-    from mlflow.exceptions import MlflowException
-
-    with store_faults(f"reading the run of version {version.number}"):
-        try:
-            return store.client.get_run(version.run_id).data.tags.get(tag)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            return None
+    doing, gone = f"reading the run of version {version.number}", "RESOURCE_DOES_NOT_EXIST"
+    with store_faults(doing), Tolerating(gone):
+        return store.client.get_run(version.run_id).data.tags.get(tag)
+    return None
 
 
 def _other_libraries(tags: Mapping[str, str]) -> list[str]:

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import date, datetime
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Literal, Self
@@ -24,7 +24,7 @@ from foldwise.runs.tree import (
     study_key,
 )
 from foldwise.search.trials import Event, SearchResult, Study, Trial
-from foldwise.store.faults import StoreRefused, store_faults
+from foldwise.store.faults import StoreRefused, Tolerating, store_faults
 from foldwise.store.mutex import Lease, this_process
 from foldwise.store.open import Store
 
@@ -230,12 +230,25 @@ class Recorder:
             return False
         return True
 
-    def _undisturbed(self) -> AbstractContextManager[None]:
-        # A commit that is cut short keeps SQLite's lock, and nothing could be ended any more. A
-        # server's answer may take its time, and loses nothing.
-        is_file = self._store.tracking_uri.startswith("sqlite:")
+    @contextmanager
+    def _undisturbed(self) -> Iterator[None]:
+        """Let Ctrl-C and SIGTERM wait for the end of the block, and take effect then.
+
+        A commit that is cut short keeps SQLite's lock, and nothing could be ended any more. A
+        server's answer may take its time, and loses nothing.
+        """
+        caught: list[tuple[int, FrameType | None]] = []
         is_main = threading.current_thread() is threading.main_thread()
-        return _holding_signals() if is_file and is_main else nullcontext()
+        held = _STOPS if is_main and not self._store.is_server else ()
+        stops = [number for number in held if callable(signal.getsignal(number))]
+        before = {each: signal.signal(each, lambda *told: caught.append(told)) for each in stops}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            for told in caught[:1]:
+                signal.raise_signal(told[0])
 
     def _settle(self) -> None:
         self._lease.check()
@@ -244,21 +257,6 @@ class Recorder:
             self._store.check()
             self._ledger.load()
             self._in_doubt = False
-
-
-@contextmanager
-def _holding_signals() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait for the end of the block, and take effect then."""
-    caught: list[tuple[int, FrameType | None]] = []
-    stops = [number for number in _STOPS if callable(signal.getsignal(number))]
-    before = {number: signal.signal(number, lambda *told: caught.append(told)) for number in stops}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for told in caught[:1]:
-            signal.raise_signal(told[0])
 
 
 def _begun(lineage: Lineage, ledger: Ledger, day: date) -> RunNode:
@@ -287,19 +285,15 @@ def _begun(lineage: Lineage, ledger: Ledger, day: date) -> RunNode:
 
 def _name_data(store: Store, lineage: Lineage, run_id: str) -> None:
     """Say which data the run reads; one record of them serves all runs of the experiment."""
-    from mlflow.exceptions import MlflowException
-
     inputs = [*_datasets(lineage)]
     if not inputs:
         return
-    try:
+    with Tolerating("BAD_REQUEST"):
         store.client.log_inputs(run_id, datasets=inputs)
-    except MlflowException as error:
-        if error.error_code != "BAD_REQUEST":
-            raise
-        # MLflow looks for a record before it makes one. What a search beside this one made in
-        # between is found at the second look; any other fault shows again.
-        store.client.log_inputs(run_id, datasets=inputs)
+        return
+    # MLflow looks for a record before it makes one. What a search beside this one made in between
+    # is found at the second look; any other fault shows again.
+    store.client.log_inputs(run_id, datasets=inputs)
 
 
 def _datasets(lineage: Lineage) -> "Iterator[DatasetInput]":

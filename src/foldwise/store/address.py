@@ -26,12 +26,6 @@ class Address:
     username: str | None = None
     password: str | None = None
 
-    def login(self) -> None:
-        """Put user and password where MLflow looks for them: never into a message or tag."""
-        if self.username is not None:
-            os.environ["MLFLOW_TRACKING_USERNAME"] = self.username
-            os.environ["MLFLOW_TRACKING_PASSWORD"] = self.password or ""
-
 
 def project_root() -> Path:
     """Folder that holds ``mlruns/``: ``DVC_ROOT`` if that is ours, else the nearest dvc.yaml's.

@@ -65,6 +65,19 @@ class StoreRefused(StoreError):
     """The store is there and says no to this one request; others may succeed."""
 
 
+class Tolerating:
+    """Passes over MLflow's errors of these codes, as `contextlib.suppress` those of a type."""
+
+    def __init__(self, *codes: str) -> None:
+        self._codes = codes
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        return getattr(error, "error_code", None) in self._codes
+
+
 @contextmanager
 def store_faults(doing: str) -> Iterator[None]:
     """Turn any fault of MLflow, SQLite, network or disk inside the block into a StoreError.

@@ -17,7 +17,7 @@ from threading import Event, Thread
 
 from foldwise.errors import StoreError
 from foldwise.files import locked
-from foldwise.store.faults import reason, store_faults
+from foldwise.store.faults import Tolerating, reason, store_faults
 from foldwise.store.open import Store
 
 LOCK_PREFIX = "foldwise-lock-"
@@ -127,18 +127,19 @@ class _Beating(Lease):
         return self._tags(self._name).get(_TOKEN) == self._token
 
     def _create(self) -> bool:
-        with _tolerating(*_OTHERS_WERE_FASTER[:2]) as failed:
+        with Tolerating(*_OTHERS_WERE_FASTER[:2]):
             self._client.create_registered_model(
                 self._name,
                 tags={_TOKEN: self._token, _OWNER: this_process(), _SIGN: ""},
                 description=f"Held by foldwise to {self._doing}; it goes when that has ended.",
             )
-        return not failed
+            return True
+        return False
 
     def _push_aside(self, token: str) -> None:
         """Rename what a dead process holds; it stays, so that nobody else can, until we end."""
         aside = f"{self._name}-{token}"
-        with _tolerating(*_OTHERS_WERE_FASTER):
+        with Tolerating(*_OTHERS_WERE_FASTER):
             self._client.rename_registered_model(self._name, aside)
             if self._tags(aside).get(_TOKEN, "") != token:
                 # We were slow, and another has taken over meanwhile.
@@ -147,10 +148,10 @@ class _Beating(Lease):
                 self._aside = aside
 
     def _tags(self, name: str) -> Mapping[str, str]:
-        found: list[Mapping[str, str]] = [{}]
-        with _tolerating("RESOURCE_DOES_NOT_EXIST"):
-            found.append(self._client.get_registered_model(name).tags)
-        return found[-1]
+        with Tolerating("RESOURCE_DOES_NOT_EXIST"):
+            tags: Mapping[str, str] = self._client.get_registered_model(name).tags
+            return tags
+        return {}
 
 
 def this_process() -> str:
@@ -184,17 +185,3 @@ def _busy(doing: str, why: str) -> Busy:
         f"one process at a time may {doing}, {why}: "
         "wait for it to end, or stop it and run this again"
     )
-
-
-@contextmanager
-def _tolerating(*codes: str) -> Iterator[list[str]]:
-    """Pass over MLflow's errors of these codes; the list says whether there was one."""
-    from mlflow.exceptions import MlflowException
-
-    failed: list[str] = []
-    try:
-        yield failed
-    except MlflowException as error:
-        if error.error_code not in codes:
-            raise
-        failed.append(str(error.error_code))

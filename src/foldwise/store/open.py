@@ -232,7 +232,10 @@ def open_store(
     root = (root or project_root()).resolve()
     address = tracking_address(root, uri)
     if address.database is None:
-        address.login()
+        # Where MLflow looks for them: never in a message or tag.
+        if address.username is not None:
+            os.environ["MLFLOW_TRACKING_USERNAME"] = address.username
+            os.environ["MLFLOW_TRACKING_PASSWORD"] = address.password or ""
         check_server(address.uri)
         return Store(root=root, tracking_uri=address.uri, artifacts=None)
     with store_faults(f"opening {address.database}"):
