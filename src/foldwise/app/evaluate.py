@@ -24,6 +24,7 @@ from foldwise.report.picture import Picture, picture_files
 from foldwise.report.tables import HOLDOUT_FILES, holdout_files
 from foldwise.report.wording import counted
 from foldwise.runs.recorder import Recorder
+from foldwise.runs.tree import params_of
 from foldwise.search.jobs import Predictions
 from foldwise.search.space import KIND
 from foldwise.settings import parameter_digests
@@ -157,14 +158,12 @@ def submit(
 ) -> Version:
     """Register a search's final model, judged on the holdout, as a version of a kind of model."""
     work, images = tuned.work, tuned.development.images
-    values = tuned.result.final.best.values
     is_private = work.info.table is not None and not work.settings.report.rows
-    params = {n: repr(v) if isinstance(v, float) else str(v) for n, v in values.items()}
     submission = Submission(
         verdict.run_id,
         verdict.tags,
         tuned.model,
-        {**params, "multiclass": kind},
+        {**params_of(tuned.result.final.best.values), "multiclass": kind},
         evidence,
         card,
         typical(images) if is_private else images[:EXAMPLES],

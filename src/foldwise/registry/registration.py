@@ -25,7 +25,7 @@ from foldwise.registry.stored_files import files_digest, record
 from foldwise.registry.stored_model import fetch_evidence, require_servable, write_model
 from foldwise.registry.verify import REPORT, fault_inside
 from foldwise.runs.lineage import machine
-from foldwise.runs.tree import NOTE_TAG
+from foldwise.runs.tree import NOTE_TAG, values_told
 from foldwise.search.jobs import Model
 from foldwise.store.faults import store_faults
 from foldwise.store.open import Store
@@ -87,11 +87,7 @@ class Submission:
     def figures(self) -> dict[str, str]:
         """What versions are told apart by, for the lists of them; in the digits published."""
         evidence, told = self.evidence, {}
-        values = evidence.chosen[-1].items()
-        told["chosen"] = ", ".join(
-            f"{name} = {of:.3g}" if isinstance(of, float) else f"{name} = {of}"
-            for name, of in values
-        )
+        told["chosen"] = values_told(evidence.chosen[-1])
         for metric in _TOLD:
             if evidence.outer:
                 told[f"outer_{metric}"] = f"{fmean(each[metric] for each in evidence.outer):.4g}"

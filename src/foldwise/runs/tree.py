@@ -130,8 +130,8 @@ def trial_node(pipeline: str, trial: Trial, space: Space) -> RunNode:
     short = "final" if trial.study.is_final else str(trial.study).replace("uter-", "")
     values = " ".join(f"{name}={_short(value)}" for name, value in trial.values.items())
     note = (
-        f"**{_words(trial.values)}** in {_study(trial.study)}: trial {trial.number}, scored on "
-        f"{len(trial.inner)} inner folds. `inner_…` are stepped by the part scored."
+        f"**{values_told(trial.values)}** in {_study(trial.study)}: trial {trial.number}, scored"
+        f" on {len(trial.inner)} inner folds. `inner_…` are stepped by the part scored."
     )
     return RunNode(
         key=f"{study_key(pipeline, trial.study)}/{trial.number}",
@@ -142,7 +142,7 @@ def trial_node(pipeline: str, trial: Trial, space: Space) -> RunNode:
             "trial": str(trial.number),
             NOTE_TAG: note,
         },
-        params=_params(trial.values),
+        params=params_of(trial.values),
         points=(
             *_numbers(trial.values, space),
             *_inner_means(trial),
@@ -176,7 +176,7 @@ def study_node(
             "fit": str(ended.facts.get("status", "done")),
             NOTE_TAG: _study_note(best, outer, space.metric, len(trials)),
         },
-        params=_params(best.values),
+        params=params_of(best.values),
         points=(
             *_numbers(best.values, space),
             *_inner_means(best),
@@ -236,7 +236,7 @@ def pipeline_begun_note(data: str, folds: int, trials: int) -> str:
 def _study_note(best: Trial, outer: Scores | None, metric: str, trials: int) -> str:
     """The answer first: MLflow cuts notes short."""
     label = metric_label(metric)
-    answer = f"**{_words(best.values)}** is the best of {trials} in {_study(best.study)}: "
+    answer = f"**{values_told(best.values)}** is the best of {trials} in {_study(best.study)}: "
     inner = f"inner {label} {best.mean(metric):.4f}"
     if outer is None:
         return f"{answer}{inner}. The model fitted with it on all rows is the one registered."
@@ -245,7 +245,7 @@ def _study_note(best: Trial, outer: Scores | None, metric: str, trials: int) -> 
 
 def _outcome_note(result: SearchResult) -> str:
     metric, best = result.metric, result.final.best
-    answer, label = f"**{_words(best.values)}**", metric_label(metric)
+    answer, label = f"**{values_told(best.values)}**", metric_label(metric)
     outer = [fold.scores[metric] for fold in result.outer]
     if not outer:
         return f"{answer}, inner {label} {best.mean(metric):.4f}."
@@ -264,7 +264,8 @@ def _study(study: Study) -> str:
     return "the final study" if study.is_final else f"outer fold {str(study)[len('outer-') :]}"
 
 
-def _words(values: Values) -> str:
+def values_told(values: Values) -> str:
+    """The values in one line, numbers to three digits: ``C = 0.016``."""
     return ", ".join(f"{name} = {_short(value)}" for name, value in values.items())
 
 
@@ -281,7 +282,8 @@ def _device(computed_on: Sequence[str]) -> dict[str, str]:
     return {} if tuple(computed_on) == (CORES,) else {"device": ", ".join(computed_on)}
 
 
-def _params(values: Values) -> dict[str, str]:
+def params_of(values: Values) -> dict[str, str]:
+    """Each value as a parameter of MLflow's, every digit kept."""
     return {
         name: repr(value) if isinstance(value, float) else str(value)
         for name, value in values.items()
