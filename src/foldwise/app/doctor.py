@@ -4,6 +4,7 @@ import importlib.metadata
 import re
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,13 +45,10 @@ def doctor() -> None:
 
 def examined(root: Path) -> tuple[Finding, ...]:
     """Look at everything, whatever is wrong before."""
-    looks = (
-        _interpreter, _versions, _git, _commit, _dvc, _parameters, _data, _store,
-    )  # fmt: skip
-    return tuple(look(root) for look in looks)
+    return (_interpreter(), _versions(root), *_history(root), *_contents(root), _store(root))
 
 
-def _interpreter(_: Path) -> Finding:
+def _interpreter() -> Finding:
     rule, own = "the stages' python is foldwise's", Path(sys.executable).parent
     found = shutil.which("python")
     remedy = f'run `export PATH="{own}:$PATH"`'
@@ -59,7 +57,8 @@ def _interpreter(_: Path) -> Finding:
 
 def _versions(root: Path) -> Finding:
     lock = root / "requirements.lock"
-    told = _PIN.findall(lock.read_text()) if lock.is_file() else _ranges()
+    ranges = importlib.metadata.requires("foldwise") or []
+    told = _PIN.findall(lock.read_text()) if lock.is_file() else ranges
     wrong = [each for each in map(Requirement, told) if not _is_met(each)]
     value = ", ".join(
         f"{each.name} {_version(each.name) or 'missing'} for {each.specifier}"
@@ -69,10 +68,6 @@ def _versions(root: Path) -> Finding:
     rule = f"versions are those of {lock.name if lock.is_file() else 'foldwise'}"
     remedy = f"run `python -m pip install {by}`" if wrong else ""
     return Finding(rule, value or f"{len(told)} packages", remedy)
-
-
-def _ranges() -> list[str]:
-    return importlib.metadata.requires("foldwise") or []
 
 
 def _is_met(wanted: Requirement) -> bool:
@@ -91,42 +86,32 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _git(root: Path) -> Finding:
+def _history(root: Path) -> Iterator[Finding]:
     top = top_level(root)
-    return Finding("a git repository", str(top or "none"), "" if top else "run `git init`")
-
-
-def _commit(root: Path) -> Finding:
+    yield Finding("a git repository", str(top or "none"), "" if top else "run `git init`")
     commit = git_state(root).get("git.commit", "")
     remedy = "" if commit else "run `git add --all && git commit -m Begin`"
-    return Finding("a commit, which experiments begin at", commit[:12] or "none", remedy)
-
-
-def _dvc(root: Path) -> Finding:
+    yield Finding("a commit, which experiments begin at", commit[:12] or "none", remedy)
     there = (root / ".dvc").is_dir()
-    return Finding("a DVC project", str(there), "" if there else f"run `{dvc_init(root)}`")
+    yield Finding("a DVC project", str(there), "" if there else f"run `{dvc_init(root)}`")
 
 
-def _parameters(root: Path) -> Finding:
-    rule = "params.yaml holds"
-    try:
-        return Finding(rule, load_settings(root / "params.yaml").prepare.name)
-    except SettingsError as error:
-        return Finding(rule, *_parted(error))
-
-
-def _data(root: Path) -> Finding:
-    rule = "the data are there"
+def _contents(root: Path) -> Iterator[Finding]:
+    holds, rule = "params.yaml holds", "the data are there"
     try:
         prepare = load_settings(root / "params.yaml").prepare
-    except SettingsError:
-        return Finding(rule, "unknown", "mend params.yaml first")
+    except SettingsError as error:
+        yield Finding(holds, *_parted(error))
+        yield Finding(rule, "unknown", "mend params.yaml first")
+        return
+    yield Finding(holds, prepare.name)
     reads = SOURCES[prepare.source]
     if "path" not in reads.parameters:
-        return Finding(rule, prepare.source)
+        yield Finding(rule, prepare.source)
+        return
     there = reads.finds(root / prepare.path)
     remedy = f"run `dvc checkout {prepare.path}`, or `dvc pull` from a remote, or put them there"
-    return Finding(rule, prepare.path, "" if there else remedy)
+    yield Finding(rule, prepare.path, "" if there else remedy)
 
 
 def _store(root: Path) -> Finding:
