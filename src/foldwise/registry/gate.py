@@ -155,20 +155,14 @@ def _verification(case: Case) -> Iterator[Check]:
         yield judged("verification", figure, "all hold", holds=all_hold(checks))
 
 
-def _accuracy(case: Case) -> Iterator[Check]:
-    found, floor = case.scores["accuracy"], case.settings.promotion.min_accuracy
+def _floors(case: Case) -> Iterator[Check]:
+    """The holdout's figures against what the settings ask for."""
+    asked, scores = case.settings.promotion, case.scores
+    found, floor = scores["accuracy"], asked.min_accuracy
     figure, is_enough = f"{found:.{DIGITS}f}", found >= floor
     yield judged("holdout accuracy", figure, f">= {floor:g}", holds=is_enough, value=found)
-
-
-def _log_loss(case: Case) -> Iterator[Check]:
-    found, most = case.scores["log_loss"], case.settings.promotion.max_log_loss
-    yield case.at_most("holdout log-loss", found, most)
-
-
-def _calibration(case: Case) -> Iterator[Check]:
-    found = calibration_error(case.predicted, case.labels)
-    most = case.settings.promotion.max_calibration_error
+    yield case.at_most("holdout log-loss", scores["log_loss"], asked.max_log_loss)
+    found, most = calibration_error(case.predicted, case.labels), asked.max_calibration_error
     yield case.at_most("calibration error", found, most)
 
 
@@ -323,9 +317,7 @@ def _data(case: Case) -> Iterator[Check]:
 
 CHECKS: tuple[Callable[[Case], Iterator[Check]], ...] = (
     _verification,
-    _accuracy,
-    _log_loss,
-    _calibration,
+    _floors,
     _fits,
     _ranges,
     _shared_rows,
