@@ -154,19 +154,16 @@ def _class(entry: Entry) -> Any:
             f"models.{entry.name}.estimator must be an installed class, got"
             f" {entry.estimator} ({error}): correct it in {ENTRIES}, or install it"
         ) from error
-    if not isclass(kind) or not hasattr(kind, "get_params") or not _is_ready_classifier(kind):
+    try:
+        is_ready = isclass(kind) and hasattr(kind, "get_params") and is_classifier(kind())
+    except TypeError:  # it can't be made without arguments
+        is_ready = False
+    if not is_ready:
         raise SettingsError(
             f"models.{entry.name}.estimator must be a classifier with scikit-learn's interface"
             f" that needs no other estimator, got {entry.estimator}: correct it in {ENTRIES}"
         )
     return kind
-
-
-def _is_ready_classifier(kind: Any) -> bool:
-    try:
-        return bool(is_classifier(kind()))
-    except TypeError:  # it can't be made without arguments
-        return False
 
 
 def sampled(plan: Plan, development: Split, entry: Entry, *, seed: int) -> Plan:

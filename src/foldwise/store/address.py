@@ -87,25 +87,22 @@ def _sqlite(path: Path) -> Address:
 
 
 def _server(uri: str) -> Address:
+    wrong = StoreError(
+        "MLFLOW_TRACKING_URI must be http(s)://HOST or http(s)://HOST:PORT, the port from 1 to"
+        f" 65535, got '{redacted(uri)}': correct it"
+    )
     try:
         parts = urlsplit(uri)
         port = parts.port
     except ValueError as error:
         # The reason may quote a piece of the password.
-        raise _no_server(uri) from error
+        raise wrong from error
     if not parts.hostname or port == 0:
-        raise _no_server(uri)
+        raise wrong
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     place = host if port is None else f"{host}:{port}"
     return Address(
         uri=urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", "")),
         username=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,
-    )
-
-
-def _no_server(uri: str) -> StoreError:
-    return StoreError(
-        "MLFLOW_TRACKING_URI must be http(s)://HOST or http(s)://HOST:PORT, the port from 1 to"
-        f" 65535, got '{redacted(uri)}': correct it"
     )
