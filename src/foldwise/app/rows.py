@@ -48,9 +48,11 @@ def blocks_of(file: Path, stored: StoredModel) -> tuple[int, Iterator[Block]]:
     if not file.is_file():
         kinds = "a CSV or Parquet file" if is_table else "CSV, Parquet, IDX or a folder of PNGs"
         raise DataError(f"what is to be predicted must be {kinds}, got {file}: name another")
-    with file.open("rb") as stream:
-        is_idx = not is_table and stream.read(2) in (b"\0\0", b"\x1f\x8b")
-    return _of_idx(file, shape) if is_idx else _of_table(file, stored)
+    if not is_table:
+        with file.open("rb") as stream:
+            if stream.read(2) in (b"\0\0", b"\x1f\x8b"):
+                return _of_idx(file, shape)
+    return _of_table(file, stored)
 
 
 def _of_idx(file: Path, shape: tuple[int, ...]) -> tuple[int, Iterator[Block]]:
