@@ -1,7 +1,7 @@
 """What a finished search says: the outer estimates with intervals, and each study as a curve."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,24 +53,13 @@ def outer_estimates(
     >>> estimate.interval.low < estimate.mean < estimate.interval.high
     True
     """
-    intervals = outer_intervals(evidence(result), confidence, groups)
-    return {
-        metric: _estimate(
-            metric, [fold.scores[metric] for fold in result.outer], interval, result.plan.folds
-        )
-        for metric, interval in intervals.items()
-    }
-
-
-def _estimate(
-    metric: str, values: Sequence[float], interval: Interval, folds: int
-) -> OuterEstimate:
-    return OuterEstimate(
-        mean=float(np.mean(values)),
-        spread=float(np.std(values, ddof=1)),
-        interval=interval,
-        corrected=possible(metric, corrected_interval(values, interval.confidence, folds=folds)),
-    )
+    found = {}
+    for metric, interval in outer_intervals(evidence(result), confidence, groups).items():
+        values = [fold.scores[metric] for fold in result.outer]
+        mean, spread = float(np.mean(values)), float(np.std(values, ddof=1))
+        corrected = corrected_interval(values, confidence, folds=result.plan.folds)
+        found[metric] = OuterEstimate(mean, spread, interval, possible(metric, corrected))
+    return found
 
 
 def evidence(result: SearchResult) -> tuple[Fold, ...]:
