@@ -217,13 +217,7 @@ def load(split: SplitName, directory: Path = PREPARED) -> Split:
 
 @contextmanager
 def replacing_data(directory: Path) -> Iterator[Path]:
-    """Yield an empty folder to `write_split` to; whole, it takes the place of ``directory``.
-
-    Raises
-    ------
-    DataError
-        Another process is writing in the same place.
-    """
+    """Yield an empty folder to `write_split` to; whole, it takes the place of ``directory``."""
     busy = DataError(
         f"{directory} must be written by one process at a time, and another is writing it:"
         " wait until it ends"
