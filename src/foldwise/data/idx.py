@@ -71,14 +71,9 @@ def read_idx_folder(folder: Path, *, name: str) -> Dataset:
 def read_idx(path: Path, kind: Kind) -> tuple[NDArray[np.uint8], str]:
     """Read a file of images or labels, gzip-compressed if its name ends in ``.gz``.
 
-    Images have 2 to 4 dimensions, the first one counting them; labels have one.
-
-    Returns
-    -------
-    array : uint8 array, read-only
-        Of the header's shape. An uncompressed file is mapped from the disk, not read.
-    digest : str
-        SHA-256 (hexadecimal) of the uncompressed content, header included.
+    Images have 2 to 4 dimensions, the first one counting them; labels have one. The array, of the
+    header's shape, is read-only; an uncompressed file is mapped from the disk, not read. With it
+    comes the SHA-256 (hexadecimal) of the uncompressed content, header included.
 
     Raises
     ------

@@ -146,10 +146,7 @@ class Curve:
 
     Attributes
     ----------
-    best : int
-        Place of the best trial.
-    scores : float64 array (trials,)
-        Means over the inner folds.
+    best, scores : place of the best trial, and means over the inner folds
     excess : float64 array (trials,)
         Means over the inner folds of the *paired* difference from the best trial, counted so that
         worse is positive: 0 at the best.
