@@ -76,10 +76,6 @@ class _Proposal:
     values: Values
     inner: dict[Part, InnerFold] = field(default_factory=dict)
 
-    @property
-    def is_complete(self) -> bool:
-        return len(self.inner) == len(self.plan.inner)
-
     def trial(self) -> Trial:
         """The trial that it has become."""
         inner = tuple(self.inner[part] for part in sorted(self.inner))
@@ -177,7 +173,7 @@ class NestedSearch:
                 for proposal in wanted[event.task.job][part]:
                     proposal.inner[part] = InnerFold(part, scores, event.facts)
                     scored += 1
-                    if proposal.is_complete:
+                    if len(proposal.inner) == len(proposal.plan.inner):
                         yield proposal.trial()
             yield Progress(scored, total)
 
