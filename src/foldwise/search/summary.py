@@ -9,13 +9,7 @@ from numpy.typing import NDArray
 
 from foldwise.search.space import KIND, Select, Space
 from foldwise.search.trials import OuterFold, SearchResult, Study, Trial, Values, number_of
-from foldwise.stats.intervals import (
-    Fold,
-    Interval,
-    corrected_interval,
-    outer_intervals,
-    possible,
-)
+from foldwise.stats import intervals
 from foldwise.stats.scores import METRICS, is_loss
 
 
@@ -29,8 +23,8 @@ class OuterEstimate:
 
     mean: float
     spread: float
-    interval: Interval
-    corrected: Interval
+    interval: intervals.Interval
+    corrected: intervals.Interval
 
 
 Estimates = Mapping[str, OuterEstimate]
@@ -54,23 +48,23 @@ def outer_estimates(
     True
     """
     found = {}
-    for metric, interval in outer_intervals(evidence(result), confidence, groups).items():
+    for metric, interval in intervals.outer_intervals(evidence(result), confidence, groups).items():
         values = [fold.scores[metric] for fold in result.outer]
         mean, spread = float(np.mean(values)), float(np.std(values, ddof=1))
-        corrected = corrected_interval(values, confidence, folds=result.plan.folds)
-        found[metric] = OuterEstimate(mean, spread, interval, possible(metric, corrected))
+        corrected = intervals.corrected_interval(values, confidence, folds=result.plan.folds)
+        found[metric] = OuterEstimate(mean, spread, interval, intervals.possible(metric, corrected))
     return found
 
 
-def evidence(result: SearchResult) -> tuple[Fold, ...]:
+def evidence(result: SearchResult) -> tuple[intervals.Fold, ...]:
     """What the outer folds tell of the procedure."""
     return tuple(map(_evidence, result.outer))
 
 
-def _evidence(fold: OuterFold) -> Fold:
+def _evidence(fold: OuterFold) -> intervals.Fold:
     inner = {metric: fold.best.mean(metric) for metric in METRICS}
     values = fold.predictions.values
-    return Fold(fold.part.repeat, fold.rows, fold.labels, values, fold.scores, inner)
+    return intervals.Fold(fold.part.repeat, fold.rows, fold.labels, values, fold.scores, inner)
 
 
 def edges(values: Values, space: Space, *, share: float = 0.02) -> tuple[str, ...]:
