@@ -160,9 +160,9 @@ class NestedSearch:
         """Make each distinct fit once, score it wherever it is wanted, and complete the trials."""
         wanted: dict[Job, dict[Part, list[_Proposal]]] = {}
         for proposal in proposals:
-            for inner in proposal.plan.inner:
-                job = Job.of(inner.left_out, proposal.values)
-                wanted.setdefault(job, {}).setdefault(inner.scored, []).append(proposal)
+            for part in proposal.plan.inner:
+                job = Job.of(proposal.plan.left_out(part), proposal.values)
+                wanted.setdefault(job, {}).setdefault(part, []).append(proposal)
         tasks = [Task(job, tuple(parts)) for job, parts in wanted.items()]
         scored, total = self._progress(done)
         for event in self.engine.run(tasks, later=later):
