@@ -202,8 +202,8 @@ def inner_curves(
     engine, losses = _engine(data, plan), {}
     for C in strengths:
         parts: dict[Job, set[Part]] = {}
-        for inner in (inner for study in plan.studies for inner in study.inner):
-            parts.setdefault(Job.of(inner.left_out, {"C": C}), set()).add(inner.scored)
+        for study, part in ((each, part) for each in plan.studies for part in each.inner):
+            parts.setdefault(Job.of(study.left_out(part), {"C": C}), set()).add(part)
         tasks = [Task(job, tuple(sorted(scored))) for job, scored in parts.items()]
         for done in engine.run(tasks):
             if isinstance(done, Done):
@@ -211,7 +211,7 @@ def inner_curves(
                     losses[done.task.job.left_out, part, C] = scores["log_loss"]
     return {
         str(study.study): np.array(
-            [np.mean([losses[i.left_out, i.scored, C] for i in study.inner]) for C in strengths]
+            [np.mean([losses[study.left_out(i), i, C] for i in study.inner]) for C in strengths]
         )
         for study in plan.studies
     }

@@ -89,13 +89,7 @@ _EXTRAS = {"report": ("jinja2", "matplotlib"), "workflow": ("click", "dvc", "jin
 
 
 def require_extra(extra: str, doing: str) -> None:
-    """Refuse what needs an extra where it isn't installed.
-
-    Raises
-    ------
-    MissingError
-        It names the extra.
-    """
+    """Refuse what needs an extra where it isn't installed: a MissingError names it."""
     missing = [name for name in _EXTRAS[extra] if find_spec(name) is None]
     if missing:
         raise MissingError(

@@ -101,12 +101,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     The temporary file lies beside ``path``, keeps its suffix and has a fixed name, so that what
     a killed process left is used up by its next run; a lock keeps two writers apart. If the
-    block raises, ``path`` stays as it was.
-
-    Raises
-    ------
-    OutputError
-        If a link leads elsewhere, see `check_output`.
+    block raises, ``path`` stays as it was. What `check_writable` refuses is refused.
     """
     check_writable(path)
     partial = _beside(path)
@@ -129,12 +124,8 @@ def replacing_folder(path: Path, *, seal: str, busy: FoldwiseError) -> Iterator[
     Every folder of files holds one called ``seal``, with a digest of the others. It moves last, so
     that a kill between two renames leaves files that a reader who looks at the digest refuses.
     Strange files go; folders stay, since DVC may watch them. If the block raises, all stays as it
-    was. ``busy`` is raised when another process is writing there.
-
-    Raises
-    ------
-    OutputError
-        If a link leads elsewhere, see `check_output`.
+    was. ``busy`` is raised when another process is writing there; what `check_writable` refuses is
+    refused.
     """
     check_writable(folders=[path])
     stage = _beside(path)

@@ -157,13 +157,7 @@ class Rows:
         *,
         indicators: bool,
     ) -> Self:
-        """Check and encode what ``estimator.fit`` was given.
-
-        Raises
-        ------
-        InputError
-            A cell is refused, or there is a single class.
-        """
+        """Check and encode what ``estimator.fit`` was given."""
         X = checked_table(estimator, X, reset=True)
         labels, classes = class_codes(estimator, y, rows=_num_samples(X))
         weights = checked_weights(sample_weight, X)
@@ -209,13 +203,7 @@ def options(
     threads: int = 1,
     scale_floor: float = 0.0,
 ) -> SolverOptions:
-    """The solver's options for tables: float64, whose columns may have any mean and scale.
-
-    Raises
-    ------
-    InputError
-        The floor is no share.
-    """
+    """The solver's options for tables: float64, whose columns may have any mean and scale."""
     if not 0 <= scale_floor <= 1:
         raise InputError(
             f"scale_floor must be a share of a column's range, from 0 to 1, got {scale_floor!r}:"

@@ -560,13 +560,7 @@ def _too_many(bank: FilterSettings, section: str) -> str:
 
 
 def load_entries(path: Path = ENTRIES) -> dict[str, Entry]:
-    """Read and check the comparison's entries, by name, in the file's order.
-
-    Raises
-    ------
-    SettingsError
-        The file can't be read, a key is unknown, or a value breaks its rule.
-    """
+    """Read and check the comparison's entries, by name, in the file's order: as `load_settings`."""
     document = _read_yaml(path)
     models = document.get("models") if isinstance(document, dict) and len(document) == 1 else None
     if not isinstance(models, dict) or not models:
@@ -578,16 +572,8 @@ def load_entries(path: Path = ENTRIES) -> dict[str, Entry]:
 
 
 def candidates(settings: Settings) -> tuple[Entry, ...]:
-    """The comparison's entries that each study chooses from, too.
-
-    Raises
-    ------
-    SettingsError
-        There is none of that name, or the comparison's file can't be used.
-    """
-    if not settings.tune.candidates:
-        return ()
-    entries = load_entries()
+    """The comparison's entries that each study chooses from, too: as `load_entries` reads them."""
+    entries = load_entries() if settings.tune.candidates else {}
     for name in settings.tune.candidates:
         if name not in entries:
             raise SettingsError(

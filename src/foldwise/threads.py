@@ -13,13 +13,7 @@ from foldwise.errors import SettingsError
 
 
 def variable(name: str, rule: str, is_right: Callable[[str], object]) -> str:
-    """What a variable of the environment says; empty if nothing.
-
-    Raises
-    ------
-    SettingsError
-        It breaks its rule.
-    """
+    """What a variable of the environment says; empty if nothing, refused if it breaks its rule."""
     told = os.environ.get(name, "").strip()
     if told and not is_right(told):
         raise SettingsError(f"{name} must be {rule}, got {told!r}: correct or unset it")

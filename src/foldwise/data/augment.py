@@ -18,10 +18,7 @@ _BLOCK = 8192
 def check_augmentable(image_shape: tuple[int, ...], *, copies: int) -> None:
     """Refuse images that can't be shifted by the pixels that so many copies need.
 
-    Raises
-    ------
-    DataError
-        Which of its axes run down and across isn't known, or one is no longer than the shift.
+    Their axes down and across must be known, and each must be longer than the shift.
     """
     reach = 1 if copies <= len(_NEAR) else 2
     axes = picture_axes(image_shape)

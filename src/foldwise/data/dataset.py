@@ -203,15 +203,7 @@ def load(split: SplitName, directory: Path = PREPARED) -> Split:
     labels = np.array(_load_array(folder / "labels.npy"))
     origins = np.array(_load_array(folder / "origins.npy")) if facts.augmented else None
     groups = np.array(_load_array(folder / "groups.npy")) if facts.grouped else None
-    digest = content_digest(
-        images,
-        labels,
-        origins,
-        groups,
-        classes=facts.classes,
-        image_shape=facts.image_shape,
-        columns=facts.columns,
-    )
+    digest = _digest(facts, images, labels, origins, groups)
     if digest != facts.digest or len(labels) != facts.rows:
         raise _damaged(folder, f"its digest is {facts.digest[:12]}, got {digest[:12]}")
     if origins is None:
@@ -225,13 +217,7 @@ def load(split: SplitName, directory: Path = PREPARED) -> Split:
 
 @contextmanager
 def replacing_data(directory: Path) -> Iterator[Path]:
-    """Yield an empty folder to `write_split` to; whole, it takes the place of ``directory``.
-
-    Raises
-    ------
-    DataError
-        Another process is writing in the same place.
-    """
+    """Yield an empty folder to `write_split` to; whole, it takes the place of ``directory``."""
     busy = DataError(
         f"{directory} must be written by one process at a time, and another is writing it:"
         " wait until it ends"
@@ -320,12 +306,7 @@ def _finished(
     for name, array in (("labels", labels), ("origins", origins), ("groups", groups)):
         if array is not None:
             np.save(folder / f"{name}.npy", array)
-    told: dict[str, Any] = {
-        "classes": facts.classes,
-        "image_shape": facts.image_shape,
-        "columns": facts.columns,
-    }
-    digest = content_digest(rows, labels, origins, groups, **told)
+    digest = _digest(facts, rows, labels, origins, groups)
     are_grouped = None if groups is None else True
     facts = replace(facts, augmented=origins is not None, digest=digest, grouped=are_grouped)
     # What isn't known isn't written: the bytes of a holdout's facts are those of earlier versions.
@@ -435,6 +416,11 @@ def content_digest(
     for array in arrays:
         digest.update(np.ascontiguousarray(array).reshape(-1).data)
     return digest.hexdigest()
+
+
+def _digest(facts: SplitFacts, *arrays: Any) -> str:
+    classes, shape, columns = facts.classes, facts.image_shape, facts.columns
+    return content_digest(*arrays, classes=classes, image_shape=shape, columns=columns)
 
 
 def _load_array(path: Path) -> NDArray[Any]:

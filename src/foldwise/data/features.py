@@ -283,22 +283,14 @@ class FilterBank(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
     def evidence(self, X: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """What each pixel adds to the score ``weights @ features``, beyond a dark image's.
 
+        Of pixels (rows, pixels), 0 to 255, and weights (features,) it gives float64 (rows, pixels).
+
         What a feature adds, but for its rounding, is shared out over the responses under its
         window by their part of the sum, and a response's share over the pixels that raise it,
         each by its part of what they all raise it by. So an image's evidence adds up to its score,
         and none is larger than the features that it comes from. A root's slope, in place of its
         value, would grow without bound where a sum is small. (The rule z+ of Montavon et al.,
         Explaining nonlinear classification decisions with deep Taylor decomposition, 2017.)
-
-        Parameters
-        ----------
-        X : array (rows, pixels)
-            0 to 255.
-        weights : float64 array (features,)
-
-        Returns
-        -------
-        float64 array (rows, pixels)
         """
         power, maps = self._numbers.power, self._maps(X.shape[1])
         light, dark = weights.reshape(maps.kinds).swapaxes(2, 3)

@@ -37,13 +37,7 @@ def kept_together(table: Table) -> tuple[Rows | None, int]:
 
     Rows are equal if all features are. In a table of few values many are by chance, and that is no
     fault: they are a group only where columns that knew nothing of each other would give less than
-    one such pair.
-
-    Returns
-    -------
-    groups : int64 array (rows,) or None
-        The first row of each row's group; None where each row is its own.
-    repeated : int
+    one such pair. Groups (rows,) are the first row of each row's, None where each row is its own.
     """
     equal = _first_equal(table.frame)
     own = np.arange(len(equal))

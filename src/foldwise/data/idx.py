@@ -71,14 +71,9 @@ def read_idx_folder(folder: Path, *, name: str) -> Dataset:
 def read_idx(path: Path, kind: Kind) -> tuple[NDArray[np.uint8], str]:
     """Read a file of images or labels, gzip-compressed if its name ends in ``.gz``.
 
-    Images have 2 to 4 dimensions, the first one counting them; labels have one.
-
-    Returns
-    -------
-    array : uint8 array, read-only
-        Of the header's shape. An uncompressed file is mapped from the disk, not read.
-    digest : str
-        SHA-256 (hexadecimal) of the uncompressed content, header included.
+    Images have 2 to 4 dimensions, the first one counting them; labels have one. The array, of the
+    header's shape, is read-only; an uncompressed file is mapped from the disk, not read. With it
+    comes the SHA-256 (hexadecimal) of the uncompressed content, header included.
 
     Raises
     ------
@@ -133,7 +128,9 @@ def _read_header(path: Path, stream: Stream, kind: Kind) -> tuple[bytes, tuple[i
     if magic[2] != _UNSIGNED_BYTES:
         raise _broken(path, _wrong_type(kind, magic[2]))
     if magic[3] not in _DIMENSIONS[kind]:
-        raise _broken(path, _wrong_dimensions(kind, magic[3]))
+        others = [name for name, allowed in _DIMENSIONS.items() if magic[3] in allowed]
+        mixed = f"it holds {' '.join(others)} where {kind} belong: have files been mixed up?"
+        raise _broken(path, mixed if others else f"it declares {magic[3]} dimensions")
     sizes = stream.read(4 * magic[3])
     if len(sizes) < 4 * magic[3]:
         raise _broken(path, "it ends within its header: fetch it again")
@@ -151,13 +148,6 @@ def _wrong_type(kind: Kind, code: int) -> str:
         f"its values are {_OTHER_TYPES[code]}, not unsigned bytes, 0x08:"
         f" write the {scaled} from 0 to 255 as numpy's uint8"
     )
-
-
-def _wrong_dimensions(kind: Kind, dimensions: int) -> str:
-    other = next((name for name, allowed in _DIMENSIONS.items() if dimensions in allowed), None)
-    if other is None:
-        return f"it declares {dimensions} dimensions"
-    return f"it holds {other} where {kind} belong: have files been mixed up?"
 
 
 def _check_size(path: Path, declared: int, present: int) -> None:

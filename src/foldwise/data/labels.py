@@ -91,13 +91,7 @@ def alike(words: Iterable[str]) -> tuple[int, int] | None:
 
 
 def require_one_spelling(values: Iterable[object], what: str) -> None:
-    """Refuse words that nobody can tell apart by sight.
-
-    Raises
-    ------
-    InputError
-        There are two such; ``what`` they are of is its first word.
-    """
+    """Refuse words that nobody can tell apart by sight; ``what`` they are of begins the line."""
     words = [value for value in values if isinstance(value, str)]
     if places := alike(words):
         first, second = (ascii(words[place][:30]) for place in places)

@@ -202,10 +202,8 @@ def open_table(path: Path) -> TableFile:
     if is_parquet != named:
         what, ending = ("Parquet", ".parquet") if is_parquet else ("not Parquet", ".csv")
         raise _broken(path, f"is {what}, whatever its name says", f"let its name end in {ending}")
-    return _open_parquet(path) if is_parquet else _open_csv(path)
-
-
-def _open_parquet(path: Path) -> TableFile:
+    if not is_parquet:
+        return _open_csv(path)
     with _as_parquet(path), pyarrow.parquet.ParquetFile(path) as file:
         names = tuple(file.schema_arrow.names)
     _check_names(path, names)

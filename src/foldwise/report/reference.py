@@ -26,13 +26,7 @@ class Reference:
 
 
 def read_reference(name: str, classes: int, path: Path = REFERENCES) -> Reference | None:
-    """Look up the published numbers for the data of this name; no file, no numbers.
-
-    Raises
-    ------
-    SettingsError
-        If the file or the entry doesn't hold what it must.
-    """
+    """Look up the published numbers for the data of this name; no file, no numbers."""
     try:
         entries = decode(dict[str, Any], path.read_text(encoding="utf-8"))
         if name not in entries:

@@ -9,17 +9,7 @@ from numpy.typing import NDArray
 
 from foldwise.report.findings import HoldoutSummary, Judged
 from foldwise.report.wording import DIGITS, Json, csv_of, json_text, rounded, significant
-from foldwise.search.summary import (
-    Candidate,
-    Estimates,
-    OuterEstimate,
-    best_trials,
-    contest,
-    curves,
-    edges,
-    optimism,
-    optimum_error,
-)
+from foldwise.search import summary
 from foldwise.search.trials import OuterFold, SearchResult, Values
 from foldwise.stats.scores import METRICS, Rates, predicted_codes
 
@@ -30,7 +20,7 @@ HOLDOUT_FILES = (
 )
 
 
-def search_files(result: SearchResult, outer: Estimates) -> dict[str, bytes]:
+def search_files(result: SearchResult, outer: summary.Estimates) -> dict[str, bytes]:
     """Write a search's files in reports/, by name."""
     tables = (
         json_text(tuning(result, outer)),
@@ -56,11 +46,11 @@ def holdout_files(
     return {name: of.encode() for name, of in zip(HOLDOUT_FILES, tables, strict=True)}
 
 
-def tuning(result: SearchResult, outer: Estimates) -> dict[str, Json]:
+def tuning(result: SearchResult, outer: summary.Estimates) -> dict[str, Json]:
     """Tell the search as a JSON document."""
     metric, space, best = result.metric, result.space, result.final.best
-    gaps = [optimism(fold, metric) for fold in result.outer]
-    error, told = optimum_error(result), contest(result)
+    gaps = [summary.optimism(fold, metric) for fold in result.outer]
+    error, told = summary.optimum_error(result), summary.contest(result)
     return {
         "metric": metric,
         **_values(best.values),
@@ -68,7 +58,7 @@ def tuning(result: SearchResult, outer: Estimates) -> dict[str, Json]:
         **{f"outer_{name}": rounded(each.mean) for name, each in outer.items()},
         "optimism": rounded(float(np.mean(gaps))),
         **({} if error is None else {"log10_error": rounded(error)}),
-        "at_edge": any(edges(each.values, space) for each in best_trials(result)),
+        "at_edge": any(summary.edges(each.values, space) for each in summary.best_trials(result)),
         "trials": len(result.trials),
         "fits": asdict(result.fits),
         "range": {name: [each.low, each.high] for name, each in space.ranges.items()},
@@ -78,7 +68,7 @@ def tuning(result: SearchResult, outer: Estimates) -> dict[str, Json]:
     }
 
 
-def outer_headline(result: SearchResult, outer: Estimates) -> dict[str, Json]:
+def outer_headline(result: SearchResult, outer: summary.Estimates) -> dict[str, Json]:
     """What `dvc metrics` compares of a search: few numbers, so that they stand side by side."""
     means = {metric: rounded(each.mean) for metric, each in outer.items()}
     span = outer[result.metric].interval
@@ -92,7 +82,7 @@ def holdout_headline(holdout: HoldoutSummary) -> dict[str, Json]:
     return {**told, "calibration_error": rounded(holdout.calibration_error)}
 
 
-def _candidate(metric: str, told: Candidate) -> Json:
+def _candidate(metric: str, told: summary.Candidate) -> Json:
     return {
         "study": str(told.choice.study),
         **_values(told.choice.values),
@@ -102,7 +92,7 @@ def _candidate(metric: str, told: Candidate) -> Json:
     }
 
 
-def _interval(metric: str, each: OuterEstimate) -> Json:
+def _interval(metric: str, each: summary.OuterEstimate) -> Json:
     return {
         "metric": metric,
         "mean": rounded(each.mean),
@@ -122,9 +112,9 @@ def _fold(result: SearchResult, fold: OuterFold) -> Json:
         "fold": fold.fold,
         **_values(fold.best.values),
         "trial": fold.best.number,
-        "at_edge": bool(edges(fold.best.values, result.space)),
+        "at_edge": bool(summary.edges(fold.best.values, result.space)),
         f"inner_{result.metric}": rounded(fold.best.mean(result.metric)),
-        "optimism": rounded(optimism(fold, result.metric)),
+        "optimism": rounded(summary.optimism(fold, result.metric)),
         **{f"outer_{metric}": rounded(fold.scores[metric]) for metric in METRICS},
     }
 
@@ -176,7 +166,7 @@ def curve_csv(result: SearchResult) -> str:
                 "standard_error": error,
             }
             for name in names
-            for curve in curves(result, name)
+            for curve in summary.curves(result, name)
             for value, score, excess, error in zip(
                 *(of.tolist() for of in (curve.values, curve.scores, curve.excess, curve.errors)),
                 strict=True,

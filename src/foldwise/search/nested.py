@@ -76,10 +76,6 @@ class _Proposal:
     values: Values
     inner: dict[Part, InnerFold] = field(default_factory=dict)
 
-    @property
-    def is_complete(self) -> bool:
-        return len(self.inner) == len(self.plan.inner)
-
     def trial(self) -> Trial:
         """The trial that it has become."""
         inner = tuple(self.inner[part] for part in sorted(self.inner))
@@ -164,9 +160,9 @@ class NestedSearch:
         """Make each distinct fit once, score it wherever it is wanted, and complete the trials."""
         wanted: dict[Job, dict[Part, list[_Proposal]]] = {}
         for proposal in proposals:
-            for inner in proposal.plan.inner:
-                job = Job.of(inner.left_out, proposal.values)
-                wanted.setdefault(job, {}).setdefault(inner.scored, []).append(proposal)
+            for part in proposal.plan.inner:
+                job = Job.of(proposal.plan.left_out(part), proposal.values)
+                wanted.setdefault(job, {}).setdefault(part, []).append(proposal)
         tasks = [Task(job, tuple(parts)) for job, parts in wanted.items()]
         scored, total = self._progress(done)
         for event in self.engine.run(tasks, later=later):
@@ -177,7 +173,7 @@ class NestedSearch:
                 for proposal in wanted[event.task.job][part]:
                     proposal.inner[part] = InnerFold(part, scores, event.facts)
                     scored += 1
-                    if proposal.is_complete:
+                    if len(proposal.inner) == len(proposal.plan.inner):
                         yield proposal.trial()
             yield Progress(scored, total)
 

@@ -15,20 +15,16 @@ RESERVE = -1
 
 
 @dataclass(frozen=True, slots=True)
-class InnerPlan:
-    """One inner fold: train on all parts but ``left_out``, score on part ``scored``."""
-
-    left_out: frozenset[Part]
-    scored: Part
-
-
-@dataclass(frozen=True, slots=True)
 class StudyPlan:
-    """A study, its inner folds, and the parts that the model at its best values leaves out."""
+    """A study, the parts that its model at its best values leaves out, and those scored inside."""
 
     study: Study
     refit: frozenset[Part]
-    inner: tuple[InnerPlan, ...]
+    inner: tuple[Part, ...]
+
+    def left_out(self, scored: Part) -> frozenset[Part]:
+        """The parts that the inner fold which scores one of them doesn't train on."""
+        return self.refit | {scored}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,16 +134,13 @@ class Plan:
     @property
     def studies(self) -> tuple[StudyPlan, ...]:
         """One study per outer fold, in order, if there are any; then the final one."""
-        final = StudyPlan(
-            FINAL, frozenset(), tuple(InnerPlan(frozenset({i}), i) for i in self.parts)
-        )
+        final = StudyPlan(FINAL, frozenset(), self.parts)
         if not self.has_outer:
             return (final,)
         return (*(self._outer(part) for part in self.parts), final)
 
     def _outer(self, outer: Part) -> StudyPlan:
-        others = (i for i in self.parts if i.repeat == outer.repeat and i != outer)
-        inner = tuple(InnerPlan(frozenset({outer, i}), i) for i in others)
+        inner = tuple(i for i in self.parts if i.repeat == outer.repeat and i != outer)
         return StudyPlan(Study(outer), frozenset({outer}), inner)
 
 

@@ -299,13 +299,7 @@ def _distribution(dimension: Dimension) -> BaseDistribution:
 
 
 def dimension(name: str, given: Any) -> Dimension:
-    """The range that a notebook says: ours, Optuna's or scipy's distribution, or a list.
-
-    Raises
-    ------
-    InputError
-        It is none of them.
-    """
+    """The range that a notebook says: ours, Optuna's or scipy's distribution, or a list."""
     if isinstance(given, Between):
         return _checked(name, given)
     if isinstance(given, OneOf) and given.options:

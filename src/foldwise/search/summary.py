@@ -1,7 +1,7 @@
 """What a finished search says: the outer estimates with intervals, and each study as a curve."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,13 +9,7 @@ from numpy.typing import NDArray
 
 from foldwise.search.space import KIND, Select, Space
 from foldwise.search.trials import OuterFold, SearchResult, Study, Trial, Values, number_of
-from foldwise.stats.intervals import (
-    Fold,
-    Interval,
-    corrected_interval,
-    outer_intervals,
-    possible,
-)
+from foldwise.stats import intervals
 from foldwise.stats.scores import METRICS, is_loss
 
 
@@ -29,8 +23,8 @@ class OuterEstimate:
 
     mean: float
     spread: float
-    interval: Interval
-    corrected: Interval
+    interval: intervals.Interval
+    corrected: intervals.Interval
 
 
 Estimates = Mapping[str, OuterEstimate]
@@ -53,35 +47,24 @@ def outer_estimates(
     >>> estimate.interval.low < estimate.mean < estimate.interval.high
     True
     """
-    intervals = outer_intervals(evidence(result), confidence, groups)
-    return {
-        metric: _estimate(
-            metric, [fold.scores[metric] for fold in result.outer], interval, result.plan.folds
-        )
-        for metric, interval in intervals.items()
-    }
+    found = {}
+    for metric, interval in intervals.outer_intervals(evidence(result), confidence, groups).items():
+        values = [fold.scores[metric] for fold in result.outer]
+        mean, spread = float(np.mean(values)), float(np.std(values, ddof=1))
+        corrected = intervals.corrected_interval(values, confidence, folds=result.plan.folds)
+        found[metric] = OuterEstimate(mean, spread, interval, intervals.possible(metric, corrected))
+    return found
 
 
-def _estimate(
-    metric: str, values: Sequence[float], interval: Interval, folds: int
-) -> OuterEstimate:
-    return OuterEstimate(
-        mean=float(np.mean(values)),
-        spread=float(np.std(values, ddof=1)),
-        interval=interval,
-        corrected=possible(metric, corrected_interval(values, interval.confidence, folds=folds)),
-    )
-
-
-def evidence(result: SearchResult) -> tuple[Fold, ...]:
+def evidence(result: SearchResult) -> tuple[intervals.Fold, ...]:
     """What the outer folds tell of the procedure."""
     return tuple(map(_evidence, result.outer))
 
 
-def _evidence(fold: OuterFold) -> Fold:
+def _evidence(fold: OuterFold) -> intervals.Fold:
     inner = {metric: fold.best.mean(metric) for metric in METRICS}
     values = fold.predictions.values
-    return Fold(fold.part.repeat, fold.rows, fold.labels, values, fold.scores, inner)
+    return intervals.Fold(fold.part.repeat, fold.rows, fold.labels, values, fold.scores, inner)
 
 
 def edges(values: Values, space: Space, *, share: float = 0.02) -> tuple[str, ...]:
@@ -157,10 +140,7 @@ class Curve:
 
     Attributes
     ----------
-    best : int
-        Place of the best trial.
-    scores : float64 array (trials,)
-        Means over the inner folds.
+    best, scores : place of the best trial, and means over the inner folds
     excess : float64 array (trials,)
         Means over the inner folds of the *paired* difference from the best trial, counted so that
         worse is positive: 0 at the best.

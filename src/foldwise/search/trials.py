@@ -59,13 +59,7 @@ class Study:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The inverse of ``str``.
-
-        Raises
-        ------
-        ValueError
-            If the text names no study.
-        """
+        """The inverse of ``str``; a ValueError if the text names no study."""
         if text == "final":
             return cls()
         kind, _, numbers = text.partition("-")

@@ -148,12 +148,12 @@ def test_the_nesting_leaves_out_outer_and_inner_part() -> None:
     assert [study.study.part for study in outer] == list(plan.parts)
     for o, study in zip(plan.parts, outer, strict=True):
         assert study.refit == {o}
-        assert {(p.left_out, p.scored) for p in study.inner} == {
+        assert {(study.left_out(p), p) for p in study.inner} == {
             (frozenset({o, i}), i) for i in plan.parts if i != o
         }
     assert final.study.is_final
     assert final.refit == frozenset()
-    assert {(p.left_out, p.scored) for p in final.inner} == {
+    assert {(final.left_out(p), p) for p in final.inner} == {
         (frozenset({i}), i) for i in plan.parts
     }
 
@@ -170,8 +170,8 @@ def test_studies_of_several_partitions_keep_to_their_own() -> None:
     ]
     for each in outer:
         (part,) = each.refit
-        assert {p.repeat for fold in each.inner for p in fold.left_out} == {part.repeat}
-    assert {fold.scored for fold in final.inner} == set(plan.parts)
+        assert {p.repeat for fold in each.inner for p in each.left_out(fold)} == {part.repeat}
+    assert set(final.inner) == set(plan.parts)
 
 
 @given(seed=st.integers(0, 1000))
@@ -183,8 +183,8 @@ def test_training_rows_are_all_rows_but_those_left_out_and_the_reserve(seed: int
     reserve = np.flatnonzero(part_of[0] == RESERVE)
     for each in plan.studies:
         for fold in each.inner:
-            out = np.concatenate([plan.rows(part) for part in fold.left_out])
-            rows = plan.training_rows(fold.left_out)
+            out = np.concatenate([plan.rows(part) for part in each.left_out(fold)])
+            rows = plan.training_rows(each.left_out(fold))
             assert sorted([*rows, *out, *reserve]) == list(range(80))
     assert list(plan.training_rows(frozenset())) == list(range(80))
     assert [each.study.is_final for each in plan.studies] == [True]

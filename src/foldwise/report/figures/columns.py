@@ -7,21 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from foldwise.report.figures.style import (
-    BLUE,
-    INK,
-    MUTED,
-    SAND,
-    canvas,
-    draw_counts,
-    hover,
-    name_rows,
-    named,
-    panels,
-    percentages,
-    shown,
-    styled,
-)
+from foldwise.report.figures import style
 from foldwise.report.wording import counted, percent, signed
 from foldwise.stats.scores import ThresholdCurve
 
@@ -32,34 +18,39 @@ _CLASSES = 6
 _IN_PANEL = 10
 
 
-@styled
+@style.styled
 def column_profile(
     counts: Sequence[int], classes: Sequence[str], missing: Mapping[str, float]
 ) -> Figure:
     """Show the rows of each class, and the share of missing cells of the columns that have some."""
     worst = sorted((share, name) for name, share in missing.items() if share > 0)[::-1][:_SHOWN]
     complete = sum(share == 0 for share in missing.values())
-    figure = canvas(
+    figure = style.canvas(
         f"{sum(counts):,} rows of {len(classes)} classes, {counted(len(missing), 'column')},"
         f" {complete} of them without gaps",
         "Number of rows of each class, and the share of missing cells of the columns with most.",
         1.4 + 0.25 * max(len(classes), len(worst), 4),
     )
-    left, *others = panels(figure, *[2 if worst else 1] * 2)
-    draw_counts(left, counts, classes, "row")
+    left, *others = style.panels(figure, *[2 if worst else 1] * 2)
+    style.draw_counts(left, counts, classes, "row")
     for right in others:
-        right.barh(range(len(worst)), [share for share, _ in worst], color=SAND, edgecolor=MUTED)
+        right.barh(
+            range(len(worst)),
+            [share for share, _ in worst],
+            color=style.SAND,
+            edgecolor=style.MUTED,
+        )
         for row, (share, _) in enumerate(worst):
             right.text(share, row, f" {percent(share)}", va="center", fontsize=9)
-        name_rows(right, shown([name for _, name in worst], 32))
+        style.name_rows(right, style.shown([name for _, name in worst], 32))
         right.grid(visible=False, axis="y")
         right.set_xlim(0, 1.25 * max(share for share, _ in worst))
-        percentages(right.xaxis)
+        style.percentages(right.xaxis)
         right.set_xlabel("Missing cells")
     return figure
 
 
-@styled
+@style.styled
 def coefficient_bars(
     weights: NDArray[np.float64],
     outer: NDArray[np.float64],
@@ -71,7 +62,7 @@ def coefficient_bars(
     The final model's ``weights`` (classes, or 1 for two; features) are for standardised numbers and
     categories of 0 and 1, as the ``outer`` ones (outer folds, classes or 1, features) are.
     """
-    classes = shown(classes)
+    classes = style.shown(classes)
     is_one = len(weights) == 1
     titles = [f"{classes[1]} against {classes[0]}"] if is_one else list(classes)
     most = _SHOWN if is_one else _IN_PANEL
@@ -79,12 +70,12 @@ def coefficient_bars(
     rows = min(most, weights.shape[1])
     # Of many classes those that have the largest.
     codes = np.sort(np.argsort(-np.abs(weights).max(axis=1), kind="stable")[:count])
-    figure = canvas(
+    figure = style.canvas(
         "What speaks for a class: to the right for it, to the left against",
         "The largest coefficients, sorted, with those of the outer folds' models as points.",
         0.9 + (0.6 + 0.26 * rows) * -(-count // 2) if count > 1 else 1.3 + 0.26 * rows,
     )
-    grid = panels(figure, count, min(count, 2))
+    grid = style.panels(figure, count, min(count, 2))
     for axes, code in zip(grid, codes, strict=True):
         _draw_bars(axes, weights[code], outer[:, code], names, most=most)
         axes.set_title(titles[code])
@@ -103,20 +94,20 @@ def _draw_bars(
 ) -> None:
     largest = np.argsort(-np.abs(weights), kind="stable")[:most]
     order = largest[np.argsort(-weights[largest], kind="stable")]
-    bars = axes.barh(range(len(order)), weights[order], color=BLUE, alpha=0.45, height=0.7)
+    bars = axes.barh(range(len(order)), weights[order], color=style.BLUE, alpha=0.45, height=0.7)
     for row, feature in enumerate(order):
         points = outer[:, feature]
-        named(bars[row], f"{names[feature]}: {signed(weights[feature])}")
-        axes.plot(points, [row] * len(points), "o", color=INK, markersize=3, alpha=0.7)
-    axes.axvline(0, color=MUTED, linewidth=0.8)
-    name_rows(axes, shown([names[feature] for feature in order], 32))
+        style.named(bars[row], f"{names[feature]}: {signed(weights[feature])}")
+        axes.plot(points, [row] * len(points), "o", color=style.INK, markersize=3, alpha=0.7)
+    axes.axvline(0, color=style.MUTED, linewidth=0.8)
+    style.name_rows(axes, style.shown([names[feature] for feature in order], 32))
     axes.grid(visible=False, axis="y")
 
 
 _POINTS = 40
 
 
-@styled
+@style.styled
 def precision_recall(
     values: NDArray[np.float64], is_positive: NDArray[np.bool_], name: str
 ) -> Figure:
@@ -130,22 +121,24 @@ def precision_recall(
     recall, precision = curve.recall[told], curve.precision[told]
     area = float(np.sum(np.diff(recall, prepend=0.0) * precision))
     share = float(is_positive.mean())
-    figure = canvas(
-        f"Average precision {area:.3f} for {shown([name])[0]}, {share:.3f} by chance",
+    figure = style.canvas(
+        f"Average precision {area:.3f} for {style.shown([name])[0]}, {share:.3f} by chance",
         "Precision against recall of the positive class, at every threshold.",
         4.2,
     )
     axes = figure.subplots()
-    axes.step(np.append(0.0, recall), np.append(precision[0], precision), where="pre", color=BLUE)
-    axes.axhline(share, color=MUTED, linewidth=1, linestyle=":")
+    axes.step(
+        np.append(0.0, recall), np.append(precision[0], precision), where="pre", color=style.BLUE
+    )
+    axes.axhline(share, color=style.MUTED, linewidth=1, linestyle=":")
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.02)
-    axes.set_xlabel(f"Recall: share of {shown([name])[0]}, the positive class, that is found")
+    axes.set_xlabel(f"Recall: share of {style.shown([name])[0]}, the positive class, that is found")
     axes.set_ylabel("Precision: share of those named that are its own")
     places = np.unique(np.linspace(0, len(recall) - 1, _POINTS).astype(np.int64))
     words = "{} of those named are its own where {} of it is found"
     points = [(float(recall[at]), float(precision[at])) for at in places]
-    hover(axes, [(x, y, words.format(percent(y), percent(x))) for x, y in points])
+    style.hover(axes, [(x, y, words.format(percent(y), percent(x))) for x, y in points])
     for axis in (axes.xaxis, axes.yaxis):
-        percentages(axis)
+        style.percentages(axis)
     return figure

@@ -10,21 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from foldwise.palette import FOLD_COLOURS
-from foldwise.report.figures.style import (
-    BLUE,
-    FAINT,
-    INK,
-    MUTED,
-    canvas,
-    hover,
-    name_classes,
-    name_rows,
-    named,
-    panels,
-    percentages,
-    shown,
-    styled,
-)
+from foldwise.report.figures import style
 from foldwise.report.wording import counted, percent, span
 from foldwise.stats.intervals import Interval
 from foldwise.stats.scores import Rates, ReliabilityBin
@@ -35,16 +21,16 @@ _WRITTEN = 30
 """Beyond this many classes nothing fits into a cell."""
 
 
-@styled
+@style.styled
 def confusion_matrix(counts: NDArray[np.int64], classes: Sequence[str]) -> Figure:
     """Show counts (actual, predicted), with each cell's share of its row.
 
     The diagonal would drown the rest on a common scale: correct predictions are blue, mistakes
     orange, each by its share of the row; both darken with the share, so grey prints work too.
     """
-    classes, rows = shown(classes), counts.sum()
+    classes, rows = style.shown(classes), counts.sum()
     wrong = int(rows - np.trace(counts))
-    figure = canvas(
+    figure = style.canvas(
         f"{percent(1 - wrong / rows, digits=2)} correct, {counted(wrong, 'mistake')} of {rows:,}",
         "Confusion matrix: actual against predicted class, counts and shares of the row.",
         min(6.6, 1.6 + 0.9 * len(classes)),
@@ -52,13 +38,13 @@ def confusion_matrix(counts: NDArray[np.int64], classes: Sequence[str]) -> Figur
     axes = figure.subplots()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     _draw_cells(axes, counts, shares)
-    name_classes(axes, classes)
+    style.name_classes(axes, classes)
     told = []
     for row, column in np.argwhere(counts > 0).tolist():
         share = percent(shares[row, column], digits=2)
         words = f"{classes[row]} taken for {classes[column]}: {counts[row, column]:,}, {share}"
         told.append((column, row, words))
-    hover(axes, told)
+    style.hover(axes, told)
     axes.grid(visible=False)
     axes.set_xlabel("Predicted class (blue: correct, orange: mistakes; each row adds up to 100 %)")
     axes.set_ylabel("Actual class")
@@ -81,7 +67,7 @@ def _draw_cells(axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.float6
             ha="center",
             va="center",
             fontsize=8.5 if detailed else 7,
-            color="white" if is_dark else INK,
+            color="white" if is_dark else style.INK,
         )
 
 
@@ -91,7 +77,7 @@ _NAMED = 10
 _DASHES = ("-", (0, (5, 1)), (0, (1, 1)), (0, (6, 1, 1, 1)), (0, (6, 1, 1, 1, 1, 1)))
 
 
-@styled
+@style.styled
 def roc_curves(
     curves: Sequence[Rates], areas: Sequence[float], classes: Sequence[str], *, positive: int = 1
 ) -> Figure:
@@ -100,10 +86,10 @@ def roc_curves(
     Of two classes the ``positive`` one's: the other's is the same curve from behind. Classes are
     listed from the smallest area under the curve.
     """
-    classes, is_pair = shown(classes), len(classes) == 2
+    classes, is_pair = style.shown(classes), len(classes) == 2
     order = np.array([positive]) if is_pair else np.argsort(areas, kind="stable")
     first = classes[order[0]]
-    figure = canvas(
+    figure = style.canvas(
         f"ROC AUC {areas[positive]:.3f} for {first} against {classes[1 - positive]}"
         if is_pair
         else f"ROC AUC {np.nanmean(areas):.3f} (macro), the least {areas[order[0]]:.3f} of {first}",
@@ -114,7 +100,7 @@ def roc_curves(
     )
     edge = _corner([curves[code] for code in order])
     # What isn't enlarged would be the same picture twice.
-    grid = panels(figure, *[1 if edge == 1 else 2] * 2)
+    grid = style.panels(figure, *[1 if edge == 1 else 2] * 2)
     what = "positive class against the other" if is_pair else "one class against the rest"
     titles = (what, f"upper left corner, {1 / edge:.0f} times enlarged")
     for axes, size, title in zip(grid, (1.0, edge), titles, strict=False):
@@ -124,7 +110,7 @@ def roc_curves(
         for code in order[:_NAMED]:
             _tell_rates(axes, curves[code], classes[code])
     whole = grid[0]
-    whole.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=":")
+    whole.plot([0, 1], [0, 1], color=style.MUTED, linewidth=0.8, linestyle=":")
     whole.set_ylabel("True positive rate")
     handles, labels = whole.get_legend_handles_labels()
     whole.legend(
@@ -140,7 +126,7 @@ def roc_curves(
 
 def _draw(axes: Axes, rates: Rates, rank: int, label: str) -> None:
     if rank >= _NAMED:
-        axes.plot(*rates, color=FAINT, linewidth=1)
+        axes.plot(*rates, color=style.FAINT, linewidth=1)
         return
     colour, dash = FOLD_COLOURS[rank], _DASHES[rank % len(_DASHES)]
     width = 2.2 if rank < len(_DASHES) else 1.2
@@ -154,7 +140,9 @@ def _tell_rates(axes: Axes, rates: Rates, name: str) -> None:
     places = np.unique(np.linspace(0, len(rates[0]) - 1, _POINTS).astype(np.int64))
     words = "{} of {} found, {} of the others taken for it"
     told = [(float(rates[0][at]), float(rates[1][at])) for at in places]
-    hover(axes, [(x, y, words.format(percent(y), name, percent(x, digits=2))) for x, y in told])
+    style.hover(
+        axes, [(x, y, words.format(percent(y), name, percent(x, digits=2))) for x, y in told]
+    )
 
 
 def _frame(axes: Axes, edge: float, title: str) -> None:
@@ -173,14 +161,14 @@ def _corner(curves: Sequence[Rates]) -> float:
     return next(edge for edge in (0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if max(bends) <= edge)
 
 
-@styled
+@style.styled
 def class_f1(
     scores: Sequence[float], intervals: Sequence[Interval], classes: Sequence[str]
 ) -> Figure:
     """F1 of each class with its interval, the weakest class on top; dotted: their mean."""
     order = np.argsort(scores, kind="stable")
-    names = [shown(classes)[code] for code in order]
-    figure = canvas(
+    names = [style.shown(classes)[code] for code in order]
+    figure = style.canvas(
         f"F1 {np.mean(scores):.3f} (macro); weakest class: {names[0]}",
         "F1 score of each class with its interval, the weakest class first.",
         1.2 + 0.3 * len(classes),
@@ -188,12 +176,14 @@ def class_f1(
     axes = figure.subplots()
     for row, code in enumerate(order):
         low, high = intervals[code].low, intervals[code].high
-        bar = axes.barh(row, high - low, left=low, height=0.6, color=BLUE, alpha=0.3)
-        named(bar[0], f"{names[row]}: F1 {scores[code]:.4f}, {span(intervals[code])}")
-        axes.plot([scores[code]] * 2, [row - 0.3, row + 0.3], color=BLUE, linewidth=2.5)
-        axes.text(scores[code], row, f" {scores[code]:.3f}", va="center", fontsize=9, color=INK)
-    axes.axvline(float(np.mean(scores)), color=MUTED, linewidth=1, linestyle=":")
-    name_rows(axes, names, "Class")
+        bar = axes.barh(row, high - low, left=low, height=0.6, color=style.BLUE, alpha=0.3)
+        style.named(bar[0], f"{names[row]}: F1 {scores[code]:.4f}, {span(intervals[code])}")
+        axes.plot([scores[code]] * 2, [row - 0.3, row + 0.3], color=style.BLUE, linewidth=2.5)
+        axes.text(
+            scores[code], row, f" {scores[code]:.3f}", va="center", fontsize=9, color=style.INK
+        )
+    axes.axvline(float(np.mean(scores)), color=style.MUTED, linewidth=1, linestyle=":")
+    style.name_rows(axes, names, "Class")
     low, high = min(each.low for each in intervals), max(each.high for each in intervals)
     margin = 0.03 * (high - low) or 0.01
     axes.set_xlim(low - margin, high + margin)
@@ -202,7 +192,7 @@ def class_f1(
     return figure
 
 
-@styled
+@style.styled
 def reliability_diagram(
     bins: Sequence[ReliabilityBin], error: float, *, unit: str = "image"
 ) -> Figure:
@@ -212,7 +202,7 @@ def reliability_diagram(
     """
     gap = sum(each.rows * (each.confidence - each.accuracy) for each in bins)
     word = "too sure of itself" if gap > 0 else "too careful"
-    figure = canvas(
+    figure = style.canvas(
         f"Calibration error {error:.3f}; on the whole {word}",
         "Share of correct predictions against the stated confidence, and below the number "
         f"of {unit}s at each confidence.",
@@ -222,7 +212,7 @@ def reliability_diagram(
     _draw_bins(above, bins)
     lows, highs = np.array([(each.low, each.high) for each in bins]).T
     rows = [each.rows for each in bins]
-    below.bar(lows, rows, width=highs - lows, align="edge", color=BLUE, edgecolor="white")
+    below.bar(lows, rows, width=highs - lows, align="edge", color=style.BLUE, edgecolor="white")
     below.set_yscale("log")
     below.set_ylim(bottom=0.7)  # a bin of one image stays visible
     below.set_ylabel(f"{unit.capitalize()}s (log)")
@@ -232,8 +222,8 @@ def reliability_diagram(
     for of in bins:
         words = f"{percent(of.accuracy)} right of {counted(of.rows, unit)}"
         told.append((of.confidence, of.accuracy, f"{words}, {percent(of.confidence)} expected"))
-    hover(above, told)
-    percentages(below.xaxis)
+    style.hover(above, told)
+    style.percentages(below.xaxis)
     return figure
 
 
@@ -243,12 +233,16 @@ def _draw_bins(axes: Axes, bins: Sequence[ReliabilityBin]) -> None:
     confidence, accuracy = np.array([(each.confidence, each.accuracy) for each in bins]).T
     right = [binomtest(round(each.accuracy * each.rows), each.rows) for each in bins]
     low, high = np.array([of.proportion_ci(0.95, "wilson") for of in right]).T
-    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":")
-    corner: dict[str, Any] = {"transform": axes.transAxes, "color": MUTED, "fontstyle": "italic"}
+    axes.plot([0, 1], [0, 1], color=style.MUTED, linewidth=1, linestyle=":")
+    corner: dict[str, Any] = {
+        "transform": axes.transAxes,
+        "color": style.MUTED,
+        "fontstyle": "italic",
+    }
     axes.text(0.02, 0.82, "too careful", **corner)
     axes.text(0.98, 0.05, "too sure of itself", ha="right", **corner)
-    axes.vlines(confidence, low, high, color=BLUE, linewidth=3, alpha=0.4)
-    axes.plot(confidence, accuracy, "o", color=BLUE, markersize=6)
+    axes.vlines(confidence, low, high, color=style.BLUE, linewidth=3, alpha=0.4)
+    axes.plot(confidence, accuracy, "o", color=style.BLUE, markersize=6)
     axes.set_ylim(0, 1.02)
     axes.set_ylabel("Share predicted correctly (with 95 % interval)")
-    percentages(axes.yaxis)
+    style.percentages(axes.yaxis)

@@ -12,17 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from foldwise.data.dataset import picture_axes
-from foldwise.report.figures.style import (
-    MUTED,
-    SIGNED,
-    bare,
-    canvas,
-    draw_counts,
-    literal,
-    panels,
-    shown,
-    styled,
-)
+from foldwise.report.figures import style
 from foldwise.report.findings import Judged
 from foldwise.report.wording import brief, counted, percent
 
@@ -44,7 +34,7 @@ def draw_strip(
     (features,) for one, are drawn as a profile over the features. There is room for so many
     ``columns``; above each image stands its title, below it which number it has.
     """
-    bare(axes)
+    style.bare(axes)
     sample = _picture(np.zeros(images.shape[1], dtype=np.uint8), shape)
     height, width, *colours = (1, images.shape[1], 1) if sample is None else sample.shape
     step = width + ceil(width / 10) * bool(titles)
@@ -59,12 +49,12 @@ def draw_strip(
         # Of images that are dark throughout, as of bytes up to 16, the brightest is black.
         axes.imshow(strip.squeeze(), cmap="gray_r", vmin=0, vmax=max(int(strip.max()), 1))
     else:
-        axes.fill_between(range(size), strip[0, :, 0], color=MUTED, linewidth=0)
+        axes.fill_between(range(size), strip[0, :, 0], color=style.MUTED, linewidth=0)
         axes.set_ylim(0, 255)
     axes.set_anchor("W")
     bottom, top = axes.get_ylim()
     below = [f"no. {which}" for which in numbers]
-    looks = {"va": "top", "fontsize": 8, "color": MUTED}
+    looks = {"va": "top", "fontsize": 8, "color": style.MUTED}
     for words, end, gap, look in ((titles, top, 3, {"fontsize": 9}), (below, bottom, -3, looks)):
         for place, text in enumerate(words):
             at = (place * step + (width - 1) / 2, end)
@@ -73,12 +63,14 @@ def draw_strip(
 
 def draw_signed(axes: Axes, values: NDArray[np.float64], shape: Shape, limit: float) -> None:
     """Draw signed values (features,) on the common scale from -limit to limit; channels added."""
-    bare(axes)
+    style.bare(axes)
     if (drawn := _added(values, shape)).ndim == 2:
-        axes.imshow(drawn, cmap=SIGNED, vmin=-limit, vmax=limit)
+        axes.imshow(drawn, cmap=style.SIGNED, vmin=-limit, vmax=limit)
     else:
-        axes.axhline(0, color=MUTED, linewidth=0.6)
-        axes.bar(range(values.size), values, width=1.0, color=SIGNED(np.sign(values) / 2 + 0.5))
+        axes.axhline(0, color=style.MUTED, linewidth=0.6)
+        axes.bar(
+            range(values.size), values, width=1.0, color=style.SIGNED(np.sign(values) / 2 + 0.5)
+        )
         axes.set_ylim(-limit, limit)
 
 
@@ -103,7 +95,7 @@ def _picture(values: NDArray[Any], shape: Shape) -> NDArray[Any] | None:
     return picture.reshape(*picture.shape[:2], -1)
 
 
-@styled
+@style.styled
 def class_samples(
     counts: Sequence[int],
     samples: Sequence[NDArray[np.uint8]],
@@ -117,14 +109,14 @@ def class_samples(
     There are a count of the development set and samples (examples, features) for each class.
     """
     among = f", {copies:,} of them shifted copies," if copies else ""
-    figure = canvas(
+    figure = style.canvas(
         f"{sum(counts):,} images{among} of {len(classes)} classes",
         "Number of images of each class, and the first of them.",
         1.0 + 0.5 * len(classes),
     )
     left, right = figure.subplots(1, 2, width_ratios=[3, 5])
-    draw_counts(left, counts, classes, "image")
-    bare(right)
+    style.draw_counts(left, counts, classes, "image")
+    style.bare(right)
     for row, images in enumerate(samples, start=1):
         # Places within the right panel, which is as high as the left: each beside its bar.
         place = (0, 1 - row / len(classes), 1, 0.94 / len(classes))
@@ -135,7 +127,7 @@ def class_samples(
 _COLUMNS = 5
 
 
-@styled
+@style.styled
 def coefficient_images(
     weights: NDArray[np.float64], classes: Sequence[str], shape: Shape, *, meaning: str
 ) -> Figure:
@@ -144,21 +136,21 @@ def coefficient_images(
     The scale ends at the 99.5th percentile of the magnitudes; ``meaning`` is what it measures. Two
     classes have one image, of the second against the first.
     """
-    classes = shown(classes)
+    classes = style.shown(classes)
     titles = list(classes) if len(classes) > 2 else [f"{classes[1]} against {classes[0]}"]
     columns = min(_COLUMNS, len(titles))
     drawn = np.abs([_added(own, shape) for own in weights])
     limit = float(np.quantile(drawn, 0.995)) or 1.0
-    figure = canvas(
+    figure = style.canvas(
         "What the model looks for: light pixels for the class, dark against",
         "An image for each class: light pixels speak for the class, dark ones against it.",
         max(2.8, 0.6 + (0.3 + 1.2 * tallness(shape)) * ceil(len(titles) / columns)),
     )
-    grid = panels(figure, len(titles), columns)
+    grid = style.panels(figure, len(titles), columns)
     for axes, title, own in zip(grid, titles, weights, strict=True):
         draw_signed(axes, own, shape, limit)
         axes.set_title(title, loc="center")
-    scale = ScalarMappable(Normalize(-limit, limit), SIGNED)
+    scale = ScalarMappable(Normalize(-limit, limit), style.SIGNED)
     figure.colorbar(
         scale,
         ax=grid,
@@ -172,7 +164,7 @@ def coefficient_images(
     return figure
 
 
-@styled
+@style.styled
 def confident_mistakes(judged: Judged, *, columns: int = 6, rows: int = 4) -> Figure:
     """Show the wrong predictions the model was surest of: actual → predicted (probability).
 
@@ -182,30 +174,30 @@ def confident_mistakes(judged: Judged, *, columns: int = 6, rows: int = 4) -> Fi
     verdicts = [judged.verdict(int(row)) for row in mistakes]
     lines = max(verdict.count("\n") for verdict in verdicts)
     height = ceil(len(mistakes) / columns)
-    figure = canvas(
+    figure = style.canvas(
         "Surest mistakes: actual → predicted (probability)",
         "The wrong predictions the model was surest of, with actual and predicted class.",
         0.6 + (1.7 + 0.17 * lines) * height,
     )
-    for row, axes in enumerate(panels(figure, height, 1)):
+    for row, axes in enumerate(style.panels(figure, height, 1)):
         these = slice(row * columns, (row + 1) * columns)
-        titles = [literal(verdict) for verdict in verdicts[these]]
+        titles = [style.literal(verdict) for verdict in verdicts[these]]
         which = mistakes[these].tolist()
         images = judged.images[which]
         draw_strip(axes, images, judged.shape, columns=columns, titles=titles, numbers=which)
     return figure
 
 
-@styled
+@style.styled
 def confused_pairs(judged: Judged, *, pairs: int = 6, examples: int = 8) -> Figure:
     """Show the commonest confusions, of which there are some, with the surest images of each."""
     common = judged.confusions()[:pairs]
-    figure = canvas(
+    figure = style.canvas(
         "Commonest confusions: actual → predicted (share of the actual class)",
         "The pairs of classes most often confused, each with the images taken for the other.",
         0.6 + 1.1 * len(common),
     )
-    for axes, rows in zip(panels(figure, len(common), 1), common, strict=True):
+    for axes, rows in zip(style.panels(figure, len(common), 1), common, strict=True):
         surest = rows[:examples]
         sure = [percent(float(judged.probabilities[row].max()), digits=0) for row in surest]
         images, which = judged.images[surest], surest.tolist()
@@ -218,4 +210,4 @@ def _pair(judged: Judged, rows: NDArray[np.int64]) -> str:
     actual, predicted = judged.labels[rows[0]], judged.probabilities[rows[0]].argmax()
     share = len(rows) / np.count_nonzero(judged.labels == actual)
     names = " → ".join(brief(judged.classes[code]) for code in (actual, predicted))
-    return literal(f"{names}\n{counted(len(rows), 'image')}\n{percent(share)}")
+    return style.literal(f"{names}\n{counted(len(rows), 'image')}\n{percent(share)}")

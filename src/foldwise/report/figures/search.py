@@ -11,17 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from foldwise.palette import fold_colour, fold_marker
-from foldwise.report.figures.style import (
-    FAINT,
-    INK,
-    MUTED,
-    SAND,
-    canvas,
-    hover,
-    literal,
-    panels,
-    styled,
-)
+from foldwise.report.figures import style
 from foldwise.report.wording import (
     axis_label,
     brief,
@@ -44,7 +34,7 @@ def _look(study: Study) -> dict[str, Any]:
     return {"color": fold_colour(study.fold), "marker": fold_marker(study.fold)}
 
 
-@styled
+@style.styled
 def inner_curves(result: SearchResult, name: str, *, unit: str = "image") -> Figure:
     """Inner score against a number for every study, the chosen ones, and how flat it is there.
 
@@ -53,7 +43,7 @@ def inner_curves(result: SearchResult, name: str, *, unit: str = "image") -> Fig
     both sides. A value whose band reaches zero is no worse, with about two thirds confidence.
     """
     studies, searched = curves(result, name), result.space.ranges[name]
-    figure = canvas(
+    figure = style.canvas(
         _headline(studies, name, searched),
         f"Mean inner score against {name} for each outer fold and the final study, and below how "
         f"much worse each {name} is than the study's best, with one standard error.",
@@ -66,7 +56,7 @@ def inner_curves(result: SearchResult, name: str, *, unit: str = "image") -> Fig
         _draw_range(axes, studies, searched)
     if searched.high <= _FEW * searched.low:
         _scale_window(above, above.get_xlim(), searched)
-    above.axvspan(*window, color=FAINT, alpha=0.35, linewidth=0, label="enlarged below")
+    above.axvspan(*window, color=style.FAINT, alpha=0.35, linewidth=0, label="enlarged below")
     for curve in studies:
         study = _called(curve.study, result)
         _draw_scores(above, curve, f"{study}: {value_text(_chosen(curve, searched))}")
@@ -132,12 +122,14 @@ def _scale_window(axes: Axes, window: tuple[float, float], searched: Between) ->
     axes.minorticks_off()
 
 
-def _tell_points(panels: tuple[Axes, Axes], curve: Curve, told: Sequence[str], metric: str) -> None:
-    (above, below), label = panels, metric_label(metric)
+def _tell_points(both: tuple[Axes, Axes], curve: Curve, told: Sequence[str], metric: str) -> None:
+    (above, below), label = both, metric_label(metric)
     columns = (curve.values, curve.scores, curve.excess, curve.errors)
     rows = [*zip(told, *(of.tolist() for of in columns), strict=True)]
-    hover(above, [(value, mean, f"{of}, {label} {number(mean)}") for of, value, mean, _, _ in rows])
-    hover(
+    style.hover(
+        above, [(value, mean, f"{of}, {label} {number(mean)}") for of, value, mean, _, _ in rows]
+    )
+    style.hover(
         below,
         [
             (value, worse, f"{of}, worse by {number(worse, digits=6)} ± {number(error, digits=6)}")
@@ -165,11 +157,11 @@ def _draw_range(axes: Axes, studies: tuple[Curve, ...], searched: Between) -> No
     first, last = searched.at(-0.02), searched.at(1.02)
     axes.set_xscale("log" if searched.low > 0 else "linear")
     axes.set_xlim(first, last)
-    axes.axvspan(first, searched.low, color=FAINT, linewidth=0)
-    axes.axvspan(searched.high, last, color=FAINT, linewidth=0)
+    axes.axvspan(first, searched.low, color=style.FAINT, linewidth=0)
+    axes.axvspan(searched.high, last, color=style.FAINT, linewidth=0)
     # A little wider than the choices, so that equal ones can still be seen.
     wide = searched.at(min(places) - 3e-3), searched.at(max(places) + 3e-3)
-    axes.axvspan(*wide, color=SAND, label="chosen")
+    axes.axvspan(*wide, color=style.SAND, label="chosen")
 
 
 def _draw_scores(axes: Axes, curve: Curve, label: str) -> None:
@@ -226,7 +218,7 @@ _TITLE = 23
 """Characters that a panel's title has room for in a line."""
 
 
-@styled
+@style.styled
 def trial_order(result: SearchResult, *, unit: str = "image") -> Figure:
     """Inner score of each trial by its number, with the best so far as a step line.
 
@@ -235,12 +227,12 @@ def trial_order(result: SearchResult, *, unit: str = "image") -> Figure:
     studies = best_trials(result)
     later = sum(best.number >= _startup(result, best) for best in studies)
     found = f"{later} of {len(studies)} studies found their best after the start-up trials"
-    figure = canvas(
+    figure = style.canvas(
         "Candidates take turns; each study's winner" if result.space.kinds else found,
         "Inner score of each trial in order, with the best so far, a panel a study.",
         1.0 + 2.1 * ceil(len(studies) / _COLUMNS),
     )
-    grid = panels(figure, len(studies), _COLUMNS, shared=True)
+    grid = style.panels(figure, len(studies), _COLUMNS, shared=True)
     grid[0].set_ylim(*_limits(result))
     for axes, best in zip(grid, studies, strict=True):
         _draw_study(axes, best, result)
@@ -248,7 +240,7 @@ def trial_order(result: SearchResult, *, unit: str = "image") -> Figure:
     grid[0].xaxis.set_major_locator(MaxNLocator(5, integer=True))
     for axes, best in zip(grid, studies, strict=True):
         told = enumerate(result.study_trials(best.study), start=1)
-        hover(axes, [(n, of.mean(result.metric), _said(of, result.metric)) for n, of in told])
+        style.hover(axes, [(n, of.mean(result.metric), _said(of, result.metric)) for n, of in told])
     for axes in grid[-_COLUMNS:]:
         axes.tick_params(labelbottom=True)  # the lowest of its column, though not of the grid
     words = "Trial (grey: start-up trials; open triangle: off the scale)"
@@ -262,7 +254,7 @@ def _draw_study(axes: Axes, best: Trial, result: SearchResult) -> None:
     numbers = np.arange(1, len(trials) + 1)
     scores = [trial.mean(result.metric) for trial in trials]
     better = np.minimum if is_loss(result.metric) else np.maximum
-    axes.axvspan(0.5, _startup(result, best) + 0.5, color=FAINT, alpha=0.4, linewidth=0)
+    axes.axvspan(0.5, _startup(result, best) + 0.5, color=style.FAINT, alpha=0.4, linewidth=0)
     axes.step(numbers, better.accumulate(scores), where="post", color=look["color"])
     axes.plot(numbers, scores, **look, linestyle="", markersize=4, alpha=0.8)
     _mark_outside(axes, scores, result.metric, look["color"])
@@ -304,7 +296,7 @@ def _limits(result: SearchResult) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-@styled
+@style.styled
 def outer_folds(result: SearchResult, estimate: OuterEstimate, *, unit: str = "image") -> Figure:
     """Outer score of each fold beside the inner score that chose its values, and their mean.
 
@@ -315,7 +307,7 @@ def outer_folds(result: SearchResult, estimate: OuterEstimate, *, unit: str = "i
     metric, mean, folds = result.metric, estimate.mean, len(result.outer)
     intervals = {"mean": estimate.interval, "mean, corrected": estimate.corrected}
     names = [*(_called(fold.study, result) for fold in result.outer), *intervals]
-    figure = canvas(
+    figure = style.canvas(
         f"Outer {metric_label(metric)} {number(mean)} "
         f"({percent(estimate.interval.confidence, digits=0)} interval {span(estimate.interval)})",
         "Outer and inner score of each outer fold, their optimism, and the mean's interval.",
@@ -324,19 +316,23 @@ def outer_folds(result: SearchResult, estimate: OuterEstimate, *, unit: str = "i
     axes = figure.subplots()
     _draw_folds(axes, result)
     for row, interval in enumerate(intervals.values(), start=folds):
-        axes.plot([interval.low, interval.high], [row, row], color=INK, linewidth=4, alpha=0.45)
-        axes.plot(mean, row, "|", color=INK, markersize=14, markeredgewidth=2.5)
-    axes.axvline(mean, color=INK, linewidth=0.8, linestyle=":")
+        axes.plot(
+            [interval.low, interval.high], [row, row], color=style.INK, linewidth=4, alpha=0.45
+        )
+        axes.plot(mean, row, "|", color=style.INK, markersize=14, markeredgewidth=2.5)
+    axes.axvline(mean, color=style.INK, linewidth=0.8, linestyle=":")
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.6)
     axes.set_xlabel(axis_label("", metric, unit))
     for row, fold in enumerate(result.outer):
         pair = {"outer": fold.scores[metric], "inner": fold.best.mean(metric)}
-        hover(axes, [(at, row, f"{fold.study}, {of}: {number(at)}") for of, at in pair.items()])
-    hover(axes, [(mean, folds, f"mean {number(mean)}, {span(estimate.interval)}")])
-    told = {"outer score (estimates)": MUTED, "inner score (selects)": "white"}
+        style.hover(
+            axes, [(at, row, f"{fold.study}, {of}: {number(at)}") for of, at in pair.items()]
+        )
+    style.hover(axes, [(mean, folds, f"mean {number(mean)}, {span(estimate.interval)}")])
+    told = {"outer score (estimates)": style.MUTED, "inner score (selects)": "white"}
     for label, face in told.items():
-        axes.plot([], [], "o", color=MUTED, markersize=8, markerfacecolor=face, label=label)
+        axes.plot([], [], "o", color=style.MUTED, markersize=8, markerfacecolor=face, label=label)
     if len(result.space.dimensions) == 1:
         axes.legend(ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
     else:  # further columns leave less room
@@ -370,7 +366,7 @@ _CHARACTER = 6.0
 def _note(axes: Axes, row: float, text: str, right: float) -> None:
     """Write beside the axes, up to so many points from them."""
     axes.annotate(
-        literal(text),
+        style.literal(text),
         (1, row),
         xycoords=axes.get_yaxis_transform(),
         xytext=(right, 0),

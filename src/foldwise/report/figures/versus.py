@@ -11,17 +11,8 @@ from numpy.typing import NDArray
 
 from foldwise.palette import FOLD_COLOURS, FOLD_MARKERS, fold_colour, fold_marker
 from foldwise.report.contest import Contestant
+from foldwise.report.figures import style
 from foldwise.report.figures.images import draw_strip, tallness
-from foldwise.report.figures.style import (
-    INK,
-    MUTED,
-    SAND,
-    canvas,
-    literal,
-    panels,
-    percentages,
-    styled,
-)
 from foldwise.report.rivals import SearchComparison
 from foldwise.report.versus import headline
 from foldwise.report.wording import brief, percent
@@ -31,7 +22,7 @@ from foldwise.stats.scores import is_loss, metric_label
 _COLUMNS, _STRIP = 3, 8
 
 
-@styled
+@style.styled
 def difference_panels(comparison: SearchComparison) -> Figure:
     """Show each fold's difference from the reference, and the mean's interval below.
 
@@ -44,66 +35,70 @@ def difference_panels(comparison: SearchComparison) -> Figure:
     if is_single:
         title = headline(comparison, comparison.rivals[0]).partition(":")[0]
     folds = comparison.reference.result.plan.folds
-    figure = canvas(
-        literal(title),
+    figure = style.canvas(
+        style.literal(title),
         "The difference of the outer scores in each fold, and below the mean with its interval.",
         1.0 + (1.1 + 0.16 * folds) * ceil(len(told) / _COLUMNS),
     )
-    grid = panels(figure, len(told), min(_COLUMNS, len(told)))
+    grid = style.panels(figure, len(told), min(_COLUMNS, len(told)))
     for axes, (rival, metric) in zip(grid, told, strict=True):
         if metric == comparison.metric:
-            axes.axvspan(-comparison.margin, comparison.margin, color=SAND, linewidth=0)
+            axes.axvspan(-comparison.margin, comparison.margin, color=style.SAND, linewidth=0)
         _draw_differences(axes, rival.differences[metric], folds)
         title = metric_label(metric) if is_single else brief(rival.entrant.name, 20)
         better = "left" if is_loss(metric) else "right"
-        axes.set_title(literal(f"{title}, better to the {better}"), fontsize=9.5)
+        axes.set_title(style.literal(f"{title}, better to the {better}"), fontsize=9.5)
     words = "" if is_single else f" of {metric_label(comparison.metric)}"
     words = f"Difference{words} from {first}, by outer fold (shaded: none to speak of)"
-    figure.supxlabel(literal(words), fontsize=10)
+    figure.supxlabel(style.literal(words), fontsize=10)
     return figure
 
 
 def _draw_differences(axes: Axes, found: Difference, folds: int) -> None:
-    axes.axvline(0, color=INK, linewidth=1)
+    axes.axvline(0, color=style.INK, linewidth=1)
     for place, difference in enumerate(found.folds):
         fold = place % folds
         axes.plot(difference, fold, fold_marker(fold), color=fold_colour(fold), markersize=6)
     interval = found.interval
-    axes.plot([interval.low, interval.high], [folds, folds], color=INK, linewidth=4, alpha=0.45)
-    axes.plot(found.value, folds, "|", color=INK, markersize=12, markeredgewidth=2.5)
+    axes.plot(
+        [interval.low, interval.high], [folds, folds], color=style.INK, linewidth=4, alpha=0.45
+    )
+    axes.plot(found.value, folds, "|", color=style.INK, markersize=12, markeredgewidth=2.5)
     axes.set_yticks(range(folds + 1), [*map(str, range(folds)), "mean"])
     axes.set_ylim(folds + 0.6, -0.6)
     axes.xaxis.set_major_locator(MaxNLocator(3))
-    axes.tick_params(axis="x", labelsize=8.5, colors=MUTED)
+    axes.tick_params(axis="x", labelsize=8.5, colors=style.MUTED)
 
 
-@styled
+@style.styled
 def rows_apart(
     told: Sequence[tuple[str, NDArray[np.uint8], Sequence[str]]], shape: tuple[int, ...]
 ) -> Figure:
     """Show images that one search alone has right: a title, images, and what stands above each."""
     shown = [each for each in told if len(each[1])]
-    figure = canvas(
+    figure = style.canvas(
         "Images that one alone has right: actual → what the other says",
         "Images that the newer search alone has right, and those that the reference alone has.",
         0.6 + (0.62 + 0.6 * tallness(shape)) * len(shown),
     )
     most = max((len(images) for _, images, _ in shown), default=0)
-    for axes, (title, images, names) in zip(panels(figure, len(shown), 1), shown, strict=True):
-        titles = [literal(brief(name, 12)) for name in names]
+    for axes, (title, images, names) in zip(
+        style.panels(figure, len(shown), 1), shown, strict=True
+    ):
+        titles = [style.literal(brief(name, 12)) for name in names]
         draw_strip(axes, images, shape, columns=max(most, _STRIP), titles=titles)
-        axes.set_title(literal(title), pad=20)
+        axes.set_title(style.literal(title), pad=20)
     return figure
 
 
-@styled
+@style.styled
 def accuracy_against_time(models: Sequence[Contestant], *, rows: int, holdout: int) -> Figure:
     """Draw holdout accuracy against the time to fit (left) and to predict (right), log scales.
 
     So many development ``rows`` were fitted, so many of the ``holdout`` predicted.
     """
     best = max(models, key=_accuracy)
-    figure = canvas(
+    figure = style.canvas(
         f"Most accurate: {best.entry.title}, {percent(_accuracy(best), digits=2)}",
         "Holdout accuracy of each classifier against the time to fit and to predict.",
         4.6,
@@ -114,7 +109,7 @@ def accuracy_against_time(models: Sequence[Contestant], *, rows: int, holdout: i
     left.set_xlabel(f"Time to fit {rows:,} images (log scale)")
     right.set_xlabel(f"Time to predict {holdout:,} images (log scale)")
     left.set_ylabel("Holdout accuracy (with interval)")
-    percentages(left.yaxis)
+    style.percentages(left.yaxis)
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
