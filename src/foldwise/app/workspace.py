@@ -7,7 +7,6 @@ import io
 import math
 import os
 import re
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -31,7 +30,7 @@ from foldwise.data.dataset import (
     picture_axes,
 )
 from foldwise.errors import SearchError, SettingsError
-from foldwise.files import DocumentError, decode, encode, write_bytes
+from foldwise.files import DocumentError, decode, decode_arrays, encode, read_bytes, write_bytes
 from foldwise.ownership import check_output
 from foldwise.registry.snapshot import model_name
 from foldwise.report.findings import Judged
@@ -252,7 +251,7 @@ class SearchPlace:
             If it is missing, not whole, or names a place rather than a search.
         """
         try:
-            place = decode(cls, (root / RUN).read_bytes(), tolerant=True)
+            place = decode(cls, read_bytes(root / RUN), tolerant=True)
             if not (_HEX.fullmatch(place.search_key) and _HEX.fullmatch(place.run_id)):
                 raise DocumentError(f"{place.search_key[:40]!r} of run {place.run_id[:40]!r}")
         except (OSError, DocumentError) as error:
@@ -302,12 +301,11 @@ def read_result(kind: type[_T], folder: Path, remedy: str) -> tuple[_T, Predicti
         If a file is missing or not whole.
     """
     try:
-        story = decode(kind, (folder / "result.json").read_bytes(), tolerant=True)
-        content = io.BytesIO((folder / "holdout.npz").read_bytes())
-        with np.load(content, allow_pickle=False) as stored:
-            real = bool(stored["are_probabilities"])
-            return story, Predictions(stored["values"], are_probabilities=real)
-    except (OSError, ValueError, KeyError, DocumentError, zipfile.BadZipFile) as error:
+        story = decode(kind, read_bytes(folder / "result.json"), tolerant=True)
+        stored = decode_arrays(read_bytes(folder / "holdout.npz"))
+        real = bool(stored["are_probabilities"])
+        return story, Predictions(stored["values"], are_probabilities=real)
+    except (OSError, ValueError, KeyError, DocumentError) as error:
         raise SearchError(
             f"{folder} must hold a model's whole result, it doesn't ({error}): {remedy}"
         ) from error
@@ -324,9 +322,9 @@ def save_pictures(folder: Path, pictures: Sequence[Picture]) -> dict[str, bytes]
 def kept_pictures(folder: Path) -> tuple[Picture, ...]:
     """Read back what `save_pictures` wrote; nothing where it isn't whole."""
     try:
-        words = decode(tuple[tuple[str, str, str, str], ...], (folder / PICTURES).read_bytes())
+        words = decode(tuple[tuple[str, str, str, str], ...], read_bytes(folder / PICTURES))
         return tuple(
-            Picture(name, alt, (folder / f"{name}.png").read_bytes(), _svg(folder, name), *placed)
+            Picture(name, alt, read_bytes(folder / f"{name}.png"), _svg(folder, name), *placed)
             for name, alt, *placed in words
         )
     except (OSError, DocumentError):
@@ -335,7 +333,7 @@ def kept_pictures(folder: Path) -> tuple[Picture, ...]:
 
 def _svg(folder: Path, name: str) -> bytes | None:
     path = folder / f"{name}.svg"
-    return path.read_bytes() if path.exists() else None
+    return read_bytes(path) if path.exists() else None
 
 
 def study_storage(root: Path) -> str:

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from sklearn.compose import ColumnTransformer
@@ -28,6 +27,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from foldwise.errors import StoreError
+from foldwise.files import BROKEN_ZIP, read_bytes
 from foldwise.registry.evidence import Evidence
 from foldwise.registry.snapshot import Version
 from foldwise.registry.stored_files import (
@@ -49,7 +49,7 @@ from foldwise.search.jobs import Classes, Model
 from foldwise.store.faults import StoreRefused, store_faults
 from foldwise.store.open import Store
 
-_MALFORMED = (ValueError, TypeError, KeyError, AttributeError, EOFError, RecursionError, BadZipFile)
+_MALFORMED = (*BROKEN_ZIP, ArithmeticError, AttributeError, LookupError, MemoryError, TypeError)
 _PINNED = re.compile(r"([\w-]+)==\d[\w.+!-]*")
 _TOOL = re.compile(r"(python|pip|setuptools|wheel)(?:[<=]=?\d[\w.]*)?")
 _VARYING = {
@@ -361,7 +361,7 @@ def fetch_evidence(store: Store, version: Version) -> Evidence | None:
     """What a version's evidence says; None if it is lost or can't be read."""
     with TemporaryDirectory(prefix="foldwise-") as folder:
         try:
-            stored = (fetch_files(store, version, Path(folder)) / EVIDENCE).read_bytes()
+            stored = read_bytes(fetch_files(store, version, Path(folder)) / EVIDENCE)
         except (StoreRefused, OSError):
             return None
     try:
