@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, one lock for all who write, one codec for all documents.
+"""Files: written whole or not at all, one lock for all who write, one reader, one codec.
 
 A document is a frozen dataclass stored as JSON. It carries ``schema: Literal[1] = 1``. A new field
 with a default needs no new number: old documents take the default, and old code that reads with
@@ -7,15 +7,22 @@ with a default needs no new number: old documents take the default, and old code
 name is refused. What is digested are the bytes stored, never a value decoded and encoded again.
 """
 
+import errno
+import io
 import json
+import math
 import os
+import re
 import shutil
+import stat
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
@@ -23,12 +30,26 @@ from pydantic import TypeAdapter, ValidationError
 from foldwise.errors import FoldwiseError, OutputError
 from foldwise.ownership import check_output
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 _T = TypeVar("_T")
 _MOVE = "move it away, then run this again"
+_LONGEST_HEADER = 1000
+_NUMPYS = re.compile(
+    rb"\x93NUMPY\x01\0..\{'descr': '([<|][biu][1248]|<f[248])', 'fortran_order': (False|True),"
+    rb" 'shape': \(([\d, ]*)\), \} *\n",
+    re.DOTALL,
+)
+"""The header of an array of numbers as numpy writes it. Its own reader takes any Python literal."""
+BROKEN_ZIP = (
+    *(EOFError, OSError, OverflowError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error),
+)
+"""What damaged bytes can raise in zipfile."""
 
 
 class DocumentError(FoldwiseError):
-    """A stored text is no document of its type. Chain it to an error that names file and remedy."""
+    """Stored bytes are not what they must be. Chain it to an error that names file and remedy."""
 
 
 @contextmanager
@@ -148,6 +169,20 @@ def write_bytes(path: Path, content: bytes) -> None:
         partial.write_bytes(content)
 
 
+def read_bytes(path: Path) -> bytes:
+    """Read a file; a pipe, which would be waited for, a socket and a device are refused.
+
+    Raises
+    ------
+    OSError
+        It can't be read, or is none.
+    """
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # of a folder the system tells
+        raise OSError(errno.EINVAL, "Is neither a file nor a folder", str(path))
+    return path.read_bytes()
+
+
 def flush(path: Path) -> None:
     """Wait until a file's content, or a folder's entries, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -197,6 +232,66 @@ def decode(kind: type[_T], text: str | bytes, *, tolerant: bool = False) -> _T:
         got = "" if isinstance(first["input"], dict) else f", got {first['input']!r:.60}"
         raise DocumentError(f"{place} must be as {_name(kind)} has it: {said}{got}") from error
     return value
+
+
+def decode_arrays(content: bytes) -> "dict[str, NDArray[Any]]":
+    """Read the arrays of numbers that `numpy.savez` or `numpy.savez_compressed` wrote, by name.
+
+    They are read-only. No header makes memory be taken that the bytes don't fill.
+
+    Raises
+    ------
+    DocumentError
+        The bytes are damaged, or there is anything else in them: one line.
+    """
+    import numpy as np  # a tenth of a second, which who reads documents alone needn't wait
+
+    arrays: dict[str, NDArray[Any]] = {}
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for each in archive.infolist():
+                if each.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise ValueError(f"a compression that isn't numpy's, {each.compress_type}")
+                stored = archive.read(each)
+                kind, order, shape, start = _header(stored[:_LONGEST_HEADER], len(stored))
+                flat = np.frombuffer(stored, kind, math.prod(shape), start)
+                arrays[each.filename.removesuffix(".npy")] = flat.reshape(shape, order=order)
+    except BROKEN_ZIP as error:
+        raise DocumentError(f"arrays must be as numpy wrote them, got {error!r:.80}") from error
+    return arrays
+
+
+def map_array(path: Path) -> "NDArray[Any]":
+    """Map an array of numbers that `numpy.save` wrote from the disk, read-only.
+
+    Raises
+    ------
+    OSError
+        It can't be read, or is no file.
+    DocumentError
+        It is damaged, or holds anything else: one line.
+    """
+    import numpy as np
+
+    if not path.is_file():
+        read_bytes(path)  # which says why not
+    with path.open("rb") as file:
+        head = file.read(_LONGEST_HEADER)
+    try:
+        kind, order, shape, start = _header(head, path.stat().st_size)
+    except ValueError as error:
+        raise DocumentError(f"an array must be as numpy wrote it, got {error!r:.80}") from error
+    return np.memmap(path, kind, "r", start, shape, order)
+
+
+def _header(head: bytes, size: int) -> tuple[str, Literal["C", "F"], tuple[int, ...], int]:
+    """Type, order, shape and place of an array whose file begins so, if it fills its ``size``."""
+    if not (found := _NUMPYS.match(head)):
+        raise ValueError(f"the header {head[:40]!r}")
+    shape = tuple(int(of) for of in found[3].replace(b",", b" ").split())
+    if (wants := found.end() + math.prod(shape) * int(found[1][2:])) != size:
+        raise ValueError(f"{size:,} bytes where shape {shape} wants {wants:,}")
+    return found[1].decode(), "F" if found[2] == b"True" else "C", shape, found.end()
 
 
 def plain(value: object) -> Any:

@@ -32,6 +32,8 @@ def foreign(path: Path, owner: str) -> str | None:
     beside it, and no other program's half-written transaction taken back.
     """
     if not path.exists():
+        if wrong := [each for each in path.parents if each.exists() and not each.is_dir()]:
+            return f"to be made in {wrong[0]}, which is no folder"
         links = (place for place in (path, *path.parents) if place.is_symlink())
         lost = (link for link in links if not link.exists())
         return next((f"to be made behind {link}, a link that leads nowhere" for link in lost), None)

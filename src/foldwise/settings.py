@@ -23,6 +23,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from foldwise.errors import InputError, SettingsError
+from foldwise.files import read_bytes
 
 ENTRIES = Path("comparison/params.yaml")
 MOST_FEATURES = 4096
@@ -712,7 +713,7 @@ def _read_yaml(path: Path) -> object:
             raise SettingsError(
                 f"{path} must be smaller than a megabyte, got {size:,} bytes: is it the right file?"
             )
-        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        return YAML(typ="safe", pure=True).load(read_bytes(path).decode())
     except OSError as error:
         raise SettingsError(
             f"{path} must be a readable file, got '{error.strerror}':"

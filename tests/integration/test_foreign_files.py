@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import sqlite3
@@ -178,6 +179,22 @@ def test_no_run_is_recorded_in_a_file_that_is_not_mlflows(
         with pytest.raises(StoreError) as told:
             command()
         assert "\n" not in str(told.value)
+    assert seen(place.parent) == before
+
+
+def test_a_database_below_a_file_is_told_by_its_own_path(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by that of a lock, of which nobody has heard."""
+    place.write_text("mine")
+    before, below = seen(place.parent), f"{place}/trials.db"
+    said = rf"{re.escape(below)} must be .* it is to be made in {re.escape(str(place))}, which is"
+    for command in study_commands(f"sqlite:///{below}"):
+        with pytest.raises(SearchError, match=said):
+            command()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{below}")
+    with pytest.raises(StoreError, match=said):
+        open_store(tmp_path)
     assert seen(place.parent) == before
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
@@ -464,6 +465,60 @@ def test_a_report_of_another_content_is_found(store: Store) -> None:
     assert verdicts(found)["report"] == "warning"
 
 
+@pytest.mark.parametrize(
+    ("kind", "make"),
+    [
+        ("a link", lambda path: path.symlink_to(path.with_name("copy.html"))),
+        ("a folder", Path.mkdir),
+        ("a pipe or device", os.mkfifo),
+    ],
+)
+def test_a_report_that_is_no_file_is_found(
+    store: Store, kind: str, make: Callable[[Path], object]
+) -> None:
+    """What it shows tomorrow isn't what was digested; it is looked at, and not opened."""
+    run_id = start_run(store)
+    store.client.log_text(run_id, "<p>page", "report.html")
+    register(store, replace(submission(model_of(0.1), SPLIT, run_id), page=b"<p>page"))
+    page = (store.artifacts or Path()) / "blobs" / run_id / "artifacts" / "report.html"
+    page.rename(page.with_name("copy.html"))
+    make(page)
+    (report,) = (
+        check
+        for check in verify(store, seen(store).find("2"), HOLDOUT, SETTINGS).checks
+        if check.name == "report"
+    )
+    assert (report.figure, report.verdict) == (kind, "fail")
+
+
+@pytest.mark.parametrize("named", ["../..", "", "a b", "%"])
+def test_a_run_that_can_be_none_is_found(store: Store, named: str) -> None:
+    """With what registers the version anew, by its own run."""
+    with closing(sqlite3.connect(store.root / "mlruns" / "mlflow.db")) as connection, connection:
+        connection.execute("UPDATE model_versions SET run_id = ?", (named,))
+    (run,) = (
+        check
+        for check in verify(store, seen(store).find("1"), HOLDOUT, SETTINGS).checks
+        if check.name == "run"
+    )
+    assert (run.figure, run.verdict) == (f"{named!r}; register it anew with {REGISTER}", "fail")
+    anew = register(store, submission(model_of(0.1), SPLIT, start_run(store)))
+    assert verify(store, anew, HOLDOUT, SETTINGS).holds
+
+
+def test_a_record_that_was_removed_is_asked_of_git(store: Store, version: Version) -> None:
+    """Who can remove a file of the checkout makes no other model verify by it."""
+    git = ("git", "-C", str(store.root), "-c", "user.name=a", "-c", "user.email=a@example.org")
+    for command in (("init", "-q"), ("add", str(RECORDS)), ("commit", "-qm", "registered")):
+        subprocess.run([*git, *command], check=True)
+    other = register(store, submission(model_of(0.2), SPLIT, version.run_id))
+    (store.root / RECORDS).unlink()
+    assert verdicts(verify(store, version, HOLDOUT, SETTINGS))["checkout's record"] == "pass"
+    assert verdicts(verify(store, other, HOLDOUT, SETTINGS))["checkout's record"] == "fail"
+    register(store, submission(model_of(0.3), SPLIT, start_run(store)))
+    assert len(json.loads((store.root / RECORDS).read_bytes())) == 2
+
+
 def test_a_whole_other_model_with_evidence_and_tags_to_match_is_found(
     store: Store, version: Version
 ) -> None:
@@ -603,7 +658,9 @@ def test_on_a_server_files_lie_where_their_experiment_keeps_its_own(
             verify(reader, seen(store).find("1"), HOLDOUT, SETTINGS)
 
 
-@pytest.mark.parametrize("damage", ["cut", "schema", "nested", "evidence", "evidence nested"])
+@pytest.mark.parametrize(
+    "damage", ["cut", "schema", "nested", "later", "evidence", "evidence nested"]
+)
 def test_a_damaged_model_with_a_fitting_digest_is_one_clear_error(
     store: Store, version: Version, damage: str
 ) -> None:
@@ -619,6 +676,10 @@ def test_a_damaged_model_with_a_fitting_digest_is_one_clear_error(
         case "nested":
             with zipfile.ZipFile(path, "w") as archive:
                 archive.writestr("schema.json", '{"content":' * 9999 + "1" + "}" * 9999)
+        case "later":  # a version of zip that Python doesn't know
+            content = path.read_bytes()
+            at = content.rindex(b"PK\1\2") + 6
+            path.write_bytes(content[:at] + b"\xff" + content[at + 1 :])
         case "evidence":
             (folder / "evidence.json").write_text("{}")
         case "evidence nested":

@@ -1,7 +1,7 @@
 """``foldwise show``: the result in one screen, and how it stands with the model just now."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import fill
 from types import MappingProxyType
@@ -10,6 +10,7 @@ from typing import Any
 from foldwise.app.commands import columns
 from foldwise.app.exits import import_slim_mlflow, tell
 from foldwise.errors import SearchError
+from foldwise.files import DocumentError, decode, read_bytes
 from foldwise.registry.audit import CHALLENGER, CHAMPION, PREVIOUS
 from foldwise.registry.snapshot import Snapshot, model_name
 from foldwise.report.reference import REFERENCES, Reference, read_reference
@@ -35,21 +36,38 @@ def show() -> None:
     root = project_root()
     settings = load_settings(root / "params.yaml")
     data, tuning, evaluation = (_read(root, name) for name in ("data", "tuning", "evaluation"))
-    reference = read_reference(data["name"], data["classes"], root / REFERENCES)
+    with _telling():
+        name, digest = str(data["name"]), str(data["holdout_digest"])
+        reference = read_reference(name, data["classes"], root / REFERENCES)
+        table = f"{fill(_data(data), _WIDTH)}\n\n{result_table(tuning, evaluation, reference)}\n"
+        fits, error = tuning["fits"], tuning.get("log10_error")
+        facts = {
+            **({f"best {next(iter(tuning['range']))}": known(error)} if error else {}),
+            "parameters": parameters_told(settings),
+            "fits": f"{fits['distinct']:,} distinct ones, {fits['converged']:,} converged",
+        }
     store = open_store(root, creates=False, writes=False)
-    registry = Snapshot.read(store, model_name(data["name"]))
-    fits, error = tuning["fits"], tuning.get("log10_error")
-    facts = {
-        **({f"best {next(iter(tuning['range']))}": known(error)} if error else {}),
-        "parameters": parameters_told(settings),
-        "fits": f"{fits['distinct']:,} distinct ones, {fits['converged']:,} converged",
-        "holdout": looks_told(registry, data["holdout_digest"]),
+    registry = Snapshot.read(store, model_name(name))
+    facts |= {
+        "holdout": looks_told(registry, digest),
         **status(registry, failing(root)),
         **_WHERE,
         **to_do(registry),
     }
-    tell(f"{fill(_data(data), _WIDTH)}\n\n{result_table(tuning, evaluation, reference)}\n")
+    tell(table)
     tell(columns(None, facts.items(), width=_WIDTH))
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    """Say in one line that reports, which git keeps, were edited or merged to something else."""
+    try:
+        yield
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
+        files = "reports/data.json, tuning.json and evaluation.json"
+        raise SearchError(
+            f"{files} must tell a result, reading gave {error!r:.100}: run `dvc repro`"
+        ) from error
 
 
 def to_do(registry: Snapshot) -> dict[str, str]:
@@ -69,8 +87,8 @@ def to_do(registry: Snapshot) -> dict[str, str]:
 def _read(root: Path, name: str) -> Json:
     path = root / "reports" / f"{name}.json"
     try:
-        document: Json = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+        document: Json = decode(dict[str, Any], read_bytes(path))
+    except (OSError, DocumentError) as error:
         raise SearchError(
             f"{path} must tell a result, reading gave {error}: run `dvc repro`"
         ) from error
@@ -155,10 +173,11 @@ def looks_told(registry: Snapshot, digest: str) -> str:
 def failing(root: Path) -> dict[str, str]:
     """What the model that lies in models/ fails, by its content, as `evaluate` found it."""
     try:
-        told = json.loads((root / "models" / "evaluated" / "result.json").read_bytes())
-        content, gate = told["model_digest"], told["standing"]["gate"]
-        failed = [name for name, _, _, verdict in gate if verdict == "fail"]
-    except (OSError, ValueError, LookupError, TypeError):
+        path = root / "models" / "evaluated" / "result.json"
+        told = decode(dict[str, Any], read_bytes(path))
+        content, gate = str(told["model_digest"]), told["standing"]["gate"]
+        failed = [str(name) for name, _, _, verdict in gate if verdict == "fail"]
+    except (OSError, DocumentError, ValueError, LookupError, TypeError):
         return {}
     few = f"fails {len(failed)} of {len(gate)} checks that need no champion: {', '.join(failed)}"
     return {content: few} if failed else {}

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from foldwise.app.commands import columns
 from foldwise.app.exits import import_slim_mlflow, tell
 from foldwise.errors import FoldwiseError, SearchError, StoreError
-from foldwise.files import decode, write_bytes
+from foldwise.files import decode, read_bytes, write_bytes
 from foldwise.ownership import check_new
 from foldwise.registry.snapshot import Snapshot, model_name
 from foldwise.report import versus as told_of
@@ -195,7 +195,7 @@ class Finder:
         cached = self.root / ".dvc" / "cache" / "files" / "md5" / digest[:2] / digest[2:]
         for path in (cached, self.root / "models" / "run.json"):
             with suppress(OSError):
-                content = path.read_bytes()
+                content = read_bytes(path)
                 if md5(content, usedforsecurity=False).hexdigest() == digest:
                     return content
         return None

@@ -7,7 +7,6 @@ import io
 import math
 import os
 import re
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from foldwise.app.exits import is_on
 from foldwise.app.views import refresh_page
 from foldwise.data import dataset
 from foldwise.errors import SearchError, SettingsError
-from foldwise.files import DocumentError, decode, encode, write_bytes
+from foldwise.files import DocumentError, decode, decode_arrays, encode, read_bytes, write_bytes
 from foldwise.ownership import check_output
 from foldwise.registry.snapshot import model_name
 from foldwise.report.findings import Judged
@@ -242,7 +241,7 @@ class SearchPlace:
     def read(cls, root: Path = Path()) -> Self:
         """Read models/run.json of a folder, which must name a search rather than a place."""
         try:
-            place = decode(cls, (root / RUN).read_bytes(), tolerant=True)
+            place = decode(cls, read_bytes(root / RUN), tolerant=True)
             if not (_HEX.fullmatch(place.search_key) and _HEX.fullmatch(place.run_id)):
                 raise DocumentError(f"{place.search_key[:40]!r} of run {place.run_id[:40]!r}")
         except (OSError, DocumentError) as error:
@@ -292,12 +291,11 @@ def read_result(kind: type[_T], folder: Path, remedy: str) -> tuple[_T, Predicti
         If a file is missing or not whole.
     """
     try:
-        story = decode(kind, (folder / "result.json").read_bytes(), tolerant=True)
-        content = io.BytesIO((folder / "holdout.npz").read_bytes())
-        with np.load(content, allow_pickle=False) as stored:
-            real = bool(stored["are_probabilities"])
-            return story, Predictions(stored["values"], are_probabilities=real)
-    except (OSError, ValueError, KeyError, DocumentError, zipfile.BadZipFile) as error:
+        story = decode(kind, read_bytes(folder / "result.json"), tolerant=True)
+        stored = decode_arrays(read_bytes(folder / "holdout.npz"))
+        real = bool(stored["are_probabilities"])
+        return story, Predictions(stored["values"], are_probabilities=real)
+    except (OSError, ValueError, KeyError, DocumentError) as error:
         raise SearchError(
             f"{folder} must hold a model's whole result, it doesn't ({error}): {remedy}"
         ) from error
@@ -315,11 +313,11 @@ def kept_pictures(folder: Path) -> tuple[Picture, ...]:
     """Read back what `save_pictures` wrote; nothing where it isn't whole."""
     kept: list[Picture] = []
     try:
-        words = decode(tuple[tuple[str, str, str, str], ...], (folder / PICTURES).read_bytes())
+        words = decode(tuple[tuple[str, str, str, str], ...], read_bytes(folder / PICTURES))
         for name, alt, *placed in words:
             svg = folder / f"{name}.svg"
-            drawn = svg.read_bytes() if svg.exists() else None
-            kept.append(Picture(name, alt, (folder / f"{name}.png").read_bytes(), drawn, *placed))
+            drawn = read_bytes(svg) if svg.exists() else None
+            kept.append(Picture(name, alt, read_bytes(folder / f"{name}.png"), drawn, *placed))
     except (OSError, DocumentError):
         return ()
     return tuple(kept)

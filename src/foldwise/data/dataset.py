@@ -13,7 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.errors import DataError
-from foldwise.files import DocumentError, decode, encode, plain, replacing_folder
+from foldwise.files import (
+    DocumentError,
+    decode,
+    encode,
+    map_array,
+    plain,
+    read_bytes,
+    replacing_folder,
+)
 
 PREPARED = Path("data/prepared")
 Classes = tuple[int, ...] | tuple[str, ...]
@@ -180,7 +188,7 @@ def load_facts(folder: Path) -> SplitFacts:
     """Facts of the split in this folder."""
     path = folder / "info.json"
     try:
-        return decode(SplitFacts, path.read_bytes(), tolerant=True)
+        return decode(SplitFacts, read_bytes(path), tolerant=True)
     except FileNotFoundError as error:
         raise DataError(
             f"{path} must exist, and doesn't: run `dvc repro prepare`, or `dvc pull`"
@@ -424,14 +432,10 @@ def _digest(facts: SplitFacts, *arrays: Any) -> str:
 
 
 def _load_array(path: Path) -> NDArray[Any]:
-    # Mapped, so that a header can't ask for more than the file holds.
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, OverflowError, EOFError) as error:
+        return map_array(path)
+    except (OSError, DocumentError) as error:
         raise _damaged(path, f"reading gave {error!r}") from error
-    if not isinstance(array, np.ndarray):
-        raise _damaged(path, "it is no array")
-    return array
 
 
 def _damaged(path: Path, got: str) -> DataError:

@@ -5,7 +5,7 @@ import io
 import json
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import islice
@@ -157,10 +157,14 @@ class TableFile:
             ) from error
 
     def _ragged(self, row: int, cells: int) -> DataError:
-        got = f"has {cells} cells in row {row}, names {len(self.names)} columns"
-        with self.path.open("rb") as file:
-            line = next(islice(file, row - 1, None), b"").rstrip(b"\r\n")
-        if cells == len(self.names) + 1 and line.endswith(self.delimiter.encode()):
+        found, line = [""], row
+        with suppress(csv.Error), self.path.open(encoding="utf-8-sig", newline="") as file:
+            lines = csv.reader(file, delimiter=self.delimiter)
+            found = next(islice(filter(None, lines), row - 1, None), [""])
+            line = lines.line_num  # empty ones are no rows, and a quoted cell may go over lines
+        at = f"row {row}" if line == row else f"row {row}, which ends in line {line:,}"
+        got = f"has {cells} cells in {at}, names {len(self.names)} columns"
+        if cells == len(self.names) + 1 == len(found) and not found[-1]:
             return self.broken(got, "remove the delimiter at the lines' ends")
         return self.broken(got, "mend that row, with quotes around cells that have a delimiter")
 

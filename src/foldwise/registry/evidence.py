@@ -66,12 +66,15 @@ class Evidence:
     def from_bytes(cls, stored: bytes) -> Self:
         """The inverse of `to_bytes`; fields that a later version has added are passed over."""
         try:
-            return decode(cls, _since_0_1(stored), tolerant=True)
+            told = decode(cls, _since_0_1(stored), tolerant=True)
+            if len(told.chosen) != len(told.outer) + 1 or not (told.outer or told.holdout):
+                raise ValueError(f"{len(told.chosen)} choices, {len(told.outer)} outer scores")
         except (DocumentError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise StoreError(
                 f"a version's evidence.json must be as foldwise wrote it, reading gave {error}:"
                 " put the model's files back, or register a new version with `dvc repro -f`"
             ) from error
+        return told
 
     def says_what(self, other: "Evidence", parameters: Collection[str] = ()) -> bool:
         """Whether two tell the same: figures to a millionth, all else exactly.

@@ -19,10 +19,11 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from foldwise.errors import StoreError
-from foldwise.files import DocumentError, decode, encode, write_bytes
+from foldwise.files import DocumentError, decode, encode, read_bytes, write_bytes
 from foldwise.ownership import check_output
 from foldwise.registry.audit import Check, Decision, judged, same_digest
 from foldwise.registry.snapshot import Version
+from foldwise.runs.lineage import committed
 from foldwise.store.faults import StoreRefused, store_faults
 from foldwise.store.open import Store
 
@@ -194,17 +195,19 @@ def _strangers(version: Version, folder: Path) -> Iterator[str]:
         if place.is_symlink():
             yield f"a link {place.name}"
     for path in sorted(folder.rglob("*")):
-        name, mode = path.relative_to(folder).as_posix(), path.lstat().st_mode
-        if name == AUDIT and stat.S_ISDIR(mode):
+        name = path.relative_to(folder).as_posix()
+        if name == AUDIT and stat.S_ISDIR(path.lstat().st_mode):
             continue
-        if not stat.S_ISREG(mode):
-            yield f"{_kind(mode)} {name}"
+        if kind := strange_kind(path):
+            yield f"{kind} {name}"
         elif not (name in _FILES or _is_copy(version, name, path) or _is_meta(name, path)):
             yield name
 
 
-def _kind(mode: int) -> str:
-    kinds = ((stat.S_ISLNK, "a link"), (stat.S_ISDIR, "a folder"))
+def strange_kind(path: Path) -> str:
+    """What lies there in place of a file; empty if it is one."""
+    mode = path.lstat().st_mode
+    kinds = ((stat.S_ISREG, ""), (stat.S_ISLNK, "a link"), (stat.S_ISDIR, "a folder"))
     return next((word for is_kind, word in kinds if is_kind(mode)), "a pipe or device")
 
 
@@ -260,12 +263,12 @@ def record(root: Path, version: Version, earlier: Collection[Version]) -> None:
 
 
 def _read(root: Path) -> tuple[Record, ...]:
+    """The records; where the file was removed, those that git has of it."""
     path = root / RECORDS
     check_output(path)
     try:
-        return decode(tuple[Record, ...], path.read_bytes(), tolerant=True)
-    except FileNotFoundError:
-        return ()
+        known = read_bytes(path) if path.exists() else committed(root, "HEAD", RECORDS.as_posix())
+        return decode(tuple[Record, ...], known or "[]", tolerant=True)
     except (OSError, DocumentError) as error:
         raise StoreError(
             f"{path} must list what was registered, reading gave {error}: "

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from sklearn.compose import ColumnTransformer
@@ -28,6 +27,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from foldwise.errors import StoreError
+from foldwise.files import BROKEN_ZIP, read_bytes
 from foldwise.registry import stored_files
 from foldwise.registry.evidence import Evidence
 from foldwise.registry.snapshot import Version
@@ -38,7 +38,7 @@ from foldwise.search.jobs import Classes, Model
 from foldwise.store.faults import StoreRefused, store_faults
 from foldwise.store.open import Store
 
-_MALFORMED = (ValueError, TypeError, KeyError, AttributeError, EOFError, RecursionError, BadZipFile)
+_MALFORMED = (*BROKEN_ZIP, ArithmeticError, AttributeError, LookupError, MemoryError, TypeError)
 _PINNED = re.compile(r"([\w-]+)==\d[\w.+!-]*")
 _TOOL = re.compile(r"(python|pip|setuptools|wheel)(?:[<=]=?\d[\w.]*)?")
 _VARYING = {
@@ -339,9 +339,8 @@ def fetch_evidence(store: Store, version: Version) -> Evidence | None:
     """What a version's evidence says; None if it is lost or can't be read."""
     with TemporaryDirectory(prefix="foldwise-") as folder:
         try:
-            stored = (
-                stored_files.fetch_files(store, version, Path(folder)) / stored_files.EVIDENCE
-            ).read_bytes()
+            files = stored_files.fetch_files(store, version, Path(folder))
+            stored = read_bytes(files / stored_files.EVIDENCE)
         except (StoreRefused, OSError):
             return None
     try:

@@ -1,6 +1,7 @@
 """Is what serves what was evaluated? Bytes, numbers, data, origin and figures, looked at again."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from foldwise.registry.audit import Check, advised, all_hold, judged, same_digest
 from foldwise.registry.evidence import Evidence, labels_digest
 from foldwise.registry.snapshot import Version
-from foldwise.registry.stored_files import fault_of, fetch_files, sealed
+from foldwise.registry.stored_files import fault_of, fetch_files, sealed, strange_kind
 from foldwise.registry.stored_model import StoredModel, read_model
 from foldwise.runs.lineage import git_knows, library_versions, machine
 from foldwise.settings import Settings, parameter_digests
@@ -31,6 +32,7 @@ _ANEW = f"register it anew with {REGISTER}"
 _SAME_MACHINE, _ELSEWHERE = 1e-9, 1e-6
 _BLOCK_ROWS = 2048
 NO_HOLDOUT = Check("holdout", "none: nested estimates alone", "rows held out", "warning")
+_RUN = re.compile(r"[0-9a-f]{32}")
 _RUNS_WITH = ("library.scikit-learn", "library.skops", "library.numpy", "library.mlflow")
 
 
@@ -95,7 +97,7 @@ def verify(store: Store, version: Version, holdout: Holdout, settings: Settings)
             same_digest("holdout", holdout.digest, version.tags.get("holdout_digest", "")),
             *_figures(version, stored, probabilities, holdout.labels),
         )
-    checks = (*found, *figures, *_report(store, version), *_origin(store, version, settings))
+    checks = (*found, *figures, *_run(store, version, settings))
     return Verification(version, checks, stored.evidence, probabilities)
 
 
@@ -140,18 +142,36 @@ def _figures(
     )  # fmt: skip
 
 
+def _run(store: Store, version: Version, settings: Settings) -> Iterator[Check]:
+    if not _RUN.fullmatch(version.run_id):
+        yield Check("run", f"{version.run_id[:40]!r}; {_ANEW}", "a run of the store", "fail")
+        return
+    yield from _report(store, version)
+    yield from _origin(store, version, settings)
+
+
 def _report(store: Store, version: Version) -> Iterator[Check]:
     """A lost page misleads nobody; versions of 0.1 know of none."""
     if (told := version.tags.get(REPORT)) is None:
         return
     try:
         with TemporaryDirectory(prefix="foldwise-") as folder, store_faults("reading the report"):
-            page = Path(store.client.download_artifacts(version.run_id, _PAGE, folder))
-            found = hashlib.sha256(page.read_bytes()).hexdigest()
+            page = _page(store, version, folder)
+            if kind := strange_kind(page):
+                yield judged("report", kind, f"a file; write it anew with {REGISTER}", holds=False)
+            else:
+                yield same_digest("report", hashlib.sha256(page.read_bytes()).hexdigest(), told)
     except StoreRefused:
         yield advised("report", f"lost; write it anew with {REGISTER}", told[:12], holds=False)
-    else:
-        yield same_digest("report", found, told)
+
+
+def _page(store: Store, version: Version, folder: str) -> Path:
+    if store.is_server:
+        return Path(store.client.download_artifacts(version.run_id, _PAGE, folder))
+    from mlflow.utils.file_utils import local_file_uri_to_path
+
+    run = store.client.get_run(version.run_id)
+    return Path(local_file_uri_to_path(run.info.artifact_uri), _PAGE)  # type: ignore[no-untyped-call]
 
 
 def _origin(store: Store, version: Version, settings: Settings) -> Iterator[Check]:

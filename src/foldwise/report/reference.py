@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from foldwise.errors import SettingsError
-from foldwise.files import DocumentError, decode, encode
+from foldwise.files import DocumentError, decode, encode, read_bytes
 from foldwise.stats.scores import METRICS
 
 REFERENCES = Path("reference.json")
@@ -28,13 +28,13 @@ class Reference:
 def read_reference(name: str, classes: int, path: Path = REFERENCES) -> Reference | None:
     """Look up the published numbers for the data of this name; no file, no numbers."""
     try:
-        entries = decode(dict[str, Any], path.read_text(encoding="utf-8"))
+        entries = decode(dict[str, Any], read_bytes(path))
         if name not in entries:
             return None
         reference = decode(Reference, encode(entries[name]))
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError, DocumentError) as error:
+    except (OSError, DocumentError) as error:
         raise SettingsError(
             f"{path} must be JSON, an object of data name to published numbers, {error}:"
             f" edit {REFERENCES}, or write {{}} into it"

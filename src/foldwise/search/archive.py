@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from foldwise.data.columns import Columns
 from foldwise.data.encoder import TableEncoder
 from foldwise.errors import SearchError
-from foldwise.files import DocumentError, decode, plain
+from foldwise.files import DocumentError, decode, decode_arrays, plain, read_bytes
 from foldwise.search.engines.batched import Features, LinearClassifier, restored
 from foldwise.search.jobs import Model, Predictions
 from foldwise.search.plan import RESERVE, Plan
@@ -120,9 +119,7 @@ def outline(result: SearchResult, groups: NDArray[np.int64] | None = None) -> di
 
 def outlined_groups(folder: Path) -> NDArray[np.int64] | None:
     """The groups of the rows, if `outline` was given any."""
-    with np.load(folder / "arrays.npz", allow_pickle=False) as stored:
-        groups: NDArray[np.int64] | None = stored.get(_GROUPS)
-        return groups
+    return decode_arrays(read_bytes(folder / "arrays.npz")).get(_GROUPS)
 
 
 def _arrays(result: SearchResult) -> dict[str, NDArray[Any]]:
@@ -196,20 +193,17 @@ def restore(folder: Path) -> SearchResult:
     True
     """
     try:
-        text = (folder / "search.json").read_text()
-        content = (folder / "arrays.npz").read_bytes()
-        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-            arrays = dict(stored)
-        told = json.loads(text)
+        text = read_bytes(folder / "search.json")
+        content = read_bytes(folder / "arrays.npz")
+        arrays = decode_arrays(content)
+        told = decode(dict[str, Any], text)
         if "schema" not in told:
-            text = json.dumps(_of_schema_1(told, arrays))
+            text = json.dumps(_of_schema_1(told, arrays)).encode()
         story = decode(_Story, text, tolerant=True)
         if hashlib.sha256(content).hexdigest() != story.arrays:
             raise ValueError("arrays.npz is not the one that search.json was written with")
         return _result(story, arrays)
-    except (
-        AttributeError, DocumentError, KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile,
-    ) as error:  # fmt: skip
+    except (AttributeError, DocumentError, KeyError, OSError, TypeError, ValueError) as error:
         raise SearchError(
             f"{folder} must hold a whole search result, it doesn't ({error}): "
             "run `dvc repro tune` or `dvc pull`"

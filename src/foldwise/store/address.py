@@ -71,7 +71,7 @@ def redacted(text: str) -> str:
 
 def _sqlite(path: Path) -> Address:
     named, path = path, Path(os.path.realpath(path))
-    if path != named and not path.exists() and (what := foreign(named, "MLflow")):
+    if not path.exists() and (what := foreign(named, "MLflow")):
         raise StoreError(
             f"{path} must be MLflow's database or a new file, it is {what}: make or mount what that"
             " leads to, or correct MLFLOW_TRACKING_URI"

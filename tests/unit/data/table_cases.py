@@ -182,6 +182,13 @@ BAD: dict[str, Bad] = {
         _GOOD.replace(b"\n", b",\n").replace(b",\n", b"\n", 1),
         "has 6 cells in row 2, names 5 columns: remove the delimiter at the lines' ends", _GOOD,
     ),
+    "delimiters at the ends of rows below an empty line and a cell of two lines": Bad(
+        lined(lambda of: of.__setitem__(slice(1, None), [
+            "", of[1].replace("p1", '"p\n1"'), *(f"{line}," for line in of[2:]),
+        ])),
+        "has 6 cells in row 3, which ends in line 5, names 5 columns: remove the delimiter at the"
+        " lines' ends", _GOOD,
+    ),
     "tabs at the ends of long rows": Bad(
         _LONG.replace(b"\n", b"\t\n").replace(b"\t\n", b"\n", 1),
         "has 6 cells in row 2, names 5 columns: remove the delimiter at the lines' ends", _LONG,

@@ -31,6 +31,11 @@ PROBABILITIES = RNG.dirichlet(np.ones(3), 50)
 LABELS = RNG.integers(0, 3, 50)
 
 
+RESULT_CHOSEN = tuple(
+    trial.values for trial in (*(f.best for f in RESULT.outer), RESULT.final.best)
+)
+
+
 def make_evidence(
     settings: Settings = Settings(),  # noqa: B008 - frozen
     result: SearchResult = RESULT,
@@ -111,6 +116,16 @@ def test_a_field_that_a_later_version_adds_orphans_nothing() -> None:
     told = json.loads(make_evidence().to_bytes())
     told["data"]["more"] = told["more"] = 1
     assert Evidence.from_bytes(json.dumps(told).encode()) == make_evidence()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"outer": (), "chosen": ()}, {"outer": ()}, {"chosen": RESULT_CHOSEN[:-1]}],
+)
+def test_evidence_without_what_was_estimated_is_one_clear_error(changed: dict[str, Any]) -> None:
+    """Each outer fold has its choice and its scores, and the final model its choice."""
+    with pytest.raises(StoreError, match=r"as foldwise wrote it, reading gave \d choices"):
+        Evidence.from_bytes(replace(make_evidence(), **changed).to_bytes())
 
 
 def test_a_field_that_is_missing_is_one_clear_error() -> None:

@@ -8,7 +8,6 @@ traced anew.
 
 import io
 import shutil
-import zipfile
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.errors import OutputError, SearchError
-from foldwise.files import write_bytes
+from foldwise.files import DocumentError, decode_arrays, read_bytes, write_bytes
 from foldwise.search.jobs import Classes, Done, Engine, Job, Judge, LeftOut, Predictions, Task
 from foldwise.search.plan import Plan
 from foldwise.search.trials import Facts, Part, Progress
@@ -164,10 +163,9 @@ class PathShelf:
         if self.folder is None:
             return None
         try:
-            content = io.BytesIO((self.folder / name).read_bytes())
-            with np.load(content, allow_pickle=False) as stored:
-                return [stored[array] for array in arrays]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            stored = decode_arrays(read_bytes(self.folder / name))
+            return [stored[array] for array in arrays]
+        except (OSError, KeyError, DocumentError):
             return None
 
     def _write(self, name: str, **arrays: NDArray[Any]) -> None:
