@@ -131,7 +131,8 @@ def trial_node(pipeline: str, trial: Trial, space: Space) -> RunNode:
     values = " ".join(f"{name}={_short(value)}" for name, value in trial.values.items())
     note = (
         f"**{_words(trial.values)}** in {_study(trial.study)}: trial {trial.number}, scored on "
-        f"{len(trial.inner)} inner folds. `inner_…` are stepped by the part scored."
+        f"{len(trial.inner)} inner folds. `inner_…` are stepped by the part scored. *Duration* is"
+        " that of the recording: fits are made side by side and shared."
     )
     return RunNode(
         key=f"{study_key(pipeline, trial.study)}/{trial.number}",

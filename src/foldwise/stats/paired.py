@@ -65,19 +65,13 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
 class Pair:
     """Two models on the same rows.
 
-    Attributes
-    ----------
-    first, second : str
-    test : McNemar
-        Of this pair alone.
-    adjusted : float
-        Its p-value after Holm's correction: if all pairs with one of at most alpha are called
-        different, the chance of calling any pair so that isn't is at most alpha.
+    ``adjusted`` is the p-value after Holm's correction: if all pairs with one of at most alpha are
+    called different, the chance of calling any pair so that isn't is at most alpha.
     """
 
     first: str
     second: str
-    test: McNemar
+    test: McNemar  # of this pair alone
     adjusted: float
 
 

@@ -131,7 +131,9 @@ def calibration_terms(values: Array, positive: Flags) -> tuple[Terms, Terms]:
     nothing = _of_line(np.nan, np.full(len(values), np.nan))
     if positive.all() or not positive.any():
         return nothing, nothing
-    from scipy.optimize import brentq  # a third of a second, which more than two classes have no use for
+    from scipy.optimize import (
+        brentq,  # a third of a second, which more than two classes have no use for
+    )
 
     precision = np.finfo(np.float64)
     stated = logit(np.clip(values, precision.eps, 1 - precision.eps))
