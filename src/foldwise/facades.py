@@ -287,7 +287,6 @@ def _page(search: "NestedSearchCV", pictures: "Iterable[Picture]") -> str:
     from foldwise.report.page import contest_rows, render_search
 
     thresholds = [*getattr(search, "outer_thresholds_", ()), getattr(search, "threshold_", None)]
-    names = [str(fold.study) for fold in search.result_.outer]
     return render_search(
         search.result_,
         pictures,
@@ -297,6 +296,6 @@ def _page(search: "NestedSearchCV", pictures: "Iterable[Picture]") -> str:
         groups=getattr(search, "n_groups_", None),
         thresholds=thresholds[:-1] and thresholds,
         contest=contest_rows(search.result_, search.select),
-        scores=search.outer_scores_.drop(columns=["repeat", "fold"]).set_axis(names),
+        scores=search.outer_scores_.drop(columns=["repeat", "fold"]),
         parameters=_parameters(search) | {"search key": search.search_key_},
     )

@@ -52,11 +52,13 @@ class Frames:
     def inner_results(self) -> pd.DataFrame:
         """Every trial of every study, a row for each inner fold."""
         names = self._names
-        return pd.DataFrame(row for trial in self.result.trials for row in self._rows(trial, names))
+        rows = (row for trial in self.result.trials for row in self._rows(trial, names))
+        return pd.DataFrame(rows).astype({"fold": "Int64"})  # the final study has none
 
     def candidates(self) -> pd.DataFrame:
         """How each candidate did in each study, what it cost, and whether it won."""
-        return pd.DataFrame(map(self._candidate, contest(self.result, self.asked.own.select)))
+        told = map(self._candidate, contest(self.result, self.asked.own.select))
+        return pd.DataFrame(told).astype({"fold": "Int64"})
 
     def _candidate(self, told: Candidate) -> dict[str, Any]:
         choice, metric = told.choice, self.result.metric

@@ -249,7 +249,7 @@ class TuneSettings:
     reference report's random search, uniform in C."""
 
 
-Frequency = Annotated[float, Field(gt=0, le=0.5, strict=True)]
+Frequency = Annotated[float, Field(ge=0.001, le=0.5, strict=True)]
 
 
 def _square_root(power: float) -> float:
@@ -271,13 +271,13 @@ class FilterSettings:
     angles: int = _integer(8, 1, 32)
     """Directions, evenly spread over half a turn."""
     frequencies: tuple[Frequency, ...] = _parameter(
-        (0.12, 0.22), "a list of 1 to 8 numbers above 0 and up to 0.5", min_length=1, max_length=8
+        (0.12, 0.22), "a list of 1 to 8 numbers from 0.001 to 0.5", min_length=1, max_length=8
     )
     """Waves a pixel."""
     threshold: float = _number(0.3, 0, 10)
     """What a filter of length 1 must find in pixels of 0 to 1 before it counts."""
     step: int = _integer(1, 1, 16)
-    """Filters are applied at every so-manieth pixel."""
+    """Filters are applied at every pixel, every second or every third one, and so on."""
     grid: int = _integer(4, 1, 16)
     """Windows along each side, under which what is found is added up."""
     window: float = _number(0.6, 0.2, 5)
@@ -699,6 +699,8 @@ def shown(value: object) -> str:
         return "null" if value is None else str(value).lower()
     if isinstance(value, dict):
         return "a mapping"
+    if isinstance(value, list) and not value:
+        return "an empty list"
     if not isinstance(value, str | int | float | date):
         return f"a {type(value).__name__}"
     if isinstance(value, int) and abs(value) >= 10**40:

@@ -87,7 +87,7 @@ def test_the_page_tells_the_estimate_and_no_row_or_group(search: Any, tmp_path: 
     page = foldwise.write_report(search, tmp_path / "report.html").read_text()
     assert f"{search.outer_summary_.loc['accuracy', 'mean']:.4f}" in page
     assert all(name in page for name in ("ill", "well", search.search_key_))
-    assert all(f">outer-{of}</th>" in page for of in ("0", "1.2"))
+    assert all(f">repeat {repeat}, fold {fold}</th>" in page for repeat, fold in ((0, 0), (1, 2)))
     assert "<dt>Outer ROC AUC</dt>" in page
     X, _, patients = table()
     assert "patient-" not in page

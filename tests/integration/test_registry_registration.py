@@ -256,6 +256,19 @@ def test_a_long_card_is_shortened_in_the_registry_and_whole_among_the_files(
     assert (fetch_files(store, version, tmp_path) / "card.md").read_text() == card
 
 
+def test_a_version_s_page_shows_the_card_up_to_what_fits_a_screen(
+    store: Store, holdout: Split, tmp_path: Path
+) -> None:
+    """The answer, how to decide and how to use it; where the rest is, it says."""
+    card = "Good.\n\n**Decide by it.**\n\n## Use\n\nGive rows.\n\n## Data\n\nMany.\n"
+    version = register(store, submission(model_of(0.0), holdout, start_run(store), card=card))
+    shown = store.client.get_model_version(NAME, "1").description or ""
+    assert shown.startswith(card.partition("\n\n## Data")[0])
+    assert "Many." not in shown
+    assert "*card.md* of the source model" in shown
+    assert (fetch_files(store, version, tmp_path) / "card.md").read_text() == card
+
+
 @pytest.mark.parametrize("which", ["champion", "7", "v9", "no such!"])
 def test_a_version_that_is_not_there_is_named(which: str) -> None:
     """Alias, number or nonsense: one line with the remedy."""

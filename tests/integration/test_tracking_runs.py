@@ -1,5 +1,6 @@
 """Recording a search in a real SQLite store: one tree, however often it is told."""
 
+import json
 import uuid
 from dataclasses import replace
 from datetime import date
@@ -40,6 +41,8 @@ def test_the_pipeline_knows_its_settings_data_and_commit(store: Store) -> None:
     inputs = {given.tags[0].value: given.dataset for given in run.inputs.dataset_inputs}
     assert inputs["holdout"].digest == "e" * 36
     assert inputs["development"].name == "blobs-development"
+    (column,) = json.loads(inputs["development"].schema or "")["mlflow_colspec"]
+    assert column == {"name": "4 pixels, 0 to 255", "type": "integer"}
 
 
 def test_pipelines_of_one_day_are_told_apart_by_search_and_attempt(store: Store) -> None:

@@ -56,6 +56,18 @@ def test_help_answers_before_anything_slow_is_imported() -> None:
     assert answer.stdout.endswith("\n[]\n")
 
 
+def test_searches_are_compared_without_what_a_table_or_an_optimum_needs() -> None:
+    """Half a second and a third of one, of four."""
+    program = (
+        "import sys, foldwise.app.versus\n"
+        "print([name for name in ('pandas', 'scipy.optimize', 'sklearn') if name in sys.modules])\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout == "[]\n"
+
+
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_each_command_explains_itself_with_examples(
     command: str, capsys: pytest.CaptureFixture[str]

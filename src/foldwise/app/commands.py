@@ -107,7 +107,7 @@ def rollback(*, model: str | None, reason: str, is_forced: bool) -> None:
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """Look for no garbage meanwhile: among all that is imported that is a fifth of the time."""
     gc.disable()
     try:
@@ -116,7 +116,7 @@ def _uncollected() -> Iterator[None]:
         gc.enable()
 
 
-@_uncollected()
+@uncollected()
 def history(*, model: str | None) -> None:
     """Print all decisions."""
     import_slim_mlflow()

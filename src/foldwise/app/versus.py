@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-from foldwise.app.commands import columns
+from foldwise.app.commands import columns, uncollected
 from foldwise.app.exits import import_slim_mlflow, tell
 from foldwise.errors import FoldwiseError, SearchError, StoreError
 from foldwise.files import decode, read_bytes, write_bytes
@@ -54,6 +54,7 @@ _LATER = ("evaluate.", "report.", "promotion.")
 _WIDTH = 100
 
 
+@uncollected()
 def compare_named(
     names: Sequence[str], *, metric: str | None, margin: float | None, output: Path | None
 ) -> None:

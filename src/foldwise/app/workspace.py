@@ -354,11 +354,22 @@ def transformed(bank: "FilterBank", images: NDArray[np.uint8]) -> NDArray[np.uin
     """Features of all images, as many blocks at a time as there are threads.
 
     BLAS has one thread in each: with two, such small products take three times as long.
+
+    Raises
+    ------
+    SettingsError
+        No image has any feature but 0.
     """
     starts = range(0, len(images), _BLOCK_ROWS)
     with one_blas_thread(), ThreadPoolExecutor(threads()) as pool:
         blocks = pool.map(lambda at: bank.transform(images[at : at + _BLOCK_ROWS]), starts)
-        return np.concatenate([*blocks])
+        features = np.concatenate([*blocks])
+    if not features.any():
+        raise SettingsError(
+            f"filters.threshold must be exceeded somewhere, {bank.threshold:g} is by none of"
+            f" {len(images):,} images, whose pixels reach {images.max()} of 255: lower it"
+        )
+    return features
 
 
 def device() -> str:

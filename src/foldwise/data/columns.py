@@ -7,7 +7,6 @@ from datetime import date, time, timedelta
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from foldwise.data.labels import require_one_spelling
@@ -15,7 +14,7 @@ from foldwise.errors import InputError, MissingError
 
 _STRANGE: dict[str, tuple[type, ...]] = {
     "text": (str, bytes),
-    "a date": (date, time, timedelta, np.datetime64, np.timedelta64, pd.Period),
+    "a date": (date, time, timedelta, np.datetime64, np.timedelta64),
     "a complex number": (complex, np.complexfloating),
 }
 _REMEDIES = {
@@ -125,6 +124,8 @@ class Columns:
         InputError
             A cell is no finite number.
         """
+        import pandas as pd  # half a second: a search of images needs none
+
         are_numbers = pd.api.types.is_numeric_dtype(cells) and not np.iscomplexobj(cells)
         if not are_numbers:
             for row, cell in enumerate(cells):
@@ -199,10 +200,14 @@ def _strange(cell: Any) -> str | None:
 
     Numbers written as text are text: only whoever made them knows what their signs mean.
     """
+    import pandas as pd  # half a second
+
     if pd.api.types.is_list_like(cell):
         return "no number"
     if pd.isna(cell):
         return None
+    if isinstance(cell, pd.Period):
+        return "a date"
     for what, types in _STRANGE.items():
         if isinstance(cell, types):
             return what

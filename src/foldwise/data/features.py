@@ -185,6 +185,8 @@ class _Maps:
 class FilterBank(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Turn rows of pixels into bytes that tell which directions lie where in each image.
 
+    Pixels are 0 to 255. Of pixels divided by 255 nothing exceeds the threshold: multiply them.
+
     Stateless: nothing is learned, and `transform` needs no `fit`. The channels of an image are
     filtered each by itself. A channel has ``4 * angles * len(frequencies) * grid ** 2`` features:
     there are two phases, and what is light on dark counts apart from what is dark on light.
@@ -193,8 +195,9 @@ class FilterBank(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
     ----------
     shape : sequence of int, optional
         Of an image: height, width and, if there are several, channels. Rows are images flattened
-        in this order. Without it, columns are a strip of n x 1, on which filters and grid have
-        the width 1 and no more than its length.
+        in this order. To be given for every image: the columns don't tell it, and without it, as
+        scikit-learn's conventions want it possible, they are a strip of n x 1, on which filters
+        and grid have the width 1 and no more than its length.
     size : int
         Side of a filter, in pixels.
     angles : int
@@ -202,9 +205,10 @@ class FilterBank(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
     frequencies : sequence of float
         Waves a pixel.
     threshold : float
-        What a filter of length 1 must find in pixels of 0 to 1 before it counts.
+        What a filter of length 1 must find in pixels of 0 to 1 before it counts: less than the
+        most that any can find.
     step : int
-        Filters are applied at every so-manieth pixel.
+        Filters are applied at every pixel, every second or every third one, and so on.
     grid : int
         Windows along each side.
     window : float
@@ -238,7 +242,7 @@ class FilterBank(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         ------
         InputError
             A number breaks the rule that it has in params.yaml, filters or grid are too large for
-            the images, or rows are not of their shape.
+            the images, no image can exceed the threshold, or rows are not of their shape.
         """
         del y
         self._maps(validate_data(self, X).shape[1])
@@ -375,6 +379,12 @@ def _maps(image: Sides, size: Sides, grid: Sides, numbers: FilterSettings) -> _M
     down, across = (np.rint(_PEAK * bell) for bell in bells)
     cells = np.asarray(np.kron(down, across), np.float64)
     least = _LEVELS * _BRIGHTEST * numbers.threshold
+    found = np.abs(kernels).sum(axis=1).max() / 2 / _LEVELS
+    if image[1] > 1 and numbers.threshold >= found:
+        raise InputError(
+            f"threshold must be below {found:.3g}, the most that these filters find in any image,"
+            f" got {numbers.threshold:g}: lower it, its default is {FilterSettings().threshold:g}"
+        )
     brightest = _BRIGHTEST * np.maximum(kernels, 0).sum(axis=1).max() * cells.sum(axis=1).max()
     # Half of that is more than any waves give, whose dark half counts apart.
     # A power of two, so that the products stay exact.

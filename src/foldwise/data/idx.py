@@ -47,8 +47,8 @@ def read_idx_folder(folder: Path, *, name: str) -> Dataset:
     """Read ``train-*`` as development set and ``t10k-*`` as holdout, gzip-compressed or not.
 
     The files are ``{train,t10k}-images-idx3-ubyte`` and ``{train,t10k}-labels-idx1-ubyte``, each
-    with or without ``.gz``, and with a dot or a hyphen before ``idx``. If the name is ``mnist``,
-    their checksums are known and compared.
+    with or without ``.gz``, and with a dot or a hyphen before ``idx``; colour images, of four
+    dimensions, are called so, too. If the name is ``mnist``, checksums are known and compared.
 
     Raises
     ------

@@ -319,8 +319,13 @@ def _write_files(store: Store, submission: Submission, model_id: str) -> str:
 
 
 def _create_version(store: Store, submission: Submission, model_id: str, stored: str) -> Version:
-    if len(card := submission.card) > _LONGEST_CARD:
-        rest = "\n\n*Shortened: the whole card is the file card.md of the model.*\n"
+    # Of the card what fits a screen: the answer, how to decide and how to use it.
+    card, _, more = submission.card.partition("\n## Data\n")
+    if more or len(card) > _LONGEST_CARD:
+        rest = (
+            "\n\nMore: *report.html* among the source run's artifacts; the whole card, with"
+            " procedure, origin and limits, is *card.md* of the source model.\n"
+        )
         card = card[: _LONGEST_CARD - len(rest)].rpartition("\n")[0] + rest
     # Tags and description come with the version in one transaction: there is no half version.
     with store.as_default():

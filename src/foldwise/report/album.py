@@ -38,7 +38,10 @@ _CAPTIONS = {
         " touches zero, that value is hardly worse than the best.",
         "trials": "Did the search still find better? The line is the best so far.",
     },
-    "outer": {"outer_folds": "Filled: the estimate. Open: the score that chose."},
+    "outer": {
+        "outer_folds": "Filled: the estimate. Open: the score that chose. Optimism: how much better"
+        " the open one is.",
+    },
     "holdout": {
         "class_f1": "How far each F1 could have come out, had other rows been held out.",
         "roc": "The further up and left a curve, the better its class is told from the rest.",
@@ -59,9 +62,10 @@ _CAPTIONS = {
     "looks": {
         PIXELS: "Coefficients of the standardised pixels: light pixels speak for the class, dark"
         " ones against it.",
-        EVIDENCE: "Mean image of evidence of each class: what the pixels of its images add to its"
-        " score, beyond that of a dark image. Light ones speak for the class, dark ones against it."
-        " A class that a dark image looks like most has hardly any light ones.",
+        EVIDENCE: "What the pixels of each class's images add to its score, on average, to begin"
+        " with that of an empty image. Light, yellow ones speak for the class, dark, blue ones"
+        " against it, grey ones neither. The class that an empty image looks like most, of digits"
+        " the 1, is dark throughout: it wins where the others lose more.",
         "coefficients": "Of numbers per standard deviation, of a category's values 0 or 1. Points"
         " are the outer folds' models: where they scatter about zero, the sign isn't known. Numbers"
         " that tell the same share their weight.",

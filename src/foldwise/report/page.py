@@ -80,7 +80,7 @@ def contest_rows(search: SearchResult, select: Select = "best") -> tuple[tuple[s
     metric = search.metric
     return tuple(
         (
-            str(each.choice.study),
+            wording.called(each.choice.study, search),
             each.kind,
             "won" if each.won else "lost",
             wording.number(each.choice.mean(metric)),

@@ -55,7 +55,7 @@ def headline(comparison: SearchComparison, rival: Rival) -> str:
     words = {
         "better": f"{name} is better than {first}",
         "worse": f"{name} is worse than {first}",
-        "equivalent": f"{name} and {first} are equivalent, to {comparison.margin:.2g}",
+        "equivalent": f"{name} and {first} are equivalent, within {comparison.margin:.2g}",
         "can't tell": f"Can't tell {name} from {first}",
     }[rival.verdict]
     found = rival.differences[metric]
@@ -185,7 +185,11 @@ def _cost(comparison: SearchComparison) -> Table:
         for fits in (each.result.fits,)
     )
     head = ("search", "final values", "fits asked for", "made", "not converged", "seconds")
-    return Table("Choice and cost", head, rows)
+    said = (
+        "Seconds are by the clock, from a search's beginning to the end of its last study; of one"
+        " from Python those of all its fits, added up."
+    )
+    return Table("Choice and cost", head, rows, said)
 
 
 def _same_parts(first: Entrant, other: Entrant) -> str:

@@ -10,7 +10,7 @@ from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from typing import Any
 
-from foldwise.search.trials import Values
+from foldwise.search.trials import SearchResult, Study, Values
 from foldwise.settings import Value
 from foldwise.stats.intervals import Interval
 from foldwise.stats.scores import METRIC, PUBLISHED, metric_label
@@ -22,9 +22,19 @@ def axis_label(prefix: str, metric: str, row: str = "image") -> str:
     return f"{prefix} {metric_label(metric)}".strip() + (f" ({unit})" if unit else "")
 
 
+def called(study: Study, result: SearchResult) -> str:
+    """Name a study for people, with its repeat where there are several."""
+    if study.part is None:
+        return "final study"
+    repeat, fold = study.part
+    is_repeated = any(each.part.repeat for each in result.outer)
+    return f"repeat {repeat}, fold {fold}" if is_repeated else f"outer fold {fold}"
+
+
 def number(value: float, *, digits: int = 4) -> str:
     """Write a score to four decimals; a dash where there is none."""
-    return "–" if math.isnan(value) else f"{value:.{digits}f}"
+    # Of the digits that files keep: else a tie would be another number here than there.
+    return "–" if math.isnan(value) else f"{round(value, DIGITS):.{digits}f}"
 
 
 def digits_told(metric: str) -> int:

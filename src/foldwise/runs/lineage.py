@@ -56,7 +56,7 @@ class Lineage:
 
     experiment: str  # the data's name
     search_key: str
-    attempt: int  # the how-manieth time that this search was begun anew
+    attempt: int  # how often this search was begun, this time included
     params: Mapping[str, str]  # every setting in use by its full key, and the data's shape
     tags: Mapping[str, str]  # commit, digests, DVC experiment, library versions
     space: Space

@@ -1,7 +1,6 @@
 """The recorder: what of a search's run tree is not in MLflow yet, written whenever it can be."""
 
 import json
-import math
 import signal
 import threading
 import time
@@ -11,6 +10,7 @@ from datetime import date, datetime
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
+from foldwise.data.dataset import DataInfo
 from foldwise.errors import StoreError
 from foldwise.runs.ledger import PROCESS_TAG, Ledger, end_abandoned
 from foldwise.runs.lineage import Lineage
@@ -302,8 +302,6 @@ def _datasets(lineage: Lineage) -> "Iterator[DatasetInput]":
 
     if (data := lineage.data) is None:
         return
-    width = math.prod(data.image_shape) if data.table is None else len(data.table.columns)
-    features = [{"type": "tensor", "tensor-info": {"dtype": "uint8", "shape": [-1, width]}}]
     for split, digest, rows in (
         ("development", data.development_digest, data.development_rows),
         ("holdout", data.holdout_digest, data.holdout_rows),
@@ -314,8 +312,18 @@ def _datasets(lineage: Lineage) -> "Iterator[DatasetInput]":
             digest=digest[:_LONGEST_DIGEST],
             source_type="foldwise",
             source=json.dumps(source),
-            schema=json.dumps({"mlflow_tensorspec": {"features": json.dumps(features)}}),
+            schema=json.dumps({"mlflow_colspec": _columns(data)}),
             profile=json.dumps({"num_rows": rows}),
         )
         if rows:
             yield DatasetInput(shown, [InputTag(key="mlflow.data.context", value=split)])
+
+
+def _columns(data: DataInfo) -> list[dict[str, str]]:
+    """What a row holds, as MLflow's page of the data lists it: names and MLflow's types."""
+    if data.table is None:
+        sides = " × ".join(map(str, data.image_shape))
+        return [{"name": f"{sides} pixels, 0 to 255", "type": "integer"}]
+    kinds = {"number": "double", "category": "string"}
+    shown = data.table.columns[:1000]  # MLflow takes a megabyte
+    return [{"name": name[:200], "type": kinds.get(of, of)} for name, of in shown]

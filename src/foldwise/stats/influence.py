@@ -22,22 +22,15 @@ Flags = NDArray[np.bool_]
 class Terms:
     """The terms whose mean is a metric; a single NaN if it isn't defined.
 
-    Attributes
-    ----------
-    values : array (terms,)
-    influence : array (rows, terms)
-        Each row's psi; every column sums to 0.
-    softened : array (terms,)
-        The values if half an error more had been seen and half a hit, so never 0 or 1; losses as
-        they are.
-    least : array (terms,)
-        The variance that each value then has: what is left when no error was seen, and psi is 0.
+    ``softened`` are the values if half an error more had been seen and half a hit, so never 0 or 1,
+    losses as they are; ``least`` the variance that each value then has: what is left when no error
+    was seen, and psi is 0.
     """
 
-    values: Array
-    influence: Array
-    softened: Array
-    least: Array
+    values: Array  # (terms,)
+    influence: Array  # (rows, terms): each row's psi; every column sums to 0
+    softened: Array  # (terms,)
+    least: Array  # (terms,)
 
     @property
     def value(self) -> float:

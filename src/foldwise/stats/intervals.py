@@ -35,23 +35,13 @@ class Interval:
 class Fold:
     """What an outer fold tells of the procedure's score.
 
-    Attributes
-    ----------
-    repeat : int
-        Which partition it belongs to.
-    rows : int array (n,)
-        Numbers of the rows scored, of all partitions the same ones.
-    labels, probabilities : arrays (n,) and (n, classes)
-    scores : Scores
-        On these rows.
-    inner : Scores
-        Means over its inner folds at the values chosen: the estimate without this part.
+    ``inner`` are means over its inner folds at the values chosen: the estimate without this part.
     """
 
-    repeat: int
-    rows: NDArray[np.int64]
-    labels: NDArray[np.int64]
-    probabilities: NDArray[np.float64]
+    repeat: int  # which partition it belongs to
+    rows: NDArray[np.int64]  # (n,): numbers of the rows scored, of all partitions the same ones
+    labels: NDArray[np.int64]  # (n,)
+    probabilities: NDArray[np.float64]  # (n, classes)
     scores: Scores
     inner: Scores
 
@@ -101,26 +91,14 @@ def outer_intervals(
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One metric of two searches on the same parts: the second less the first.
+    """One metric of two searches on the same parts: the second less the first."""
 
-    Attributes
-    ----------
-    value : float
-        Mean over the outer folds.
-    interval, p : Interval, float
-        By influence; of the p-value, that there is no difference in expectation.
-    corrected, corrected_p : Interval, float
-        Nadeau and Bengio's, shown beside it.
-    folds : tuple of float
-        The differences of the outer folds' scores.
-    """
-
-    value: float
-    interval: Interval
-    p: float
-    corrected: Interval
+    value: float  # mean over the outer folds
+    interval: Interval  # by influence
+    p: float  # that there is no difference in expectation
+    corrected: Interval  # Nadeau and Bengio's, shown beside it
     corrected_p: float
-    folds: tuple[float, ...]
+    folds: tuple[float, ...]  # the differences of the outer folds' scores
 
 
 def paired_differences(

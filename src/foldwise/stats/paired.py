@@ -35,7 +35,6 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.sparse import csr_array
 from scipy.special import bdtr, ndtri
 
@@ -66,19 +65,13 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
 class Pair:
     """Two models on the same rows.
 
-    Attributes
-    ----------
-    first, second : str
-    test : McNemar
-        Of this pair alone.
-    adjusted : float
-        Its p-value after Holm's correction: if all pairs with one of at most alpha are called
-        different, the chance of calling any pair so that isn't is at most alpha.
+    ``adjusted`` is the p-value after Holm's correction: if all pairs with one of at most alpha are
+    called different, the chance of calling any pair so that isn't is at most alpha.
     """
 
     first: str
     second: str
-    test: McNemar
+    test: McNemar  # of this pair alone
     adjusted: float
 
 
@@ -192,6 +185,8 @@ def likelihood_bound(
         away = gaps + span * np.exp(log_e)
         return float(np.log(away).sum() + len(rows) * np.log((1 / away).mean()) - allowed)
 
+    from scipy.optimize import brentq  # a third of a second, which most commands have no use for
+
     lowest, highest = -600.0, 30.0
     log_e = brentq(excess, lowest, highest, xtol=1e-9) if excess(lowest) > 0 else lowest
     weights = 1 / (gaps + span * np.exp(log_e))
@@ -210,5 +205,7 @@ def rows_to_show(margin: float, level: float) -> int:
     def excess(rows: float) -> float:
         unchanged = rows * math.log((1 - margin) * (1 + 1 / rows))
         return -unchanged - math.log((rows + 1) * margin) - most
+
+    from scipy.optimize import brentq  # a third of a second
 
     return math.floor(float(brentq(excess, 1 / margin, 100 * (1 + most) / margin))) + 1

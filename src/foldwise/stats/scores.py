@@ -45,17 +45,11 @@ class ClassCounts:
 
     The arrays end in an axis of classes; axes before it are separate cases (bootstrap draws).
     Counts may be weighted.
-
-    Attributes
-    ----------
-    hits : rows of the class that were predicted as it
-    true : rows of the class
-    predicted : rows predicted as it
     """
 
-    hits: NDArray[np.float64]
-    true: NDArray[np.float64]
-    predicted: NDArray[np.float64]
+    hits: NDArray[np.float64]  # rows of the class that were predicted as it
+    true: NDArray[np.float64]  # rows of the class
+    predicted: NDArray[np.float64]  # rows predicted as it
 
     @classmethod
     def of(cls, counts: NDArray[np.int64]) -> "ClassCounts":
@@ -102,19 +96,11 @@ Rates = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ThresholdCurve:
-    """What calling positive whatever reaches a threshold finds, for each that makes a difference.
+    """What calling positive whatever reaches a threshold finds, for each that matters."""
 
-    Attributes
-    ----------
-    thresholds : array (points,)
-        The distinct values, falling.
-    hits, alarms : int arrays (points,)
-        Positive and negative rows that reach it.
-    """
-
-    thresholds: NDArray[np.float64]
-    hits: NDArray[np.int64]
-    alarms: NDArray[np.int64]
+    thresholds: NDArray[np.float64]  # (points,): the distinct values, falling
+    hits: NDArray[np.int64]  # (points,): positive rows that reach it
+    alarms: NDArray[np.int64]  # (points,): negative ones
 
     @classmethod
     def of(cls, values: NDArray[np.float64], positive: NDArray[np.bool_]) -> "ThresholdCurve":
@@ -204,19 +190,11 @@ def _thinned(rates: Rates, points: int) -> Rates:
 
 @dataclass(frozen=True, eq=False)  # no slots: what several metrics are made of is kept
 class Rows:
-    """Predicted rows, of which the metrics are made.
+    """Predicted rows, of which the metrics are made."""
 
-    Attributes
-    ----------
-    probabilities : array (rows, classes)
-    labels : int array (rows,)
-    part_of : int array (rows,), optional
-        Which model predicted each row, where not all are of one.
-    """
-
-    probabilities: Array
-    labels: Codes
-    part_of: Codes | None = None
+    probabilities: Array  # (rows, classes)
+    labels: Codes  # (rows,)
+    part_of: Codes | None = None  # (rows,): which model predicted each, where not all are of one
 
     @cached_property
     def counts(self) -> ClassCounts:
@@ -252,21 +230,12 @@ class Rows:
 class Figure:
     """What a model is judged by: how it is called, which way it improves, and how far it can go.
 
-    Attributes
-    ----------
-    name, scorer : str
-        In files and settings; scikit-learn's, which has the negative of a loss.
-    judges : str
-        What it is made of; by answers, rows are merely counted.
-    is_loss : bool
-        Whether smaller is better.
-    lowest, highest : float
-        Its ends, between which an interval is Wilson's unless it is a loss's.
+    Between its ends, lowest and highest, an interval is Wilson's unless it is a loss's.
     """
 
-    name: str
-    scorer: str
-    judges: Literal["answers", "order", "probabilities"] = "answers"
+    name: str  # in files and settings
+    scorer: str  # scikit-learn's, which has the negative of a loss
+    judges: Literal["answers", "order", "probabilities"] = "answers"  # answers are merely counted
     is_loss: bool = False
     lowest: float = 0.0
     highest: float = 1.0
@@ -276,22 +245,14 @@ class Figure:
 class Metric(Figure):
     """A figure that is scored wherever there are classes, and may be selected by.
 
-    Attributes
-    ----------
-    label, unit : str
-        For people; and the unit, where it has one.
-    of : callable
-        The metric of rows.
-    terms : callable
-        The terms whose mean it is, with each row's influence on them.
-    trained : float
-        What of the jackknife an outer interval counts for the rows trained on; found by trials.
+    ``trained`` is what of the jackknife an outer interval counts for the rows trained on, found by
+    trials.
     """
 
-    label: str
+    label: str  # for people
     unit: str = ""
     of: Callable[[Rows], SupportsFloat]
-    terms: Callable[[Rows], Terms]
+    terms: Callable[[Rows], Terms]  # whose mean it is, with each row's influence on them
     trained: float = 0.5
 
     @property

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import expit, logit
 
 from foldwise.stats.influence import Terms
@@ -132,6 +131,10 @@ def calibration_terms(values: Array, positive: Flags) -> tuple[Terms, Terms]:
     nothing = _of_line(np.nan, np.full(len(values), np.nan))
     if positive.all() or not positive.any():
         return nothing, nothing
+    from scipy.optimize import (
+        brentq,  # a third of a second, which more than two classes have no use for
+    )
+
     precision = np.finfo(np.float64)
     stated = logit(np.clip(values, precision.eps, 1 - precision.eps))
     level = brentq(lambda at: expit(stated + at).sum() - positive.sum(), -100, 100, xtol=1e-13)

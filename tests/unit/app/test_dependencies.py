@@ -1,5 +1,6 @@
 """What makes a stage stale: its data, its parameters, the code that makes its numbers, no more."""
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -101,6 +102,24 @@ def test_a_stage_depends_on_every_document_it_is_made_from(stage: str) -> None:
             "summary": {f"../{holdout}", "models"},
         }[stage]
     )
+
+
+@pytest.mark.parametrize("folder", ["", "src/foldwise/app/project/"])
+def test_what_dvc_reads_by_name_is_what_the_head_of_the_parameters_says(folder: str) -> None:
+    """All else may be left out; a section that is asked for whole may be empty."""
+    (stages, parameters) = ("dvc.yaml", "params.yaml")
+    ending = ".j2" if folder else ""
+    text = (REPOSITORY / f"{folder}{stages}{ending}").read_text()
+    read = {*re.findall(r"\$\{([\w.]+)\}", text)}
+    for block in re.findall(r"    params:\n((?:      .*\n)+)", text):
+        read |= {*re.findall(r"^      - ([\w.]+)$", block, re.MULTILINE)}
+    head, _, _ = (REPOSITORY / f"{folder}{parameters}{ending}").read_text().partition("\n\n")
+    told = head.replace("\n#", "").split("by name:" if "by name:" in head else "some by name:")[1]
+    named = {word.strip('`.,:"') for word in told.split("may be empty")[0].split()}
+    assert {key for key in read if "." in key or key == "seed"} <= named
+    sections = {key for key in read if "." not in key} - {"seed", "models"}
+    whole = {key for key in sections if not any(of.startswith(f"{key}.") for of in read)}
+    assert whole <= named
 
 
 def test_the_search_s_numbers_come_from_its_list_alone() -> None:

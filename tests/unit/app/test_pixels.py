@@ -8,6 +8,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from foldwise import FilterBank
 from foldwise.app.predict import Pixels
 from foldwise.app.workspace import transformed
+from foldwise.errors import SettingsError
 
 INK = np.zeros((50, 10), np.uint8)
 INK[:, 0], INK[:, 1] = 255, 90
@@ -41,6 +42,15 @@ def test_a_development_set_of_zeros_and_ones_was_not_divided() -> None:
     """Its own range is what counts."""
     bits = np.array([[0, 1, 0, 0]])
     assert Pixels.of(bits).warning(Pixels.of(bits)) == ""
+
+
+def test_images_in_which_filters_find_nothing_at_all_are_refused() -> None:
+    """With how bright they are; the remedy is taken at its word."""
+    images = np.random.default_rng(1).integers(0, 17, (9, 64)).astype(np.uint8)
+    numbers: dict[str, int] = {"size": 3, "grid": 2}
+    with pytest.raises(SettingsError, match=r"0\.3 is by none of 9 images, .* 16 of 255: lower it"):
+        transformed(FilterBank((8, 8), **numbers), images)
+    assert transformed(FilterBank((8, 8), threshold=0.01, **numbers), images).any()
 
 
 def test_features_are_made_with_one_blas_thread_in_each_of_ours() -> None:

@@ -252,9 +252,10 @@ def test_limits_that_overlap_hold_to_the_last_and_leave_all_blas_threads_behind(
         ("size", 0, "an integer from 2 to 31"),
         ("size", 7.5, "an integer from 2 to 31"),
         ("angles", 0, "an integer from 1 to 32"),
-        ("frequencies", (), "a list of 1 to 8 numbers above 0 and up to 0.5"),
-        ("frequencies", 0.2, "a list of 1 to 8 numbers above 0 and up to 0.5"),
-        ("frequencies", (0.1, math.nan), "a list of 1 to 8 numbers above 0 and up to 0.5"),
+        ("frequencies", (), "a list of 1 to 8 numbers from 0.001 to 0.5"),
+        ("frequencies", 0.2, "a list of 1 to 8 numbers from 0.001 to 0.5"),
+        ("frequencies", (0.1, math.nan), "a list of 1 to 8 numbers from 0.001 to 0.5"),
+        ("frequencies", (1e-300,), "a list of 1 to 8 numbers from 0.001 to 0.5"),
         ("threshold", math.nan, "a number from 0 to 10"),
         ("threshold", "much", "a number from 0 to 10"),
         ("step", -1, "an integer from 1 to 16"),
@@ -277,6 +278,27 @@ def test_a_number_that_params_yaml_would_refuse_is_refused(
     usual = yaml.safe_load(str(refused.value).split("its default is ")[1])
     bank.set_params(**{name: usual}).fit(mine)
     assert usual == getattr(FilterSettings(), name) or [*getattr(FilterSettings(), name)] == usual
+
+
+@pytest.mark.parametrize("numbers", [{}, {"size": 3, "angles": 3}, {"size": 2}])
+def test_a_threshold_that_no_image_can_exceed_is_refused(numbers: dict[str, Any]) -> None:
+    """And up to there it is not: the image of a filter's own signs is found just below it."""
+    shape, settings = (12, 12), {"grid": 2, **numbers}
+    with pytest.raises(
+        InputError, match=r"^threshold must be below \S+, .*, got 10: lower it"
+    ) as no:
+        FilterBank(shape, threshold=10.0, **settings).fit(images(shape))
+    most = float(str(no.value).split("below ")[1].split(",")[0])
+    made = FilterBank(shape, threshold=0.95 * most, **settings)._maps(144)
+    strongest = made.filters[np.abs(made.filters).sum(axis=1).argmax()].reshape(made.size)
+    image = np.zeros(shape, np.uint8)
+    image[: made.size[0], : made.size[1]] = 255 * (strongest > 0)
+    assert (
+        FilterBank(shape, threshold=0.95 * most, power=0.25, **settings)
+        .transform(image.reshape(1, -1))
+        .any()
+    )
+    FilterBank(shape, **settings).fit(images(shape))
 
 
 def test_more_features_than_params_yaml_would_allow_are_refused() -> None:

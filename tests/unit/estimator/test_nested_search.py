@@ -79,6 +79,7 @@ def test_each_fold_is_scored_as_scikit_learns_own_parts_score_it(
     search.fit(table.X, table.y, groups=table.groups)
     assert search.engine_ == "batched"
     (part_of,) = parts(search)
+    assert search.inner_results_["fold"].dtype == "Int64"
     for _, row in search.inner_results_.iterrows():
         outer = -1 if pd.isna(row["fold"]) else int(row["fold"])
         trained = ~np.isin(part_of, [outer, row["inner_fold"]])

@@ -142,6 +142,21 @@ def test_a_table_sorts_by_the_column_that_is_clicked(browser: Browser, file: Pat
     view.close()
 
 
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+def test_the_list_of_contents_stands_on_the_first_screen(
+    browser: Browser, file: Path, width: int, height: int
+) -> None:
+    """And leads to every section, whose title it tells."""
+    view, _ = opened(browser, file, width)
+    links = view.locator("nav a")
+    assert (
+        max(at["y"] + at["height"] for each in links.all() if (at := each.bounding_box())) < height
+    )
+    titles = view.locator("h2").all_inner_texts()
+    assert [each.get_attribute("title") for each in links.all()] == titles
+    view.close()
+
+
 def test_printed_it_has_no_list_of_contents_and_whole_tables(browser: Browser, file: Path) -> None:
     view, _ = opened(browser, file, WIDTHS[1])
     view.emulate_media(media="print")

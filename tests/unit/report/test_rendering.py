@@ -11,7 +11,7 @@ import pytest
 from foldwise.report import page
 from foldwise.report.album import PIXELS, holdout_pictures, search_pictures
 from foldwise.report.picture import Picture, picture_files
-from foldwise.report.wording import strength
+from foldwise.report.wording import number, rounded, strength
 from foldwise.search.trials import number_of
 from tests.factories import make_result
 from tests.unit.report.findings_cases import (
@@ -88,3 +88,11 @@ def _all_pictures() -> tuple[Picture, ...]:
             meaning=PIXELS,
         ),
     )
+
+
+def test_a_tie_is_written_as_it_is_from_a_file() -> None:
+    """So that the card tells no other accuracy than `foldwise show`."""
+    mean = 0.92285 + 1e-9
+    kept = rounded(mean)
+    assert isinstance(kept, float)
+    assert number(mean) == number(kept) == "0.9228"

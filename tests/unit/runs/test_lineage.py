@@ -1,5 +1,6 @@
 """Where a run came from."""
 
+import json
 import shlex
 import subprocess
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from dvc.utils.hydra import apply_overrides
 
 from foldwise.app.drawing import _commands
+from foldwise.data.dataset import DataInfo, TableInfo
 from foldwise.errors import StoreError
 from foldwise.runs.lineage import (
     dvc_experiment,
@@ -15,6 +17,7 @@ from foldwise.runs.lineage import (
     library_versions,
     parameters_not_committed,
 )
+from foldwise.runs.recorder import _columns
 from foldwise.settings import (
     FilterSettings,
     PrepareSettings,
@@ -213,6 +216,15 @@ def test_without_git_on_the_machine_nothing_is_said(
     """Git is needed to clone, not to run."""
     monkeypatch.setenv("PATH", "")
     assert git_state(checkout) == {}
+
+
+def test_mlflow_lists_a_table_s_columns_by_its_own_types() -> None:
+    """As many as it takes."""
+    table = TableInfo((("age", "number"), ("site", "category"), *(("more", "number"),) * 5000))
+    data = DataInfo("ward", ("ill", "well"), (), 90, "d", 10, "h", table=table)
+    told = _columns(data)
+    assert told[:2] == [{"name": "age", "type": "double"}, {"name": "site", "type": "string"}]
+    assert len(json.dumps(told)) < 100_000
 
 
 def test_a_dvc_experiment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,8 +120,11 @@ def test_numbers_with_an_exponent_are_numbers(tmp_path: Path, form: str) -> None
         ("tune: {features: waves}", "tune.features must be pixels or filters, got 'waves': edit"),
         ("filters: {size: 1}", "filters.size must be an integer from 2 to 31, got 1: edit"),
         ("filters: {power: 0.3}", "filters.power must be 0.25, 0.5 or 1, got 0.3: edit"),
-        ("filters: {frequencies: []}", "filters.frequencies must be a list of 1 to 8 numbers"),
-        ("filters: {frequencies: [0.1, 0.6]}", "above 0 and up to 0.5, got 0.6: edit"),
+        (
+            "filters: {frequencies: []}",
+            "must be a list of 1 to 8 numbers from 0.001 to 0.5, got an empty list: edit",
+        ),
+        ("filters: {frequencies: [0.1, 0.6]}", "from 0.001 to 0.5, got 0.6: edit"),
         ("filters: {grid: 16}", "filters must make at most 4,096 features, got 16,384: lower"),
         ("tune: {fold: 5}", "got tune.fold (did you mean tune.folds?): remove or rename it in"),
         ("sede: 5", "got sede (did you mean seed?): remove or rename it in"),

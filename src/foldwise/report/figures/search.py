@@ -15,6 +15,7 @@ from foldwise.report.figures import style
 from foldwise.report.wording import (
     axis_label,
     brief,
+    called,
     chosen,
     number,
     percent,
@@ -58,10 +59,10 @@ def inner_curves(result: SearchResult, name: str, *, unit: str = "image") -> Fig
         _scale_window(above, above.get_xlim(), searched)
     above.axvspan(*window, color=style.FAINT, alpha=0.35, linewidth=0, label="enlarged below")
     for curve in studies:
-        study = _called(curve.study, result)
+        study = called(curve.study, result)
         _draw_scores(above, curve, f"{study}: {value_text(_chosen(curve, searched))}")
         _draw_excess(below, curve)
-    above.set_ylabel(axis_label("Mean inner", result.metric, unit))
+    above.set_ylabel(axis_label("Mean inner", result.metric, unit).replace(" (", "\n("))
     above.legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
     _scale_excess(below, top, name)
     _scale_window(below, window, searched)
@@ -78,14 +79,6 @@ def inner_curves(result: SearchResult, name: str, *, unit: str = "image") -> Fig
 def _of(value: float, searched: Between) -> Value:
     """A number of a curve as it was tried: whole where the range is."""
     return int(value) if isinstance(searched.low, int) else value
-
-
-def _called(study: Study, result: SearchResult) -> str:
-    if study.part is None:
-        return "final study"
-    repeat, fold = study.part
-    is_repeated = any(each.part.repeat for each in result.outer)
-    return f"repeat {repeat}, fold {fold}" if is_repeated else f"outer fold {fold}"
 
 
 def _window(studies: tuple[Curve, ...], searched: Between, top: float) -> tuple[float, float]:
@@ -165,16 +158,10 @@ def _draw_range(axes: Axes, studies: tuple[Curve, ...], searched: Between) -> No
 
 
 def _draw_scores(axes: Axes, curve: Curve, label: str) -> None:
-    is_final = curve.study.is_final
     _draw_line(axes, curve, curve.scores, label=label)
-    axes.plot(
-        curve.values[curve.best],
-        curve.scores[curve.best],
-        **_look(curve.study),
-        markersize=13 if is_final else 9,
-        markeredgecolor="white",
-        zorder=5,
-    )
+    if curve.study.is_final:  # of the others the band tells it: side by side their marks overlap
+        best = curve.values[curve.best], curve.scores[curve.best]
+        axes.plot(*best, **_look(curve.study), markersize=13, markeredgecolor="white", zorder=5)
 
 
 def _draw_excess(axes: Axes, curve: Curve) -> None:
@@ -260,7 +247,7 @@ def _draw_study(axes: Axes, best: Trial, result: SearchResult) -> None:
     _mark_outside(axes, scores, result.metric, look["color"])
     first = [trial.number for trial in trials].index(best.number)
     axes.plot(numbers[first], scores[first], **look, markersize=10, markeredgecolor="white")
-    name = _called(best.study, result).removeprefix("outer ")
+    name = called(best.study, result).removeprefix("outer ")
     words = str(best.values[KIND]) if result.space.kinds else values_text(best.values)
     gap = " " if len(name) + len(words) < _TITLE else "\n"
     axes.set_title(f"{name}:{gap}{words}")
@@ -306,7 +293,7 @@ def outer_folds(result: SearchResult, estimate: OuterEstimate, *, unit: str = "i
     """
     metric, mean, folds = result.metric, estimate.mean, len(result.outer)
     intervals = {"mean": estimate.interval, "mean, corrected": estimate.corrected}
-    names = [*(_called(fold.study, result) for fold in result.outer), *intervals]
+    names = [*(called(fold.study, result) for fold in result.outer), *intervals]
     figure = style.canvas(
         f"Outer {metric_label(metric)} {number(mean)} "
         f"({percent(estimate.interval.confidence, digits=0)} interval {span(estimate.interval)})",
