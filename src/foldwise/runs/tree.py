@@ -130,9 +130,9 @@ def trial_node(pipeline: str, trial: Trial, space: Space) -> RunNode:
     short = "final" if trial.study.is_final else str(trial.study).replace("uter-", "")
     values = " ".join(f"{name}={_short(value)}" for name, value in trial.values.items())
     note = (
-        f"**{values_told(trial.values)}** in {_study(trial.study)}: trial {trial.number}, scored on "
-        f"{len(trial.inner)} inner folds. `inner_…` are stepped by the part scored. *Duration* is"
-        " that of the recording: fits are made side by side and shared."
+        f"**{values_told(trial.values)}** in {_study(trial.study)}: trial {trial.number}, scored"
+        f" on {len(trial.inner)} inner folds. `inner_…` are stepped by the part scored. *Duration*"
+        " is that of the recording: fits are made side by side and shared."
     )
     return RunNode(
         key=f"{study_key(pipeline, trial.study)}/{trial.number}",
