@@ -107,15 +107,14 @@ def test_a_stage_depends_on_every_document_it_is_made_from(stage: str) -> None:
 @pytest.mark.parametrize("folder", ["", "src/foldwise/app/project/"])
 def test_what_dvc_reads_by_name_is_what_the_head_of_the_parameters_says(folder: str) -> None:
     """All else may be left out; a section that is asked for whole may be empty."""
-    (stages, parameters) = ("dvc.yaml", "params.yaml")
     ending = ".j2" if folder else ""
-    text = (REPOSITORY / f"{folder}{stages}{ending}").read_text()
+    text = (REPOSITORY / f"{folder}dvc.yaml{ending}").read_text()
     read = {*re.findall(r"\$\{([\w.]+)\}", text)}
     for block in re.findall(r"    params:\n((?:      .*\n)+)", text):
         read |= {*re.findall(r"^      - ([\w.]+)$", block, re.MULTILINE)}
-    head, _, _ = (REPOSITORY / f"{folder}{parameters}{ending}").read_text().partition("\n\n")
-    told = head.replace("\n#", "").split("by name:" if "by name:" in head else "some by name:")[1]
-    named = {word.strip('`.,:"') for word in told.split("may be empty")[0].split()}
+    head, _, _ = (REPOSITORY / f"{folder}params.yaml{ending}").read_text().partition("\n\n")
+    told = head.replace("\n#", "").partition("by name:")[2].partition("sections")[0]
+    named = {word.strip('.,{}"') for word in told.split()}
     assert {key for key in read if "." in key or key == "seed"} <= named
     sections = {key for key in read if "." not in key} - {"seed", "models"}
     whole = {key for key in sections if not any(of.startswith(f"{key}.") for of in read)}
