@@ -160,7 +160,8 @@ def check_models(clone: Project) -> None:
     [told, *_] = client.search_model_versions("name = 'fashion-classifier'")
     own = "-S prepare.name=fashion -S prepare.path=data/fashion"
     again = f"dvc exp run --temp (-S prepare.limit=null )?{own}"
-    assert re.search(again, str(told.description))
+    [card] = (clone.folder / "mlruns").glob(f"**/{told.model_id}/artifacts/card.md")
+    assert re.search(again, card.read_text())
 
 
 def test_the_sections_work_in_reverse(clone: Project, openml: FakeOpenml) -> None:

@@ -21,6 +21,7 @@ from foldwise.app.workspace import TUNED, Workspace
 from foldwise.data.dataset import load
 from foldwise.errors import DataError, SettingsError
 from foldwise.registry.snapshot import Snapshot, Version
+from foldwise.registry.stored_files import CARD, fetch_files
 from foldwise.report import album
 from foldwise.report.picture import Picture
 from foldwise.search.archive import restore
@@ -59,9 +60,8 @@ class Done:
         return Snapshot.read(open_store(self.folder), NAME)
 
     def card(self, version: Version) -> str:
-        """The version's description."""
-        store = open_store(self.folder)
-        return str(store.client.get_model_version(NAME, str(version.number)).description)
+        """The version's card, whole, as it lies in the store."""
+        return (fetch_files(open_store(self.folder), version, self.folder) / CARD).read_text()
 
 
 def words_of(
