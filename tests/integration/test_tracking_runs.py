@@ -42,7 +42,7 @@ def test_the_pipeline_knows_its_settings_data_and_commit(store: Store) -> None:
     assert inputs["holdout"].digest == "e" * 36
     assert inputs["development"].name == "blobs-development"
     (column,) = json.loads(inputs["development"].schema or "")["mlflow_colspec"]
-    assert column == {"name": "4 pixels, 0 to 255", "type": "integer"}
+    assert column == {"name": "4 × 4 pixels, 0 to 255", "type": "integer"}
 
 
 def test_pipelines_of_one_day_are_told_apart_by_search_and_attempt(store: Store) -> None:
