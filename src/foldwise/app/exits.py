@@ -7,10 +7,11 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn, TextIO
 
-from foldwise.errors import FoldwiseError, SettingsError
+from foldwise.errors import FoldwiseError
 from foldwise.store.faults import import_mlflow
+from foldwise.threads import variable
 
-_YES, _NO = {"1", "on", "true", "yes"}, {"", "0", "false", "no", "off"}
+_YES, _NO = {"1", "on", "true", "yes"}, {"0", "false", "no", "off"}
 
 
 class Stopped(KeyboardInterrupt):
@@ -28,13 +29,8 @@ def is_quiet() -> bool:
 
 def is_on(switch: str) -> bool:
     """Whether a variable of the environment, which must say yes or no, switches something on."""
-    told = os.environ.get(switch, "").strip().lower()
-    if told not in _YES | _NO:
-        raise SettingsError(
-            f"{switch} must be one of {', '.join(sorted(_YES))} or {', '.join(sorted(_NO - {''}))},"
-            f" got {told[:20]!r}: correct or unset it"
-        )
-    return told in _YES
+    rule = f"one of {', '.join(sorted(_YES))} or {', '.join(sorted(_NO))}"
+    return variable(switch, rule, lambda told: told.lower() in _YES | _NO).lower() in _YES
 
 
 def say(*lines: str) -> None:
