@@ -71,6 +71,18 @@ def test_damaged_json_is_one_line(book: TrialBook, tmp_path: Path, table: str, c
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["{}", "[]"])
+def test_a_damaged_trial_to_go_on_from_is_one_line(
+    book: TrialBook, url: str, tmp_path: Path, text: str
+) -> None:
+    """A longer search takes over the trials of a registered one."""
+    book.close("registered")
+    with closing(sqlite3.connect(tmp_path / "optuna.db")) as connection, connection:
+        connection.execute("UPDATE trial_user_attributes SET value_json = ?", (json.dumps(text),))
+    with pytest.raises(SearchError, match=r"must hold whole trials.*: put a backup"):
+        open_book(url, KEY, SPACE, trials=5)
+
+
 DEEP = '{"a":' * 9999 + "1" + "}" * 9999
 
 

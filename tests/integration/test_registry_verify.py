@@ -515,6 +515,9 @@ def test_a_record_that_was_removed_is_asked_of_git(store: Store, version: Versio
     (store.root / RECORDS).unlink()
     assert verdicts(verify(store, version, HOLDOUT, SETTINGS))["checkout's record"] == "pass"
     assert verdicts(verify(store, other, HOLDOUT, SETTINGS))["checkout's record"] == "fail"
+    record(store.root, version, ())
+    assert len(json.loads((store.root / RECORDS).read_bytes())) == 1
+    (store.root / RECORDS).unlink()
     register(store, submission(model_of(0.3), SPLIT, start_run(store)))
     assert len(json.loads((store.root / RECORDS).read_bytes())) == 2
 

@@ -48,7 +48,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
     for name in ("models/tuned", "models/evaluated", "reports"):
         (folder / name).mkdir(parents=True)
-    write(folder / "data" / "prepared", draft())
+    for split in ("development", "holdout"):
+        write(folder / "data" / "prepared" / split, draft())
     for name, content in archive(make_result()).items():
         (folder / "models" / "tuned" / name).write_bytes(content)
     save_result(folder / "models" / "evaluated", {}, Predictions(np.eye(2)))

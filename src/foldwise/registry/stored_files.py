@@ -258,17 +258,17 @@ def record(root: Path, version: Version, earlier: Collection[Version]) -> None:
     known = _read(root)
     taken = earlier if version.name not in {each.name for each in known} else ()
     records = sorted({*known, *map(Record.of, (*taken, version))})
-    if records != list(known):
+    if records != list(known) or not (root / RECORDS).exists():
         write_bytes(root / RECORDS, f"{encode(records, indent=1)}\n".encode())
 
 
 def _read(root: Path) -> tuple[Record, ...]:
-    """The records; where the file was removed, those that git has of it."""
+    """The records; where the file was removed, those that git has."""
     path = root / RECORDS
     check_output(path)
     try:
         known = read_bytes(path) if path.exists() else committed(root, "HEAD", RECORDS.as_posix())
-        return decode(tuple[Record, ...], known or "[]", tolerant=True)
+        return decode(tuple[Record, ...], "[]" if known is None else known, tolerant=True)
     except (OSError, DocumentError) as error:
         raise StoreError(
             f"{path} must list what was registered, reading gave {error}: "

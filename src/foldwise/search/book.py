@@ -231,13 +231,15 @@ class TrialBook:
         """Take over the trials of another attempt at the same search."""
         with self._storage.speaking():
             names = optuna.get_all_study_names(self._trials)
-            stored = [
-                each
+            trials = [
+                trial
                 for name in names
                 if name.startswith(f"{self._key}.{attempt}.")
-                for each in optuna.load_study(study_name=name, storage=self._trials).get_trials()
+                for trial in _completed(
+                    optuna.load_study(study_name=name, storage=self._trials).get_trials()
+                )
             ]
-        for trial in _completed(stored):
+        for trial in trials:
             self.add(trial)
 
     def add(self, trial: Trial) -> None:
