@@ -133,8 +133,8 @@ def evaluate(
     """
     chosen = [np.flatnonzero(fits) for fits in batch.trains_on]
     weights = [
-        _in_tiles(batch.weights[fits][:, :, columns], layout.smallest_block)
-        for fits, columns in zip(chosen, layout.columns, strict=True)
+        _in_tiles(layout.weights_of(part, batch.weights[fits]), layout.smallest_block)
+        for part, fits in enumerate(chosen)
     ]
     tasks = [
         (part, lane)
@@ -165,7 +165,7 @@ def evaluate(
     gradient = np.zeros_like(batch.weights)
     for part, summed in by_part.items():
         of_fits = gradient[chosen[part]]
-        of_fits[:, :, layout.columns[part]] += summed
+        of_fits[:, :, layout.columns[part]] += layout.slopes_of(part, summed)
         gradient[chosen[part]] = of_fits
     return np.asarray(losses), gradient
 
