@@ -36,7 +36,7 @@ from foldwise.settings import Between, Settings
 from foldwise.solver.fits import MOST_COLUMNS, FitRequest, SolverOptions
 from foldwise.solver.layout import Layout
 from foldwise.solver.linear import Fit, probabilities
-from foldwise.solver.objective import Batch, evaluate, softmax_link, tile_width
+from foldwise.solver.objective import Batch, evaluate, softmax_link, tiling
 from foldwise.solver.paths import RegularisationPath, Stretch, anchors
 from foldwise.stats.scores import score
 
@@ -306,7 +306,7 @@ def operations(work: Work, left_out: Parts) -> NDArray[np.float64]:
     arranged = layout(work)
     used = [lanes for part, lanes in enumerate(arranged.lanes) if part not in left_out]
     pixels = sum(block.pixels.size for lanes in used for lane in lanes for block in lane)
-    tile = tile_width(np.dtype(np.float32))
+    tile = tiling(np.dtype(np.float32)).width
     rows = len(work.training_rows(left_out))
     needed = 4.0 * rows * lit_pixels(arranged) * CLASSES
     return np.array([needed, 4.0 * pixels * -(-CLASSES // tile) * tile])

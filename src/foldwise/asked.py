@@ -303,7 +303,8 @@ class Asked:
             for name in ("tol", "max_iter", "scale_floor")
             if hasattr(logistic, name)
         }
-        backend = LocalBackend(rows.layout(logistic, parts), options(threads=threads, **limits))
+        settings = options(threads=threads, **limits)
+        backend = LocalBackend(*rows.arranged(logistic, parts, settings))
         searched = self.space.dimensions["C"]
         ends = (
             [float(C) for C in searched.options]  # type: ignore[arg-type]  # checked as numbers

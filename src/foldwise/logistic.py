@@ -6,7 +6,7 @@ missing stands for zero after centring, which is algebra on the coefficients.
 """
 
 import warnings
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -27,9 +27,10 @@ from threadpoolctl import threadpool_limits
 from foldwise.data.columns import Columns, as_pandas
 from foldwise.data.labels import require_one_spelling, sight
 from foldwise.errors import InputError
-from foldwise.solver.fits import FitRequest, SolverOptions, solve
+from foldwise.solver.fits import FitRequest, SolverOptions, pays_in_single, solve
 from foldwise.solver.layout import ClassWeight, Layout
 from foldwise.solver.linear import LinearModel, decision_scores, probabilities
+from foldwise.threads import one_blas_thread
 
 TOLERANCE = 1e-4
 MOST_ITERATIONS = 1000
@@ -94,7 +95,7 @@ class StandardLogistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         """
         settings = options(scale_floor=self.scale_floor)
         rows = Rows.of(self, X, y, sample_weight, indicators=self.indicators)
-        layout = rows.layout(self, [np.arange(len(rows.labels))])
+        layout, settings = rows.arranged(self, [np.arange(len(rows.labels))], settings)
         with threadpool_limits(limits=1, user_api="blas"):
             [fit] = solve(layout, [FitRequest(frozenset(), self.C)], settings)
         self.n_iter_ = fit.outcome.iterations
@@ -173,17 +174,26 @@ class Rows:
         """Whether there are numbers alone, and none is missing."""
         return bool(self.columns.is_scaled.all()) and not bool(np.isnan(self.encoded).any())
 
-    def layout(self, logistic: Any, parts: list[NDArray[np.int64]]) -> Layout:
-        """The rows arranged by ``parts``, for fits as ``logistic`` says."""
-        return Layout.of_table(
+    def arranged(
+        self, logistic: Any, parts: list[NDArray[np.int64]], settings: SolverOptions
+    ) -> tuple[Layout, SolverOptions]:
+        """The rows arranged by ``parts``, for fits as ``logistic`` says, and the precision's."""
+        class_weight = self._class_weight(logistic.class_weight)
+        # Somebody's own weights may be of any size, which single precision hasn't.
+        is_single = self.weights is None and not isinstance(class_weight, np.ndarray)
+        with one_blas_thread():
+            is_single &= pays_in_single(self.encoded.size, len(self.classes), settings.tol)
+        layout = Layout.of_table(
             self.encoded,
             self.labels,
             parts,
             classes=len(self.classes),
             is_scaled=self.columns.is_scaled,
             weights=self.weights,
-            class_weight=self._class_weight(logistic.class_weight),
+            class_weight=class_weight,
+            is_single=is_single,
         )
+        return layout, replace(settings, double=not is_single)
 
     def _class_weight(self, given: Any) -> ClassWeight:
         if given is None or given == "balanced":
@@ -203,7 +213,7 @@ def options(
     threads: int = 1,
     scale_floor: float = 0.0,
 ) -> SolverOptions:
-    """The solver's options for tables: float64, whose columns may have any mean and scale."""
+    """The solver's options for tables: float64, unless :meth:`Rows.arranged` finds better."""
     if not 0 <= scale_floor <= 1:
         raise InputError(
             f"scale_floor must be a share of a column's range, from 0 to 1, got {scale_floor!r}:"

@@ -25,10 +25,10 @@ from foldwise.search.nested import Book, NestedSearch
 from foldwise.search.space import KIND
 from foldwise.search.trials import Event, OuterFold, Part, Values
 from foldwise.settings import LOGISTIC, of_search
-from foldwise.solver.fits import SolverOptions
+from foldwise.solver.fits import SolverOptions, pays_in_single
 from foldwise.solver.layout import Layout
 from foldwise.stats.scores import Scores
-from foldwise.threads import threads
+from foldwise.threads import one_blas_thread, threads
 
 
 def main() -> None:
@@ -113,8 +113,12 @@ def nested_search(
         encoder = TableEncoder.of(images)
         features, images = encoder, encoder.transform(images)
         is_scaled = encoder.columns.is_scaled
-        layout = Layout.of_table(images, labels, parts, classes=classes, is_scaled=is_scaled)
-        options = replace(options, double=True, scale_floor=0.0)
+        with one_blas_thread():
+            is_single = pays_in_single(images.size, classes, tune.tol)
+        layout = Layout.of_table(
+            images, labels, parts, classes=classes, is_scaled=is_scaled, is_single=is_single
+        )
+        options = replace(options, double=not is_single, scale_floor=0.0)
     else:
         if bank is not None:
             raw = images

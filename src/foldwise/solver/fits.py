@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from foldwise.solver.descent import Descent, History
 from foldwise.solver.layout import Layout
 from foldwise.solver.linear import Fit, FitOutcome, LinearModel, Multiclass, Real, Status
-from foldwise.solver.objective import Batch, evaluate, sigmoid_link, softmax_link
+from foldwise.solver.objective import Batch, evaluate, sigmoid_link, softmax_link, tiling
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -75,6 +75,8 @@ class TrainingSet:
         Features with gap columns. What is missing stands for the mean, so that its standardised
         value is 0: a gap column's weight is ``u mean``, and its gradient counts ``mean`` times
         towards ``dL/du``.
+    is_table : bool
+        Weights are in double precision: raw values may have any mean, as pixels have not.
     """
 
     left_out: frozenset[int]
@@ -85,6 +87,7 @@ class TrainingSet:
     weight: float
     class_weight: NDArray[np.float64] | None
     gaps: NDArray[np.int64]
+    is_table: bool
 
     @classmethod
     def of(cls, layout: Layout, left_out: frozenset[int], floor: float) -> Self:
@@ -102,11 +105,12 @@ class TrainingSet:
         inverse = np.where(spread > 0, 1 / scale, 0.0)
         weight, class_weight = _weighing(layout, left_out, rows)
         gaps = np.arange(0) if layout.table is None else layout.table.gaps
-        return cls(left_out, rows, mean, scale, inverse, weight, class_weight, gaps)
+        is_table = layout.table is not None
+        return cls(left_out, rows, mean, scale, inverse, weight, class_weight, gaps, is_table)
 
     def weights(self, coefficients: Real) -> Real:
         """The weights that compute what the coefficients do (outputs, width and gaps)."""
-        weights = coefficients.copy()
+        weights = coefficients.astype(np.float64 if self.is_table else coefficients.dtype)
         weights[:, 1:] *= self.inverse
         weights[:, 0] -= weights[:, 1:] @ self.mean
         if len(self.gaps):
@@ -132,6 +136,26 @@ class TrainingSet:
         """The coefficients in scikit-learn's terms."""
         exact = coefficients.astype(np.float64)
         return LinearModel(C, multiclass, self.mean, self.scale, exact[:, 1:], exact[:, 0])
+
+
+SINGLE_FROM = 1_000_000
+"""Values of a table whose products are worth single precision: a smaller one is as soon done."""
+
+SINGLE_TOLERANCE = 1e-5
+"""Single precision's own noise in a gradient is some 1e-7."""
+
+
+def pays_in_single(values: int, classes: int, tol: float) -> bool:
+    """Whether a table of so many values is sooner fitted in single precision, and as exactly.
+
+    Where tiles are wide, two classes would fill one with nothing. Ask with BLAS set to one thread.
+    """
+    outputs = 1 if classes == 2 else classes
+    return (
+        values >= SINGLE_FROM
+        and tol >= SINGLE_TOLERANCE
+        and tiling(np.dtype(np.float32)).width <= 2 * outputs
+    )
 
 
 def _weighing(
@@ -217,7 +241,8 @@ class Running:
                 penalised = descent.point.reshape(slope.shape)[:, 1:]
                 slope[:, 1:] += penalised.dtype.type(penalty) * penalised
                 squares = np.einsum("ij,ij->", penalised, penalised, dtype=np.float64)
-                descent.receive(loss / weight + 0.5 * penalty * float(squares), slope.ravel())
+                value = loss / weight + 0.5 * penalty * float(squares)
+                descent.receive(value, slope.ravel().astype(descent.point.dtype, copy=False))
 
 
 _WORST: tuple[Status, ...] = ("exhausted", "stalled", "converged")

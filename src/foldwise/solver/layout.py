@@ -11,6 +11,10 @@ leaves out decide in which order it sums those that it trains on, and so its las
 
 A table of floats keeps all its columns. A missing value is a zero in its place and a one in a
 column of its own, the *gap* column, which takes what the fit's mean is worth there.
+
+A large table is held in single precision, where products take half the time. Each part's columns
+are then standardised by the part's own rows, or a large mean would leave no digits: weights for raw
+values are put into the part's terms and slopes back, in double precision.
 """
 
 from collections.abc import Sequence
@@ -62,6 +66,9 @@ ClassWeight = Literal["balanced"] | NDArray[np.float64] | None
 
 Standard = tuple[NDArray[np.float64], NDArray[np.float64], int]
 
+Unit = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Mean and deviation (features,) of a part's own rows; 0 and 1 of a category."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
@@ -76,12 +83,15 @@ class Table:
     is_weighted : bool
         Whether rows have weights.
     class_weight : "balanced", float array (classes,) or None
+    units : one per part, or None
+        What each part's values are standardised by, if they are held in single precision.
     """
 
     is_scaled: NDArray[np.bool_]
     gaps: NDArray[np.int64]
     is_weighted: bool = False
     class_weight: ClassWeight = None
+    units: tuple[Unit, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,27 +177,76 @@ class Layout:
         is_scaled: NDArray[np.bool_] | None = None,
         weights: NDArray[np.float64] | None = None,
         class_weight: ClassWeight = None,
+        is_single: bool = False,
     ) -> "Layout":
         """Arrange floats ``X`` (rows, features), NaN where a value is missing, by ``parts``.
 
-        A row counts as often as its ``weights`` (rows,) say: in means, deviations and losses.
+        A row counts as often as its ``weights`` (rows,) say: in means, deviations and losses. With
+        ``is_single`` there are none, and products are of single precision.
         """
         features = X.shape[1]
         scaled = np.ones(features, dtype=bool) if is_scaled is None else is_scaled
         gaps = np.flatnonzero([np.isnan(column).any() for column in X.T])
-        table = Table(scaled, gaps, weights is not None, class_weight)
         counted = np.ones(len(X)) if weights is None else weights
         moments = tuple(
             _table_moments(X, labels, rows, weights=counted, classes=classes) for rows in parts
         )
+        units = tuple(_unit(each, scaled) for each in moments) if is_single else None
+        table = Table(scaled, gaps, weights is not None, class_weight, units)
         gaps_of = [np.flatnonzero(np.isnan(X[rows][:, gaps]).any(axis=0)) for rows in parts]
         lanes = tuple(
-            _table_lanes(X, labels, rows, gaps=gaps[own], weights=weights)
-            for rows, own in zip(parts, gaps_of, strict=True)
+            _table_lanes(
+                X,
+                labels,
+                rows,
+                gaps=gaps[gaps_of[part]],
+                weights=weights,
+                unit=None if units is None else units[part],
+            )
+            for part, rows in enumerate(parts)
         )
         every = np.arange(1 + features)
         columns = tuple(np.concatenate([every, 1 + features + own]) for own in gaps_of)
         return cls(lanes, moments, columns, features, classes, table)
+
+    def weights_of(self, part: int, weights: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Weights (fits, outputs, all) of raw values as a part's columns are multiplied by them."""
+        taken = weights[:, :, self.columns[part]]
+        if (terms := self._terms(part)) is None:
+            return taken
+        mean, scale, values, gaps = terms
+        taken[..., 0] += weights[..., values] @ mean
+        taken[..., self.width :] -= weights[..., 1 + gaps] * mean[gaps]
+        taken[..., values] *= scale
+        return taken.astype(np.float32)
+
+    def slopes_of(self, part: int, slopes: NDArray[np.floating]) -> NDArray[np.floating]:
+        """The slopes in raw values' weights of a part's columns, from those in its own terms."""
+        if (terms := self._terms(part)) is None:
+            return slopes
+        mean, scale, values, gaps = terms
+        raw = slopes.astype(np.float64)
+        raw[..., values] = raw[..., values] * scale + raw[..., :1] * mean
+        raw[..., 1 + gaps] -= raw[..., self.width :] * mean[gaps]
+        return raw
+
+    def raw(self, part: int, block: Block) -> NDArray[Any]:
+        """A block's columns, with values as they were given."""
+        if (terms := self._terms(part)) is None:
+            return block.pixels
+        mean, scale, values, gaps = terms
+        raw = block.pixels.astype(np.float64)
+        raw[:, values] = raw[:, values] * scale + mean
+        raw[:, 1 + gaps] -= raw[:, self.width :] * mean[gaps]
+        return raw
+
+    def _terms(self, part: int) -> tuple[*Unit, slice, NDArray[np.int64]] | None:
+        """A part's unit, and its columns of values and features with gaps; None if it has none."""
+        if self.table is None or self.table.units is None:
+            return None
+        mean, scale = self.table.units[part]
+        gaps = self.table.gaps[self.columns[part][self.width :] - self.width]
+        return mean, scale, slice(1, self.width), gaps
 
     def standardisation(self, left_out: frozenset[int]) -> Standard:
         """Mean (features,), standard deviation (features,) and count of the rows not left out.
@@ -256,6 +315,12 @@ def _table_moments(
     return PartMoments(len(rows), total, squares, low, high, present=present, by_class=by_class)
 
 
+def _unit(moments: PartMoments, is_scaled: NDArray[np.bool_]) -> Unit:
+    mean, variance = (_over(of, moments.present) for of in (moments.total, moments.squares))
+    spread = np.sqrt(np.where(is_scaled & (variance > 0), variance, 1.0))
+    return np.where(is_scaled, mean, 0.0), spread
+
+
 def _over(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
     """``part / whole``, 0 where there is nothing."""
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
@@ -268,12 +333,14 @@ def _table_lanes(
     *,
     gaps: NDArray[np.int64],
     weights: NDArray[np.float64] | None,
+    unit: Unit | None,
 ) -> tuple[tuple[Block, ...], ...]:
     lanes: list[list[Block]] = [[] for _ in range(LANES)]
     for index, chosen in enumerate(np.array_split(rows, -(-len(rows) // BLOCK_ROWS))):
-        values = X[chosen]
+        values = X[chosen] if unit is None else (X[chosen] - unit[0]) / unit[1]
         missing = np.isnan(values)
-        columns = np.ones((len(chosen), 1 + X.shape[1] + len(gaps)), dtype=X.dtype)
+        dtype = X.dtype if unit is None else np.float32
+        columns = np.ones((len(chosen), 1 + X.shape[1] + len(gaps)), dtype=dtype)
         columns[:, 1 : 1 + X.shape[1]] = np.where(missing, 0, values)
         columns[:, 1 + X.shape[1] :] = missing[:, gaps]
         own = None if weights is None else weights[chosen]

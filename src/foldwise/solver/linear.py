@@ -73,32 +73,42 @@ class Fit:
     device: str | None = None
 
 
-def decision_scores(model: LinearModel, images: NDArray[Any]) -> NDArray[np.float64]:
+def decision_scores(
+    model: LinearModel, images: NDArray[Any], rows: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
     """Linear scores (rows, classes or 1) of raw images (rows, features), in float64.
 
-    Images are converted a block at a time, so that memory-mapped ones need not fit in memory. What
-    is missing (NaN) stands for the mean of the fit's training rows.
+    Of all, or those with these numbers. Images are converted a block at a time, so that
+    memory-mapped ones need not fit in memory. What is missing (NaN) stands for the mean of the
+    fit's training rows.
     """
     weights = model.coefficients / model.scale
     offset = model.intercepts - weights @ model.mean
-    scores = np.empty((len(images), len(weights)))
-    for start in range(0, len(images), _BLOCK_ROWS):
-        block = images[start : start + _BLOCK_ROWS].astype(np.float64)
+    count = len(images) if rows is None else len(rows)
+    scores = np.empty((count, len(weights)))
+    for start in range(0, count, _BLOCK_ROWS):
+        chosen = slice(start, start + _BLOCK_ROWS)
+        block = images[chosen if rows is None else rows[chosen]].astype(np.float64, order="C")
         if images.dtype.kind == "f":
-            block = np.where(np.isnan(block), model.mean, block)
-        scores[start : start + _BLOCK_ROWS] = block @ weights.T + offset
+            # Where few are missing, half the time of a masked copy.
+            missing = np.flatnonzero(np.isnan(block))
+            block.reshape(-1)[missing] = model.mean[missing % images.shape[1]]
+        scores[chosen] = block @ weights.T + offset
     return scores
 
 
-def probabilities(model: LinearModel, images: NDArray[Any]) -> NDArray[np.float64]:
+def probabilities(
+    model: LinearModel, images: NDArray[Any], rows: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
     """Class probabilities (rows, classes) of raw images (rows, features), in float64.
 
-    As scikit-learn's ``predict_proba``: softmax, or for one-vs-rest sigmoids divided by their
-    sum (all 0 where none is above 0), or for two classes the sigmoid and its complement. Where
-    rounding has made probabilities equal, that of the class which has the largest score is the
-    next larger number: so the largest is always what ``predict`` answers.
+    Of all, or those with these numbers. As scikit-learn's ``predict_proba``: softmax, or for
+    one-vs-rest sigmoids divided by their sum (all 0 where none is above 0), or for two classes the
+    sigmoid and its complement. Where rounding has made probabilities equal, that of the class which
+    has the largest score is the next larger number: so the largest is always what ``predict``
+    answers.
     """
-    scores = decision_scores(model, images)
+    scores = decision_scores(model, images, rows)
     if scores.shape[1] == 1:
         positive = _sigmoid(scores[:, 0])
         shares = np.column_stack([1.0 - positive, positive])

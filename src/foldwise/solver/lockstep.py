@@ -94,11 +94,11 @@ class Rows:
         for part, blocks_of in enumerate(layout.lanes):
             blocks = [block for lane in blocks_of for block in lane]
             there = slice(part * LANES, (part + 1) * LANES)
-            dense = np.zeros((chunks * LANES * rows, columns), blocks[0].pixels.dtype)
+            dense = np.zeros((chunks * LANES * rows, columns), layout.raw(part, blocks[0]).dtype)
             told, counted, at = np.full(len(dense), -1), np.zeros(len(dense)), 0
             for block in blocks:
                 own = slice(at, at := at + len(block.labels))
-                dense[own, layout.columns[part][: block.pixels.shape[1]]] = block.pixels
+                dense[own, layout.columns[part][: block.pixels.shape[1]]] = layout.raw(part, block)
                 told[own] = block.labels
                 counted[own] = 1.0 if block.weights is None else block.weights
             if layout.table is None:

@@ -10,16 +10,19 @@ contiguous, and the softmax runs over the axis before them.
 L-BFGS turns a difference in the last bit into one in the fourth digit of the predictions at the
 usual tolerance, so a fit's sums must not depend, to the bit, on which fits share the product. But a
 BLAS library's kernels may sum columns differently by their place (OpenBLAS's for AVX2 treat columns
-0-5 and 6-11 of every twelve in two ways, those for AVX-512 treat all alike), and differently in
-small products. Hence each fit gets whole tiles of outputs, and a product is never small. Ten
-columns filled up to twelve cost a sixth of all work, so a tile's width is found by trying, once per
-process.
+0-5 and 6-11 of every twelve in two ways, those for AVX-512 treat all alike, but in double precision
+those that are over after the last twelve in another way), and differently in small products. Hence
+each fit gets whole tiles of outputs, a product whole dozens of columns where it must, and it is
+never small. Ten columns filled up to twelve cost a sixth of all work, one filled up eleven times
+what it is worth, so what must be is found by trying, once per process.
 """
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cache
+from math import lcm
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,28 +33,42 @@ from foldwise.solver.linear import Real
 SMALL_PRODUCT = 1_100_000
 """Multiplications. Below a million OpenBLAS has other kernels, which sum differently."""
 
-_WIDTHS = (1, 2, 4, 6, 8, 12, 24)
 _SHAPES = ((500, 397), (477, 718), (512, 97), (37, 65))
 
 
+class Tiling(NamedTuple):
+    """Columns of one fit that must stand together, and what all columns must be a multiple of."""
+
+    width: int
+    whole: int
+
+
+_TILINGS = tuple(
+    Tiling(width, whole)
+    for width in (1, 2, 4, 6, 8, 12, 24)
+    for whole in dict.fromkeys((width, lcm(width, 12)))
+)
+
+
 @cache
-def tile_width(dtype: np.dtype[np.floating]) -> int:
-    """Columns that must be kept together in products of this type; the most tried if none is safe.
+def tiling(dtype: np.dtype[np.floating]) -> Tiling:
+    """The narrowest tiles that products of this type sum alike; the widest tried if none is safe.
 
     Call it with the BLAS library set to one thread.
     """
-    return next((width for width in _WIDTHS if _is_safe(width, dtype)), _WIDTHS[-1])
+    return next((each for each in _TILINGS if _is_safe(each, dtype)), _TILINGS[-1])
 
 
-def _is_safe(width: int, dtype: np.dtype[np.floating]) -> bool:
+def _is_safe(tried: Tiling, dtype: np.dtype[np.floating]) -> bool:
     """Whether equal tiles come out equal, wherever they stand and however many there are."""
+    width = tried.width
     generator = np.random.default_rng(0)
     for rows, inner in _SHAPES:
         pixels = generator.integers(0, 256, (rows, inner)).astype(dtype)
         weights = generator.normal(size=(width, inner)).astype(dtype)
         residuals = generator.normal(size=(width, rows)).astype(dtype)
         seen = set()
-        for tiles in _counts(width * rows * inner):
+        for tiles in _counts(tried, rows * inner):
             scores = np.tile(weights, (tiles, 1)) @ pixels.T
             gradient = np.tile(residuals, (tiles, 1)) @ pixels
             seen |= _distinct(scores.reshape(tiles, -1)) | _distinct(gradient.reshape(tiles, -1))
@@ -60,11 +77,16 @@ def _is_safe(width: int, dtype: np.dtype[np.floating]) -> bool:
     return True
 
 
-def _counts(work_of_one: int) -> Iterator[int]:
+def _counts(tried: Tiling, block: int) -> Iterator[int]:
     """Numbers of tiles to try: from the fewest whose product isn't small, all remainders."""
-    fewest = -(-SMALL_PRODUCT // work_of_one)
-    yield from range(fewest, fewest + 24)
-    yield fewest + 101
+    step = tried.whole // tried.width
+    fewest = _up(-(-SMALL_PRODUCT // block), tried.whole) // tried.width
+    yield from range(fewest, fewest + 24 * step, step)
+    yield fewest + 101 * step
+
+
+def _up(count: int, multiple: int) -> int:
+    return -(-count // multiple) * multiple
 
 
 def _distinct(tiles: NDArray[np.floating]) -> set[bytes]:
@@ -111,8 +133,8 @@ def evaluate(
     """
     chosen = [np.flatnonzero(fits) for fits in batch.trains_on]
     weights = [
-        _in_tiles(batch.weights[fits][:, :, columns], layout.smallest_block)
-        for fits, columns in zip(chosen, layout.columns, strict=True)
+        _in_tiles(layout.weights_of(part, batch.weights[fits]), layout.smallest_block)
+        for part, fits in enumerate(chosen)
     ]
     tasks = [
         (part, lane)
@@ -143,7 +165,7 @@ def evaluate(
     gradient = np.zeros_like(batch.weights)
     for part, summed in by_part.items():
         of_fits = gradient[chosen[part]]
-        of_fits[:, :, layout.columns[part]] += summed
+        of_fits[:, :, layout.columns[part]] += layout.slopes_of(part, summed)
         gradient[chosen[part]] = of_fits
     return np.asarray(losses), gradient
 
@@ -152,15 +174,15 @@ def _in_tiles(weights: Real, smallest_block: int) -> Real:
     """All fits' outputs as rows, each fit's filled up with zeros to whole tiles."""
     fits, outputs, width = weights.shape
     padded_outputs = _padded(outputs, weights.dtype)
-    enough = -(-SMALL_PRODUCT // (smallest_block * padded_outputs))
-    padded = np.zeros((max(fits, enough), padded_outputs, width), dtype=weights.dtype)
-    padded[:fits, :outputs] = weights
-    return padded.reshape(-1, width)
+    enough = max(fits * padded_outputs, -(-SMALL_PRODUCT // smallest_block))
+    padded = np.zeros((_up(enough, tiling(weights.dtype).whole), width), dtype=weights.dtype)
+    filled = padded[: fits * padded_outputs].reshape(fits, padded_outputs, width)
+    filled[:, :outputs] = weights
+    return padded
 
 
 def _padded(outputs: int, dtype: np.dtype[np.floating]) -> int:
-    tile = tile_width(dtype)
-    return -(-outputs // tile) * tile
+    return _up(outputs, tiling(dtype).width)
 
 
 def _row_weights(block: Block, class_weight: Real | None) -> Weights:

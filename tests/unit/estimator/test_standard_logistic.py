@@ -15,6 +15,9 @@ from sklearn.tree import DecisionTreeClassifier
 
 from foldwise import NestedSearchCV, StandardLogistic
 from foldwise.errors import InputError, MissingError
+from foldwise.logistic import Rows, options
+from foldwise.solver import fits
+from foldwise.solver.objective import Tiling
 from tests.unit.estimator.table_cases import by_scikit_learn, seeded, slope
 
 DAYS = [date(2026, 1, day) for day in (1, 2, 3, 4)]
@@ -29,6 +32,33 @@ def test_on_scikit_learns_data_it_says_what_scikit_learn_does(load: Any, class_w
     X, y = load(return_X_y=True, as_frame=True)
     model = StandardLogistic(C=0.5, class_weight=class_weight).fit(X, y)
     assert slope(model, X, y.to_numpy()) < 1e-4
+
+
+@pytest.mark.parametrize("load", [load_breast_cancer, load_digits, load_wine])
+def test_a_large_table_is_solved_to_the_tolerance_too(
+    load: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In single precision, if the machine's tiles are narrow."""
+    monkeypatch.setattr(fits, "SINGLE_FROM", 0)
+    X, y = load(return_X_y=True, as_frame=True)
+    model = StandardLogistic(C=0.5).fit(X, y)
+    assert slope(model, X, y.to_numpy()) < 1.01e-4
+
+
+@pytest.mark.parametrize("given", [{}, {"class_weight": {"no": 3e30}}, {"sample_weight": 1e30}])
+def test_weights_of_somebodys_own_may_be_of_any_size(
+    given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large table with them is solved in double precision."""
+    monkeypatch.setattr(fits, "SINGLE_FROM", 0)
+    monkeypatch.setattr(fits, "tiling", lambda _: Tiling(1, 1))
+    table, logistic = seeded(classes=2), StandardLogistic(class_weight=given.get("class_weight"))
+    weights = np.full(len(table.y), given["sample_weight"]) if "sample_weight" in given else None
+    rows = Rows.of(logistic, table.X, table.y, weights, indicators=False)
+    _, settings = rows.arranged(logistic, [np.arange(len(table.y))], options())
+    assert settings.double == bool(given)
+    logistic.fit(table.X, table.y, weights)
+    assert np.isfinite(logistic.predict_proba(table.X)).all()
 
 
 @pytest.mark.parametrize("indicators", [False, True])

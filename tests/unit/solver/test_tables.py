@@ -1,4 +1,4 @@
-"""Tables of floats: gaps, columns as they are, weights; by identities."""
+"""Tables of floats: gaps, columns as they are, weights, precision; by identities."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -7,17 +7,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from foldwise.solver import fits
 from foldwise.solver.fits import (
     FitRequest,
     Running,
     SolverOptions,
     TrainingSet,
     no_histories,
+    pays_in_single,
     solve,
 )
 from foldwise.solver.layout import Layout
-from foldwise.solver.linear import Fit, decision_scores
-from foldwise.solver.objective import Batch, evaluate, sigmoid_link, softmax_link
+from foldwise.solver.linear import Fit, decision_scores, probabilities
+from foldwise.solver.objective import Batch, Tiling, evaluate, sigmoid_link, softmax_link
 
 ROWS, FEATURES, FOLDS = 120, 6, 3
 OPTIONS = SolverOptions(double=True, tol=1e-9)
@@ -117,6 +119,116 @@ def test_float32_rows_are_kept_as_they_are() -> None:
     assert arranged.lanes[0][0][0].pixels.dtype == np.float32
     exact = fitted(layout(X.astype(np.float32).astype(np.float64), labels)).model
     np.testing.assert_allclose(fitted(arranged).model.coefficients, exact.coefficients, atol=1e-9)
+
+
+def hard_table(classes: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Years, huge and tiny numbers, heavy tails, an outlier, a drift, twins, a rare value, gaps."""
+    draws = np.random.default_rng(classes)
+    labels = draws.integers(0, classes, 1200)
+    normal = draws.normal(size=(1200, 12)) + 0.3 * draws.normal(size=(classes, 12))[labels]
+    X = normal.copy()
+    X[:, 0] = 2000 + np.round(3 * normal[:, 0])
+    X[:, 1] += 1e9
+    X[:, 2] *= 1e9
+    X[:, 3] *= 1e-9
+    X[:, 4] = draws.standard_cauchy(1200)
+    X[:, 5] = np.exp(4 * normal[:, 5])
+    X[7, 6] = 1e12
+    X[:, 7] = np.linspace(0, 1e3, 1200) + normal[:, 7]
+    X[:, 8] = X[:, 9] + 1e-4 * normal[:, 8]
+    X[:, 10] = 7 + 1e6 * (draws.random(1200) < 0.003)
+    X[draws.random(X.shape) < 0.05] = np.nan
+    X[:400, 11] = np.nan
+    return X, labels
+
+
+IN_ORDER = np.array_split(np.arange(1200), 4)
+SINGLE = SolverOptions()
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("C", [1e-3, 1.0, 1e3])
+def test_in_single_precision_the_slopes_in_double_are_below_the_tolerance(
+    classes: int, C: float
+) -> None:
+    """Whatever means and scales columns have, and however parts differ: by the definition."""
+    X, labels = hard_table(classes)
+    single = Layout.of_table(X, labels, IN_ORDER, classes=classes, is_single=True)
+    assert single.lanes[0][0][0].pixels.dtype == np.float32
+    for out in (frozenset[int](), frozenset({0}), frozenset({1, 3})):
+        [fit] = solve(single, [FitRequest(out, C)], SINGLE)
+        rows = np.concatenate([part for at, part in enumerate(IN_ORDER) if at not in out])
+        model, filled = fit.model, np.where(np.isnan(X), fit.model.mean, X)[rows]
+        residuals = probabilities(model, filled)
+        residuals[np.arange(len(rows)), labels[rows]] -= 1
+        residuals = residuals[:, 1:] if classes == 2 else residuals
+        slopes = residuals.T @ ((filled - model.mean) / model.scale)
+        slopes = (slopes + model.coefficients / C) / len(rows)
+        assert fit.outcome.status == "converged"
+        assert np.abs(slopes).max() < 1.01 * SINGLE.tol
+        assert np.abs(residuals.mean(axis=0)).max() < 1.01 * SINGLE.tol
+
+
+def test_a_fit_in_single_precision_has_the_same_bits_in_any_company_and_with_any_threads() -> None:
+    X, labels = hard_table(2)
+    single = Layout.of_table(X, labels, IN_ORDER, classes=2, is_single=True)
+    request = FitRequest(frozenset({1}), 0.5)
+    company = [FitRequest(frozenset({out}), C) for out in range(4) for C in (0.1, 0.5, 2.0)]
+    [alone] = solve(single, [request], SINGLE)
+    for threads in (1, 2):
+        among = solve(single, company, SolverOptions(threads=threads))
+        [found] = [fit for fit in among if (fit.left_out, fit.model.C) == (request.left_out, 0.5)]
+        assert found.model.coefficients.tobytes() == alone.model.coefficients.tobytes()
+        assert found.model.intercepts.tobytes() == alone.model.intercepts.tobytes()
+
+
+def test_in_single_precision_what_a_fit_leaves_out_moves_no_bit_of_it() -> None:
+    X, labels = hard_table(3)
+    other = X.copy()
+    other[IN_ORDER[1]] *= -3
+    told = [
+        next(solve(arranged, [FitRequest(frozenset({1}), 0.5)], SINGLE)).model.coefficients
+        for arranged in (
+            Layout.of_table(each, labels, IN_ORDER, classes=3, is_single=True)
+            for each in (X, other)
+        )
+    ]
+    assert told[0].tobytes() == told[1].tobytes()
+
+
+def test_rows_in_a_parts_terms_are_those_given() -> None:
+    """What is missing is 0 there, as in double precision."""
+    X, labels = hard_table(2)
+    single = Layout.of_table(X, labels, IN_ORDER, classes=2, is_single=True)
+    double = Layout.of_table(X, labels, IN_ORDER, classes=2)
+    deviation = np.append(1, np.nanstd(X, axis=0))
+    for part in range(4):
+        for mine, theirs in zip(single.lanes[part], double.lanes[part], strict=True):
+            for block, given in zip(mine, theirs, strict=True):
+                difference = (single.raw(part, block) - given.pixels)[:, : single.width]
+                assert np.abs(difference / deviation).max() < 1e-5
+                assert (single.raw(part, block)[given.pixels == 0] == 0).all()
+
+
+def test_single_precision_is_for_large_tables_usual_tolerances_and_narrow_tiles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Tiles of twelve hold ten classes well, and two badly."""
+    monkeypatch.setattr(fits, "tiling", lambda _: Tiling(12, 12))
+    assert pays_in_single(1_000_000, 10, 1e-4)
+    assert not pays_in_single(999_999, 10, 1e-4)
+    assert not pays_in_single(1_000_000, 10, 1e-6)
+    assert not pays_in_single(1_000_000, 2, 1e-4)
+    monkeypatch.setattr(fits, "tiling", lambda _: Tiling(1, 1))
+    assert pays_in_single(1_000_000, 2, 1e-4)
+
+
+def test_some_rows_scores_are_those_of_all_at_their_places() -> None:
+    X, labels = table(3)
+    model = fitted(layout(X, labels)).model
+    rows = np.array([5, 3, 117, 5])
+    expected = decision_scores(model, X)[rows]
+    np.testing.assert_allclose(decision_scores(model, X, rows), expected, rtol=1e-12)
 
 
 def _objective(

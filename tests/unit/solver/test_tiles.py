@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
-from foldwise.solver.objective import SMALL_PRODUCT, tile_width
+from foldwise.solver.objective import SMALL_PRODUCT, tiling
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -23,12 +23,13 @@ def test_a_tile_has_the_same_bits_in_any_company(
     rows, inner = shape
     generator = np.random.default_rng(rows * inner)
     with threadpool_limits(limits=1, user_api="blas"):
-        width = tile_width(np.dtype(dtype))
-        fewest = -(-SMALL_PRODUCT // (width * rows * inner))
+        width, whole = tiling(np.dtype(dtype))
+        step = whole // width
+        fewest = -(-SMALL_PRODUCT // (whole * rows * inner)) * step
         pixels = generator.integers(0, 256, (rows, inner)).astype(dtype)
         tile = generator.normal(size=(width, inner)).astype(dtype)
         alone = np.tile(tile, (fewest, 1)) @ pixels.T
-        tiles = generator.normal(size=(fewest + more, width, inner)).astype(dtype)
+        tiles = generator.normal(size=(fewest + more * step, width, inner)).astype(dtype)
         tiles[at := int(place * (len(tiles) - 1))] = tile
         together = tiles.reshape(-1, inner) @ pixels.T
     np.testing.assert_array_equal(together.reshape(len(tiles), width, -1)[at], alone[:width])

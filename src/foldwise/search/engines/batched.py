@@ -327,7 +327,10 @@ class BatchedEngine:
         if known is not None and task.keep == "scores":
             return Done(task, known[task], _facts(fit))
         rows = {part: self.plan.scored_rows(part) for part in task.score_on}
-        predictions = {part: model.predict(self.images[of]) for part, of in rows.items()}
+        predictions = {
+            part: Predictions(probabilities(fit.model, self.images, of))
+            for part, of in rows.items()
+        }
         if known is not None:
             scores = dict(known[task])
         elif self.judge is None:

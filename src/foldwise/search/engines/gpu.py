@@ -181,6 +181,8 @@ def opened(layout: Layout, options: SolverOptions, asked: str) -> "DeviceBackend
     device = found(asked)
     if device is None or (asked == "auto" and missing_bytes(layout, options, device) > 0):
         return None
+    # There a table's values are raw again, of any mean.
+    options = replace(options, double=options.double or layout.table is not None)
     with _speaking(device):
         return DeviceBackend(layout, options, device)
 
