@@ -49,6 +49,7 @@ class Cuda:
     """The first GPU that torch sees."""
 
     xp: Any = torch
+    name = "the GPU"
 
     def __init__(self) -> None:
         self.name = torch.cuda.get_device_name()
@@ -160,7 +161,8 @@ def found(asked: str) -> Cuda | None:
     if asked == "cpu":
         return None
     if torch is not None and torch.cuda.is_available():
-        return Cuda()
+        with _speaking(Cuda):
+            return Cuda()
     if asked == "auto":
         return None
     missing = "the package torch" if torch is None else "a GPU that torch sees"
@@ -179,9 +181,11 @@ def opened(layout: Layout, options: SolverOptions, asked: str) -> "DeviceBackend
         A GPU is asked for, and there is none, or none with memory enough.
     """
     device = found(asked)
-    if device is None or (asked == "auto" and missing_bytes(layout, options, device) > 0):
+    if device is None:
         return None
     with _speaking(device):
+        if asked == "auto" and missing_bytes(layout, options, device) > 0:
+            return None
         return DeviceBackend(layout, options, device)
 
 
@@ -352,10 +356,11 @@ class DeviceScores:
         self, device: Device, rows: Sequence[tuple[NDArray[Any], NDArray[np.int64]]], classes: int
     ) -> None:
         self._device, self._classes = device, classes
-        self._rows = [(device.array(images), device.array(labels)) for images, labels in rows]
         self._has_gaps = any(images.dtype.kind == "f" for images, _ in rows)
-        self._codes = device.array(np.arange(classes)[:, np.newaxis])
-        self._zero, self._infinity = device.array(np.array([0.0, np.inf]))
+        with _speaking(device):
+            self._rows = [(device.array(images), device.array(labels)) for images, labels in rows]
+            self._codes = device.array(np.arange(classes)[:, np.newaxis])
+            self._zero, self._infinity = device.array(np.array([0.0, np.inf]))
 
     def __call__(self, models: Sequence[LinearModel], part: int) -> list[Scores]:
         """As :func:`foldwise.stats.scores.score`, of the models' probabilities for a part.
