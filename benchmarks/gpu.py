@@ -1,12 +1,14 @@
 """``make gpu``: the default search on a GPU, checked against the cores' and measured.
 
-Needs numpy, scipy, scikit-learn and torch, no installing: the rows are ``data/raw``'s, the values
-of C those of ``reports/trials.csv``. Without a GPU it says so, and does nothing.
+Needs numpy, scipy, scikit-learn and torch, no installing: the rows are ``data/raw``'s. A search
+begins at the C that ``reports/trials.csv`` begins at; what it asks then follows from its own
+losses. Without a GPU it says so, and does nothing.
 """
 
 import argparse
 import csv
 import gzip
+import math
 import os
 import platform
 import subprocess
@@ -16,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
@@ -28,6 +30,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.markdown import table, with_section
 from foldwise.errors import SearchError
+from foldwise.search.curve import Point, next_place, starts, walk
 from foldwise.search.engines.gpu import Cuda, DeviceBackend, DeviceScores, found
 from foldwise.solver.fits import FitRequest, SolverOptions, TrainingSet, solve
 from foldwise.solver.layout import Layout, PartMoments
@@ -39,7 +42,7 @@ from foldwise.stats.scores import Scores, score
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "gpu.md"
 LOW, HIGH, TOLERANCE, FLOOR = 1e-4, 10.0, 1e-4, 0.16
-FOLDS, CLASSES, SIDE = 6, 10, 28
+FOLDS, TRIALS, CLASSES, SIDE = 6, 12, 10, 28
 COPIES = (1, 20, 135)
 SAMPLED = 5
 
@@ -82,16 +85,32 @@ class Images:
         return [(self.pixels[rows], self.labels[rows]) for rows in self.parts]
 
 
-def rounds() -> list[dict[Parts, float]]:
-    """The values of C that each study asked for, trial by trial; the final one leaves none out."""
-    asked: list[dict[Parts, float]] = []
+def reported() -> dict[Parts, list[float]]:
+    """The values of C that each study has asked for; the final one leaves none out."""
+    asked: dict[Parts, list[float]] = {}
     with (ROOT / "reports" / "trials.csv").open(newline="") as told:
         for row in csv.DictReader(told):
-            name, number = row["study"], int(row["trial"])
-            asked += [{} for _ in range(number + 1 - len(asked))]
-            study = frozenset() if name == "final" else frozenset({int(name.split("-")[1])})
-            asked[number][study] = float(row["C"])
+            own = asked.setdefault(frozenset(map(int, row["study"].split("-")[1:])), [])
+            if int(row["trial"]) == len(own):
+                own.append(float(row["C"]))
     return asked
+
+
+def proposed(tried: Sequence[tuple[float, Sequence[float]]]) -> float:
+    """The C that a study asks after these, each with its inner folds' losses, as ``tune`` does."""
+    points = [Point(_place(C), tuple(losses)) for C, losses in tried]
+    return float(LOW * (HIGH / LOW) ** next_place(points, _walk(), is_stepped=False))
+
+
+@cache
+def _walk() -> tuple[float, ...]:
+    """The walk of the report's search."""
+    count = starts(TRIALS)
+    return walk(count, count * _place(reported()[frozenset()][0]))
+
+
+def _place(C: float) -> float:
+    return math.log(C / LOW) / math.log(HIGH / LOW)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,15 +166,16 @@ class Search:
         self._seconds = dict.fromkeys(("paths", "fits", "scores"), 0.0)
 
     def run(self) -> Searched:
-        """All rounds, then the studies' models."""
-        tried: dict[Parts, list[float]] = {}
-        for asked in rounds():
-            inner = {
-                (study | {part}, C, part) for study, C in asked.items() for part in _inner(study)
-            }
-            self._round(inner)
-            for study, C in asked.items():
-                tried.setdefault(study, []).append(C)
+        """Rounds of a trial a study, each by the study's own losses, then the studies' models."""
+        studies = [frozenset[int](), *(frozenset({part}) for part in range(FOLDS))]
+        tried: dict[Parts, list[float]] = {study: [] for study in studies}
+        for _ in range(TRIALS):
+            for study, of in tried.items():
+                of.append(proposed([(C, self._losses(study, C)) for C in of]))
+            self._round(
+                {(study | {part}, of[-1], part) for study, of in tried.items()
+                 for part in _inner(study)}
+            )  # fmt: skip
         best = {study: min(of, key=partial(self._mean, study)) for study, of in tried.items()}
         self._round({(study, C, min(study, default=-1)) for study, C in best.items()})
         self._predict(best)
@@ -170,8 +190,10 @@ class Search:
         self._seconds["scores"] += perf_counter() - began
 
     def _mean(self, study: Parts, C: float) -> float:
-        scores = (self._scores[study | {part}, C, part] for part in _inner(study))
-        return float(np.mean([each["log_loss"] for each in scores]))
+        return float(np.mean(self._losses(study, C)))
+
+    def _losses(self, study: Parts, C: float) -> list[float]:
+        return [self._scores[study | {part}, C, part]["log_loss"] for part in _inner(study)]
 
     def _round(self, wanted: set[tuple[Parts, float, int]]) -> None:
         began = perf_counter()
@@ -393,7 +415,7 @@ def measure(images: Images, copies: int) -> tuple[Measured, Searched, Searched]:
 
 
 def differences(one: Searched, other: Searched) -> tuple[float, float, float]:
-    """The largest: relative of a chosen C, of its inner or outer log-loss, of any fit's log-loss.
+    """The largest: relative of a chosen C, of a study's log-loss there, of any log-loss of both.
 
     A fit with little penalty is free to go far within the tolerance, and its log-loss with it.
     """
@@ -407,9 +429,13 @@ def differences(one: Searched, other: Searched) -> tuple[float, float, float]:
 
 def is_same(one: Searched, other: Searched, at: tuple[Parts, float]) -> bool:
     """Whether a fit and all its scores came out with the same bits in two searches."""
+    if at not in other.fits:  # other bits have led to another C
+        return False
     mine, theirs = (searched.fits[at].model.coefficients for searched in (one, other))
     scores = {(*at, part) for part in (-1, *range(FOLDS))} & one.scores.keys()
-    return np.array_equal(mine, theirs) and all(one.scores[a] == other.scores[a] for a in scores)
+    return np.array_equal(mine, theirs) and all(
+        one.scores[a] == other.scores.get(a) for a in scores
+    )
 
 
 def by_scikit_learn(images: Images) -> float:
@@ -423,8 +449,8 @@ def by_scikit_learn(images: Images) -> float:
 
     inner = sorted(
         (C, FOLDS - 1 - len(study))
-        for asked in rounds()
-        for study, C in asked.items()
+        for study, asked in reported().items()
+        for C in asked
         for _ in _inner(study)
     )
     trained = [parts for _, parts in inner] + [FOLDS - 1] * FOLDS + [FOLDS]

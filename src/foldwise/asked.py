@@ -35,7 +35,7 @@ from foldwise.logistic import (
 )
 from foldwise.partition import group_codes, plan_of, require_classes, require_weight
 from foldwise.search.curve import starts
-from foldwise.search.engines.batched import BatchedEngine, LinearClassifier, LocalBackend, Repeats
+from foldwise.search.engines.batched import BatchedEngine, LinearClassifier, Repeats, computing
 from foldwise.search.engines.estimator import (
     EstimatorEngine,
     FittedEstimator,
@@ -52,6 +52,7 @@ from foldwise.search.version import search_key
 from foldwise.settings import Between, Dimension, OneOf, Value
 from foldwise.solver.linear import decision_scores
 from foldwise.stats.scores import METRIC, SCORE, Scores
+from foldwise.threads import device
 
 _STARTUP = 5
 _SMALL = 500_000
@@ -291,20 +292,24 @@ class Asked:
                 self.build, self.own.n_jobs, judge, Given(weights, self.own.error_score),
             )  # fmt: skip
         repeats = range(len(self.plan.part_of))
-        engines = [self._batched(self.rows, repeat, judge) for repeat in repeats]
+        own = None if scorer is None else judge  # the metrics need none, and a device scores them
+        engines = [self._batched(self.rows, repeat, own) for repeat in repeats]
         return engines[0] if len(engines) == 1 else Repeats(engines)
 
-    def _batched(self, rows: Rows, repeat: int, judge: Judge) -> BatchedEngine:
+    def _batched(self, rows: Rows, repeat: int, judge: Judge | None) -> BatchedEngine:
         threads = 1 if rows.encoded.size < _SMALL else effective_n_jobs(self.own.n_jobs or -1)
         logistic = self.estimator[-1] if isinstance(self.estimator, Pipeline) else self.estimator
-        parts = [self.plan.rows(Part(repeat, fold)) for fold in range(self.plan.folds)]
+        own = [Part(repeat, fold) for fold in range(self.plan.folds)]
         limits = {
             name: getattr(logistic, name)
             for name in ("tol", "max_iter", "scale_floor")
             if hasattr(logistic, name)
         }
-        settings = options(threads=threads, **limits)
-        backend = LocalBackend(*rows.arranged(logistic, parts, settings))
+        parts = [self.plan.rows(part) for part in own]
+        arranged = rows.arranged(logistic, parts, options(threads=threads, **limits))
+        backend, scorer_of = computing(device(), *arranged)
+        scored = [self.plan.scored_rows(part) for part in own]
+        scorer = scorer_of and scorer_of([(rows.encoded[of], self.labels[of]) for of in scored])
         searched = self.space.dimensions["C"]
         ends = (
             [float(C) for C in searched.options]  # type: ignore[arg-type]  # checked as numbers
@@ -316,7 +321,7 @@ class Asked:
             low, high = low / 2, high * 2
         return BatchedEngine(
             rows.encoded, self.labels, self.plan, backend, low, high,
-            threads=threads, repeat=repeat, is_table=True, judge=judge,
+            threads=threads, repeat=repeat, is_table=True, judge=judge, scorer=scorer,
         )  # fmt: skip
 
     @property

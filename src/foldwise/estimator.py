@@ -131,6 +131,9 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         Every trial of every study, a row for each inner fold; a final study's fold is missing.
     engine_ : str, or dict by candidate
         "batched" if all fits ran side by side, or "estimator".
+    device_ : str
+        What computed the fits: "processor cores", or a GPU's name, where FOLDWISE_DEVICE asks for
+        one and the engine is "batched".
     selected_ : series, with candidates
         Who won in each study: "outer-0", ..., "final".
     candidates_ : data frame, with candidates
@@ -344,7 +347,7 @@ def _tell(
     """Set what the search has found."""
     metric, final, answered = asked.space.metric, result.final, None
     own.result_, own.scorer_, own.groups_ = result, asked.scorer, asked.groups
-    own.engine_ = asked.engines
+    own.engine_, own.device_ = asked.engines, ", ".join(result.devices)
     own.best_index_ = result.study_trials(FINAL).index(final.best)
     own.best_params_ = asked.params(final.best.values)
     own.best_score_ = signed(metric, final.best.mean(metric))

@@ -1,4 +1,4 @@
-"""What computes, as the environment asks: threads of ours, one a core, and BLAS's, one in each."""
+"""What computes, as the environment asks: threads of ours, BLAS's, one in each, or a device."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -30,6 +30,12 @@ def threads() -> int:
         return int(told)
     is_linux = hasattr(os, "sched_getaffinity")
     return len(os.sched_getaffinity(0)) if is_linux else os.cpu_count() or 1
+
+
+def device() -> str:
+    """``FOLDWISE_DEVICE``: what computes paths and fits, "cpu" by default."""
+    known = ("cpu", "cuda", "auto")
+    return variable("FOLDWISE_DEVICE", "cpu, cuda or auto", known.__contains__) or "cpu"
 
 
 @contextmanager

@@ -1,13 +1,9 @@
 """``python -m foldwise.app.tune``: the nested search, told to MLflow as it goes."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from foldwise.app import workspace
 from foldwise.app.display import Display
@@ -28,7 +24,7 @@ from foldwise.settings import LOGISTIC, of_search
 from foldwise.solver.fits import SolverOptions, pays_in_single
 from foldwise.solver.layout import Layout
 from foldwise.stats.scores import Scores
-from foldwise.threads import one_blas_thread, threads
+from foldwise.threads import device, one_blas_thread, threads
 
 
 def main() -> None:
@@ -140,28 +136,19 @@ def nested_search(
         yield NestedSearch(labels, plan, space, tune.trials, engine, book)
 
 
-_Rows = Sequence[tuple[NDArray[Any], NDArray[np.int64]]]
-
-
 @contextmanager
 def _backend(
     layout: Layout, options: SolverOptions, cluster: str | None
-) -> Iterator[tuple[batched.Backend, Callable[[_Rows], batched.Scorer] | None]]:
+) -> Iterator[tuple[batched.Backend, batched.Opener | None]]:
     """Who makes the fits; and who scores on rows and labels of each part, if these don't."""
-    asked = workspace.device()
     if cluster is not None:
         # The package distributed is an extra: without it the import says so.
         from foldwise.search.engines.dask import connected
 
-        with connected(cluster, layout, options, device=asked) as remote:
+        with connected(cluster, layout, options, device=device()) as remote:
             yield remote, None
         return
-    there = None
-    if asked != "cpu":
-        from foldwise.search.engines.gpu import opened  # torch, if it is there: seconds
-
-        there = opened(layout, options, asked)
-    yield (batched.LocalBackend(layout, options), None) if there is None else (there, there.scorer)
+    yield batched.computing(device(), layout, options)
 
 
 if __name__ == "__main__":

@@ -372,12 +372,6 @@ def transformed(bank: "FilterBank", images: NDArray[np.uint8]) -> NDArray[np.uin
     return features
 
 
-def device() -> str:
-    """``FOLDWISE_DEVICE``: what computes paths and fits, "cpu" by default."""
-    known = ("cpu", "cuda", "auto")
-    return variable("FOLDWISE_DEVICE", "cpu, cuda or auto", known.__contains__) or "cpu"
-
-
 def dask_scheduler() -> str | None:
     """``FOLDWISE_DASK``: a Dask scheduler's address; None for this machine."""
     return variable("FOLDWISE_DASK", "like tcp://scheduler:8786", _ADDRESS.fullmatch) or None

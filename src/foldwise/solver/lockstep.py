@@ -131,26 +131,37 @@ class Objective:
         self._is_joint = layout.outputs > 1 and options.multiclass == "multinomial"
         self.descents = 1 if options.multiclass == "multinomial" else layout.outputs
         put, sets = device.array, range(len(self.sets))
-        self._mean = put(np.stack([each.mean for each in self.trainings])[:, np.newaxis])
-        self._inverse = put(np.stack([each.inverse for each in self.trainings])[:, np.newaxis])
-        self.weight = put(np.array([float(each.weight) for each in self.trainings]))
+        mean, inverse = (
+            np.stack([np.append(first, getattr(each, name)) for each in self.trainings])
+            for first, name in ((0.0, "mean"), (1.0, "inverse"))
+        )
+        gaps = 1 + self.trainings[0].gaps
+        missing = self._rows.pixels.shape[3] - layout.width - len(gaps)
+        source = np.concatenate([np.arange(layout.width), gaps, np.zeros(missing, dtype=np.int64)])
+        factor = np.ones((len(mean), len(source)))
+        factor[:, layout.width :] = mean[:, source[layout.width :]]  # nothing for what fills up
+        factor[:, 0] /= _ONE if layout.table is None else 1
+        weight = np.array([float(each.weight) for each in self.trainings])
+        self._mean, self._inverse, self._factor, self._weight = (
+            put(each[:, np.newaxis]) for each in (mean, inverse, factor, weight)
+        )
+        self._source, self._gaps = put(source), put(gaps) if len(gaps) else None
         serves = [[of for of in sets if part not in self.sets[of]] for part in range(layout.parts)]
         self._serves = put(np.repeat(serves, LANES, axis=0))
         self._lanes = put(np.arange(LANES * layout.parts)[:, np.newaxis])
         self._fits = put(np.arange(len(serves[0]))[:, np.newaxis])
         self._targets = put(np.arange(layout.outputs) if layout.outputs > 1 else np.array([1]))
-        self._one = _ONE if layout.table is None else 1
-        self._gaps = None if layout.table is None else put(layout.table.gaps)
         balance = [each.class_weight for each in self.trainings if each.class_weight is not None]
         self._balance = device.cast(put(np.stack(balance)), self.dtype) if balance else None
 
     def __call__(self, points: Array) -> tuple[Array, Array]:
-        """Mean losses (sets, descents) in double and slopes, both without the penalty.
+        """Mean losses of all descents in double, and slopes, both without the penalty.
 
-        ``points`` and slopes are coefficients (sets, outputs, width) of standardised columns.
+        ``points`` and slopes are coefficients (descents, size) of standardised columns.
         """
         device, xp = self.device, self.device.xp
-        weights = self._weights(device.cast(points, xp.float64))
+        by_set = points.reshape(-1, self.layout.outputs, self.layout.width)
+        weights = self._weights(device.cast(by_set, xp.float64))
         largest = xp.amax(xp.abs(weights), (1, 2)).clip(_TINY)
         scale = xp.exp2(xp.floor(xp.log2(largest)))
         pieces = self._pieces(device.cast(weights / scale[:, None, None], self.dtype))
@@ -167,35 +178,24 @@ class Objective:
             losses = losses + lost
             residuals = residuals.reshape(lanes, left.shape[1], -1)
             slopes = slopes + device.product(residuals, pixels)
-        slopes = self._joined(slopes.reshape(lanes, fits, *pieces.shape[1:]))
-        return (
-            self._summed(losses) / self.weight[:, None],
-            device.cast(self._slopes(self._summed(slopes)), self.dtype),
-        )
+        slopes = self._summed(self._joined(slopes.reshape(lanes, fits, *pieces.shape[1:])))
+        slopes = device.cast(self._slopes(slopes), self.dtype).reshape(points.shape)
+        return (self._summed(losses) / self._weight).reshape(-1), slopes
 
     def _weights(self, coefficients: Array) -> Array:
         """As :meth:`TrainingSet.weights`, filled up with zeros: (sets, outputs, columns)."""
-        xp = self.device.xp
-        weights = coefficients[..., 1:] * self._inverse
-        offset = coefficients[..., :1] - (weights * self._mean).sum(2)[..., None]
-        columns = [offset / self._one, weights]
-        if self._gaps is not None:
-            columns.append((weights * self._mean)[..., self._gaps])
-        missing = self._rows.pixels.shape[3] - sum(each.shape[2] for each in columns)
-        columns.append(self.device.zeros((*weights.shape[:2], missing), xp.float64))
-        return xp.concatenate(columns, 2)
+        weights = coefficients * self._inverse
+        weights[..., 0] -= (weights * self._mean).sum(2)
+        return weights[..., self._source] * self._factor
 
     def _slopes(self, summed: Array) -> Array:
         """As :meth:`TrainingSet.slopes`, from sums (sets, outputs, columns)."""
+        summed = summed * self._factor / self._weight[..., None]
         width = self.layout.width
-        summed = summed / self.weight[:, None, None]
-        offset, slopes = summed[..., :1] / self._one, summed[..., 1:width]
+        slopes = summed[..., :width]
         if self._gaps is not None:
-            of_gaps = summed[..., width : width + len(self._gaps)]
-            slopes[..., self._gaps] += of_gaps * self._mean[..., self._gaps]
-        return self.device.xp.concatenate(
-            [offset, (slopes - offset * self._mean) * self._inverse], 2
-        )
+            slopes[..., self._gaps] += summed[..., width : width + len(self._gaps)]
+        return (slopes - slopes[..., :1] * self._mean) * self._inverse
 
     def _pieces(self, values: Array) -> Array:
         """(..., outputs, n) as (..., pieces, outputs, n)."""
@@ -208,9 +208,8 @@ class Objective:
 
     def _joined(self, pieces: Array) -> Array:
         """The inverse, of (lanes, fits, pieces, outputs, n)."""
-        if self.layout.table is not None:
-            return pieces[:, :, 0]
-        return pieces[:, :, 0] + pieces[:, :, 1] * LOW
+        high = pieces[:, :, 0]
+        return high if self.layout.table is not None else high + pieces[:, :, 1] * LOW
 
     def _summed(self, by_lane: Array) -> Array:
         """(lanes, fits, ...) added up to (sets, ...), in an order that is always the same."""
@@ -232,16 +231,14 @@ class Objective:
         scores = self._joined(pieces) * scale[..., None, None]
         hot = labels[:, None, None] == self._targets[:, None]
         of_label = xp.where(hot, scores, 0.0)
+        # One against the rest is a softmax, too, of a score and zero.
+        top = xp.amax(scores, 2)[:, :, None] if self._is_joint else scores.clip(0)
+        shares = xp.exp(scores - top)
         if self._is_joint:
-            top = xp.amax(scores, 2)[:, :, None]
-            residuals = xp.exp(scores - top)
-            total = residuals.sum(2)[:, :, None]
-            losses = xp.log(total) + top - of_label.sum(2)[:, :, None]
-            residuals = residuals / total
+            total, of_label = (each.sum(2)[:, :, None] for each in (shares, of_label))
         else:
-            tail = xp.exp(-xp.abs(scores))
-            losses = scores.clip(0) - of_label + xp.log1p(tail)
-            residuals = xp.where(scores >= 0, 1.0, tail) / (1 + tail)
+            total = shares + xp.exp(-top)
+        losses, residuals = xp.log(total) + top - of_label, shares / total
         counts = counts[:, None, None]
         if self._balance is not None:
             of_class = self._balance[self._serves]
@@ -256,16 +253,12 @@ class Numbers(NamedTuple):
     """What is known of each descent (descents,), truth as 1 and falsehood as 0.
 
     Those of :class:`foldwise.solver.descent.Descent` and its line search have their names there.
-    ``stop`` stages are allowed; ``has_ended`` is a descent's at this stage, ``is_idle`` its whole
-    fit's, ``is_fresh`` it is before a stage's first evaluation. ``pushes`` counts the pairs.
+    ``stop`` stages are allowed, ``pushes`` counts the pairs, ``status`` is 0 while under way.
     """
 
     stage: Array
     stop: Array
     pushes: Array
-    is_idle: Array
-    has_ended: Array
-    is_fresh: Array
     iterations: Array
     evaluations: Array
     unimproved: Array
@@ -295,8 +288,8 @@ class Lockstep:
     Parameters
     ----------
     objective : Objective
-    stages : int
-        Fits of one set at most.
+    shares : array (stages, stages)
+        How much of each stage's ``known`` the others start from.
     pairs, tol
         Of the history, and of a fit.
     is_path : bool
@@ -305,7 +298,7 @@ class Lockstep:
     Attributes
     ----------
     known : (descents, stages, size)
-        What stages start from: ``shares`` (stages, stages) of it; on a path the solutions.
+        What stages start from; on a path the solutions.
     penalties : (descents, stages)
     solutions : (descents, stages, size)
     told : (descents, stages, 4)
@@ -313,11 +306,12 @@ class Lockstep:
     """
 
     def __init__(
-        self, objective: Objective, stages: int, *, pairs: int, tol: float, is_path: bool
+        self, objective: Objective, shares: NDArray[Any], *, pairs: int, tol: float, is_path: bool
     ) -> None:
         device, layout, dtype = objective.device, objective.layout, objective.dtype
         self._objective, self._device, self._xp = objective, device, device.xp
-        self._pairs, self._stages, self._tol, self._is_path = pairs, stages, tol, is_path
+        stages = self._stages = len(shares)
+        self._pairs, self._tol, self._is_path = pairs, tol, is_path
         self._max_iter = objective.options.max_iter
         self._eps = float(np.finfo(objective.options.dtype).eps)
         self._look = max(1, LOOK // objective.chunks)
@@ -333,12 +327,15 @@ class Lockstep:
         self.solutions = zeros((count, stages, size))
         self.told = device.zeros((count, stages, 4), double)
         self.known = self.solutions if is_path else zeros((count, stages, size))
-        self.shares = zeros((stages, stages))
+        self._shares = device.cast(device.array(shares), dtype)
         self.penalties = device.zeros((count, stages), double)
-        self._numbers = device.array(np.repeat(_idle(), count, axis=1))
+        names = Numbers._fields
+        idle = np.array([[float(name == "status")] for name in names])
+        self._numbers = device.array(np.repeat(idle, count, axis=1))
         kept = {"stage", "stop", "pushes"} if is_path else {"stage", "stop"}
-        self._forgets = device.array(np.array([[name not in kept] for name in Numbers._fields]))
-        self._begun = device.array(np.where(_is_named("is_idle"), 0.0, _idle()))
+        self._forgets = device.array(np.array([[name not in kept] for name in names]))
+        far = {"best_value", "best_largest", "high"}
+        self._begun = device.array(np.array([[np.inf if each in far else 0.0] for each in names]))
         free = np.arange(size) % layout.width == 0
         self._penalised = device.cast(device.array(~free), dtype)
         self._at, self._places = device.array(np.arange(count)), device.array(np.arange(pairs))
@@ -355,23 +352,33 @@ class Lockstep:
 
         Paths that are there sooner go on meanwhile, as they will have to.
         """
-        each = self._objective.descents
-        numbers = Numbers(*self._device.host(self._numbers))
-        before, wanted = np.zeros(len(numbers.stage)), np.zeros(len(numbers.stage))
+        each, told = self._objective.descents, self._device.host(self._numbers)
+        numbers, wanted = Numbers(*told), np.zeros(told.shape[1])
         for place, stop in stops.items():
             own = slice(place * each, (place + 1) * each)
             if place in anew:
-                for row, value in zip(numbers, _idle(), strict=True):
-                    row[own] = value
+                told[:, own] = 0
+                numbers.status[own] = CONVERGED
             numbers.stop[own] = self._stages if self._is_path else stop
-            before[own], wanted[own] = np.minimum(numbers.stage[own], stop), stop
-        self._numbers[...] = self._device.array(np.stack(numbers))
-        done = before
+            wanted[own] = stop
+        self._numbers[...] = self._device.array(told)
+        done = before = np.minimum(numbers.stage, wanted)
         while (done < wanted).any():
             for _ in range(self._look):
                 self._step()
             done = np.minimum(self._device.host(self._numbers[0]), wanted)
             yield int((done - before)[::each].sum())
+
+    def results(self, stages: int) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Coefficients (sets, stages, outputs, width), what is told (sets, stages, descents, 4)."""
+        of, layout = self._objective, self._objective.layout
+        solutions, told = (
+            self._device.host(kept[:, :stages])
+            .reshape(len(of.sets), of.descents, stages, -1)
+            .swapaxes(1, 2)
+            for kept in (self.solutions, self.told)
+        )
+        return solutions.reshape(len(of.sets), stages, layout.outputs, layout.width), told
 
     def _either(self, mask: Array, one: Array | float, other: Array | float) -> Array:
         one, other = (
@@ -382,13 +389,15 @@ class Lockstep:
     def _advance(self) -> None:
         """One evaluation of all fits, and what follows from it."""
         xp, either, cast = self._xp, self._either, self._device.cast
-        begins = (self._numbers[3] > 0) & (self._numbers[0] < self._numbers[1])
+        n = Numbers(*self._numbers)
+        ended = self._ended(n)
+        begins = ended & (n.stage < n.stop)
         n = Numbers(*xp.where(begins & self._forgets, self._begun, self._numbers))
         stage = cast(n.stage.clip(0, self._stages - 1), xp.int64)
-        start = (self.shares[stage][:, None] @ self.known)[:, 0]
+        start = (self._shares[stage][:, None] @ self.known)[:, 0]
         point = xp.where(begins[:, None], start, self._point)
         penalty = self.penalties[self._at, stage]
-        losses, slopes = self._evaluated(point)
+        losses, slopes = self._objective(point)
         factor = cast(penalty, slopes.dtype)[:, None] * self._penalised
         gradient = slopes + factor * point
         step, change = point - self._origin, slopes - self._slopes
@@ -398,8 +407,7 @@ class Lockstep:
             self._penalised * point * point,
         )  # fmt: skip
         value = losses + 0.5 * penalty * penalised
-        runs = (n.is_idle == 0) & (n.has_ended == 0)
-        is_first = n.is_fresh > 0
+        runs, is_first = n.status == 0, n.evaluations == 0
         takes, fails, n = self._judged(n, runs & ~is_first, value, slope)
         arrives = takes | (runs & is_first)
         tries_on = runs & ~arrives & ~fails
@@ -425,21 +433,20 @@ class Lockstep:
         moved = origin + cast(search[1], origin.dtype)[:, None] * direction
         self._point[...] = xp.where((sets_out | tries_on)[:, None], moved, point)
         self._origin[...], self._slopes[...], self._direction[...] = origin, slopes, direction
-        n = n._replace(
-            evaluations=n.evaluations + runs,
-            has_ended=either(status > 0, 1.0, n.has_ended),
-            is_fresh=either(arrives, 0.0, n.is_fresh),
-            pushes=either(sets_out & is_plain, 0.0, count),
-            status=status,
-        )
-        n = self._finished(n, stage, origin)
+        pushes = either(sets_out & is_plain, 0.0, count)
+        n = n._replace(evaluations=n.evaluations + runs, pushes=pushes, status=status)
+        finishes = self._ended(n) & (begins | ~ended)
+        told = xp.stack([n.status, n.iterations, n.evaluations, n.value], 1)
+        for kept, new in ((self.solutions, origin), (self.told, told)):
+            kept[self._at, stage] = xp.where(finishes[:, None], new, kept[self._at, stage])
+        n = n._replace(stage=n.stage + finishes)
         self._numbers[...] = xp.concatenate([xp.stack(list(n[:_SEARCH])), search], 0)
 
-    def _evaluated(self, point: Array) -> tuple[Array, Array]:
-        """Mean losses and slopes of each descent, without the penalty."""
-        layout = self._objective.layout
-        losses, slopes = self._objective(point.reshape(-1, layout.outputs, layout.width))
-        return losses.reshape(-1), slopes.reshape(point.shape)
+    def _ended(self, n: Numbers) -> Array:
+        """Whether all descents of each one's fit have ended."""
+        status = n.status.reshape(-1, self._objective.descents)
+        ended = (status > 0).all(1)[:, None]
+        return self._xp.broadcast_to(ended, status.shape).reshape(-1)
 
     def _sums(self, *vectors: Array) -> Array:
         """The entries of each added up in double: (vectors, descents)."""
@@ -477,24 +484,22 @@ class Lockstep:
         self, n: Numbers, arrives: Array, takes: Array, *, value: Array, largest: Array
     ) -> Numbers:
         """As :meth:`Descent._arrive`: whether those that have arrived somewhere are to stay."""
-        either, least = self._either, self._xp.minimum
-        value = either(arrives, value, n.value)
-        largest = self._device.cast(largest, value.dtype)
-        iterations = n.iterations + takes
-        rounding = 4 * self._eps * self._xp.abs(value)
+        xp, either = self._xp, self._either
+        largest, iterations = self._device.cast(largest, value.dtype), n.iterations + takes
+        rounding = 4 * self._eps * xp.abs(value)
         improved = (value < n.best_value - rounding) | (largest < 0.99 * n.best_largest)
         unimproved = either(improved, 0.0, n.unimproved + 1)
         stays = either(unimproved > PATIENCE, STALLED, 0.0)
         stays = either(iterations >= self._max_iter, EXHAUSTED, stays)
-        stays = either(largest < self._tol, CONVERGED, stays)
-        return n._replace(
+        there = n._replace(
             value=value,
             iterations=iterations,
-            unimproved=either(arrives, unimproved, n.unimproved),
-            best_value=either(arrives, least(n.best_value, value), n.best_value),
-            best_largest=either(arrives, least(n.best_largest, largest), n.best_largest),
-            status=either(arrives, stays, n.status),
+            unimproved=unimproved,
+            best_value=xp.minimum(n.best_value, value),
+            best_largest=xp.minimum(n.best_largest, largest),
+            status=either(largest < self._tol, CONVERGED, stays),
         )
+        return Numbers(*xp.where(arrives, xp.stack(list(there)), xp.stack(list(n))))
 
     def _remember(
         self, pushes: Array, count: Array, *, step: Array, change: Array, gradient: Array
@@ -512,10 +517,8 @@ class Lockstep:
             history[self._at, :, at] = new
         vectors = xp.stack([step, change, gradient], 2)
         vectors = xp.concatenate([vectors, vectors * self._penalised[:, None]], 2)
-        by_output = history.reshape(-1, *history.shape[2:]) @ vectors.reshape(
-            -1, history.shape[3], vectors.shape[2]
-        )
-        along = by_output.reshape(*history.shape[:3], -1).sum(1, dtype=xp.float64)
+        by_output = history @ vectors.reshape(*history.shape[:2], history.shape[3], -1)
+        along = by_output.sum(1, dtype=xp.float64)
         steps, changes = along[:, :pairs], along[:, pairs:]
         down = xp.stack([steps[..., 3], steps[..., 4], steps[..., 1], changes[..., 1]])
         across = xp.stack([steps[..., 3], changes[..., 3], changes[..., 0], changes[..., 1]])
@@ -559,34 +562,7 @@ class Lockstep:
         slots = (places - count) % pairs
         p, q = gamma * p[at, slots], q[at, slots]
         shares = xp.stack([q, -p, -penalty * p, 0 * p], 1).reshape(-1, 1, 2, 2 * pairs)
-        _, outputs, _, width = self._history.shape
-        shares = xp.broadcast_to(shares, (len(p), outputs, 2, 2 * pairs))
-        sums = cast(shares, gradient.dtype).reshape(-1, 2, 2 * pairs) @ self._history.reshape(
-            -1, 2 * pairs, width
-        )
-        sums = sums.reshape(len(p), outputs, 2, width)
+        sums = cast(shares, gradient.dtype) @ self._history
         whole, steps = (sums[:, :, row].reshape(gradient.shape) for row in (0, 1))
         moved = cast(gamma, gradient.dtype) * gradient + whole + self._penalised * steps
         return -moved, known.any(1)
-
-    def _finished(self, n: Numbers, stage: Array, origin: Array) -> Numbers:
-        """Write down what fits all of whose descents have ended have come to, and let them rest."""
-        xp, each = self._xp, self._objective.descents
-        ended = (n.has_ended > 0).reshape(-1, each)
-        together = xp.broadcast_to(ended.all(1)[:, None], ended.shape).reshape(-1)
-        finishes = together & (n.is_idle == 0)
-        told = xp.stack([n.status, n.iterations, n.evaluations, n.value], 1)
-        for kept, new in ((self.solutions, origin), (self.told, told)):
-            kept[self._at, stage] = xp.where(finishes[:, None], new, kept[self._at, stage])
-        return n._replace(stage=n.stage + finishes, is_idle=self._either(finishes, 1.0, n.is_idle))
-
-
-def _idle() -> NDArray[np.float64]:
-    """The numbers of a descent that has done nothing yet (numbers, 1)."""
-    told = dict.fromkeys(("best_value", "best_largest", "high"), np.inf)
-    told |= {"is_idle": 1.0, "is_fresh": 1.0}
-    return np.array([[told.get(name, 0.0)] for name in Numbers._fields])
-
-
-def _is_named(name: str) -> NDArray[np.bool_]:
-    return np.array([[each == name] for each in Numbers._fields])

@@ -7,11 +7,12 @@ import pytest
 
 from foldwise.app.exits import is_quiet
 from foldwise.app.tune import _backend
-from foldwise.app.workspace import device, is_fresh, study_storage
+from foldwise.app.workspace import is_fresh, study_storage
 from foldwise.errors import SearchError, SettingsError
 from foldwise.search.engines.batched import LocalBackend
 from foldwise.search.engines.gpu import DeviceBackend, DeviceScores
 from foldwise.solver.fits import SolverOptions
+from foldwise.threads import device
 from tests.unit.solver.numpy_device import NumpyDevice
 from tests.unit.solver.solver_cases import digits
 

@@ -13,6 +13,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import loguniform, randint, uniform
+from sklearn.base import clone
 from sklearn.datasets import (
     load_breast_cancer,
     load_diabetes,
@@ -36,6 +37,7 @@ from foldwise.search.plan import Plan
 from foldwise.search.summary import outer_estimates
 from foldwise.search.trials import FINAL
 from tests.unit.estimator.table_cases import Table, by_scikit_learn, seeded, slope
+from tests.unit.solver.numpy_device import NumpyDevice
 
 IRIS = load_iris(return_X_y=True)
 PIPELINE = make_pipeline(StandardScaler(), LogisticRegression(tol=1e-6, max_iter=5000))
@@ -120,6 +122,30 @@ def test_a_pipeline_of_scaler_and_logistic_regression_is_batched_by_itself() -> 
     ]  # fmt: skip
     assert batched.best_params_ == pytest.approx(one_by_one.best_params_)
     np.testing.assert_allclose(batched.predict_proba(X), one_by_one.predict_proba(X), atol=1e-3)
+
+
+@pytest.mark.parametrize("scoring", ["balanced_accuracy", "neg_log_loss"])
+def test_the_environment_says_what_computes_the_fits(
+    scoring: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The metrics are the device's, too; it is the same search, and told within the tolerance."""
+    search = NestedSearchCV(cv=3, n_repeats=2, n_trials=2, scoring=scoring)
+    cores = clone(search).fit(*IRIS)
+    monkeypatch.setattr("foldwise.search.engines.gpu.found", lambda _: NumpyDevice())
+    monkeypatch.setenv("FOLDWISE_DEVICE", "cuda")
+    search.fit(*IRIS)
+    assert (search.engine_, search.device_) == ("batched", NumpyDevice.name)
+    assert cores.device_ == "processor cores"
+    assert search.search_key_ == cores.search_key_
+    pd.testing.assert_frame_equal(search.inner_results_, cores.inner_results_, atol=1e-4)
+    pd.testing.assert_frame_equal(search.outer_scores_, cores.outer_scores_, atol=1e-4)
+
+
+def test_a_gpu_that_is_asked_for_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("foldwise.search.engines.gpu.torch", None)
+    monkeypatch.setenv("FOLDWISE_DEVICE", "cuda")
+    with pytest.raises(SearchError, match="FOLDWISE_DEVICE=cuda needs"):
+        NestedSearchCV(cv=3, n_trials=1).fit(*IRIS)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,12 @@
 """Scores of a device are those of the cores."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from foldwise.errors import SearchError
 from foldwise.search.engines.gpu import DeviceScores
 from foldwise.solver.linear import LinearModel, Multiclass, probabilities
 from foldwise.stats.scores import METRICS, score
@@ -49,6 +52,18 @@ def test_all_metrics_are_the_cores(
 @pytest.mark.parametrize("labels", [[0, 2], [1]], ids=["a class lacks", "one class alone"])
 def test_classes_without_rows_have_no_curve(labels: list[int]) -> None:
     assert_same_scores([model(4)], IMAGES, GENERATOR.choice(labels, 300), 4)
+
+
+class Full(NumpyDevice):
+    """A device that takes no array more."""
+
+    def array(self, _: NDArray[Any]) -> NDArray[Any]:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 46.00 MiB.\nSee documentation")
+
+
+def test_rows_that_a_device_has_no_room_for_are_one_line() -> None:
+    with pytest.raises(SearchError, match=r"^numpy must go on .* out of memory. Tried .*: run"):
+        DeviceScores(Full(), [(IMAGES, GENERATOR.integers(0, 4, 300))], 4)
 
 
 def test_a_models_scores_do_not_depend_on_how_many_are_scored() -> None:

@@ -36,9 +36,11 @@ class NumpyDevice:
         pairs = zip(upper, right, strict=True)
         return np.stack([solve_triangular(*pair, trans=int(transposed)) for pair in pairs])
 
-    def places(self, ranked: NDArray[Any], *, side: Any) -> NDArray[Any]:
-        rows = ranked.reshape(-1, ranked.shape[-1])
-        return np.stack([row.searchsorted(row, side) for row in rows]).reshape(ranked.shape)
+    def places(self, values: NDArray[Any]) -> NDArray[Any]:
+        rows = values.reshape(-1, values.shape[-1])
+        ranked = zip(np.sort(rows, axis=1), rows, strict=True)
+        sides = [[of.searchsorted(row, side) for side in ("left", "right")] for of, row in ranked]
+        return np.stack(sides, axis=1).reshape(2, *values.shape)
 
     def link(self, *_: Any) -> None:
         return None

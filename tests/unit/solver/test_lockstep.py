@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -238,6 +239,22 @@ def test_a_device_that_fails_ends_the_search_in_one_line() -> None:
         list(device.trace(stretches([frozenset()])))
     with pytest.raises(SearchError, match=says):
         list(device.solve([FitRequest(frozenset(), C)]))
+
+
+class Driver:
+    """As torch.cuda is where the driver and the card disagree."""
+
+    def is_available(self) -> bool:
+        return True
+
+    def get_device_name(self) -> str:
+        raise RuntimeError("CUDA driver error: initialization error\nCompile with ...")
+
+
+def test_a_driver_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("foldwise.search.engines.gpu.torch", SimpleNamespace(cuda=Driver()))
+    with pytest.raises(SearchError, match=r"^the GPU must go on .* initialization error: run"):
+        found("auto")
 
 
 def test_auto_takes_the_cores_where_the_device_is_too_small(

@@ -110,6 +110,10 @@ class Scorer(Protocol):
         ...
 
 
+Opener = Callable[[Sequence[tuple[NDArray[Any], NDArray[np.int64]]]], Scorer]
+"""Makes a scorer of the rows and labels that each part is scored on."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LocalBackend:
     """The cores of this machine: threads take lanes of blocks, BLAS has one thread in each."""
@@ -126,6 +130,22 @@ class LocalBackend:
         """Make each requested fit once, all side by side."""
         with one_blas_thread():
             yield from solve(self.layout, requests, self.options)
+
+
+def computing(device: str, layout: Layout, options: SolverOptions) -> tuple[Backend, Opener | None]:
+    """What makes the fits here, by "cpu", "cuda" or "auto"; what scores them, if not these cores.
+
+    Raises
+    ------
+    SearchError
+        A GPU is asked for, and there is none, or none with memory enough.
+    """
+    if device != "cpu":
+        from foldwise.search.engines.gpu import opened  # torch, if it is there: seconds
+
+        if there := opened(layout, options, device):
+            return there, there.scorer
+    return LocalBackend(layout, options), None
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ class Cuda:
     """The first GPU that torch sees."""
 
     xp: Any = torch
+    name = "the GPU"
 
     def __init__(self) -> None:
         self.name = torch.cuda.get_device_name()
@@ -58,7 +59,8 @@ class Cuda:
 
     @property
     def room(self) -> int:
-        """Bytes that are free."""
+        """Bytes that are free, those among them that an earlier search had."""
+        torch.cuda.empty_cache()
         return int(torch.cuda.mem_get_info()[0])
 
     def array(self, values: NDArray[Any]) -> Array:
@@ -88,9 +90,10 @@ class Cuda:
         system = upper.mT if transposed else upper
         return torch.linalg.solve_triangular(system, right[..., None], upper=not transposed)[..., 0]
 
-    def places(self, ranked: Array, *, side: str) -> Array:
-        """Where each value of the rising last axis begins there, or ends."""
-        return torch.searchsorted(ranked, ranked, side=side)
+    def places(self, values: Array) -> tuple[Array, ...]:
+        """Of each value, how many of its last axis are less, and how many aren't greater."""
+        ranked, values = values.sort(-1)[0].contiguous(), values.contiguous()
+        return tuple(torch.searchsorted(ranked, values, side=side) for side in ("left", "right"))
 
     def link(self, scores: Array, scale: Array, labels: Array) -> tuple[Array, Array]:
         """One kernel in place of a dozen passes over the scores."""
@@ -160,7 +163,8 @@ def found(asked: str) -> Cuda | None:
     if asked == "cpu":
         return None
     if torch is not None and torch.cuda.is_available():
-        return Cuda()
+        with _speaking(Cuda):
+            return Cuda()
     if asked == "auto":
         return None
     missing = "the package torch" if torch is None else "a GPU that torch sees"
@@ -179,11 +183,13 @@ def opened(layout: Layout, options: SolverOptions, asked: str) -> "DeviceBackend
         A GPU is asked for, and there is none, or none with memory enough.
     """
     device = found(asked)
-    if device is None or (asked == "auto" and missing_bytes(layout, options, device) > 0):
+    if device is None:
         return None
     # There a table's values are raw again, of any mean.
     options = replace(options, double=options.double or layout.table is not None)
     with _speaking(device):
+        if asked == "auto" and missing_bytes(layout, options, device) > 0:
+            return None
         return DeviceBackend(layout, options, device)
 
 
@@ -217,41 +223,36 @@ class DeviceBackend:
         if missing > 0:
             raise SearchError(
                 f"the rows must fit into the memory of {device.name}, {missing / 1e9:.1f} GB are"
-                f" missing of {(device.room + missing) / 1e9:.1f}: set FOLDWISE_DEVICE=cpu, or take"
-                " fewer by prepare.limit"
+                f" missing of {(device.room + missing) / 1e9:.1f}: set FOLDWISE_DEVICE=cpu, or"
+                " search fewer rows, in a project by prepare.limit"
             )
         self._objective = Objective(device, layout, options, rows)
         self._options, self._device = options, device
-        self._known: dict[frozenset[int], RegularisationPath] = {}
+        self._known: dict[int, RegularisationPath] = {}
         self._paths: Lockstep | None = None
-        self._fits = Lockstep(self._objective, _STAGES, pairs=PAIRS, tol=options.tol, is_path=False)
-        self._fits.shares[...] = device.array(np.eye(_STAGES))
+        own = np.eye(_STAGES)
+        self._fits = Lockstep(self._objective, own, pairs=PAIRS, tol=options.tol, is_path=False)
 
     def trace(self, stretches: Sequence[Stretch]) -> Iterator[Traced | RegularisationPath]:
         """Trace each path as far as it is asked for; yield all when all are there."""
-        if stretches:
-            with _speaking(self._device):
-                yield from self._trace(stretches)
-
-    def _trace(self, stretches: Sequence[Stretch]) -> Iterator[Traced | RegularisationPath]:
-        paths = self._paths = self._paths or self._lockstep(stretches[0].path.anchors)
-        places = {each.path.left_out: self._place(each.path.left_out) for each in stretches}
-        olds = [each.path for each in stretches]
-        anew = {places[old.left_out] for old in olds if self._known.get(old.left_out) is not old}
-        known = sum(len(old.solutions) for old in olds if places[old.left_out] not in anew)
-        total = sum(each.reach for each in stretches) - known
-        stops = {places[each.path.left_out]: each.reach for each in stretches}
-        for done in paths.run(stops, anew):
-            if done:
-                yield Traced(min(done, total), total)
-        solutions, told = self._results(paths, max(stops.values()))
-        for stretch in stretches:
-            place, reach = places[stretch.path.left_out], stretch.reach
-            evaluations = int(told[place, :, :reach, 2].max(axis=0).sum())
-            path = replace(
-                stretch.path, solutions=tuple(solutions[place, :reach]), evaluations=evaluations
-            )
-            self._known[path.left_out] = path
+        if not stretches:
+            return
+        with _speaking(self._device):
+            paths = self._paths = self._paths or self._lockstep(stretches[0].path.anchors)
+            at = {self._place(each.path.left_out): each for each in stretches}
+            stops = {place: each.reach for place, each in at.items()}
+            anew = {place for place, each in at.items() if self._known.get(place) is not each.path}
+            known = sum(len(at[place].path.solutions) for place in at.keys() - anew)
+            total = sum(stops.values()) - known
+            for done in paths.run(stops, anew):
+                if done:
+                    yield Traced(min(done, total), total)
+            solutions, told = paths.results(max(stops.values()))
+        for place, stretch in at.items():
+            reached = solutions[place, : stretch.reach]
+            evaluations = int(told[place, : stretch.reach, :, 2].max(axis=1).sum())
+            path = replace(stretch.path, solutions=tuple(reached), evaluations=evaluations)
+            self._known[place] = path
             yield path
 
     def solve(self, requests: Sequence[FitRequest]) -> Iterator[Fit]:
@@ -260,33 +261,30 @@ class DeviceBackend:
         for request in requests:
             waiting.setdefault(self._place(request.left_out), []).append(request)
         while waiting:
-            batch = {place: queue[:_STAGES] for place, queue in waiting.items()}
             with _speaking(self._device):
-                yield from self._solve(batch)
+                yield from self._solve({at: queue[:_STAGES] for at, queue in waiting.items()})
             waiting = {at: queue[_STAGES:] for at, queue in waiting.items() if queue[_STAGES:]}
 
     def _solve(self, batch: Mapping[int, Sequence[FitRequest]]) -> Iterator[Fit]:
         fits, objective, each = self._fits, self._objective, self._objective.descents
         most = max(map(len, batch.values()))
-        sets, outputs, width = len(objective.sets), objective.layout.outputs, objective.layout.width
-        starts = np.zeros((sets, most, each, outputs // each * width), self._options.dtype)
-        penalties = np.zeros((sets, most))
+        sets, size = len(objective.sets), fits.known.shape[2]
+        starts, penalties = np.zeros((sets, each, most, size)), np.zeros((sets, most))
         for place, requests in batch.items():
             for stage, request in enumerate(requests):
                 penalties[place, stage] = objective.trainings[place].penalty(request.C)
                 if request.start is not None:
-                    starts[place, stage] = request.start.reshape(each, -1)
+                    starts[place, :, stage] = request.start.reshape(each, -1)
         put = self._device.array
-        known = starts.swapaxes(1, 2).reshape(sets * each, most, -1)
-        fits.known[:, :most] = put(known)
+        fits.known[:, :most] = put(starts.reshape(-1, most, size).astype(self._options.dtype))
         fits.penalties[:, :most] = put(penalties.repeat(each, axis=0))
         stops = {place: len(requests) for place, requests in batch.items()}
         for _ in fits.run(stops, set(stops)):
             pass
-        solutions, told = self._results(fits, most)
+        solutions, told = fits.results(most)
         for place, requests in batch.items():
             for stage, request in enumerate(requests):
-                training, own = objective.trainings[place], told[place, :, stage]
+                training, own = objective.trainings[place], told[place, stage]
                 outcome = FitOutcome(
                     _STATUSES[own[:, 0].max()],
                     iterations=int(own[:, 1].max()),
@@ -303,27 +301,15 @@ class DeviceBackend:
     def _lockstep(self, anchors: NDArray[np.float64]) -> Lockstep:
         """Paths over these anchors, none of them begun."""
         count, tol = len(anchors), TOLERANCE_SHARE * self._options.tol
-        paths = Lockstep(self._objective, count, pairs=PATH_PAIRS, tol=tol, is_path=True)
         of_earlier = np.zeros((count, count))
         for place in range(1, count):
             before = slice(max(0, place - LOOK_BACK), place)
             of_earlier[place, before] = shares(anchors[before], float(anchors[place]))
-        penalties = [[of.penalty(C) for C in anchors.tolist()] for of in self._objective.trainings]
-        paths.shares[...] = self._device.array(of_earlier)
-        paths.penalties[...] = self._device.array(
-            np.repeat(penalties, self._objective.descents, axis=0)
-        )
+        paths = Lockstep(self._objective, of_earlier, pairs=PATH_PAIRS, tol=tol, is_path=True)
+        by_set = [[of.penalty(C) for C in anchors.tolist()] for of in self._objective.trainings]
+        penalties = np.repeat(by_set, self._objective.descents, axis=0)
+        paths.penalties[...] = self._device.array(penalties)
         return paths
-
-    def _results(self, of: Lockstep, stages: int) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """Coefficients (sets, stages, outputs, width), and what is told (sets, descents, ...)."""
-        objective = self._objective
-        by_descent = (len(objective.sets), objective.descents)
-        solutions = self._device.host(of.solutions[:, :stages])
-        solutions = solutions.reshape(*by_descent, solutions.shape[1], -1).swapaxes(1, 2)
-        solutions = solutions.reshape(*solutions.shape[:2], -1, objective.layout.width)
-        told = self._device.host(of.told[:, :stages])
-        return solutions, told.reshape(*by_descent, *told.shape[1:])
 
     def _place(self, left_out: frozenset[int]) -> int:
         return self._objective.sets.index(left_out)
@@ -354,10 +340,11 @@ class DeviceScores:
         self, device: Device, rows: Sequence[tuple[NDArray[Any], NDArray[np.int64]]], classes: int
     ) -> None:
         self._device, self._classes = device, classes
-        self._rows = [(device.array(images), device.array(labels)) for images, labels in rows]
         self._has_gaps = any(images.dtype.kind == "f" for images, _ in rows)
-        self._codes = device.array(np.arange(classes)[:, np.newaxis])
-        self._zero, self._infinity = device.array(np.array([0.0, np.inf]))
+        with _speaking(device):
+            self._rows = [(device.array(images), device.array(labels)) for images, labels in rows]
+            self._codes = device.array(np.arange(classes)[:, np.newaxis])
+            self._zero, self._infinity = device.array(np.array([0.0, np.inf]))
 
     def __call__(self, models: Sequence[LinearModel], part: int) -> list[Scores]:
         """As :func:`foldwise.stats.scores.score`, of the models' probabilities for a part.
@@ -398,18 +385,16 @@ class DeviceScores:
         """As :func:`foldwise.solver.linear.probabilities`: (models, classes, rows)."""
         xp = self._device.xp
         scores = self._scores(models, images)
-        if scores.shape[1] == 1:
-            decided = self._device.cast(scores[:, 0] > 0, xp.int64)
+        if self._classes == 2 or models[0].multiclass == "ovr":
             shares = xp.exp(-xp.logaddexp(self._zero, -scores))
-            shares = xp.concatenate([1 - shares, shares], 1)
         else:
-            decided = scores.argmax(1)
-            if models[0].multiclass == "ovr":
-                shares = xp.exp(-xp.logaddexp(self._zero, -scores))
-            else:
-                shares = xp.exp(scores - xp.amax(scores, 1)[:, None])
-            total = shares.sum(1)[:, None]
-            shares = shares / xp.where(total > 0, total, 1.0)
+            shares = xp.exp(scores - xp.amax(scores, 1)[:, None])
+        if self._classes == 2:
+            scores, shares = (
+                xp.concatenate(both, 1) for both in ([-scores, scores], [1 - shares, shares])
+            )
+        decided, total = scores.argmax(1), shares.sum(1)[:, None]
+        shares = shares / xp.where(total > 0, total, 1.0)
         next_largest = xp.nextafter(xp.amax(shares, 1), self._infinity)[:, None]
         is_apart = (shares.argmax(1) != decided)[:, None]
         return xp.where(is_apart & (decided[:, None] == self._codes), next_largest, shares)
@@ -433,21 +418,14 @@ class DeviceScores:
 
     def _areas(self, shares: Array, is_class: Array) -> NDArray[np.float64]:
         """As :func:`foldwise.stats.scores.area_under_curve`, the mean over classes that occur."""
-        device, xp = self._device, self._device.xp
+        device = self._device
         if self._classes == 2:
             shares, is_class = shares[:, 1:], is_class[1:]
-        order = xp.argsort(shares, -1)
-        models, classes, _ = (device.array(np.arange(count)) for count in shares.shape)
-        models, classes = models[:, None, None], classes[:, None]
-        ranked, inside = shares[models, classes, order], is_class[classes, order]
-        others = xp.cumsum(~inside, -1)
-        outside = xp.concatenate([0 * others[..., :1], others], 2)
-        below, not_above = (
-            outside[models, classes, device.places(ranked, side=side)] for side in ("left", "right")
-        )
-        wins = device.host(((below + not_above) * inside).sum(2))
+        below, not_above = device.places(shares)
+        ranks = device.host(((below + not_above) * is_class).sum(2))
         positive = device.host(is_class.sum(1))
         pairs = 2 * positive * (is_class.shape[1] - positive)
         occurs = pairs > 0
-        areas = wins[:, occurs] / pairs[occurs]
+        # Twice what a class's rows win: of those among themselves each pair is won once.
+        areas = (ranks - positive**2)[:, occurs] / pairs[occurs]
         return areas.mean(axis=1) if occurs.any() else np.full(len(areas), np.nan)
