@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from foldwise.search.engines.batched import BatchedEngine, LinearClassifier, LocalBackend, PathShelf
-from foldwise.search.jobs import Done, Job, Predictions, Task
+from foldwise.search.jobs import Done, Job, Task
 from foldwise.search.trials import Part, Progress
 from foldwise.solver.fits import FitRequest, SolverOptions
 from foldwise.solver.linear import Fit, probabilities
@@ -109,11 +110,11 @@ def test_predictions_are_summed_by_one_blas_thread(monkeypatch: pytest.MonkeyPat
     """While fits are made and afterwards alike: with two threads the last bits are others."""
     seen: set[int] = set()
 
-    def predict(self: LinearClassifier, X: NDArray[Any]) -> Predictions:
+    def predicted(*given: Any) -> NDArray[np.float64]:
         seen.update(each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas")
-        return Predictions(probabilities(self.numbers, X))
+        return probabilities(*given)
 
-    monkeypatch.setattr(LinearClassifier, "predict", predict)
+    monkeypatch.setattr("foldwise.search.engines.batched.probabilities", predicted)
     backend = Eager(arranged(CASE.images), SolverOptions())
     batched = BatchedEngine(CASE.images, CASE.labels, PLAN, backend, 1e-3, 1.0)
     scored = Task(Job.of(LEFT_OUT, {"C": SMALL}), (Part(0, 1),))
