@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from foldwise.app.rows import blocks_of
 from foldwise.app.show import show
 from foldwise.app.workspace import SearchPlace, read_result, save_result
 from foldwise.data.dataset import load, load_info
@@ -39,6 +42,9 @@ READERS: dict[str, Callable[[], object]] = {
     "reports/data.json": show,
     "reports/registered.json": lambda: record(Path(), VERSION, ()),
 }
+STORED: Any = SimpleNamespace(
+    evidence=SimpleNamespace(data=SimpleNamespace(image_shape=(8, 8), table=None))
+)
 ARRAYS = [name for name in READERS if name.endswith(".npz")]
 
 
@@ -94,6 +100,15 @@ def test_a_pipe_is_not_waited_for(project: Path, name: str) -> None:
     with pipe(path), pytest.raises(FoldwiseError, match="neither") as raised:
         READERS[name]()
     assert len(str(raised.value).splitlines()) == 1
+
+
+def test_a_pipe_among_pictures_is_a_row_that_does_not_fit(tmp_path: Path) -> None:
+    """Who predicts a folder may have got it from anywhere."""
+    with pipe(tmp_path / "a.png"):
+        rows, blocks = blocks_of(tmp_path, STORED)
+        (block,) = blocks
+    assert (rows, list(block.faults)) == (1, [0])
+    assert "Is neither a file nor a folder" in block.faults[0]
 
 
 @pytest.mark.parametrize("name", [name for name in READERS if name != "reports/registered.json"])

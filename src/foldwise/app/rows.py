@@ -1,5 +1,6 @@
 """The rows of a file as a registered model takes them, block by block; why some don't fit."""
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -15,6 +16,7 @@ from foldwise.data.cells import floats, is_number
 from foldwise.data.idx import read_idx
 from foldwise.data.table_file import open_table
 from foldwise.errors import DataError
+from foldwise.files import read_bytes
 from foldwise.registry.stored_model import StoredModel
 
 _BLOCK_ROWS = 2048
@@ -78,7 +80,7 @@ def _pictures(files: Sequence[Path], shape: tuple[int, ...]) -> Block:
     values, faults = np.zeros((len(files), prod(shape)), np.uint8), {}
     for place, file in enumerate(files):
         try:
-            with Image.open(file) as picture:
+            with Image.open(io.BytesIO(read_bytes(file))) as picture:
                 is_grey = len(shape) == 2
                 pixels = np.asarray(picture.convert("L" if is_grey else "RGB"))
         except (OSError, UnidentifiedImageError, ValueError) as error:

@@ -71,6 +71,7 @@ def redacted(text: str) -> str:
 
 def _sqlite(path: Path) -> Address:
     named, path = path, Path(os.path.realpath(path))
+    check_sqlite_path(path)
     if not path.exists() and (what := foreign(named, "MLflow")):
         raise StoreError(
             f"{path} must be MLflow's database or a new file, it is {what}: make or mount what that"
@@ -82,7 +83,6 @@ def _sqlite(path: Path) -> Address:
             f"the tracking database's path may not contain '{min(forbidden)}', got '{path}': "
             "rename the folder"
         )
-    check_sqlite_path(path)
     return Address(uri=f"{_SQLITE}{path}", database=path)
 
 

@@ -68,7 +68,7 @@ def test_evidence_comes_back_to_the_last_bit(
         "depth": Between(1, 9, is_log=False),
         "kind": OneOf(("a", None, 3, 0.5, True)),
     }
-    chosen = ({"depth": 3, "kind": None}, {"kind": True})
+    chosen = ({"depth": 3, "kind": None}, *({"kind": True},) * 4)
     data = replace(DATA, classes=classes)
     evidence = replace(make_evidence(), data=data, space=space, chosen=chosen)
     again = Evidence.from_bytes(evidence.to_bytes())
