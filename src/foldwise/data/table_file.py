@@ -170,6 +170,8 @@ class TableFile:
 
     def _parquet_cells(self, names: Sequence[str]) -> Iterator[tuple[str, pa.Array]]:
         with _as_parquet(self.path), pyarrow.parquet.ParquetFile(self.path) as file:
+            by_pandas = (file.schema_arrow.pandas_metadata or {}).get("columns", ())
+            named = {of.get("name") for of in by_pandas if of.get("pandas_type") == "categorical"}
             for name in names:
                 kind = file.schema_arrow.field(name).type
                 is_odd = pa.types.is_nested(kind) or pa.types.is_duration(kind)
@@ -181,7 +183,8 @@ class TableFile:
                 # All at once would need buffers for all of them.
                 for batch in file.iter_batches(columns=[name], use_threads=False):
                     batch.validate(full=True)
-                    yield name, batch.column(0)
+                    cells = batch.column(0)  # which knows of categories of words alone
+                    yield name, cells.dictionary_encode() if name in named else cells
 
 
 def open_table(path: Path) -> TableFile:
