@@ -179,7 +179,8 @@ class Asked:
         codes = np.zeros(len(labels), dtype=np.int64) if classes is None else labels
         of_groups = None if groups is None else group_codes(groups, len(labels), "groups")
         seed = _seed(own)
-        plan = plan_of(own, (X, targets), codes, of_groups, seed=seed)
+        names = () if classes is None else classes.tolist()
+        plan = plan_of(own, (X, targets), codes, of_groups, seed=seed, classes=names)
         require_classes(plan, codes, classes)
         require_weight(plan, weights)
         positive = _positive(own.pos_label, classes)

@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import copy
 from dataclasses import KW_ONLY, dataclass
 from importlib.util import find_spec
 from os import PathLike
@@ -37,6 +36,18 @@ from foldwise.thresholds import Thresholds
 
 _PACE = 24 * 3600.0
 """Seconds over whose mean pace the time left is told: fits end in bursts."""
+
+
+class _Address(str):
+    """A storage's address that is shown without its password, whatever it is shown within."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        try:
+            return repr(str(StudyStorage.parse(str(self))))
+        except SearchError:
+            return repr("not shown, it may hold a secret")
 
 
 def _has(method: str) -> Callable[[Any], bool]:
@@ -176,6 +187,11 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
     verbose: int = 0
     storage: str | PathLike[str] | None = None
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set it; scikit-learn sets parameters so, too."""
+        is_address = name == "storage" and type(value) is str and "://" in value
+        super().__setattr__(name, _Address(value) if is_address else value)
+
     def fit(
         self,
         X: Any,
@@ -278,23 +294,6 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "result_")
-
-    def __repr__(self, N_CHAR_MAX: int = 700) -> str:  # noqa: N803 # its name
-        return str(super(NestedSearchCV, self._printed()).__repr__(N_CHAR_MAX))
-
-    def _get_params_html(self, *args: Any, **options: Any) -> Any:
-        """What a notebook shows of it."""
-        return super(NestedSearchCV, self._printed())._get_params_html(*args, **options)
-
-    def _printed(self) -> Self:
-        """Itself, without what its storage's address may hold: a notebook is handed on."""
-        printed = copy(self)
-        if "://" in str(self.storage):
-            try:
-                printed.storage = str(StudyStorage.parse(str(self.storage)))
-            except SearchError:
-                printed.storage = "not shown, it may hold a secret"
-        return printed
 
 
 def _followed(search: NestedSearch, *, shown: bool) -> SearchResult:

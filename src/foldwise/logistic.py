@@ -244,7 +244,13 @@ def require_one_name_each(X: Any) -> None:
         raise InputError(
             f"X must be a table in memory, got a {type(X).__name__}: collect() it first"
         )
-    names = [sight(str(name)) for name in getattr(X, "columns", ())]
+    given = list(getattr(X, "columns", ()))
+    if 0 < len(others := [name for name in given if not isinstance(name, str)]) < len(given):
+        raise InputError(
+            f"X must have text as each column's name, or as none's, got {others[0]!r} beside text:"
+            " set X.columns = X.columns.astype(str)"
+        )
+    names = [sight(str(name)) for name in given]
     for place, name in enumerate(names):
         if (first := names.index(name)) < place:
             raise InputError(

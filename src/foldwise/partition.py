@@ -1,5 +1,6 @@
 """The parts that a notebook's ``cv`` says: a number, labels, splits; whole groups; repeats."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,6 +38,7 @@ def plan_of(
     groups: NDArray[np.int64] | None,
     *,
     seed: int,
+    classes: Sequence[object] = (),
 ) -> Plan:
     """The parts that ``cv`` says, in ``n_repeats`` partitions."""
     if isinstance(own.cv, float | str):
@@ -53,7 +55,7 @@ def plan_of(
         part_of = _given_parts(own.cv, data, groups)
         plan = Plan(part_of[np.newaxis], np.ones(len(codes), dtype=np.bool_))
     else:
-        plan = _dealt(own, codes, groups, seed=seed)
+        plan = _dealt(own, codes, groups, seed=seed, classes=classes)
     if plan.folds < 3:
         raise InputError(
             f"cv must make at least 3 parts, one to estimate by, one to choose by and one to train"
@@ -63,7 +65,12 @@ def plan_of(
 
 
 def _dealt(
-    own: Any, codes: NDArray[np.int64], groups: NDArray[np.int64] | None, *, seed: int
+    own: Any,
+    codes: NDArray[np.int64],
+    groups: NDArray[np.int64] | None,
+    *,
+    seed: int,
+    classes: Sequence[object],
 ) -> Plan:
     folds = FOLDS if own.cv is None else int(own.cv)
     if folds > len(codes):
@@ -73,7 +80,7 @@ def _dealt(
         )
     try:
         plans = [
-            Plan.stratified(codes, folds=folds, seed=seed + repeat, groups=groups)
+            Plan.stratified(codes, folds=folds, seed=seed + repeat, groups=groups, classes=classes)
             for repeat in range(own.n_repeats)
         ]
     except DataError as error:

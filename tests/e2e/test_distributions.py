@@ -29,7 +29,14 @@ from foldwise.report import page
 for name in ("card.md.j2", "page.html.j2", "search.html.j2"):
     page._environment().get_template(name)
 """
-TESTERS = ("pytest>=9.1", "pytest-timeout", "hypothesis", "mpmath", "sympy")
+TESTERS = ("pytest>=9.1", "pytest-timeout", "pytest-xdist", "hypothesis", "mpmath", "sympy")
+BEYOND = {  # the documents show the workflow; others need Dask or a browser
+    "": ("tests/unit/estimator/test_examples.py",),
+    "[workflow]": (
+        "tests/unit/search/test_workers_gpu.py",
+        "tests/unit/report/test_page_browser.py",
+    ),
+}
 PYTHONS = ("3.11", "3.12", "3.13")
 
 pytestmark = pytest.mark.e2e
@@ -101,7 +108,7 @@ def uv() -> tuple[str, dict[str, str]]:
 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("extra", ["", "[workflow]"])
+@pytest.mark.parametrize("extra", BEYOND)
 @pytest.mark.parametrize("resolved", ["lowest-direct", "highest"])
 @pytest.mark.parametrize("python", PYTHONS)
 def test_the_oldest_and_the_newest_of_each_range_work(
@@ -128,6 +135,5 @@ def test_the_oldest_and_the_newest_of_each_range_work(
     do(program, "pip", "install", "--quiet", *TESTERS)
     rooms = ["estimator", "stats"] + (["search", "solver", "report", "runs"] if extra else [])
     tests = [f"tests/unit/{room}" for room in rooms]
-    if not extra:  # the documents show the workflow's, too
-        tests.append("--ignore=tests/unit/estimator/test_examples.py")
+    tests += [f"--ignore={file}" for file in BEYOND[extra]]
     do(str(tmp_path / "venv" / "bin" / "python"), "-m", "pytest", "-q", *tests)

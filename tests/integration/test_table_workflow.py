@@ -291,6 +291,21 @@ def test_a_table_is_predicted_as_it_was_evaluated(done: Done, tmp_path: Path) ->
         predict.predict(given, **asked, keeps_errors=True)
 
 
+def test_truths_are_predicted_as_the_numbers_that_they_were_learned_as(
+    done: Done, tmp_path: Path
+) -> None:
+    """What a CSV file has of a column of booleans, missing ones among them."""
+    held = Workspace(done.folder).data("holdout").images.iloc[:4]
+    number = next(name for name in held if held[name].dtype.kind == "f")
+    given, output, answers = tmp_path / "new.csv", tmp_path / "answers.csv", []
+    for cells in (["True", "False", None, "true"], [1, 0, None, 1]):
+        held.assign(**{number: cells}).to_csv(given, index=False)
+        predict.predict(given, output=output, which=None, model=None, keeps_errors=False)
+        answers.append(output.read_text())
+        output.unlink()
+    assert answers[0] == answers[1]
+
+
 def test_nothing_held_out_is_said_by_evidence_card_and_page(unheld: Done) -> None:
     (version,) = unheld.registry.versions
     card = unheld.card(version)

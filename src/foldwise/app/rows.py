@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from foldwise.data.cells import floats, is_number
+from foldwise.data.cells import as_truths, floats, is_number
 from foldwise.data.idx import read_idx
 from foldwise.data.table_file import open_table
 from foldwise.errors import DataError
@@ -156,11 +156,14 @@ def _numbers(cells: pa.Array, name: str, faults: dict[int, str]) -> NDArray[np.f
     if values is not None:
         return values
     words = [(word or "").strip() for word in cells.cast(pa.string()).to_pylist()]
+    if (truths := as_truths([*filter(None, words)])) is not None:
+        told = iter(truths)
+        return np.array([next(told) if word else np.nan for word in words])
     for row, word in enumerate(words):
         if word and not is_number(word):
             faults.setdefault(row, f"{word[:30]!r} where a number belongs, in column {name!r}")
-    told = (np.nan if row in faults or not word else float(word) for row, word in enumerate(words))
-    return np.fromiter(told, np.float64, len(words))
+    given = (np.nan if row in faults or not word else float(word) for row, word in enumerate(words))
+    return np.fromiter(given, np.float64, len(words))
 
 
 def _other_shape(got: str, file: Path, shape: tuple[int, ...]) -> DataError:

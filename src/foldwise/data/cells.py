@@ -131,10 +131,8 @@ class Column:
             return np.asarray(np.concatenate(self.blocks))
         words = self.words()
         may_be = self.kind == "number" or (self.kind is None and self.is_text)
-        if may_be and {*map(str.lower, words.levels)} in _BOOLEANS:
-            values = [float(level.lower() == "true") for level in words.levels]
-            return np.array([*values, np.nan])[words.codes]
-        return words
+        truths = as_truths(words.levels) if may_be else None
+        return words if truths is None else np.array([*truths, np.nan])[words.codes]
 
     def words(self) -> Words:
         """All its cells, numbers among them as words."""
@@ -206,6 +204,12 @@ def _unlike_category(words: Words) -> Fault | None:
     remedy = f"{_DROP}, or call it a category in prepare.columns"
     others = f", and {len(words.levels):,} different ones"
     return words.fault(lambda word: len(word) == longest, remedy, others)
+
+
+def as_truths(words: Sequence[str]) -> list[float] | None:
+    """1 and 0 for words that all say true or false; None if one doesn't, or there is none."""
+    said = [word.lower() for word in words]
+    return [float(word == "true") for word in said] if {*said} in _BOOLEANS else None
 
 
 _BOOLEANS = ({"true"}, {"false"}, {"true", "false"})

@@ -170,6 +170,7 @@ class TableFile:
 
     def _parquet_cells(self, names: Sequence[str]) -> Iterator[tuple[str, pa.Array]]:
         with _as_parquet(self.path), pyarrow.parquet.ParquetFile(self.path) as file:
+            named = _categories(file.schema_arrow)
             for name in names:
                 kind = file.schema_arrow.field(name).type
                 is_odd = pa.types.is_nested(kind) or pa.types.is_duration(kind)
@@ -181,7 +182,8 @@ class TableFile:
                 # All at once would need buffers for all of them.
                 for batch in file.iter_batches(columns=[name], use_threads=False):
                     batch.validate(full=True)
-                    yield name, batch.column(0)
+                    cells = batch.column(0)  # which knows of categories of words alone
+                    yield name, cells.dictionary_encode() if name in named else cells
 
 
 def open_table(path: Path) -> TableFile:
@@ -295,6 +297,15 @@ def _as_parquet(path: Path) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
         raise _broken(path, f"is damaged Parquet, {_words(error)}", "write it anew") from error
+
+
+def _categories(schema: pa.Schema) -> set[str]:
+    """Columns that pandas wrote as categories; what isn't its own way to say so says nothing."""
+    try:
+        columns = schema.pandas_metadata["columns"]
+        return {of["name"] for of in columns if of["pandas_type"] == "categorical"}
+    except (LookupError, TypeError, ValueError):
+        return set()
 
 
 def _words(error: BaseException) -> str:

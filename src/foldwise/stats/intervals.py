@@ -17,8 +17,16 @@ from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
 from foldwise.stats.influence import Terms
-from foldwise.stats.scores import METRIC, METRICS, Figure, Scores, class_f1_terms, metric_terms
-from foldwise.stats.two_classes import FIGURES, two_class_terms
+from foldwise.stats.scores import (
+    METRIC,
+    METRICS,
+    Figure,
+    Rows,
+    Scores,
+    class_f1_terms,
+    metric_terms,
+)
+from foldwise.stats.two_classes import FIGURES, average_precision_terms, two_class_terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,21 +157,43 @@ def two_class_intervals(
 ) -> dict[str, tuple[float, Interval]]:
     """Estimates of what two classes have besides over the outer folds, with intervals, by name.
 
-    V = P as in :func:`outer_intervals`, the models being given: inner folds tell none of these, so
-    that nothing is known of what other rows to train on would change. Calibration is that of all
-    rows of a partition together. NaN where a fold leaves something undefined.
+    As in :func:`outer_intervals`, but inner folds tell none of these. What other rows to train on
+    would change is taken to be in the same proportion to P as it is for the metric that is most
+    alike: log-loss for the Brier score, ROC AUC for average precision. Calibration, which is that
+    of all rows of a partition together, has V = P, the models being given.
+
+    A part with few positive rows has an average precision that is too good, because each row counts
+    itself among those ranked no lower. So its interval reaches as far as that around the average
+    precision of all rows together, too. NaN where a fold leaves something undefined.
     """
-    pooled = []
-    for each in _repeats(folds):
-        values, labels, part_of = _sorted(each)
-        pooled.append(two_class_terms(values[:, positive], labels == positive, part_of))
+    repeats = [_sorted(each) for each in _repeats(folds)]
     group_of = _groups_of(folds, groups)
+    stated = [
+        (values[:, positive], labels == positive, part_of) for values, labels, part_of in repeats
+    ]
+    pooled = [two_class_terms(*each) for each in stated]
+    together = [average_precision_terms(*each[:2]) for each in stated]
+    rows = [Rows(*each) for each in repeats]
+    added = {
+        metric: _added(FIGURES[metric].like, folds, rows, group_of) if FIGURES[metric].like else 0.0
+        for metric in pooled[0]
+    }
+
+    def around(metric: str, terms: Sequence[Terms]) -> tuple[float, Interval]:
+        mean = float(np.mean([each.value for each in terms]))
+        seen = _Variance.of_rows(terms, group_of)
+        trained = _Variance(added[metric] * seen.value, len(folds) // len(repeats) - 1)
+        return mean, _interval(metric, mean, terms, seen.plus(trained), confidence=confidence)
+
     found = {}
     for metric in pooled[0]:
-        terms = [each[metric] for each in pooled]
-        mean, variance = np.mean([t.value for t in terms]), _Variance.of_rows(terms, group_of)
-        interval = _interval(metric, float(mean), terms, variance, confidence=confidence)
-        found[metric] = (float(mean), replace(interval, method="influence, models given"))
+        mean, interval = around(metric, [each[metric] for each in pooled])
+        method = "influence" if FIGURES[metric].like else "influence, models given"
+        found[metric] = mean, replace(interval, method=method)
+    mean, parts = found["average_precision"]
+    _, whole = around("average_precision", together)
+    low, high = np.minimum(parts.low, whole.low), np.maximum(parts.high, whole.high)
+    found["average_precision"] = mean, replace(parts, low=float(low), high=float(high))
     return found
 
 
@@ -289,6 +319,15 @@ def _variance(
     """V, of rows scored and of rows trained on."""
     trained = _Variance(_share(metric) * _increment(scores, inner), scores.shape[1] - 1)
     return _Variance.of_rows(terms, groups).plus(trained)
+
+
+def _added(
+    metric: str, folds: Sequence[Fold], repeats: Sequence[Rows], groups: NDArray[np.int64] | None
+) -> float:
+    """What the rows trained on add to a metric's variance, as a share of P."""
+    added = _share(metric) * _increment(*_by_fold(metric, folds))
+    seen = _Variance.of_rows([METRIC[metric].terms(rows) for rows in repeats], groups)
+    return added / seen.value if seen.value else 0.0
 
 
 def _contrast(metric: str, first: Terms, second: Terms, groups: NDArray[np.int64] | None) -> Terms:

@@ -239,6 +239,7 @@ class Figure:
     is_loss: bool = False
     lowest: float = 0.0
     highest: float = 1.0
+    like: str = ""  # where inner folds don't tell it, the metric most alike that they tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

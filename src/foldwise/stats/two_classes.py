@@ -21,8 +21,8 @@ SPECIFICITY = 0.9
 _EQUAL = 1e-9
 """Logits that are closer tell no slope."""
 _TABLE = (
-    Figure("average_precision", "average_precision", "order"),
-    Figure("brier", "neg_brier_score", "probabilities", is_loss=True),
+    Figure("average_precision", "average_precision", "order", like="roc_auc"),
+    Figure("brier", "neg_brier_score", "probabilities", is_loss=True, like="log_loss"),
     Figure("sensitivity", f"sensitivity_at_specificity_{SPECIFICITY}", "order"),
     # Of all rows together: those of one part often leave them undetermined.
     *(
@@ -97,22 +97,32 @@ def two_class_terms(
     row is ranked among those of its part in ``part_of`` (rows,), which the same model predicted:
     average precision is the parts' mean, and so is Brier's score.
     """
-    areas, psi, lost = [], np.zeros(len(values)), np.zeros(len(values))
-    squares = (values - positive) ** 2
+    lost, squares = np.zeros(len(values)), (values - positive) ** 2
     parts = [part_of == part for part in np.unique(part_of)]
     for part in parts:
         share = len(values) / len(parts) / part.sum()  # of the mean, a row of this part has
-        area, ranked = _average_precision(values[part], positive[part])
-        areas.append(area)
-        psi[part], lost[part] = share * ranked, share * (squares[part] - squares[part].mean())
+        lost[part] = share * (squares[part] - squares[part].mean())
     mean = np.mean([squares[part].mean() for part in parts], keepdims=True)
     slope, intercept = calibration_terms(values, positive)
     return {
-        "average_precision": _of_share(float(np.mean(areas)), psi, int(positive.sum())),
+        "average_precision": average_precision_terms(values, positive, part_of),
         "brier": Terms(mean, lost[:, np.newaxis], mean, (mean / len(values)) ** 2),
         "calibration_slope": slope,
         "calibration_intercept": intercept,
     }
+
+
+def average_precision_terms(
+    values: Array, positive: Flags, part_of: NDArray[np.int64] | None = None
+) -> Terms:
+    """Average precision, the mean of that of the parts; without ``part_of`` all are of one."""
+    parts = np.zeros(len(values), dtype=np.int64) if part_of is None else part_of
+    areas, psi = [], np.zeros(len(values))
+    for part in (parts == each for each in np.unique(parts)):
+        area, ranked = _average_precision(values[part], positive[part])
+        areas.append(area)
+        psi[part] = ranked / part.mean()
+    return _of_share(float(np.mean(areas)), psi / len(areas), int(positive.sum()))
 
 
 def calibration_terms(values: Array, positive: Flags) -> tuple[Terms, Terms]:

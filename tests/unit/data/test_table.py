@@ -1,11 +1,13 @@
 """What a good table becomes: numbers, categories, classes, groups and marks."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from foldwise.data.table import Table, read_table
@@ -113,6 +115,26 @@ def test_a_kind_that_is_named_is_taken(tmp_path: Path) -> None:
     content = as_csv(ward=[1, 2, 10] * 4)
     table = read(tmp_path, content, columns={"ward": "category", "age": "drop"}, drop=("dose",))
     assert kinds(table) == {"sex": "category", "ward": "category"}
+
+
+def test_a_category_of_numbers_that_pandas_wrote_stays_one(tmp_path: Path) -> None:
+    """Parquet itself keeps that of words alone."""
+    frame = pd.read_parquet(io.BytesIO(as_parquet(ward=[1, 2, 10] * 4)))
+    frame = frame.astype({"ward": "category"})
+    frame.to_parquet(tmp_path / "frame", index=False)
+    table = read(tmp_path, (tmp_path / "frame").read_bytes(), ".parquet")
+    assert kinds(table)["ward"] == "category"
+    assert table.frame["ward"].astype(str).tolist() == ["1", "2", "10"] * 4
+
+
+@pytest.mark.parametrize("told", [b"{", b"null", b'{"columns": [1]}', b"\xff"])
+def test_what_others_write_where_pandas_tells_its_types_says_nothing(
+    tmp_path: Path, told: bytes
+) -> None:
+    whole = pq.read_table(io.BytesIO(as_parquet())).replace_schema_metadata({b"pandas": told})
+    pq.write_table(whole, tmp_path / "told")
+    table = read(tmp_path, (tmp_path / "told").read_bytes(), ".parquet")
+    assert kinds(table) == {"age": "number", "dose": "number", "sex": "category"}
 
 
 def test_rows_are_the_same_however_they_come_in_blocks(

@@ -1,11 +1,14 @@
 """scikit-learn's conventions, as scikit-learn checks them."""
 
+import pickle
 from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -40,12 +43,16 @@ def test_a_fitted_search_clones_to_the_unfitted_one() -> None:
 
 @pytest.mark.parametrize("address", ["postgresql://me:secretword@host/d", "secretword://host"])
 def test_a_search_that_is_shown_shows_no_password(address: str) -> None:
-    """As text, and as a notebook draws it; it is kept all the same."""
+    """As text and as a notebook draws it, within whatever holds it; it is kept all the same."""
     search = NestedSearchCV(storage=address)
-    shown = f"{search!r} {search._repr_mimebundle_()}"
-    assert "secretword" not in shown
-    assert "storage=" in shown
-    assert clone(search).storage == address
+    later = NestedSearchCV().set_params(storage=address)
+    sent = pickle.loads(pickle.dumps(search))  # noqa: S301 - our own
+    within = make_pipeline(search), GridSearchCV(search, {}), NestedSearchCV(search)
+    for each in (search, clone(search), sent, later, *within):
+        shown = f"{each!r} {each._repr_mimebundle_()} {each.get_params()}"
+        assert "secretword" not in shown
+        assert "storage=" in shown
+    assert str(clone(search).storage) == address
 
 
 @pytest.mark.parametrize("name", ["predict", "predict_proba", "decision_function"])

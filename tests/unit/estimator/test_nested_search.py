@@ -351,6 +351,21 @@ def test_a_fit_that_fails_is_never_chosen() -> None:
         search.set_params(error_score="raise").fit(*IRIS)
 
 
+@pytest.mark.parametrize("own", [StandardLogistic(), NestedSearchCV(cv=3, n_trials=1)])
+def test_names_of_two_kinds_are_refused_with_what_makes_one_of_them(own: Any) -> None:
+    X = pd.DataFrame(IRIS[0]).rename(columns={0: "length"})
+    with pytest.raises(InputError, match=r"as none's, got 1 beside text: set X\.columns"):
+        own.fit(X, IRIS[1])
+    X.columns = X.columns.astype(str)
+    assert own.fit(X, IRIS[1]).feature_names_in_.tolist() == ["length", "1", "2", "3"]
+
+
+def test_a_class_with_too_few_rows_is_called_by_its_name() -> None:
+    y = np.array(["common"] * 140 + ["rare"] * 4 + ["usual"] * 6)
+    with pytest.raises(ValueError, match="class 'rare' has 4: lower cv or add rows"):
+        NestedSearchCV(cv=5).fit(IRIS[0], y)
+
+
 @pytest.mark.parametrize(
     ("parameters", "told"),
     [

@@ -1,5 +1,7 @@
 """What two classes have besides, against scikit-learn, and its influence functions."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,8 +17,9 @@ from sklearn.metrics import (
 )
 
 from foldwise.stats.intervals import Fold, two_class_intervals
-from foldwise.stats.scores import ThresholdCurve
+from foldwise.stats.scores import METRICS, ThresholdCurve
 from foldwise.stats.two_classes import (
+    average_precision,
     calibration_terms,
     sensitivity_at,
     two_class_scores,
@@ -26,6 +29,7 @@ from foldwise.stats.two_classes import (
 SEEDS = st.integers(0, 10_000)
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+EVEN = dict.fromkeys(METRICS, 0.5)
 
 
 def drawn(seed: int, rows: int = 60, slope: float = 1.0) -> tuple[Array, Flags]:
@@ -135,14 +139,17 @@ def test_a_specificity_that_is_just_reached_counts() -> None:
     assert sensitivity_at(0.91, values, positive) == 0.5
 
 
-def folds(seed: int, times: int = 1) -> tuple[list[Fold], NDArray[np.int64]]:
+def folds(
+    seed: int, times: int = 1, inner: Sequence[float] = (0.5, 0.5, 0.5)
+) -> tuple[list[Fold], NDArray[np.int64]]:
     """Three outer folds, each row told so many times, and whose rows are whose."""
     made = []
     for fold in range(3):
         values, positive = (np.tile(each, times) for each in drawn(seed + fold))
         rows = np.arange(fold * 60 * times, (fold + 1) * 60 * times)
         shares: Array = np.column_stack([1 - values, values])
-        made.append(Fold(0, rows, positive.astype(np.int64), shares, {}, {}))
+        told = dict.fromkeys(METRICS, inner[fold])
+        made.append(Fold(0, rows, positive.astype(np.int64), shares, EVEN, told))
     return made, np.concatenate([60 * fold + np.arange(60 * times) % 60 for fold in range(3)])
 
 
@@ -163,9 +170,38 @@ def test_intervals_hold_what_they_are_around_and_count_groups(seed: int) -> None
         assert grouped.high - grouped.low == pytest.approx(interval.high - interval.low, rel=0.25)
 
 
+@given(SEEDS)
+def test_other_rows_to_train_on_widen_what_probabilities_and_ranks_are_scored_by(seed: int) -> None:
+    """Where log-loss and ROC AUC say that they matter; calibration knows nothing of them."""
+    (still, _), (moved, _) = folds(seed), folds(seed, inner=(0.3, 0.5, 0.7))
+    before, after = (two_class_intervals(each, 1, 0.95) for each in (still, moved))
+    for metric, (mean, interval) in before.items():
+        mean_after, wider = after[metric]
+        assert mean_after == mean
+        if metric.startswith("calibration"):
+            assert wider == interval
+        else:
+            assert wider.low < interval.low < interval.high < wider.high
+
+
+def test_the_interval_reaches_what_few_positive_rows_in_a_part_make_too_good() -> None:
+    """Of values that tell nothing, average precision is near the share of positive rows."""
+    random, made = np.random.default_rng(0), []
+    for fold in range(6):
+        rows, values = np.arange(100) + 100 * fold, random.random(100)
+        shares: Array = np.column_stack([1 - values, values])
+        made.append(Fold(0, rows, (np.arange(100) < 2).astype(np.int64), shares, EVEN, EVEN))
+    values = np.concatenate([each.probabilities[:, 1] for each in made])
+    together = average_precision(values, np.tile(np.arange(100) < 2, 6))
+    mean, interval = two_class_intervals(made, 1, 0.95)["average_precision"]
+    assert mean > 1.5 * together
+    assert interval.low < together / 2
+
+
 def test_a_brier_score_of_nothing_has_no_interval() -> None:
     labels = np.array([0, 1] * 10)
-    made = [Fold(0, np.arange(20), labels, np.eye(2)[labels], {}, {})]
+    parts = np.arange(40).reshape(2, 20)
+    made = [Fold(0, rows, labels, np.eye(2)[labels], EVEN, EVEN) for rows in parts]
     mean, interval = two_class_intervals(made, 1, 0.95)["brier"]
     assert mean == 0
     assert np.isnan([interval.low, interval.high]).all()

@@ -244,7 +244,8 @@ def test_true_scores_of_two_classes_are_the_limit_of_those_on_drawn_rows(kind: s
         features, labels = world.sample(60_000, random)
         chances = expit(features @ of_part)
         stated, rows = np.column_stack([1 - chances, chances]), np.arange(60_000) + 60_000 * part
-        folds.append(own.Fold(0, rows, labels, stated, own.score(stated, labels), {}))
+        scores = own.score(stated, labels)
+        folds.append(own.Fold(0, rows, labels, stated, scores, scores))
     true = true_scores(world, weights)
     for name, (_, interval) in own.two_class_intervals(folds, 1, 0.9999).items():
         assert interval.low <= true[name] <= interval.high, name
