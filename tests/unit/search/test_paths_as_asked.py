@@ -6,8 +6,8 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any
 
-import pytest
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_info, threadpool_limits
 
