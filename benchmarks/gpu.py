@@ -31,7 +31,8 @@ from threadpoolctl import threadpool_limits
 from benchmarks.markdown import table, with_section
 from foldwise.errors import SearchError
 from foldwise.search.curve import Point, next_place, starts, walk
-from foldwise.search.engines.gpu import Cuda, DeviceBackend, DeviceScores, found
+from foldwise.search.engines.gpu import Cuda, DeviceBackend, found
+from foldwise.search.engines.scoring import DeviceScores
 from foldwise.solver.fits import FitRequest, SolverOptions, TrainingSet, solve
 from foldwise.solver.layout import Layout, PartMoments
 from foldwise.solver.linear import Fit, LinearModel, probabilities

@@ -44,6 +44,7 @@ from foldwise.search.engines.estimator import (
     content_of,
 )
 from foldwise.search.engines.pipeline import as_fitted
+from foldwise.search.engines.scoring import Cores, DeviceScores
 from foldwise.search.jobs import Engine, Judge, Model, Predictions
 from foldwise.search.plan import Plan
 from foldwise.search.space import KIND, Select, Space, curve_range, dimension, own_values
@@ -56,7 +57,7 @@ from foldwise.threads import device
 
 _STARTUP = 5
 _SMALL = 500_000
-"""Values of a table below which threads cost more than they save."""
+"""Values of a table below which threads cost more than they save, and all fits' scores fit."""
 _DEFAULT = {"C": Between(1e-4, 10.0, is_log=True)}
 
 
@@ -298,7 +299,8 @@ class Asked:
         return engines[0] if len(engines) == 1 else Repeats(engines)
 
     def _batched(self, rows: Rows, repeat: int, judge: Judge | None) -> BatchedEngine:
-        threads = 1 if rows.encoded.size < _SMALL else effective_n_jobs(self.own.n_jobs or -1)
+        is_small = rows.encoded.size < _SMALL
+        threads = 1 if is_small else effective_n_jobs(self.own.n_jobs or -1)
         logistic = self.estimator[-1] if isinstance(self.estimator, Pipeline) else self.estimator
         own = [Part(repeat, fold) for fold in range(self.plan.folds)]
         limits = {
@@ -310,7 +312,10 @@ class Asked:
         arranged = rows.arranged(logistic, parts, options(threads=threads, **limits))
         backend, scorer_of = computing(device(), *arranged)
         scored = [self.plan.scored_rows(part) for part in own]
-        scorer = scorer_of and scorer_of([(rows.encoded[of], self.labels[of]) for of in scored])
+        told = [(rows.encoded[of], self.labels[of]) for of in scored]
+        scorer = scorer_of and scorer_of(told)
+        if is_small and judge is None and scorer is None:
+            scorer = DeviceScores(Cores(), told, len(rows.classes), together=0)
         searched = self.space.dimensions["C"]
         ends = (
             [float(C) for C in searched.options]  # type: ignore[arg-type]  # checked as numbers

@@ -126,7 +126,8 @@ class Space:
         """Whether the trial with this number is drawn whatever the others gave."""
         if turns := len(self.kinds):
             return self.of(self.kinds[number % turns]).is_drawn(number // turns)
-        return self.method == "random_uniform" or (self.method == "tpe" and number < self.startup)
+        method = self.method
+        return method == "random_uniform" or (method == "tpe" and number < self.startup)
 
     def startup_trials(self, trials: Sequence[Trial]) -> int:
         """How many of a study's trials, the first ones of each kind, are start-up trials."""
@@ -224,7 +225,7 @@ class Space:
         return [
             Point(
                 curve.place(number_of(trial.values, name)),
-                tuple(sign * fold.scores[self.metric] for fold in trial.inner),
+                tuple([sign * fold.scores[self.metric] for fold in trial.inner]),
             )
             for trial in trials
         ]
@@ -273,9 +274,13 @@ def own_values(values: Mapping[str, Any]) -> dict[str, Any]:
 def curve_range(dimensions: Mapping[str, Dimension]) -> Between | None:
     """The range that a curve can be drawn over, if these are one real number."""
     kinds = [*dimensions.values()]
-    if len(kinds) == 1 and isinstance(_distribution(kinds[0]), FloatDistribution):
-        return next(kind for kind in kinds if isinstance(kind, Between))
+    if len(kinds) == 1 and isinstance(kinds[0], Between) and not _is_whole(kinds[0]):
+        return kinds[0]
     return None
+
+
+def _is_whole(range_: Between) -> bool:
+    return isinstance(range_.low, int) and isinstance(range_.high, int)
 
 
 def direction(metric: str) -> Literal["minimize", "maximize"]:
@@ -293,8 +298,8 @@ def _distribution(dimension: Dimension) -> BaseDistribution:
     if isinstance(dimension, OneOf):
         return CategoricalDistribution(dimension.options)
     low, high, is_log = dimension.low, dimension.high, dimension.is_log
-    if isinstance(low, int) and isinstance(high, int):
-        return IntDistribution(low, high, log=is_log)
+    if _is_whole(dimension):
+        return IntDistribution(int(low), int(high), log=is_log)
     return FloatDistribution(low, high, log=is_log)
 
 

@@ -18,6 +18,7 @@ diagonal and gamma = s.y / y.y of the newest pair,
 The history is read twice per step, as two thin products, whatever m is.
 """
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Literal
 
@@ -93,19 +94,19 @@ class History:
     """The last ``pairs`` steps and gradient changes, and their inner products."""
 
     def __init__(self, pairs: int, size: int, dtype: np.dtype[np.floating]) -> None:
-        self._vectors = np.empty((2, pairs, size), dtype=dtype)
-        self._steps_changes = np.zeros((pairs, pairs))
-        self._changes_changes = np.zeros((pairs, pairs))
+        self._pairs, self._size, self._dtype = pairs, size, dtype
         self._age: list[int] = []
-        self._pairs = pairs
 
     def __len__(self) -> int:
         return len(self._age)
 
     def emptied(self) -> "History":
         """One of the same kind that has nothing to remember."""
-        _, pairs, size = self._vectors.shape
-        return History(pairs, size, self._vectors.dtype)
+        return History(self._pairs, self._size, self._dtype)
+
+    def copied(self) -> "History":
+        """One that knows as much, and learns by itself."""
+        return deepcopy(self) if self._age else self.emptied()
 
     def penalise(self, more: float, *, width: int) -> None:
         """Account for ``more`` in a quadratic penalty's factor, in the curvature of every pair.
@@ -113,6 +114,8 @@ class History:
         It adds ``more * s`` to the change that belongs to a step ``s``, except in the free
         entries, the first of every ``width``. Pairs that lose their positive curvature go.
         """
+        if not self._age:
+            return
         steps, changes = self._vectors[:, self._age]
         free = changes[:, ::width].copy()
         changes += changes.dtype.type(more) * steps
@@ -125,8 +128,17 @@ class History:
         self._steps_changes[:filled, :filled] = steps @ changes.T
         self._changes_changes[:filled, :filled] = changes @ changes.T
 
+    def learn(self, step: Real, change: Real) -> None:
+        """Remember a pair, if it has positive curvature."""
+        if is_curved(step, change):
+            self.push(step, change)
+
     def push(self, step: Real, change: Real) -> None:
         """Remember a pair with positive curvature, in place of the oldest when full."""
+        if not self._age:  # most fits on a path end before they learn anything
+            self._vectors = np.empty((2, self._pairs, self._size), dtype=self._dtype)
+            self._steps_changes = np.zeros((self._pairs, self._pairs))
+            self._changes_changes = np.zeros((self._pairs, self._pairs))
         slot = len(self._age) if len(self._age) < self._pairs else self._age.pop(0)
         self._age.append(slot)
         steps, changes = self._vectors
@@ -254,9 +266,7 @@ class Descent:
         return 4 * float(np.finfo(self.point.dtype).eps) * abs(self.value)
 
     def _remember(self, gradient: Real) -> None:
-        step, change = self.point - self._origin, gradient - self._gradient
-        if is_curved(step, change):
-            self.history.push(step, change)
+        self.history.learn(self.point - self._origin, gradient - self._gradient)
 
     def _restart(self) -> None:
         """Forget the curvature, which may be spoilt by rounding, and go down the gradient."""

@@ -13,7 +13,7 @@ solution that has seen other rows. The hot loop is in :mod:`foldwise.solver.obje
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Generic, Self, TypeVar
 
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from foldwise.solver.descent import Descent, History
 from foldwise.solver.layout import Layout
 from foldwise.solver.linear import Fit, FitOutcome, LinearModel, Multiclass, Real, Status
+from foldwise.solver.newton import Newton, is_small
 from foldwise.solver.objective import Batch, evaluate, sigmoid_link, softmax_link, tiling
 
 S = TypeVar("S")
@@ -77,6 +78,8 @@ class TrainingSet:
         towards ``dL/du``.
     is_table : bool
         Weights are in double precision: raw values may have any mean, as pixels have not.
+    signed : arrays (rows, width) and (rows,), optional
+        Of a small table the rows as :class:`Newton` takes them, and their counts.
     """
 
     left_out: frozenset[int]
@@ -88,6 +91,7 @@ class TrainingSet:
     class_weight: NDArray[np.float64] | None
     gaps: NDArray[np.int64]
     is_table: bool
+    signed: tuple[Real, Real] | None = None
 
     @classmethod
     def of(cls, layout: Layout, left_out: frozenset[int], floor: float) -> Self:
@@ -106,7 +110,23 @@ class TrainingSet:
         weight, class_weight = _weighing(layout, left_out, rows)
         gaps = np.arange(0) if layout.table is None else layout.table.gaps
         is_table = layout.table is not None
-        return cls(left_out, rows, mean, scale, inverse, weight, class_weight, gaps, is_table)
+        training = cls(left_out, rows, mean, scale, inverse, weight, class_weight, gaps, is_table)
+        return replace(training, signed=training._signed(layout)) if is_small(layout) else training
+
+    def _signed(self, layout: Layout) -> tuple[Real, Real]:
+        linear = self.weights(np.eye(layout.width))
+        rows, counts = [], []
+        for part, lanes in enumerate(layout.lanes):
+            if part in self.left_out:
+                continue
+            of_part = linear[:, layout.columns[part]].T
+            for block in (block for lane in lanes for block in lane):
+                signs = 1.0 - 2 * block.labels[:, np.newaxis]
+                rows.append(signs * (layout.raw(part, block) @ of_part))
+                own = np.ones(len(block.labels)) if block.weights is None else block.weights
+                of_class = 1.0 if self.class_weight is None else self.class_weight[block.labels]
+                counts.append(own * of_class / self.weight)
+        return np.concatenate(rows), np.concatenate(counts)
 
     def weights(self, coefficients: Real) -> Real:
         """The weights that compute what the coefficients do (outputs, width and gaps)."""
@@ -223,9 +243,16 @@ class Running:
         return FitOutcome(
             status=next(status for status in _WORST if status in statuses),
             iterations=max(descent.iterations for descent in self.descents),
-            evaluations=float(np.mean([descent.evaluations for descent in self.descents])),
+            evaluations=sum(descent.evaluations for descent in self.descents) / len(self.descents),
             objective=sum(descent.value for descent in self.descents),
         )
+
+    def finish(self) -> None:
+        """Take a small table's fit to its end."""
+        if self.training.signed is None:
+            raise TypeError("only a small table's rows are at hand")
+        penalty = self.training.penalty(self.C)
+        Newton(*self.training.signed, penalty, pairs=PAIRS).finish(*self.descents)
 
     def weights(self) -> Real:
         """Where the layout is to evaluate it."""
@@ -271,9 +298,13 @@ def side_by_side(
 
     Whenever a fit ends, yields what its course has come to, or None while that goes on. At most
     ``most_columns`` outputs are under way; the other courses wait. Neither the number of threads
-    nor the other courses change a fit, to the bit. Set the BLAS library itself to one thread
+    nor the other courses change a fit, to the bit. A small table's are run one after another, in
+    this thread, which is sooner. Set the BLAS library itself to one thread
     (threadpoolctl), or its threads and these get in each other's way.
     """
+    if is_small(layout):
+        yield from _one_by_one(courses)
+        return
     waiting = iter(courses)
     active: list[_Under[T]] = []
     most = max(1, most_columns // layout.outputs)
@@ -284,6 +315,14 @@ def side_by_side(
             list(pool.map(_Under.go_on, ended))
             yield from (each.result for each in ended)
             active = [each for each in active if each.result is None]
+
+
+def _one_by_one(courses: Iterable[Course[T]]) -> Iterator[T | None]:
+    for under in map(_Under, courses):
+        while under.result is None:
+            under.running.finish()
+            under.go_on()
+            yield under.result
 
 
 class _Here(Executor):

@@ -12,7 +12,6 @@ last anchor while it isn't whole: traced further it is, to the bit, the one trac
 
 import math
 from collections.abc import Iterator, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -80,7 +79,8 @@ class RegularisationPath:
 
     def at(self, C: float) -> Real:
         """Where a fit at ``C`` may start (outputs, width): by the four anchors around it."""
-        around = slice(self._first(C), self.reach(C))
+        first = self._first(C)
+        around = slice(first, first + _NEIGHBOURS)
         return interpolate(self.anchors[around], self.solutions[around], C)
 
     def _first(self, C: float) -> int:
@@ -157,7 +157,7 @@ def _trace(layout: Layout, stretch: Stretch, options: SolverOptions) -> Course[R
     path = stretch.path
     training = TrainingSet.of(layout, path.left_out, options.scale_floor)
     solutions, evaluations = list(path.solutions), path.evaluations
-    histories = list(deepcopy(path.histories))
+    histories = [history.copied() for history in path.histories]
     if not histories:
         solutions, evaluations, histories = [], 0, no_histories(layout, options, PAIRS)
     for place in range(len(solutions), stretch.reach):

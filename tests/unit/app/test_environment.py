@@ -10,7 +10,8 @@ from foldwise.app.tune import _backend
 from foldwise.app.workspace import is_fresh, study_storage
 from foldwise.errors import SearchError, SettingsError
 from foldwise.search.engines.batched import LocalBackend
-from foldwise.search.engines.gpu import DeviceBackend, DeviceScores
+from foldwise.search.engines.gpu import DeviceBackend
+from foldwise.search.engines.scoring import DeviceScores
 from foldwise.solver.fits import SolverOptions
 from foldwise.threads import device
 from tests.unit.solver.numpy_device import NumpyDevice

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from foldwise.errors import SearchError
-from foldwise.search.engines.gpu import DeviceScores
+from foldwise.search.engines.scoring import Cores, DeviceScores
 from foldwise.solver.linear import LinearModel, Multiclass, probabilities
 from foldwise.stats.scores import METRICS, score
 from tests.unit.solver.numpy_device import NumpyDevice
@@ -27,11 +27,12 @@ def model(outputs: int, multiclass: Multiclass = "multinomial", size: float = 1)
 def assert_same_scores(
     models: list[LinearModel], images: NDArray[np.generic], labels: NDArray[np.int64], classes: int
 ) -> None:
-    scorer = DeviceScores(NumpyDevice(), [(images[:0], labels[:0]), (images, labels)], classes)
-    for one, told in zip(models, scorer(models, 1), strict=True):
-        expected = score(probabilities(one, images), labels)
-        assert set(told) == set(METRICS)
-        assert told == pytest.approx(expected, rel=1e-12, nan_ok=True)
+    for device in (NumpyDevice(), Cores()):
+        scorer = DeviceScores(device, [(images[:0], labels[:0]), (images, labels)], classes)
+        for one, told in zip(models, scorer(models, 1), strict=True):
+            expected = score(probabilities(one, images), labels)
+            assert set(told) == set(METRICS)
+            assert told == pytest.approx(expected, rel=1e-12, nan_ok=True)
 
 
 @pytest.mark.parametrize("images", [IMAGES, TABLE], ids=["bytes", "numbers with gaps"])
@@ -66,15 +67,17 @@ def test_rows_that_a_device_has_no_room_for_are_one_line() -> None:
         DeviceScores(Full(), [(IMAGES, GENERATOR.integers(0, 4, 300))], 4)
 
 
-def test_a_models_scores_do_not_depend_on_how_many_are_scored() -> None:
+@pytest.mark.parametrize("together", [0, 8])
+@pytest.mark.parametrize("classes", [2, 4])
+def test_a_models_scores_do_not_depend_on_how_many_are_scored(classes: int, together: int) -> None:
     """To the bit, more of them than are scored at a time, too."""
-    labels = GENERATOR.integers(0, 4, 300)
-    models = [model(4) for _ in range(11)]
-    scorer = DeviceScores(NumpyDevice(), [(IMAGES, labels)], 4)
+    labels = GENERATOR.integers(0, classes, 300)
+    models = [model(classes if classes > 2 else 1) for _ in range(11)]
+    scorer = DeviceScores(Cores(), [(TABLE, labels)], classes, together=together)
     assert scorer(models, 0) == [scorer([each], 0)[0] for each in models]
 
 
 def test_rows_are_scored_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many as fit beside the others, without a seam."""
-    monkeypatch.setattr("foldwise.search.engines.gpu._SCORED_ROWS", 128)
+    monkeypatch.setattr("foldwise.search.engines.scoring._SCORED_ROWS", 128)
     assert_same_scores([model(4)], IMAGES, GENERATOR.integers(0, 4, 300), 4)

@@ -6,7 +6,6 @@ than the fits on the device.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -15,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.errors import SearchError
+from foldwise.search.engines.scoring import DeviceScores, speaking
 from foldwise.solver.fits import PAIRS, FitRequest, SolverOptions
 from foldwise.solver.layout import Layout
-from foldwise.solver.linear import Fit, FitOutcome, LinearModel, Status
+from foldwise.solver.linear import Fit, FitOutcome, Status
 from foldwise.solver.lockstep import LOW, Array, Device, Lockstep, Objective, Rows, training_sets
 from foldwise.solver.paths import (
     LOOK_BACK,
@@ -28,7 +28,6 @@ from foldwise.solver.paths import (
     shares,
 )
 from foldwise.solver.paths import PAIRS as PATH_PAIRS
-from foldwise.stats.scores import METRIC, ClassCounts, Scores
 
 try:
     import torch
@@ -39,8 +38,6 @@ except ImportError:
 
 _STAGES = 16
 _WORKING_VECTORS = 64
-_SCORED_ROWS = 16_384
-_SCORED_MODELS = 8
 _BLOCK = 512
 _STATUSES: Mapping[float, Status] = {1.0: "converged", 2.0: "stalled", 3.0: "exhausted"}
 
@@ -163,7 +160,7 @@ def found(asked: str) -> Cuda | None:
     if asked == "cpu":
         return None
     if torch is not None and torch.cuda.is_available():
-        with _speaking(Cuda):
+        with speaking(Cuda):
             return Cuda()
     if asked == "auto":
         return None
@@ -187,7 +184,7 @@ def opened(layout: Layout, options: SolverOptions, asked: str) -> "DeviceBackend
         return None
     # There a table's values are raw again, of any mean.
     options = replace(options, double=options.double or layout.table is not None)
-    with _speaking(device):
+    with speaking(device):
         if asked == "auto" and missing_bytes(layout, options, device) > 0:
             return None
         return DeviceBackend(layout, options, device)
@@ -237,7 +234,7 @@ class DeviceBackend:
         """Trace each path as far as it is asked for; yield all when all are there."""
         if not stretches:
             return
-        with _speaking(self._device):
+        with speaking(self._device):
             paths = self._paths = self._paths or self._lockstep(stretches[0].path.anchors)
             at = {self._place(each.path.left_out): each for each in stretches}
             stops = {place: each.reach for place, each in at.items()}
@@ -261,7 +258,7 @@ class DeviceBackend:
         for request in requests:
             waiting.setdefault(self._place(request.left_out), []).append(request)
         while waiting:
-            with _speaking(self._device):
+            with speaking(self._device):
                 yield from self._solve({at: queue[:_STAGES] for at, queue in waiting.items()})
             waiting = {at: queue[_STAGES:] for at, queue in waiting.items() if queue[_STAGES:]}
 
@@ -313,119 +310,3 @@ class DeviceBackend:
 
     def _place(self, left_out: frozenset[int]) -> int:
         return self._objective.sets.index(left_out)
-
-
-@contextmanager
-def _speaking(device: Device) -> Iterator[None]:
-    """Turn what goes wrong on a device into one line; torch says it by this kind of error."""
-    try:
-        yield
-    except RuntimeError as error:
-        raise SearchError(
-            f"{device.name} must go on computing, it says: {str(error).partition(chr(10))[0]}: run"
-            " the same command again, or with FOLDWISE_DEVICE=cpu; completed trials are kept"
-        ) from error
-
-
-class DeviceScores:
-    """Scores linear models where their rows are, in double.
-
-    Parameters
-    ----------
-    rows : sequence of (rows, labels)
-        Those scored of each part.
-    """
-
-    def __init__(
-        self, device: Device, rows: Sequence[tuple[NDArray[Any], NDArray[np.int64]]], classes: int
-    ) -> None:
-        self._device, self._classes = device, classes
-        self._has_gaps = any(images.dtype.kind == "f" for images, _ in rows)
-        with _speaking(device):
-            self._rows = [(device.array(images), device.array(labels)) for images, labels in rows]
-            self._codes = device.array(np.arange(classes)[:, np.newaxis])
-            self._zero, self._infinity = device.array(np.array([0.0, np.inf]))
-
-    def __call__(self, models: Sequence[LinearModel], part: int) -> list[Scores]:
-        """As :func:`foldwise.stats.scores.score`, of the models' probabilities for a part.
-
-        As many at a time whatever their number, so that their bits don't depend on it.
-        """
-        told = []
-        with _speaking(self._device):
-            for at in range(0, len(models), _SCORED_MODELS):
-                some = list(models[at : at + _SCORED_MODELS])
-                filled = some + some[:1] * (_SCORED_MODELS - len(some))
-                told += self._told(filled, part)[: len(some)]
-        return told
-
-    def _told(self, models: Sequence[LinearModel], part: int) -> list[Scores]:
-        xp, host = self._device.xp, self._device.host
-        images, labels = self._rows[part]
-        shares = self._shares(models, images)
-        is_class = labels == self._codes
-        is_predicted = shares.argmax(1)[:, None] == self._codes
-        true = xp.broadcast_to(is_class, is_predicted.shape)
-        counts = xp.stack([is_class & is_predicted, true, is_predicted]).sum(3)
-        stated = (shares * is_class).sum(1)
-        precision = float(np.finfo(np.float64).eps)
-        losses = -xp.log(stated.clip(precision, 1 - precision)).mean(1)
-        areas = self._areas(shares, is_class)
-        # The rows stay on the device: of what they are made of, only their counts come here.
-        counted: Any = SimpleNamespace(counts=ClassCounts(*host(counts).astype(np.float64)))
-        of = METRIC.values()
-        figures: dict[str, Any] = {each.name: each.of(counted) for each in of if each.counts}
-        figures |= {"roc_auc": areas, "log_loss": host(losses)}
-        return [
-            {name: float(values[at]) for name, values in figures.items()}
-            for at in range(len(models))
-        ]
-
-    def _shares(self, models: Sequence[LinearModel], images: Array) -> Array:
-        """As :func:`foldwise.solver.linear.probabilities`: (models, classes, rows)."""
-        xp = self._device.xp
-        scores = self._scores(models, images)
-        if self._classes == 2 or models[0].multiclass == "ovr":
-            shares = xp.exp(-xp.logaddexp(self._zero, -scores))
-        else:
-            shares = xp.exp(scores - xp.amax(scores, 1)[:, None])
-        if self._classes == 2:
-            scores, shares = (
-                xp.concatenate(both, 1) for both in ([-scores, scores], [1 - shares, shares])
-            )
-        decided, total = scores.argmax(1), shares.sum(1)[:, None]
-        shares = shares / xp.where(total > 0, total, 1.0)
-        next_largest = xp.nextafter(xp.amax(shares, 1), self._infinity)[:, None]
-        is_apart = (shares.argmax(1) != decided)[:, None]
-        return xp.where(is_apart & (decided[:, None] == self._codes), next_largest, shares)
-
-    def _scores(self, models: Sequence[LinearModel], images: Array) -> Array:
-        """As :func:`foldwise.solver.linear.decision_scores`: (models, outputs, rows)."""
-        device, xp = self._device, self._device.xp
-        weights = np.stack([model.coefficients / model.scale for model in models])
-        means = np.stack([model.mean for model in models])[:, np.newaxis]
-        offsets = np.stack([model.intercepts for model in models]) - (weights * means).sum(axis=2)
-        of_gaps, weights = device.array(weights * means), device.array(weights)
-        blocks = []
-        for at in range(0, len(images), _SCORED_ROWS):
-            block = device.cast(images[at : at + _SCORED_ROWS], xp.float64).T
-            gaps = xp.isnan(block) if self._has_gaps else None
-            scores = weights @ (block if gaps is None else xp.where(gaps, 0.0, block))
-            blocks.append(
-                scores if gaps is None else scores + of_gaps @ device.cast(gaps, xp.float64)
-            )
-        return xp.concatenate(blocks, 2) + device.array(offsets)[..., None]
-
-    def _areas(self, shares: Array, is_class: Array) -> NDArray[np.float64]:
-        """As :func:`foldwise.stats.scores.area_under_curve`, the mean over classes that occur."""
-        device = self._device
-        if self._classes == 2:
-            shares, is_class = shares[:, 1:], is_class[1:]
-        below, not_above = device.places(shares)
-        ranks = device.host(((below + not_above) * is_class).sum(2))
-        positive = device.host(is_class.sum(1))
-        pairs = 2 * positive * (is_class.shape[1] - positive)
-        occurs = pairs > 0
-        # Twice what a class's rows win: of those among themselves each pair is won once.
-        areas = (ranks - positive**2)[:, occurs] / pairs[occurs]
-        return areas.mean(axis=1) if occurs.any() else np.full(len(areas), np.nan)
