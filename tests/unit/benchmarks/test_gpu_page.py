@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from benchmarks import gpu
-from foldwise.search.engines.gpu import DeviceBackend, DeviceScores
+from foldwise.search.engines.gpu import DeviceBackend
+from foldwise.search.engines.scoring import DeviceScores
 from foldwise.search.space import Space
 from foldwise.search.trials import InnerFold, Part, Study, Trial
 from foldwise.settings import Between
