@@ -72,7 +72,8 @@ def redacted(text: str) -> str:
 def _sqlite(path: Path) -> Address:
     named, path = path, Path(os.path.realpath(path))
     check_sqlite_path(path)
-    if not path.exists() and (what := foreign(named, "MLflow")):
+    is_odd = path != named or any(map(os.path.isfile, path.parents))
+    if is_odd and not path.exists() and (what := foreign(named, "MLflow")):
         raise StoreError(
             f"{path} must be MLflow's database or a new file, it is {what}: make or mount what that"
             " leads to, or correct MLFLOW_TRACKING_URI"
