@@ -10,7 +10,6 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import pandas as pd
-from joblib import effective_n_jobs
 from numpy.typing import NDArray
 from pandas.util import hash_pandas_object
 from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
@@ -53,7 +52,7 @@ from foldwise.search.version import search_key
 from foldwise.settings import Between, Dimension, OneOf, Value
 from foldwise.solver.linear import decision_scores
 from foldwise.stats.scores import METRIC, SCORE, Scores
-from foldwise.threads import device
+from foldwise.threads import device, threads
 
 _STARTUP = 5
 _SMALL = 500_000
@@ -300,7 +299,8 @@ class Asked:
 
     def _batched(self, rows: Rows, repeat: int, judge: Judge | None) -> BatchedEngine:
         is_small = rows.encoded.size < _SMALL
-        threads = 1 if is_small else effective_n_jobs(self.own.n_jobs or -1)
+        jobs = self.own.n_jobs or -1
+        own_threads = 1 if is_small else max(1, jobs if jobs > 0 else threads() + 1 + jobs)
         logistic = self.estimator[-1] if isinstance(self.estimator, Pipeline) else self.estimator
         own = [Part(repeat, fold) for fold in range(self.plan.folds)]
         limits = {
@@ -309,7 +309,7 @@ class Asked:
             if hasattr(logistic, name)
         }
         parts = [self.plan.rows(part) for part in own]
-        arranged = rows.arranged(logistic, parts, options(threads=threads, **limits))
+        arranged = rows.arranged(logistic, parts, options(threads=own_threads, **limits))
         backend, scorer_of = computing(device(), *arranged)
         scored = [self.plan.scored_rows(part) for part in own]
         told = [(rows.encoded[of], self.labels[of]) for of in scored]
@@ -327,7 +327,7 @@ class Asked:
             low, high = low / 2, high * 2
         return BatchedEngine(
             rows.encoded, self.labels, self.plan, backend, low, high,
-            threads=threads, repeat=repeat, is_table=True, judge=judge, scorer=scorer,
+            threads=own_threads, repeat=repeat, is_table=True, judge=judge, scorer=scorer,
         )  # fmt: skip
 
     @property
