@@ -160,7 +160,8 @@ def check_models(clone: Project) -> None:
     [told, *_] = client.search_model_versions("name = 'fashion-classifier'")
     own = "-S prepare.name=fashion -S prepare.path=data/fashion"
     again = f"dvc exp run --temp (-S prepare.limit=null )?{own}"
-    [card] = (clone.folder / "mlruns").glob(f"**/{told.model_id}/artifacts/card.md")
+    logged = told.source.rpartition("/")[2]
+    [card] = (clone.folder / "mlruns").glob(f"**/{logged}/artifacts/card.md")
     assert re.search(again, card.read_text())
 
 

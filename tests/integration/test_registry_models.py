@@ -77,7 +77,7 @@ def evidence_of(model: Model) -> Evidence:
         parameters_digest="f" * 64,
         metric="log_loss",
         space={"depth": Between(1, 30, is_log=False)},
-        chosen=({"depth": 12},),
+        chosen=({"depth": 12},) * 4,
         fits=FitCounts(30, 30, 0, 0, 0),
         final_status="",
         outer=tuple({**scores, "log_loss": scores["log_loss"] + step} for step in (-0.1, 0, 0.1)),

@@ -23,7 +23,6 @@ from foldwise.files import DocumentError, decode, encode, read_bytes, write_byte
 from foldwise.ownership import check_output
 from foldwise.registry.audit import Check, Decision, judged, same_digest
 from foldwise.registry.snapshot import Version
-from foldwise.runs.lineage import committed
 from foldwise.store.faults import StoreRefused, store_faults
 from foldwise.store.open import Store
 
@@ -266,6 +265,8 @@ def _read(root: Path) -> tuple[Record, ...]:
     """The records; where the file was removed, those that git has."""
     path = root / RECORDS
     check_output(path)
+    from foldwise.runs.lineage import committed  # Optuna, which a history is told without
+
     try:
         known = read_bytes(path) if path.exists() else committed(root, "HEAD", RECORDS.as_posix())
         return decode(tuple[Record, ...], "[]" if known is None else known, tolerant=True)
