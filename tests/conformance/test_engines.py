@@ -112,7 +112,7 @@ class TestNotebookTable(EngineCases):
     Two classes take Newton's steps, and the scores of many fits are computed at once.
     """
 
-    @pytest.fixture(params=[(2, False), (5, True)], ids=str)
+    @pytest.fixture(params=[(2, False), (10, False), (10, True)], ids=str)
     def given(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Given:
         classes, is_single = request.param
         monkeypatch.setattr("foldwise.logistic.pays_in_single", lambda *_: is_single)

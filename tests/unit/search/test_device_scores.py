@@ -77,7 +77,7 @@ def test_rows_that_a_device_has_no_room_for_are_one_line() -> None:
         (Cores(), TABLE, 0),
     ],
 )
-@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("classes", [2, 4, 30])
 def test_a_models_scores_do_not_depend_on_how_many_are_scored(
     device: Device, rows: NDArray[np.generic], together: int, classes: int
 ) -> None:
