@@ -100,10 +100,8 @@ class MutexCases:
     def test_a_killed_process_of_this_machine_has_lost_it_at_once(self, store: Store) -> None:
         """Nobody waits for its sign of life."""
         assert start_together(partial(die_holding, partial(taking, store))) == [-signal.SIGKILL]
-        began = time.monotonic()
         with held(store, NAME, DOING) as lease:
             lease.check()
-        del began
 
     def test_it_leaves_nothing_behind(self, store: Store) -> None:
         """Neither when it ends well nor when it fails, nor of one that was killed."""

@@ -5,12 +5,15 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.stats import loguniform
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
+from foldwise import NestedSearchCV
+from foldwise.asked import Asked
 from foldwise.search.engines.batched import BatchedEngine, LocalBackend, Repeats
 from foldwise.search.engines.estimator import EstimatorEngine, Kinds
 from foldwise.search.engines.gpu import DeviceBackend
@@ -19,6 +22,7 @@ from foldwise.search.plan import Plan
 from foldwise.search.trials import Part, Values
 from foldwise.solver.fits import SolverOptions
 from foldwise.solver.layout import Layout
+from foldwise.solver.newton import is_small
 from tests.conformance.engine_cases import EngineCases, Given
 from tests.unit.solver.numpy_device import NumpyDevice
 from tests.unit.solver.solver_cases import digits
@@ -100,6 +104,28 @@ def of_table(X: NDArray[np.float64], plan: Plan) -> Engine:
             )
         )
     return Repeats(engines)
+
+
+class TestNotebookTable(EngineCases):
+    """Small tables as `NestedSearchCV` has them fitted and scored, also in a large one's precision.
+
+    Two classes take Newton's steps, and the scores of many fits are computed at once.
+    """
+
+    @pytest.fixture(params=[(2, False), (10, False), (10, True)], ids=str)
+    def given(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Given:
+        classes, is_single = request.param
+        monkeypatch.setattr("foldwise.logistic.pays_in_single", lambda *_: is_single)
+        X = np.random.default_rng(2).normal(size=(240, 64)) + 0.3 * CASE.images.astype(np.float64)
+        y = CASE.labels % classes
+        search = NestedSearchCV(param_distributions={"C": loguniform(1e-3, 1)}, cv=3)
+        asked = Asked.of(search, (X, y), None, None)
+        backend = asked.engine.backend  # type: ignore[attr-defined]  # it is batched
+        assert (is_small(backend.layout), backend.options.double) == (classes == 2, not is_single)
+        return Given(
+            lambda X: Asked.of(search, (X, y), None, None).engine,
+            X, asked.labels, range(classes), asked.plan, STRENGTHS, rounding=1e-12,
+        )  # fmt: skip
 
 
 class EstimatorCases(EngineCases):

@@ -93,6 +93,12 @@ def test_the_how_to_works_as_written(told: Project) -> None:
     assert pixels.content != filters.content
     assert "standardised pixels" in _card(told, 1)
     assert "standardised filter features, 576 of each image" in _card(told, 2)
+    shown = str(open_store(told.folder).client.get_model_version(NAME, "2").description)
+    answer, _, more = shown.partition("\n\nMore: ")
+    assert _card(told, 2).startswith(answer)
+    assert "**Decide by `foldwise promote`.**" in answer
+    assert "\n## Use\n" in answer
+    assert "*card.md* of the source model" in more
     page = (told.folder / "reports" / "report.html").read_text()
     assert "the champion, version 1<" in page
     assert "looked at by 2 models" in page
@@ -144,17 +150,20 @@ def test_a_server_refuses_images_of_another_size(told: Project) -> None:
 def test_tune_refuses_a_threshold_for_which_all_images_are_too_dark(
     commands: Path, tmp_path: Path
 ) -> None:
-    """With the remedy, after which all images are seen: digits have pixels of 0 to 16."""
+    """It counts those that are too dark for a lower one: digits have pixels of 0 to 16."""
     project = commit(make_project(tmp_path / "project", commands=commands))
     project.change("tune", features="filters")
     project.change("filters", size=3, grid=3, threshold=0.3)
     done = project.run("dvc", "repro", "tune")
     assert done.status != 0
     assert "0.3 is by none of 897 images, whose pixels reach 16 of 255: lower it" in done.errors
-    project.change("filters", size=3, grid=3, threshold=0.01)
-    done = project.run("dvc", "repro", "tune")
-    assert done.status == 0, done.errors
-    assert "no feature but 0" not in done.output
+    for threshold, unseen in ((0.065, "119 of 897"), (0.01, None)):
+        project.change("filters", size=3, grid=3, threshold=threshold)
+        done = project.run("dvc", "repro", "tune")
+        assert done.status == 0, done.errors
+        caution = f"{unseen} images have no feature but 0, because filters.threshold is meant for"
+        assert (caution in done.output) == (unseen is not None), done.output
+        assert ("no feature but 0" in done.output) == (unseen is not None)
 
 
 @pytest.mark.soak

@@ -160,7 +160,7 @@ def check_models(clone: Project) -> None:
     [told, *_] = client.search_model_versions("name = 'fashion-classifier'")
     own = "-S prepare.name=fashion -S prepare.path=data/fashion"
     again = f"dvc exp run --temp (-S prepare.limit=null )?{own}"
-    logged = told.source.rpartition("/")[2]
+    logged = str(told.source).rpartition("/")[2]
     [card] = (clone.folder / "mlruns").glob(f"**/{logged}/artifacts/card.md")
     assert re.search(again, card.read_text())
 

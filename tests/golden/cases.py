@@ -24,7 +24,7 @@ class Case:
     params : dict
         Content of params.yaml, section by section; what is left out has its default.
     make : callable or None
-        Writes the IDX files into a folder; None for scikit-learn's digits.
+        Writes the IDX files, or the table, into a folder; None for scikit-learn's digits.
     classifiers : dict
         Entries of the comparison. A case with entries runs these, one without the search itself.
     """
@@ -75,10 +75,39 @@ class Blobs:
         return images.astype(np.uint8)
 
 
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Classes that overlap, in a CSV table of floats that are drawn as whole numbers.
+
+    Divided by powers of two, they are the same on each machine, and so is what is written of them.
+    Of column ``j`` one cell in ``5 + j`` is empty.
+    """
+
+    rows: int
+    columns: int
+    classes: int
+    seed: int
+    noise: int
+
+    def write(self, folder: Path) -> None:
+        """Write ``table.csv``."""
+        folder.mkdir(parents=True)
+        rng = np.random.default_rng(self.seed)
+        centres = rng.integers(40, 120, (self.classes, self.columns))
+        labels = rng.integers(0, self.classes, self.rows)
+        values = centres[labels] + rng.integers(0, self.noise, (self.rows, self.columns))
+        cells = (values / 2.0 ** np.arange(self.columns)).astype(str)
+        cells[rng.integers(0, 5 + np.arange(self.columns), values.shape) == 0] = ""
+        names = [*(f"x{number}" for number in range(self.columns)), "kind"]
+        rows = (",".join([*row, f"k{of}"]) for row, of in zip(cells, labels, strict=True))
+        (folder / "table.csv").write_text("\n".join([",".join(names), *rows, ""]))
+
+
 # The ranges of C are where scores are steep, and `tol` is small: so trials differ by more than
 # another processor's kernels move them, and the order of trials, TPE's draws and choices stay. No
 # C is so small that a class is hardly ever predicted: one row would then move its precision far.
 _QUICK = {"bootstrap": 50}
+_TABLE = {"source": "table", "path": "data/raw/table.csv", "target": "kind"}
 
 CASES = (
     Case(
@@ -194,6 +223,40 @@ CASES = (
             },
             "evaluate": _QUICK,
         },
+    ),
+    Case(
+        "table-of-two-classes",
+        {
+            "prepare": _TABLE,
+            "tune": {
+                "folds": 3,
+                "trials": 4,
+                "startup_trials": 2,
+                "search": "tpe",
+                "c_low": 1e-3,
+                "c_high": 0.03,
+                "tol": 1e-5,
+            },
+            "evaluate": _QUICK,
+        },
+        Columns(rows=600, columns=6, classes=2, seed=9, noise=130).write,
+    ),
+    Case(
+        "table-of-ten-classes",
+        {
+            "prepare": _TABLE,
+            "tune": {
+                "folds": 3,
+                "trials": 3,
+                "startup_trials": 2,
+                "search": "tpe",
+                "c_low": 1e-3,
+                "c_high": 0.1,
+                "tol": 1e-5,
+            },
+            "evaluate": _QUICK,
+        },
+        Columns(rows=1500, columns=9, classes=10, seed=10, noise=60).write,
     ),
     Case(
         "decision-tree",

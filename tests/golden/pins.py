@@ -123,10 +123,13 @@ def least_margin(found: Quantities, metric: str) -> float:
 
 
 def _told(field: str, value: Value) -> dict[str, Value]:
-    """An array as its shape, its norm and three of its entries."""
+    """An array as its shape, its norm and three of its entries; one of names as they are."""
     if not isinstance(value, np.ndarray):
         return {field: value}
-    flat = value.ravel().astype(np.float64)
+    try:
+        flat = value.ravel().astype(np.float64)
+    except ValueError:
+        return {field: value.tolist()}
     places = sorted({0, len(flat) // 2, len(flat) - 1})
     return {
         f"{field}.shape": list(value.shape),

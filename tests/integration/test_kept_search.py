@@ -18,7 +18,9 @@ _ENTRY = (
 
 def searching(*words: str, seed: str) -> subprocess.Popen[str]:
     """A process at the search; ``seed`` is that of Python's own hashes."""
-    environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}
+    own = os.environ.get("PYTHONPATH", "")  # where foldwise is looked for, if it says so
+    places = os.pathsep.join([str(ROOT), *filter(None, [own])])
+    environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": places}
     return subprocess.Popen(
         [sys.executable, "-c", _ENTRY, *words], cwd=ROOT, env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,

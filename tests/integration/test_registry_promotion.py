@@ -512,7 +512,9 @@ def test_a_version_that_was_never_champion_is_not_rolled_back_to(in_use: Store) 
 def test_there_may_be_nothing_to_roll_back_to(candidates: Store) -> None:
     """Before the second promotion there is no previous champion."""
     decide(candidates, 1)
-    with pytest.raises(StoreError, match="needs a previous champion, and blobs-classifier has none"):
+    with pytest.raises(
+        StoreError, match="needs a previous champion, and blobs-classifier has none"
+    ):
         rollback(candidates, NAME, reason="x")
     with pytest.raises(PromotionError, match="--reason must say why"):
         rollback(candidates, NAME, reason=" ")

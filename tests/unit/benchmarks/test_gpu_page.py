@@ -101,7 +101,10 @@ def test_a_study_asks_what_the_default_search_asks() -> None:
     space = Space({"C": Between(gpu.LOW, gpu.HIGH, is_log=True)}, "curve", 8, 1, "log_loss")
     asked = gpu.reported()
     assert {len(study) for study in asked} == {0, 1}
+    assert len(asked) == gpu.FOLDS + 1
     for study, strengths in asked.items():
+        assert len(strengths) == gpu.TRIALS == 12
+        assert all(gpu.LOW <= C <= gpu.HIGH for C in strengths)
         inner = [Part(0, part) for part in range(gpu.FOLDS) if part not in study]
         losses = {C: [0.27 + abs(np.log(C / 0.012)) ** 1.5 / of for of in range(5, 5 + len(inner))]
                   for C in strengths}  # fmt: skip

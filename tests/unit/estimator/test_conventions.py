@@ -52,7 +52,7 @@ def test_a_search_that_is_shown_shows_no_password(address: str) -> None:
         shown = f"{each!r} {each._repr_mimebundle_()} {each.get_params()}"
         assert "secretword" not in shown
         assert "storage=" in shown
-    assert str(clone(search).storage) == address
+    assert clone(search).storage == address
 
 
 @pytest.mark.parametrize("name", ["predict", "predict_proba", "decision_function"])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from foldwise.errors import SearchError
 from foldwise.search.engines.scoring import Cores, DeviceScores
 from foldwise.solver.linear import LinearModel, Multiclass, probabilities
+from foldwise.solver.lockstep import Device
 from foldwise.stats.scores import METRICS, score
 from tests.unit.solver.numpy_device import NumpyDevice
 
@@ -67,13 +68,23 @@ def test_rows_that_a_device_has_no_room_for_are_one_line() -> None:
         DeviceScores(Full(), [(IMAGES, GENERATOR.integers(0, 4, 300))], 4)
 
 
-@pytest.mark.parametrize("together", [0, 8])
-@pytest.mark.parametrize("classes", [2, 4])
-def test_a_models_scores_do_not_depend_on_how_many_are_scored(classes: int, together: int) -> None:
+@pytest.mark.parametrize(
+    ("device", "rows", "together"),
+    [
+        (NumpyDevice(), IMAGES, 8),
+        (NumpyDevice(), TABLE, 8),
+        (Cores(), TABLE, 8),
+        (Cores(), TABLE, 0),
+    ],
+)
+@pytest.mark.parametrize("classes", [2, 4, 30])
+def test_a_models_scores_do_not_depend_on_how_many_are_scored(
+    device: Device, rows: NDArray[np.generic], together: int, classes: int
+) -> None:
     """To the bit, more of them than are scored at a time, too."""
     labels = GENERATOR.integers(0, classes, 300)
     models = [model(classes if classes > 2 else 1) for _ in range(11)]
-    scorer = DeviceScores(Cores(), [(TABLE, labels)], classes, together=together)
+    scorer = DeviceScores(device, [(rows, labels)], classes, together=together)
     assert scorer(models, 0) == [scorer([each], 0)[0] for each in models]
 
 

@@ -170,6 +170,16 @@ def test_intervals_hold_what_they_are_around_and_count_groups(seed: int) -> None
         assert grouped.high - grouped.low == pytest.approx(interval.high - interval.low, rel=0.25)
 
 
+def test_intervals_are_as_wide_as_estimates_are_apart() -> None:
+    """Where nothing but rows differs: as far as sixty estimates spread, and at most half more."""
+    told = [two_class_intervals(folds(3 * each)[0], 1, 0.95) for each in range(60)]
+    for metric in told[0]:
+        spread = np.std([found[metric][0] for found in told], ddof=1)
+        ends = [found[metric][1] for found in told]
+        width = np.median([interval.high - interval.low for interval in ends])
+        assert 0.8 < width / (2 * 1.96 * spread) < 1.5, metric
+
+
 @given(SEEDS)
 def test_other_rows_to_train_on_widen_what_probabilities_and_ranks_are_scored_by(seed: int) -> None:
     """Where log-loss and ROC AUC say that they matter; calibration knows nothing of them."""

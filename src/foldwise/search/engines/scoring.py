@@ -163,6 +163,7 @@ class DeviceScores:
         positive = device.host(is_class.sum(1))
         pairs = 2 * positive * (is_class.shape[1] - positive)
         occurs = pairs > 0
-        # Twice what a class's rows win: of those among themselves each pair is won once.
-        areas = (ranks - positive**2)[:, occurs] / pairs[occurs]
+        # Twice what a class's rows win: of those among themselves each pair is won once. As they
+        # lie here, a model's classes are summed in an order that its company would move.
+        areas = np.ascontiguousarray((ranks - positive**2)[:, occurs] / pairs[occurs])
         return areas.mean(axis=1) if occurs.any() else np.full(len(areas), np.nan)
