@@ -151,7 +151,8 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         A row for each study and candidate: what its choice scored on the inner folds, its fits and
         their seconds (a fit that two studies share counts in both), and whether it won. A final
         study's fold is missing.
-    result_ : SearchResult
+    result_, answered_ : SearchResult
+        The second, with a threshold, as the outer models answer by theirs; else it is the first.
     search_key_ : str
         Digest of data and parameters: of the same search it is the same.
     groups_ : array (rows,) or None
@@ -361,6 +362,7 @@ def _tell(
             for fold, fitted in zip(result.outer, own.outer_estimators_, strict=True)
         ]
         answered = thresholds.answered(result, own.outer_estimators_)
+    own.answered_ = answered or result
     frames = Frames(asked, result, answered)
     if asked.classes is not None:
         own.classes_ = asked.classes
