@@ -185,6 +185,23 @@ def test_a_class_weight_of_no_class_is_refused() -> None:
         StandardLogistic(class_weight={"maybe": 2}).fit([[1.0], [2.0]], [0, 1])
 
 
+@pytest.mark.parametrize("weights", [(-1, 1), (np.nan, 1), (np.inf, 1), (0, 0)])
+def test_a_class_weight_that_counts_no_rows_is_refused(weights: tuple[float, float]) -> None:
+    """Alone and in a search. A class may count nothing, but not all of them."""
+    asked, told = dict(enumerate(weights)), "class_weight must be numbers from 0 on, .*: 1 is a"
+    X, y = np.arange(12.0)[:, np.newaxis], [0, 1] * 6
+    model = StandardLogistic(class_weight=asked)
+    for each in (model, NestedSearchCV(model, cv=3, n_trials=1)):
+        with pytest.raises(InputError, match=told):
+            each.fit(X, y)
+
+
+@pytest.mark.parametrize("strength", [0, -1.0, np.nan, "1", None])
+def test_a_strength_that_is_none_is_refused(strength: Any) -> None:
+    with pytest.raises(InputError, match=r"C must be a number above 0, got .*: raise it"):
+        StandardLogistic(C=strength).fit([[1.0], [2.0]], [0, 1])
+
+
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 def test_an_array_is_what_the_frame_that_it_comes_from_is() -> None:
     """Also where a category has values that are missing."""
