@@ -55,9 +55,9 @@ def test_a_search_that_is_shown_shows_no_password(address: str) -> None:
     assert str(clone(search).storage) == address
 
 
-@pytest.mark.parametrize("name", ["predict", "predict_proba", "decision_function"])
-def test_without_a_refit_nothing_is_predicted(name: str) -> None:
+@pytest.mark.parametrize("name", ["predict", "predict_proba", "decision_function", "score"])
+def test_without_a_refit_nothing_is_predicted_or_scored(name: str) -> None:
     X = np.arange(24.0).reshape(12, 2)
     search = NestedSearchCV(cv=3, n_trials=1, refit=False).fit(X, [0, 1] * 6)
     with pytest.raises(ValueError, match="needs the final model, got refit=False: set refit=True"):
-        getattr(search, name)(X)
+        getattr(search, name)(*([X, [0, 1] * 6] if name == "score" else [X]))
