@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.base import clone, is_classifier, is_regressor
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
@@ -16,9 +16,18 @@ from foldwise import Between, NestedSearchCV, StandardLogistic
 
 
 @parametrize_with_checks(  # type: ignore[untyped-decorator]
-    [StandardLogistic(), NestedSearchCV(cv=3, n_trials=1)]
-)
+    [
+        StandardLogistic(),
+        NestedSearchCV(cv=3, n_trials=1),
+        NestedSearchCV(Ridge(), {}, cv=3, n_trials=1, scoring="r2", error_score="raise"),
+        NestedSearchCV(
+            {"own": (StandardLogistic(), {}), "theirs": (LogisticRegression(), {})},
+            cv=3, n_trials=1, error_score="raise",
+        ),
+    ]
+)  # fmt: skip
 def test_scikit_learn_finds_its_conventions_kept(estimator: Any, check: Any) -> None:
+    """What an estimator given refuses is a fit that failed, unless that is to be raised."""
     check(estimator)
 
 

@@ -120,6 +120,15 @@ def test_numbers_of_any_type_are_taken(convert: Any) -> None:
     np.testing.assert_array_equal(found.coef_, expected.coef_)
 
 
+@pytest.mark.parametrize("kind", ["bool", "uint8", "int8", "int64", "uint64", "float16", "float32"])
+def test_arrays_of_any_numeric_type_are_taken(kind: str) -> None:
+    """As what they are in float64."""
+    X = np.random.default_rng(0).integers(0, 2, size=(40, 3)).astype(kind)
+    y = np.arange(40) % 2
+    told = [StandardLogistic().fit(each, y).predict_proba(each) for each in (X, X.astype(float))]
+    np.testing.assert_array_equal(*told)
+
+
 def test_arrow_tables_are_taken() -> None:
     """Dictionaries are categories."""
     pyarrow = pytest.importorskip("pyarrow")
