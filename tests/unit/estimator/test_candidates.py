@@ -114,7 +114,7 @@ def test_the_table_says_how_each_did_and_what_it_cost(search: NestedSearchCV) ->
 )
 def test_all_candidates_have_the_parts_that_were_drawn_or_given_once(cv: Any) -> None:
     """An outer model is judged on the rows that it was not trained on, whoever won."""
-    candidates = {name: (GaussianNB(), {}) for name in ("first", "second")}
+    candidates: dict[str, Any] = {name: (GaussianNB(), {}) for name in ("first", "second")}
     search = NestedSearchCV(candidates, cv=cv, n_trials=1, scoring="accuracy").fit(X, Y)
     (part_of,) = search.result_.plan.part_of
     scores = search.inner_results_.groupby("candidate")["accuracy"]
