@@ -146,8 +146,16 @@ class Asked:
     candidates: Mapping[str, Self] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, own: Any, data: tuple[Any, Any], groups: Any, sample_weight: Any) -> Self:
-        """Check all that was given, before anything is fitted."""
+    def of(
+        cls,
+        own: Any,
+        data: tuple[Any, Any],
+        groups: Any,
+        sample_weight: Any,
+        *,
+        plan: Plan | None = None,
+    ) -> Self:
+        """Check all that was given, before anything is fitted; ``plan`` is what ``cv`` says."""
         if isinstance(own.estimator, Mapping):
             return cls._of_candidates(own, data, groups, sample_weight)
         X, y = data
@@ -180,7 +188,7 @@ class Asked:
         of_groups = None if groups is None else group_codes(groups, len(labels), "groups")
         seed = _seed(own)
         names = () if classes is None else classes.tolist()
-        plan = plan_of(own, (X, targets), codes, of_groups, seed=seed, classes=names)
+        plan = plan or plan_of(own, (X, targets), codes, of_groups, seed=seed, classes=names)
         require_classes(plan, codes, classes)
         require_weight(plan, weights)
         positive = _positive(own.pos_label, classes)
@@ -208,13 +216,15 @@ class Asked:
         _require_candidates(own)
         _seed(own)  # a RandomState is asked once for all
         asked: dict[str, Self] = {}
+        plan = None  # a splitter may draw, and an iterator ends: cv is asked once for all
         for name, (estimator, searched_in) in own.estimator.items():
             alone = copy(own)
             alone.estimator, alone.param_distributions = estimator, searched_in
             try:
-                asked[name] = cls.of(alone, data, groups, weights)
+                asked[name] = cls.of(alone, data, groups, weights, plan=plan)
             except InputError as error:
                 raise InputError(f"candidate {name!r}: {error}") from error
+            plan = asked[name].plan
         first = next(iter(asked.values()))
         if len({each.classes is None for each in asked.values()}) > 1:
             raise InputError(

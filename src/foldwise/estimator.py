@@ -101,13 +101,14 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         the inner folds, the simplest: of the first candidate, with the smallest C if it searches C
         alone, and else with the best score.
     refit : bool
-        Whether the search predicts by ``best_estimator_``.
+        Whether the search predicts and scores by ``best_estimator_``, which there is all the same.
     error_score : float or "raise"
         What a fit or a scorer that fails gives. A study in which nothing else is left ends in an
         error.
     n_jobs : int, optional
-        Fits made at a time. None means all cores for the batched engine, and for others what joblib
-        is set to, which is one. No figure depends on it.
+        Fits made at a time. None means FOLDWISE_THREADS, by default all cores, for the batched
+        engine, and for others what joblib is set to, which is one. The batched engine takes one
+        for a small table, whatever is said. No figure depends on it.
     random_state : int, RandomState or None
         From it come parts and draws. None is 0: the same data give the same search. A RandomState
         gives each search another seed, but the one that was begun goes on with its own.
@@ -137,7 +138,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
     outer_predictions_ : data frame, by X's index
         Repeat, fold and what the row's outer model said: a column a class, or ``prediction``.
     cv_results_ : dict of arrays
-        The final study's trials, as scikit-learn's searches have it.
+        The final study's trials, as scikit-learn's searches have it, but without times.
     inner_results_ : data frame
         Every trial of every study, a row for each inner fold; a final study's fold is missing.
     engine_ : str, or dict by candidate
@@ -151,7 +152,8 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         A row for each study and candidate: what its choice scored on the inner folds, its fits and
         their seconds (a fit that two studies share counts in both), and whether it won. A final
         study's fold is missing.
-    result_ : SearchResult
+    result_, answered_ : SearchResult
+        The second, with a threshold, as the outer models answer by theirs; else it is the first.
     search_key_ : str
         Digest of data and parameters: of the same search it is the same.
     groups_ : array (rows,) or None
@@ -221,6 +223,12 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         ------
         ValueError
             Data or parameters can't be used; it says which and what to do.
+        TypeError
+            X is sparse, which :class:`~foldwise.StandardLogistic` doesn't take.
+        MissingError
+            X is of polars, and pyarrow isn't installed.
+        SettingsError
+            FOLDWISE_THREADS or FOLDWISE_DEVICE isn't what it may be.
         SearchError
             All trials of a study failed, or the storage can't be used.
         KeyboardInterrupt
@@ -262,8 +270,8 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
 
     def score(self, X: Any, y: ArrayLike) -> float:
         """Score the final model on rows by the search's scorer."""
-        check_is_fitted(self)
-        return float(self.scorer_(self.best_estimator_, X, y))
+        best = self._best()
+        return float(self.scorer_(best, X, y))
 
     @available_if(_has("predict"))  # type: ignore[untyped-decorator]
     def predict(self, X: Any) -> NDArray[Any]:
@@ -283,7 +291,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
     def _best(self) -> Any:
         check_is_fitted(self)
         if not self.refit:
-            raise InputError("predicting needs the final model, got refit=False: set refit=True")
+            raise InputError("this needs the final model, got refit=False: set refit=True")
         return self.best_estimator_
 
     def __sklearn_tags__(self) -> Tags:
@@ -361,6 +369,7 @@ def _tell(
             for fold, fitted in zip(result.outer, own.outer_estimators_, strict=True)
         ]
         answered = thresholds.answered(result, own.outer_estimators_)
+    own.answered_ = answered or result
     frames = Frames(asked, result, answered)
     if asked.classes is not None:
         own.classes_ = asked.classes

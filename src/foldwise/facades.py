@@ -1,6 +1,7 @@
 """What a notebook leaves behind: searches compared, as a page to read, as MLflow's run tree."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,9 @@ from foldwise.errors import InputError, StoreError, require_extra
 from foldwise.files import write_bytes
 from foldwise.frames import CONFIDENCE, signed
 from foldwise.report.rivals import Entrant, SearchComparison, compare
+from foldwise.search.engines.estimator import content_of
 from foldwise.search.summary import Estimates, OuterEstimate
+from foldwise.search.trials import SearchResult
 from foldwise.settings import Between, OneOf
 from foldwise.stats.intervals import Interval, corrected_interval
 
@@ -209,13 +212,15 @@ def log_to_mlflow(
         root = project_root()
     except StoreError:
         root = Path.cwd()
-    store, key, result = open_store(root, uri=tracking_uri), search.search_key_, search.result_
+    store, key, result = open_store(root, uri=tracking_uri), search.search_key_, _scored(search)
+    if _is_cut(search):  # the same trials, and other outer scores
+        key = content_of([key, *search.outer_thresholds_])[: len(key)]
     described = Lineage(
         experiment,
         key,
         attempt=1,
         params={name: of[:_LONGEST] for name, of in _parameters(search).items()},
-        tags={"search_key": key, "attempt": "1", **surroundings(Path.cwd())},
+        tags={"search_key": search.search_key_, "attempt": "1", **surroundings(Path.cwd())},
         space=result.space,
         note=pipeline_begun_note(experiment, result.plan.folds, search.n_trials),
         stem="search",
@@ -258,7 +263,7 @@ def _told(value: Any) -> str:
 
 def _estimates(search: "NestedSearchCV") -> Estimates:
     """The estimate of the metric that was selected by, on its own scale."""
-    result = search.result_
+    result = _scored(search)
     metric, row = result.metric, search.outer_summary_.iloc[0]
     scores = [fold.scores[metric] for fold in result.outer]
     low, high = sorted(signed(metric, row[end]) for end in ("low", "high"))
@@ -268,33 +273,46 @@ def _estimates(search: "NestedSearchCV") -> Estimates:
     return {metric: OuterEstimate(signed(metric, row["mean"]), spread, interval, corrected)}
 
 
+def _is_cut(search: "NestedSearchCV") -> bool:
+    return search.answered_ is not search.result_
+
+
+def _scored(search: "NestedSearchCV") -> SearchResult:
+    """The result, its outer folds scored as their models answer; inner scores know no threshold."""
+    result: SearchResult = search.result_
+    pairs = zip(result.outer, search.answered_.outer, strict=True)
+    outer = tuple(replace(fold, scores=answered.scores) for fold, answered in pairs)
+    return replace(result, outer=outer)
+
+
 def _pictures(search: "NestedSearchCV") -> "tuple[Picture, ...]":
     require_extra("report", "a report")
     check_is_fitted(search)
     from foldwise.report.album import outer_pictures, search_pictures
 
-    result = search.result_
+    result = _scored(search)
     classes = [str(name) for name in getattr(search, "classes_", ())]
     drawn = search_pictures(result, _estimates(search), unit="row")
     if not classes:
         return drawn
     told = search.pos_label
     positive = 1 if told is None else search.classes_.tolist().index(told)
-    return (*drawn, *outer_pictures(result, classes, positive=positive))
+    answered = search.answered_
+    return (*drawn, *outer_pictures(result, classes, positive=positive, answered=answered))
 
 
 def _page(search: "NestedSearchCV", pictures: "Iterable[Picture]") -> str:
     from foldwise.report.page import contest_rows, render_search
 
-    thresholds = [*getattr(search, "outer_thresholds_", ()), getattr(search, "threshold_", None)]
+    is_cut = _is_cut(search)
     return render_search(
-        search.result_,
+        _scored(search),
         pictures,
         estimator=_told(search.estimator) if search.estimator is not None else "StandardLogistic",
         estimate=_estimates(search)[search.result_.metric],
         summary=search.outer_summary_,
         groups=getattr(search, "n_groups_", None),
-        thresholds=thresholds[:-1] and thresholds,
+        thresholds=[*search.outer_thresholds_, search.threshold_] if is_cut else [],
         contest=contest_rows(search.result_, search.select),
         scores=search.outer_scores_.drop(columns=["repeat", "fold"]),
         parameters=_parameters(search) | {"search key": search.search_key_},

@@ -93,6 +93,9 @@ class StandardLogistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
 
         ``sample_weight`` (rows,) says how often each row counts.
         """
+        strength: Any = self.C
+        if not (isinstance(strength, int | float | np.number) and strength > 0):
+            raise InputError(f"C must be a number above 0, got {strength!r}: raise it")
         settings = options(scale_floor=self.scale_floor)
         rows = Rows.of(self, X, y, sample_weight, indicators=self.indicators)
         layout, settings = rows.arranged(self, [np.arange(len(rows.labels))], settings)
@@ -203,7 +206,13 @@ class Rows:
                 f"class_weight must name classes of y, got {min(map(str, unknown))}: "
                 f"name some of {', '.join(map(str, self.classes))}"
             )
-        return np.array([float(given.get(of, 1.0)) for of in self.classes.tolist()])
+        weights = np.array([float(given.get(of, 1.0)) for of in self.classes.tolist()])
+        if not (np.isfinite(weights).all() and weights.min() >= 0 and weights.any()):
+            raise InputError(
+                f"class_weight must be numbers from 0 on, one of them above it, got {given}: 1 is a"
+                " class whose rows count once"
+            )
+        return weights
 
 
 def options(

@@ -98,19 +98,17 @@ def _given_parts(
     if splits and np.isscalar(splits[0]):
         part_of = group_codes(splits, rows, "cv")
     else:
-        part_of = np.full(rows, -1)
-        for part, (_, tested) in enumerate(splits):
-            part_of[tested] = part
-        sizes = [(len(trained), len(tested)) for trained, tested in splits]
-        if (
-            (part_of < 0).any()
-            or any(sum(size) != rows for size in sizes)
-            or (sum(tested for _, tested in sizes) != rows)
-        ):
+        tested_rows = [tested for _, tested in splits]
+        partitions = [*map(np.concatenate, splits), np.concatenate([[], *tested_rows])]
+        if not all(np.array_equal(np.sort(each), np.arange(rows)) for each in partitions):
             raise InputError(
                 "cv's splits must partition the rows: each row tested once, and trained on in all"
-                " others; these don't: pass a number of parts, or each row's part"
+                f" others; these {len(splits)} don't: pass a number of parts, each row's part, or a"
+                " list of such splits"
             )
+        part_of = np.full(rows, -1)
+        for part, tested in enumerate(tested_rows):
+            part_of[tested] = part
     if groups is not None:
         pairs = len(np.unique(np.column_stack([groups, part_of]), axis=0))
         if pairs > groups.max() + 1:

@@ -17,6 +17,7 @@ from foldwise.search.archive import restore
 from tests import table_files
 from tests.e2e.project import Project, commit, make_project
 from tests.e2e.served import free_port, post, serving
+from tests.e2e.without_foldwise import predict_elsewhere
 
 pytestmark = pytest.mark.e2e
 
@@ -84,6 +85,13 @@ def test_the_served_model_answers_as_the_solver_does_whatever_json_holds(
         {"inputs": [list(rows[0].values())]},
     ):
         assert post(address, body).status_code == 400
+
+
+def test_the_model_of_a_table_predicts_without_foldwise(project: Project) -> None:
+    frame = load("holdout", project.folder / "data" / "prepared").images.head(8)
+    expected = restore(project.folder / "models" / "tuned").final.model.predict(frame).values
+    found = predict_elsewhere(project.folder, "models:/people-classifier@champion", frame)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
 
 
 def typed(given: pd.DataFrame, like: pd.DataFrame) -> pd.DataFrame:

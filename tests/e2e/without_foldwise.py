@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 # An editable install may find our sources without the path: the name itself is refused, too.
@@ -21,19 +22,26 @@ class Refuse:
         if name.split(".")[0] == "foldwise":
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Refuse())
-import mlflow, numpy as np
-model = mlflow.pyfunc.load_model(sys.argv[1])
-np.save(sys.argv[3], model.predict(np.load(sys.argv[2])))
+import mlflow, numpy as np, pandas as pd
+_, model, given, answered = sys.argv
+rows = pd.read_parquet(given) if given.endswith(".parquet") else np.load(given)
+np.save(answered, mlflow.pyfunc.load_model(model).predict(rows))
 """
 
 
-def predict_elsewhere(root: Path, model: str, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+def predict_elsewhere(
+    root: Path, model: str, rows: NDArray[np.uint8] | pd.DataFrame
+) -> NDArray[np.float64]:
     """Probabilities that a model gives in a process without foldwise.
 
     ``root`` holds ``mlruns``; ``model`` is MLflow's address of it.
     """
-    given, answered = root.parent / "images.npy", root.parent / "probabilities.npy"
-    np.save(given, images)
+    given, answered = root.parent / "rows.npy", root.parent / "probabilities.npy"
+    if isinstance(rows, pd.DataFrame):
+        given = given.with_suffix(".parquet")
+        rows.to_parquet(given)
+    else:
+        np.save(given, rows)
     subprocess.run(
         [sys.executable, "-P", "-c", _PREDICT, model, str(given), str(answered)],
         cwd=root.parent,

@@ -123,6 +123,32 @@ def test_a_page_of_two_classes_tells_the_positive_one_and_the_thresholds(tmp_pat
         assert f">{threshold:.4f}<" in page
 
 
+def test_with_thresholds_page_and_run_tell_the_scores_of_the_answers(
+    root: Path, tmp_path: Path
+) -> None:
+    """As ``outer_scores_`` and ``outer_predictions_`` have them; without, it is another run."""
+    X, _, _ = table()
+    y = np.where(X["age"] + X["dose"] ** 2 > 1.2, "ill", "well")
+    asked: dict[str, Any] = {"cv": 3, "n_trials": 2, "scoring": "accuracy"}
+    plain = foldwise.NestedSearchCV(**asked).fit(X, y)
+    search = foldwise.NestedSearchCV(**asked, threshold="balanced_accuracy").fit(X, y)
+    scores = search.outer_scores_["accuracy"]
+    assert (scores != plain.outer_scores_["accuracy"]).any()
+    page = foldwise.write_report(search, tmp_path / "report.html").read_text()
+    counts = pd.crosstab(y, search.outer_predictions_["prediction"].to_numpy()).stack()
+    for (actual, answer), count in counts.items():
+        assert f"{actual} taken for {answer}: {count}," in page
+    for fold, score in enumerate(scores):
+        assert f"outer-{fold}, outer: {score:.4f}" in page
+    database = f"sqlite:///{root}/mlruns/mlflow.db"
+    ids = {foldwise.log_to_mlflow(each, "cut", tracking_uri=database) for each in (plain, search)}
+    store = open_store(root, uri=database)
+    metrics = [store.client.get_run(each).data.metrics for each in sorted(ids)]
+    expected = [each.outer_summary_.loc["accuracy", "mean"] for each in (plain, search)]
+    told = sorted(each["outer_accuracy"] for each in metrics)
+    assert told == pytest.approx(sorted(expected), abs=1e-6)
+
+
 def test_candidates_and_regressors_have_a_page_and_a_tree_too(root: Path, tmp_path: Path) -> None:
     """What one kind of model alone has is shown of its trials; a scorer of one's own is a score."""
     X, y, _ = table()

@@ -13,7 +13,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PACKAGES = {"ruamel": "ruamel.yaml", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 BROUGHT = {
     "PIL": "matplotlib",
-    "joblib": "scikit-learn",
     "pydantic_core": "pydantic",
     "dask": "distributed",
     "pyarrow": "mlflow",
@@ -61,6 +60,14 @@ def test_every_package_that_is_imported_is_declared() -> None:
     extras = PROJECT["optional-dependencies"]
     known = declared(PROJECT["dependencies"]).union(*map(declared, extras.values()))
     assert {BROUGHT.get(name, PACKAGES.get(name, name)) for name in imported()} <= known
+
+
+def test_joblib_is_as_young_as_the_estimator_engine_needs_it() -> None:
+    """scikit-learn, through which it comes, takes one that can't hand over fits as they end."""
+    (told,) = (each for each in PROJECT["dependencies"] if each.startswith("joblib"))
+    least = re.search(r">=(\d+)\.(\d+)", told)
+    assert least is not None
+    assert tuple(map(int, least.groups())) >= (1, 4)
 
 
 def test_every_range_has_both_ends() -> None:

@@ -112,14 +112,20 @@ def search_pictures(
 
 
 def outer_pictures(
-    result: SearchResult, classes: Sequence[str], *, positive: int = 1
+    result: SearchResult,
+    classes: Sequence[str],
+    *,
+    positive: int = 1,
+    answered: SearchResult | None = None,
 ) -> tuple[Picture, ...]:
     """Draw ``confusion`` and ``roc`` of what the first partition's outer models predicted.
 
-    Of two classes the ``positive`` one's, and its ``precision_recall``.
+    Of two classes the ``positive`` one's, and its ``precision_recall``. The confusion is that of
+    what they ``answered``, if that isn't the most probable class.
     """
     _, labels, probabilities = result.pooled()
-    told = _of_rows(probabilities, labels, classes, positive=positive)
+    _, _, answers = (answered or result).pooled()
+    told = _of_rows(probabilities, labels, classes, answers=answers, positive=positive)
     return (*told, *_of_two(probabilities, labels, classes, positive=positive))
 
 
@@ -181,10 +187,12 @@ def _of_rows(
     probabilities: NDArray[np.float64],
     labels: NDArray[np.int64],
     classes: Sequence[str],
+    *,
+    answers: NDArray[np.float64] | None = None,
     **shown: Any,
 ) -> tuple[Picture, ...]:
     return _confusion_and_roc(
-        confusion(probabilities, labels),
+        confusion(probabilities if answers is None else answers, labels),
         roc_curve_points(probabilities, labels, ROC_POINTS),
         [each.roc_auc for each in per_class(probabilities, labels)],
         classes,

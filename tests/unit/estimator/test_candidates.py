@@ -12,6 +12,8 @@ from scipy.stats import loguniform, randint
 from sklearn.datasets import load_iris
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import KFold
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -99,6 +101,28 @@ def test_the_table_says_how_each_did_and_what_it_cost(search: NestedSearchCV) ->
     best_of_all = search.cv_results_["params"][search.best_index_]
     assert best_of_all["candidate"] == search.selected_["final"]
     assert search.cv_results_["param_tree.max_depth"].mask.sum() == 7 + 1
+
+
+@pytest.mark.parametrize(
+    "cv",
+    [
+        KFold(3, shuffle=True),
+        KFold(3, shuffle=True, random_state=np.random.RandomState(0)),
+        KFold(3, shuffle=True, random_state=0).split(X),
+    ],
+    ids=["unseeded splitter", "splitter with a RandomState", "iterator"],
+)
+def test_all_candidates_have_the_parts_that_were_drawn_or_given_once(cv: Any) -> None:
+    """An outer model is judged on the rows that it was not trained on, whoever won."""
+    candidates: dict[str, Any] = {name: (GaussianNB(), {}) for name in ("first", "second")}
+    search = NestedSearchCV(candidates, cv=cv, n_trials=1, scoring="accuracy").fit(X, Y)
+    (part_of,) = search.result_.plan.part_of
+    scores = search.inner_results_.groupby("candidate")["accuracy"]
+    first, second = (scores.get_group(name).to_numpy() for name in candidates)
+    np.testing.assert_array_equal(first, second)
+    for fold, told in enumerate(search.outer_scores_["accuracy"]):
+        here = part_of == fold
+        assert told == GaussianNB().fit(X[~here], Y[~here]).score(X[here], Y[here])
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.base import clone, is_classifier, is_regressor
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
@@ -16,9 +16,18 @@ from foldwise import Between, NestedSearchCV, StandardLogistic
 
 
 @parametrize_with_checks(  # type: ignore[untyped-decorator]
-    [StandardLogistic(), NestedSearchCV(cv=3, n_trials=1)]
-)
+    [
+        StandardLogistic(),
+        NestedSearchCV(cv=3, n_trials=1),
+        NestedSearchCV(Ridge(), {}, cv=3, n_trials=1, scoring="r2", error_score="raise"),
+        NestedSearchCV(
+            {"own": (StandardLogistic(), {}), "theirs": (LogisticRegression(), {})},
+            cv=3, n_trials=1, error_score="raise",
+        ),
+    ]
+)  # fmt: skip
 def test_scikit_learn_finds_its_conventions_kept(estimator: Any, check: Any) -> None:
+    """What an estimator given refuses is a fit that failed, unless that is to be raised."""
     check(estimator)
 
 
@@ -55,9 +64,9 @@ def test_a_search_that_is_shown_shows_no_password(address: str) -> None:
     assert clone(search).storage == address
 
 
-@pytest.mark.parametrize("name", ["predict", "predict_proba", "decision_function"])
-def test_without_a_refit_nothing_is_predicted(name: str) -> None:
+@pytest.mark.parametrize("name", ["predict", "predict_proba", "decision_function", "score"])
+def test_without_a_refit_nothing_is_predicted_or_scored(name: str) -> None:
     X = np.arange(24.0).reshape(12, 2)
     search = NestedSearchCV(cv=3, n_trials=1, refit=False).fit(X, [0, 1] * 6)
     with pytest.raises(ValueError, match="needs the final model, got refit=False: set refit=True"):
-        getattr(search, name)(X)
+        getattr(search, name)(*([X, [0, 1] * 6] if name == "score" else [X]))

@@ -380,6 +380,11 @@ def test_a_class_with_too_few_rows_is_called_by_its_name() -> None:
         ({"cv": 51}, "every class needs at least cv = 51 rows, class 0 has 50: lower cv"),
         ({"cv": 151}, "no larger than the number of rows, got 151 and n_samples=150: lower it"),
         ({"cv": ShuffleSplit(3)}, "cv's splits must partition the rows"),
+        (
+            {"cv": [(np.r_[rest[1:], part[0]], part) for rest, part in KFold(3).split(IRIS[0])]},
+            "cv's splits must partition .*; these 3 don't: pass a number of parts",
+        ),
+        ({"cv": iter(())}, "these 0 don't: .*, or a list of such splits"),
         ({"cv": np.arange(149) % 3}, r"a value for each of the 150 rows, got \(149,\)"),
         ({"cv": np.arange(150) // 50}, "rows in at least 3 parts, .* class 0 has some in 1"),
         ({"cv": np.arange(150) % 3, "n_repeats": 2}, "n_repeats must be 1 where cv says"),

@@ -120,6 +120,15 @@ def test_numbers_of_any_type_are_taken(convert: Any) -> None:
     np.testing.assert_array_equal(found.coef_, expected.coef_)
 
 
+@pytest.mark.parametrize("kind", ["bool", "uint8", "int8", "int64", "uint64", "float16", "float32"])
+def test_arrays_of_any_numeric_type_are_taken(kind: str) -> None:
+    """As what they are in float64."""
+    X = np.random.default_rng(0).integers(0, 2, size=(40, 3)).astype(kind)
+    y = np.arange(40) % 2
+    told = [StandardLogistic().fit(each, y).predict_proba(each) for each in (X, X.astype(float))]
+    np.testing.assert_array_equal(*told)
+
+
 def test_arrow_tables_are_taken() -> None:
     """Dictionaries are categories."""
     pyarrow = pytest.importorskip("pyarrow")
@@ -183,6 +192,23 @@ def test_the_remedies_for_text_and_infinities_help() -> None:
 def test_a_class_weight_of_no_class_is_refused() -> None:
     with pytest.raises(InputError, match=r"must name classes of y, got maybe: name some of 0, 1"):
         StandardLogistic(class_weight={"maybe": 2}).fit([[1.0], [2.0]], [0, 1])
+
+
+@pytest.mark.parametrize("weights", [(-1, 1), (np.nan, 1), (np.inf, 1), (0, 0)])
+def test_a_class_weight_that_counts_no_rows_is_refused(weights: tuple[float, float]) -> None:
+    """Alone and in a search. A class may count nothing, but not all of them."""
+    asked, told = dict(enumerate(weights)), "class_weight must be numbers from 0 on, .*: 1 is a"
+    X, y = np.arange(12.0)[:, np.newaxis], [0, 1] * 6
+    model = StandardLogistic(class_weight=asked)
+    for each in (model, NestedSearchCV(model, cv=3, n_trials=1)):
+        with pytest.raises(InputError, match=told):
+            each.fit(X, y)
+
+
+@pytest.mark.parametrize("strength", [0, -1.0, np.nan, "1", None])
+def test_a_strength_that_is_none_is_refused(strength: Any) -> None:
+    with pytest.raises(InputError, match=r"C must be a number above 0, got .*: raise it"):
+        StandardLogistic(C=strength).fit([[1.0], [2.0]], [0, 1])
 
 
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")

@@ -64,6 +64,21 @@ def test_each_study_chooses_as_scikit_learn_does(
         assert (model.predict(X) == tuned.predict(X)).mean() > 0.99
 
 
+def test_of_candidates_the_threshold_is_the_winners() -> None:
+    """Whoever wins a study has the threshold and the scores that it has alone."""
+    candidates = {"tree": (TREE, SIZES), "svm": (LinearSVC(), {"C": [1e-3, 1e-2]})}
+    asked: dict[str, Any] = {
+        "cv": 3, "n_trials": 2, "scoring": "roc_auc", "threshold": "balanced_accuracy",
+    }  # fmt: skip
+    search = NestedSearchCV(candidates, **asked).fit(X, Y)
+    alone = {name: NestedSearchCV(*of, **asked).fit(X, Y) for name, of in candidates.items()}
+    *winners, final = search.selected_
+    assert search.threshold_ == alone[final].threshold_
+    for fold, name in enumerate(winners):
+        assert search.outer_thresholds_[fold] == alone[name].outer_thresholds_[fold]
+        assert (search.outer_scores_ == alone[name].outer_scores_).loc[fold, "accuracy"]
+
+
 def test_answers_are_scored_as_they_are_given() -> None:
     """What counts answers by those of the threshold, the rest as ever; inner scores know none."""
     plain, search = (
