@@ -152,6 +152,10 @@ def test_the_command_that_is_told_deals_the_rows_as_the_first_one_s() -> None:
     np.testing.assert_array_equal(plan.part_of, first.part_of)
 
 
+FILTERS = {"tune.features": "filters", "filters.size": "7"}
+BY_COLUMN = {"prepare.columns.age": "drop"}
+
+
 def _relabelled(result: SearchResult) -> SearchResult:
     fold = result.outer[0]
     labels = (fold.labels + 1) % CLASSES
@@ -159,17 +163,25 @@ def _relabelled(result: SearchResult) -> SearchResult:
 
 
 def test_other_data_are_refused() -> None:
-    """Other labels, whatever the digest; other content, unless it was prepared otherwise."""
+    """Other labels, whatever the digest; other content, unless it was prepared otherwise.
+
+    Another path is another file, and other features are made of the same images.
+    """
     first, other = entrant("A"), entrant("B", 0.7)
     for wrong in (
         replace(other, result=_relabelled(other.result)),
         replace(other, digest="e"),
+        replace(other, digest="e", facts={**other.facts, "data": {"prepare.path": "elsewhere"}}),
+        replace(other, digest="e", facts={**other.facts, "features": FILTERS}),
     ):
         with pytest.raises(SearchError, match=r"of the same data.*search again on the data of A"):
             compare([first, wrong])
-    facts = {**other.facts, "features": {"prepare.drop": "('age',)"}}
-    assert compare([first, replace(other, digest="e", facts=facts)]).rivals[0].verdict
+    for prepared in ({"prepare.drop": "('age',)"}, {"prepare.augment": "2"}, BY_COLUMN):
+        facts = {**other.facts, "features": prepared}
+        assert compare([first, replace(other, digest="e", facts=facts)]).rivals[0].verdict
     assert compare([first, replace(other, digest="")]).rivals[0].verdict
+    by_filters = replace(other, facts={**other.facts, "features": FILTERS})
+    assert compare([first, by_filters]).rivals[0].verdict
 
 
 def test_rows_that_one_alone_has_right_are_counted_and_named() -> None:
