@@ -210,6 +210,24 @@ def _loss(result: SearchResult, row: int) -> float:
     raise AssertionError(row)
 
 
+@pytest.mark.parametrize(
+    ("names", "heads"),
+    [
+        (("champion", "cv-2026-11-27-77ab.1"), ("champion", "cv-2026-11-…")),
+        (("cv-2026-11-27-1d0e.1", "cv-2026-11-27-77ab.1"), ("cv-…7-1d0e.1", "cv-…7-77ab.1")),
+        (("a-long-name-1-of-this-one", "a-long-name-2-of-this-one"),) * 2,
+    ],
+)
+def test_two_searches_never_have_one_name_in_a_table(
+    names: tuple[str, str], heads: tuple[str, str]
+) -> None:
+    """Long names are cut at the end, else in the middle, else not at all."""
+    found = compare([entrant(names[0]), entrant(names[1], 0.7)])
+    (differing,) = (of for of in tables(found, tells_rows=True) if of.title == "What differs")
+    assert differing.head[2:] == heads
+    assert all(any(head in of.head for of in tables(found, tells_rows=True)) for head in heads)
+
+
 def test_what_can_not_be_asked_is_told_in_one_line() -> None:
     """With what to do instead."""
     pair = [entrant("A"), entrant("B")]
