@@ -1,7 +1,7 @@
-"""``python -m docs.screenshots [FOLDER]``: the pages that ``foldwise ui`` shows, as pictures.
+"""``python -m docs.screenshots [FOLDER]``: ``foldwise ui``'s pages and our own, as pictures.
 
 Starts ``foldwise ui`` on a project's store and takes the documentation's pictures anew with the
-system's Chromium. Copies the figures that stand in the documents, too.
+system's Chromium, those of the report and of a comparison, too. Copies the documents' figures.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from mlflow.entities import Run
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
@@ -25,7 +26,9 @@ ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"
 FIGURES = ("tune/curve.svg", "evaluate/confusion.svg", "evaluate/roc.svg")
 SIZE = (1440, 900)
-TALL = 1260
+COMPARED = (1000, 1400)
+READ = {"report": (1280, 900), "report-phone": (390, 844)}
+"""Pictures of the report's first screen, and how large that is."""
 SECONDS = 60
 # Nothing but the page: no sandbox as root, no calls home, no drawing on a GPU that isn't there.
 FLAGS = (
@@ -152,7 +155,7 @@ def clicked_links(folder: Path, data: str, links: dict[str, str]) -> dict[str, s
 def open_comparison(browser: Browser, links: dict[str, str]) -> Page | None:
     """MLflow's comparison of all pipelines, come to by hand; None where there is one alone.
 
-    It shows the parameters that tell them apart, and of the scores the outer ones.
+    It shows the runs' names, the parameters that tell them apart, and of the scores the outer ones.
     """
     page = open_page(browser, link_to(links, PAGES[0]), PAGES[0].drawn)
     close_assistant(page)
@@ -167,9 +170,9 @@ def open_comparison(browser: Browser, links: dict[str, str]) -> Page | None:
         return None
     compare.click()
     page.get_by_label("Parameters - Show diff only").click(timeout=SECONDS * 1000)
-    for section in ("Visualizations", "Run details", "Artifacts", "Tags"):
+    for section in ("Visualizations", "Artifacts", "Tags"):
         page.get_by_text(section, exact=True).first.click()
-    page.set_viewport_size({"width": SIZE[0], "height": TALL})
+    page.set_viewport_size({"width": COMPARED[0], "height": COMPARED[1]})
     scores = page.locator(".ReactVirtualized__Grid").last
     wanted = page.get_by_text("outer_log_loss", exact=True)
     # Rows far out of sight are not there; scrolled to by name, the names alone would move.
@@ -181,6 +184,29 @@ def open_comparison(browser: Browser, links: dict[str, str]) -> Page | None:
     scores.evaluate("box => { box.scrollTop += 1 }")  # the names are one event behind
     page.wait_for_timeout(1000)
     return page
+
+
+def write_comparison(folder: Path, data: str, file: Path) -> bool:
+    """Compare the two newest pipelines' searches on a page; false where there aren't two."""
+    store = open_store(folder, creates=False, writes=False)
+    found = store.client.search_runs(
+        [store.experiment(data)],
+        "tags.level = 'pipeline'",
+        max_results=2,
+        order_by=["attributes.start_time DESC"],
+    )
+    names = [run.data.tags.get("dvc.experiment", run.info.run_name) for run in reversed(found)]
+    command = [sys.executable, "-c", "from foldwise.app.cli import main; main()", "compare"]
+    told = subprocess.run([*command, *names, "--output", str(file)], cwd=folder, check=False)
+    return told.returncode == 0
+
+
+def read(browser: Browser, file: Path, name: str, size: tuple[int, int]) -> None:
+    """Take the first screen of a page of ours."""
+    page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+    page.goto(file.as_uri())
+    page.screenshot(path=PICTURES / f"{name}.png")
+    page.close()
 
 
 def main() -> None:
@@ -207,6 +233,12 @@ def main() -> None:
         compared = open_comparison(browser, links)
         if compared is not None:
             compared.screenshot(path=PICTURES / "ui-compared.png")
+        for name, size in READ.items():
+            read(browser, folder / "reports" / "report.html", name, size)
+        with TemporaryDirectory(prefix="foldwise-") as beside:
+            file = Path(beside, "compared.html")
+            if write_comparison(folder, given.data, file):
+                read(browser, file, "compared", READ["report"])
     for figure in FIGURES:
         shutil.copy(given.folder / "reports" / "figures" / figure, PICTURES)
 

@@ -155,8 +155,9 @@ def _table(lines: Iterator[str]) -> str:
 
 def _false_promotions(populations: tuple[Population, ...]) -> Iterator[str]:
     yield (
-        f"Holdouts drawn from the out-of-fold rows, {SEQUENCE} challengers each; share of holdouts"
-        " on which a challenger no better than the champion is promoted."
+        f"{' and '.join(f'{count:,} {name}' for name, count in SEQUENCES.items())} holdouts a"
+        f" champion, drawn from the out-of-fold rows, {SEQUENCE} challengers each; share of"
+        " holdouts on which a challenger no better than the champion is promoted."
     )
     yield ""
     yield (

@@ -161,12 +161,17 @@ def _duplicates(subject: Subject) -> Iterator[Remark]:
     if info.holdout_rows:
         saw += f"; that stand in the development set and in the holdout: {shared:,}"
     is_much = shared > TOLERATED_SHARE * info.holdout_rows and info.table is None
+    kept = "equal images stay in one part, so that outer scores are honest"
+    if info.table is not None:
+        kept = (
+            "equal rows stay in one part where they are rare; of few values many are equal by"
+            " chance, and are dealt apart: what belongs together needs prepare.group"
+        )
     yield Remark(
         "duplicates and rows shared with the holdout",
         saw,
         _weighed(is_much, bool(twice or shared)),
-        "equal rows stay in one part, so that outer scores are honest; what the holdout shares"
-        " makes its scores too good: take it out of one of the two",
+        f"{kept}; what the holdout shares makes its scores too good: take it out of one of the two",
     )
 
 

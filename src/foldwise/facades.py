@@ -111,7 +111,7 @@ def _entrant(search: Any, place: int) -> Entrant:
 
 
 def write_report(search: "NestedSearchCV | SearchComparison", path: str | PathLike[str]) -> Path:
-    """Write a fitted search, or a comparison, as one HTML file without scripts.
+    """Write a fitted search, or a comparison, as one HTML file.
 
     It shows figures of the search, not a row of the data, nor a group's name.
 

@@ -271,6 +271,14 @@ def test_equal_rows_of_a_table_are_counted() -> None:
     assert found.matters == "a little"
 
 
+def test_a_table_s_equal_rows_are_not_promised_to_stay_in_one_part() -> None:
+    """Where there are few values they don't, so that outer scores may be too good; images do."""
+    (of_rows,) = checks._duplicates(table(visits(same=True).drop_duplicates().head(400)))
+    (of_images,) = checks._duplicates(subject())
+    assert "where they are rare" in of_rows.remedy
+    assert "equal images stay in one part, so that outer scores are honest" in of_images.remedy
+
+
 def test_shift_is_looked_for_with_a_group_s_rows_kept_together() -> None:
     """Rows of one person are alike: apart, they would tell the two sets from one another."""
     rng = np.random.default_rng(8)

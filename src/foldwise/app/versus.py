@@ -21,7 +21,7 @@ from foldwise.files import decode, read_bytes, write_bytes
 from foldwise.ownership import check_new
 from foldwise.registry.snapshot import Snapshot, model_name
 from foldwise.report import versus as told_of
-from foldwise.report.rivals import Entrant, SearchComparison, compare
+from foldwise.report.rivals import PREPARED, Entrant, SearchComparison, compare
 from foldwise.runs.lineage import committed
 from foldwise.search.archive import outline, outlined_groups, restore
 from foldwise.settings import Settings, load_settings
@@ -45,10 +45,7 @@ WORKSPACE = "workspace"
 """What DVC calls the results in the folder."""
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 _LOCKED = re.compile(r"path: models/run\.json\n(?: +\w+: \S+\n)*? +md5: ([0-9a-f]{32})")
-_FEATURES = (
-    *("tune.features", "tune.candidates", "filters.", "data.columns"),
-    *("prepare.augment", "prepare.drop", "prepare.columns"),
-)
+_FEATURES = ("tune.features", "tune.candidates", "filters.", "data.columns", *PREPARED)
 _LATER = ("evaluate.", "report.", "promotion.")
 """Parameters that no search depends on."""
 _WIDTH = 100

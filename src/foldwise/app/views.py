@@ -24,15 +24,18 @@ _PIPELINES = "tags.level = 'pipeline'"
 _NEWEST_FIRST = "attributes.start_time DESC"
 _VIEW = "mlflow.sharedViewState."
 _NOTE = "mlflow.note.content"
-_NAME, _WIDEST = "attributes.`Run Name`", 240
+_NAME, _MODELS = "attributes.`Run Name`", "attributes.`Models`"
+_WIDTHS = {_NAME: 240, _MODELS: 170}
 _COMPARED = 30  # runs whose parameters get columns
 _ABOUT = """\
 A top-level run is one **pipeline**: a nested cross-validation and what came of it. Below it stand \
 its **studies**, one for each outer fold and the `final study`, and below those their \
 **trials**.
 
-`inner_…` metrics select, `outer_…` estimate (`by_outer_fold/…`: each fold's, stepped by its \
-number), and `holdout_…` were read once, by `evaluate`."""
+`inner_…` metrics select (of a trial `inner_…_mean`; beside it MLflow shows the last fold's), \
+`outer_…` estimate (`by_outer_fold/…`: each fold's, whose number is *Step*), and `holdout_…` were \
+read once, by `evaluate`. The plain list of runs has no column of any score: the view *Pipelines* \
+has."""
 _COMPARISON = """\
 A top-level run is one **classifier**: tuned by its trials, which stand below it, fitted on the \
 whole development set, measured on the holdout.
@@ -77,10 +80,10 @@ def pipeline_views(pipeline: str, metric: str) -> tuple[View, View, View]:
     """All pipelines with what they are compared by; one's studies; one's trials."""
     inner, outer = f"inner_{metric}_mean", f"outer_{metric}"
     scores = _metrics("C", "holdout_accuracy", outer, f"holdout_{metric}")
-    marks = ("attributes.`Models`", "tags.`dvc.experiment`", "tags.`git.dirty`")
+    columns = ("tags.`dvc.experiment`", *scores, _MODELS)
     # Ordered by creation, the UI would fold studies and trials into their pipeline.
     return (
-        View("pipelines", "Pipelines", _PIPELINES, _NEWEST_FIRST, (*scores, *marks)),
+        View("pipelines", "Pipelines", _PIPELINES, _NEWEST_FIRST, columns),
         View(
             "studies",
             "Studies of the newest pipeline",
@@ -123,17 +126,17 @@ def comparison_views(searched: Iterable[str] = ()) -> tuple[View, View]:
 def view_tag(view: View, *, created: int) -> tuple[str, str]:
     """Key and value of the tag that keeps a view; ``created`` in milliseconds orders the menu."""
     key, _, direction = view.order.rpartition(" ")
+    heads = {each: len(each.partition(".")[2].strip("`")) for each in (_NAME, *view.columns)}
     # Pixels that its head needs: MLflow cuts it otherwise.
-    heads = {each: len(each.partition(".")[2].strip("`")) for each in view.columns}
-    widths = {each: max(100, 40 + 8 * length) for each, length in heads.items()}
+    widths = {each: _WIDTHS.get(each, max(100, 40 + 7 * long)) for each, long in heads.items()}
     state = {
         "searchFilter": view.search,
         "orderByKey": key,
         "orderByAsc": direction == "ASC",
         "runsHiddenMode": "SHOW_ALL",  # else ten
         "selectedColumns": view.columns,
-        "columnOrder": [_NAME, *view.columns],
-        "columnWidths": {_NAME: _WIDEST, **widths},
+        "columnOrder": [*heads],
+        "columnWidths": widths,
     }
     if view.charts:
         state["compareRunCharts"] = [_card(chart) for chart in view.charts]

@@ -47,6 +47,7 @@ class Evidence:
     labels_digest: str  # SHA-256 of the class codes predicted for the holdout, in its order
     content_digest: str = ""  # the model's; empty, and nothing `served`, in evidence of 0.1
     served: Mapping[str, str] = field(default_factory=dict)  # see `serving`
+    originals: int | None = None  # development rows that outer parts score; None where all are
     schema: Literal[1, 2] = 2
     """Of the first, the holdout's figures have all digits, the calibration error chance's share."""
 
@@ -56,10 +57,12 @@ class Evidence:
         return self.data.classes
 
     def to_bytes(self) -> bytes:
-        """As it is stored; floats keep every bit, and images know nothing of tables."""
+        """As it is stored; floats keep every bit, and of no table or copies nothing is told."""
         told = plain(self)
         if self.data.table is None:
             del told["data"]["table"]
+        if self.originals is None:
+            del told["originals"]
         return encode(told).encode()
 
     @classmethod
@@ -79,15 +82,17 @@ class Evidence:
     def says_what(self, other: "Evidence", parameters: Collection[str] = ()) -> bool:
         """Whether two tell the same: figures to a millionth, all else exactly.
 
-        Of what only one of them knows, a metric, the duplicates or how it is served, nothing is
-        asked, nor of the calibration error if their schemas differ. Where this one is of an earlier
-        version, ``parameters`` are the digests that the other's had then.
+        Of what only one of them knows, a metric, the duplicates, the originals or how it is served,
+        nothing is asked, nor of the calibration error if their schemas differ. Where this one is of
+        an earlier version, ``parameters`` are the digests that the other's had then.
         """
         shared = self.holdout.keys() & other.holdout.keys()
         if self.parameters_digest in parameters:
             other = replace(other, parameters_digest=self.parameters_digest)
         if self.data.development_duplicates is None:
             other = replace(other, data=replace(other.data, development_duplicates=None))
+        if self.originals is None:
+            other = replace(other, originals=None)
         if self.schema != other.schema:
             other = replace(other, calibration_error=self.calibration_error, schema=self.schema)
         if not self.content_digest:
@@ -146,6 +151,7 @@ def gather_evidence(
         labels_digest=labels_digest(probabilities) if has_holdout else "",
         content_digest=result.final.model.digest(data.classes),
         served=serving(required()),
+        originals=None if result.plan.is_scored.all() else int(result.plan.is_scored.sum()),
     )
 
 

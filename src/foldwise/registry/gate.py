@@ -217,7 +217,8 @@ def _expectation(case: Case) -> Iterator[Check]:
         return
     found, data = case.scores[metric], evidence.data
     scores = [each[metric] for each in evidence.outer]
-    parts = data.holdout_rows / (data.development_rows / len(scores))
+    scored = evidence.originals or data.development_rows  # copies are in no outer part
+    parts = data.holdout_rows / (scored / len(scores))
     expected = possible(
         metric, prediction_interval(scores, case.settings.evaluate.confidence, parts)
     )

@@ -23,6 +23,8 @@ Verdict = Literal["better", "worse", "equivalent", "can't tell"]
 MARGIN = 0.01
 """Of what the reference loses, up to which a difference is none to speak of, by default."""
 KINDS = ("parameters", "features", "data", "code")
+PREPARED = ("prepare.augment", "prepare.drop", "prepare.columns")
+"""Parameters, features' facts, that change the content of the same rows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -234,19 +236,23 @@ def verdict(metric: str, interval: Interval, margin: float) -> Verdict:
 
 
 def _check_same_data(first: Entrant, other: Entrant) -> None:
-    """Rows and labels must be the same; and the content, unless it was prepared otherwise.
+    """Rows and labels must be the same; and the content, unless `PREPARED` differs.
 
     Then columns left out, or shifted copies that are trained on, may be what is compared.
     """
     one, two = first.labels(), other.labels()
-    given = [[of.facts.get(kind, {}) for kind in ("data", "features")] for of in (first, other)]
     is_content = "" in (first.digest, other.digest) or first.digest == other.digest
-    if not np.array_equal(one, two) or not (is_content or given[0] != given[1]):
+    if not np.array_equal(one, two) or not (is_content or _prepared(first) != _prepared(other)):
         raise SearchError(
             f"searches must be of the same data to be compared, {other.name} has"
             f" {two.shape[1]:,} rows that aren't those of {first.name}:"
             f" search again on the data of {first.name}"
         )
+
+
+def _prepared(entrant: Entrant) -> dict[str, str]:
+    facts = entrant.facts.get("features", {})
+    return {name: facts[name] for name in facts if name.startswith(PREPARED)}
 
 
 def _metric(entrants: Sequence[Entrant], asked: str | None) -> str:

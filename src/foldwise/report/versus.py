@@ -2,7 +2,7 @@
 
 import json
 from ast import literal_eval
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from shlex import quote
 
@@ -25,7 +25,7 @@ NAMED = 12
 _PARTED = ("seed", "tune.folds", "prepare.group", "prepare.limit")
 """The parameters that parts follow from."""
 _SEARCHED = ("seed", "tune.", "filters.", "prepare.")
-_DIGITS, _LEAST = 5, 1e-4
+_DIGITS, _LEAST, _SHORT = 5, 1e-4, 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +80,15 @@ def tables(comparison: SearchComparison, *, tells_rows: bool) -> Iterator[Table]
     yield _differing(comparison)
     if comparison.together:
         yield _folds(comparison)
-        yield _rows(comparison.together, tells_rows=tells_rows)
+        yield _rows(comparison, tells_rows=tells_rows)
     yield _cost(comparison)
 
 
 def _differences(comparison: SearchComparison) -> Table:
+    short = _shorts(comparison)
     rows = tuple(
         (
-            _short(rival.entrant) if len(comparison.rivals) > 1 else metric_label(metric),
+            short[rival.entrant.name] if len(comparison.rivals) > 1 else metric_label(metric),
             number(comparison.reference.mean(metric)),
             number(rival.entrant.mean(metric)),
             _signed(found.value),
@@ -100,10 +101,10 @@ def _differences(comparison: SearchComparison) -> Table:
         for found in (rival.differences[metric],)
     )
     sure = _sure(comparison.together[0].differences[comparison.metric].interval)
-    label, first = metric_label(comparison.metric), _short(comparison.reference)
+    label, first = metric_label(comparison.metric), short[comparison.reference.name]
     last = ("difference", f"{sure} interval", "p", "Nadeau-Bengio's t")
     if len(comparison.rivals) == 1:
-        head = ("metric", first, _short(comparison.rivals[0].entrant), *last)
+        head = ("metric", first, short[comparison.rivals[0].entrant.name], *last)
         said = f"The verdict is by {label} alone: of six metrics one may differ by luck."
         return Table("Differences", head, rows, said)
     said = "For the number of comparisons, intervals are Bonferroni's and p-values Holm's."
@@ -111,9 +112,10 @@ def _differences(comparison: SearchComparison) -> Table:
 
 
 def _estimates(comparison: SearchComparison) -> Table:
+    short = _shorts(comparison)
     several = (comparison.metric,) if len(comparison.rivals) > 1 else METRICS
     rows = tuple(
-        (_short(each), metric_label(metric), number(of[metric].mean), span(of[metric].interval))
+        (short[each.name], metric_label(metric), number(of[metric].mean), span(of[metric].interval))
         for each in comparison.entrants
         for of in (comparison.estimates(each),)
         for metric in several
@@ -128,12 +130,12 @@ def _differing(comparison: SearchComparison) -> Table:
         for kind, name, values in comparison.differing()
     )
     said = "" if rows else "Nothing that is known."
-    names = map(_short, comparison.entrants)
+    names = _shorts(comparison).values()
     return Table("What differs", ("kind", "name", *names), rows, said)
 
 
 def _folds(comparison: SearchComparison) -> Table:
-    metric, first = comparison.metric, comparison.reference
+    metric, first, short = comparison.metric, comparison.reference, _shorts(comparison)
     rows = tuple(
         (
             str(fold.study).removeprefix("outer-"),
@@ -142,24 +144,26 @@ def _folds(comparison: SearchComparison) -> Table:
         )
         for place, fold in enumerate(first.result.outer)
     )
-    names = (f"{_short(each.entrant)}, difference" for each in comparison.together)
+    names = (f"{short[each.entrant.name]}, difference" for each in comparison.together)
     title = f"Outer folds, {metric_label(metric)}"
-    return Table(title, ("fold", _short(first), *names), rows, picture="versus")
+    return Table(title, ("fold", short[first.name], *names), rows, picture="versus")
 
 
-def _rows(rivals: Sequence[Rival], *, tells_rows: bool) -> Table:
+def _rows(comparison: SearchComparison, *, tells_rows: bool) -> Table:
+    short = _shorts(comparison)
+
     def told(rows: NDArray[np.int64]) -> str:
         more = ", …" if len(rows) > NAMED else ""
         return ", ".join(map(str, rows[:NAMED].tolist())) + more or "–"
 
     rows = tuple(
         (
-            _short(each.entrant),
+            short[each.entrant.name],
             f"{len(each.won):,}",
             f"{len(each.lost):,}",
             *((told(each.won), told(each.lost)) if tells_rows else ()),
         )
-        for each in rivals
+        for each in comparison.together
     )
     named = ("won, by number", "lost, by number") if tells_rows else ()
     said = (
@@ -172,9 +176,10 @@ def _rows(rivals: Sequence[Rival], *, tells_rows: bool) -> Table:
 
 
 def _cost(comparison: SearchComparison) -> Table:
+    short = _shorts(comparison)
     rows = tuple(
         (
-            _short(each),
+            short[each.name],
             values_text(each.result.final.best.values) or "–",
             f"{fits.logical:,}",
             f"{fits.distinct:,}",
@@ -218,8 +223,18 @@ def _given(text: str) -> str:
         return text
 
 
-def _short(entrant: Entrant) -> str:
-    return brief(entrant.name, 12)
+def _shorts(comparison: SearchComparison) -> dict[str, str]:
+    """Each entrant's name in a table, cut at its end or, where two would be one, in its middle."""
+    names = [each.name for each in comparison.entrants]
+    for cut in (lambda name: brief(name, _SHORT), _without_middle):
+        short = {name: cut(name) for name in names}
+        if len({*short.values()}) == len(names):
+            return short
+    return {name: name for name in names}
+
+
+def _without_middle(name: str) -> str:
+    return name if len(name) <= _SHORT else f"{name[: _SHORT - 9]}…{name[-8:]}"
 
 
 def _signed(value: float) -> str:

@@ -131,8 +131,9 @@ def trial_node(pipeline: str, trial: Trial, space: Space) -> RunNode:
     values = " ".join(f"{name}={_short(value)}" for name, value in trial.values.items())
     note = (
         f"**{values_told(trial.values)}** in {_study(trial.study)}: trial {trial.number}, scored"
-        f" on {len(trial.inner)} inner folds. `inner_…` are stepped by the part scored. *Duration*"
-        " is that of the recording: fits are made side by side and shared."
+        f" on {len(trial.inner)} inner folds. `inner_…_mean` counts: of `inner_…`, stepped by the"
+        " part scored, MLflow shows the last fold's. *Duration* is that of the recording: fits are"
+        " made side by side and shared."
     )
     return RunNode(
         key=f"{study_key(pipeline, trial.study)}/{trial.number}",
@@ -253,6 +254,7 @@ def _outcome_note(result: SearchResult) -> str:
     return (
         f"{answer}, outer {label} {fmean(outer):.4f} (folds {min(outer):.4f} to {max(outer):.4f}). "
         f"{len(outer)} outer folds estimate, the run `final study` fits the model registered."
+        " In the charts of `by_outer_fold/…` *Step* is the outer fold, no time."
     )
 
 

@@ -82,6 +82,18 @@ def test_a_pipelines_views_show_its_own_runs_only() -> None:
         assert _state(view)["searchFilter"] == expected
 
 
+def test_the_pipelines_columns_fit_a_window() -> None:
+    """Of 1,440 pixels the menu, the boxes before the names and *Created* leave 960.
+
+    What no run has gets no column: without an experiment the model's name is in sight, too.
+    """
+    state = _state(pipeline_views("r", "log_loss")[0])
+    experiment, model = state["columnOrder"][1], state["columnOrder"][-1]
+    assert (experiment, model) == ("tags.`dvc.experiment`", "attributes.`Models`")
+    for missing in (experiment, model):
+        assert sum(state["columnWidths"].values()) - state["columnWidths"][missing] <= 960
+
+
 def test_only_the_pipelines_are_sorted_by_creation() -> None:
     """Sorted by creation, the UI folds runs into their parents and shows those."""
     for view in pipeline_views("r", "log_loss")[1:]:

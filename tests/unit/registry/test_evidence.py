@@ -87,6 +87,18 @@ def test_a_score_that_is_not_a_number_comes_back_as_such() -> None:
     assert not again.says_what(evidence)
 
 
+def test_evidence_counts_the_originals_where_there_are_copies() -> None:
+    """Outer parts are scored on these alone; evidence that doesn't count them says the same."""
+    is_scored = np.arange(len(RESULT.plan.is_scored)) % 4 == 0
+    copied = replace(RESULT, plan=replace(RESULT.plan, is_scored=is_scored))
+    now, before = make_evidence(result=copied), make_evidence()
+    assert (now.originals, before.originals) == (is_scored.sum(), None)
+    assert b"originals" not in before.to_bytes()
+    assert Evidence.from_bytes(now.to_bytes()) == now
+    assert before.says_what(now)
+    assert not replace(now, originals=7).says_what(now)
+
+
 @pytest.mark.parametrize("changed", [field.name for field in fields(Evidence)])
 def test_the_bytes_depend_on_every_field(changed: str) -> None:
     """Evidence can't be changed unnoticed; in what schema it says the same, is another matter."""

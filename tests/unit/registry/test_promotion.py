@@ -353,6 +353,16 @@ def test_a_small_holdout_s_score_may_lie_further_off(rows: int, verdict: str) ->
     assert checks["holdout log-loss as the outer folds foretell"].verdict == verdict
 
 
+def test_shifted_copies_make_no_outer_part_larger() -> None:
+    """Parts are scored on originals alone: with nine copies of each the interval is the same."""
+    steps = (-0.01, 0.0, 0.01)
+    outer = tuple({"log_loss": score(BETTER, LABELS)["log_loss"] - 0.06 + step} for step in steps)
+    copied = {"data": replace(DATA, development_rows=12_000), "originals": 1200}
+    name = "holdout log-loss as the outer folds foretell"
+    assert checked(BETTER, outer=outer, **copied)[name] == checked(BETTER, outer=outer)[name]
+    assert checked(BETTER, outer=outer)[name].verdict == "fail"
+
+
 def test_outer_folds_that_all_score_alike_foretell_nothing() -> None:
     """An interval of no width would refuse a holdout on which one row is lost."""
     checks = checked(BETTER, outer=({"accuracy": 1.0},) * 3, metric="accuracy")

@@ -13,11 +13,20 @@ import pytest
 
 from foldwise.data.dataset import TableInfo
 from foldwise.report import page
+from foldwise.report.album import PIXELS, data_pictures, holdout_pictures, search_pictures
 from foldwise.report.findings import Findings, Remark, Standing
 from foldwise.report.picture import Picture
 from foldwise.report.wording import strength
 from foldwise.search.trials import FINAL, number_of
-from tests.unit.report.findings_cases import PUBLISHED, make_findings, make_judged
+from tests.factories import make_result
+from tests.unit.report.findings_cases import (
+    PUBLISHED,
+    make_estimates,
+    make_findings,
+    make_holdout_summary,
+    make_judged,
+    make_linear,
+)
 
 PICTURES = {
     "classes": "data",
@@ -92,6 +101,20 @@ def test_every_picture_is_inside_and_has_words(reader: _Reader) -> None:
     assert [name for name in PICTURES if f"How to read {name}." not in reader.text] == []
     assert picture.markup.startswith('<img src="data:image/png;base64,')
     assert 'alt="Words, of images."' in picture.markup
+
+
+def test_a_page_of_ten_classes_of_images_is_at_most_5_mb() -> None:
+    """Of images as large as MNIST's, and noisier than any: nothing of them can be compressed."""
+    judged, result = make_judged(tuple("abcdefghij"), shape=(28, 28), rows=2000), make_result()
+    weights = make_linear(judged).coefficients
+    pictures = (
+        *search_pictures(result, make_estimates(result)),
+        *data_pictures(judged.images, judged.labels, judged.classes, judged.shape),
+        *holdout_pictures(make_holdout_summary(judged), judged, weights, meaning=PIXELS),
+    )
+    assert {each.name for each in pictures} >= PICTURES.keys()
+    size = len(page.render(make_findings(judged=judged), pictures).encode())
+    assert 200_000 < size <= 5_000_000
 
 
 def test_every_element_is_closed(reader: _Reader) -> None:

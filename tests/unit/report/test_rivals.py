@@ -152,6 +152,10 @@ def test_the_command_that_is_told_deals_the_rows_as_the_first_one_s() -> None:
     np.testing.assert_array_equal(plan.part_of, first.part_of)
 
 
+FILTERS = {"tune.features": "filters", "filters.size": "7"}
+BY_COLUMN = {"prepare.columns.age": "drop"}
+
+
 def _relabelled(result: SearchResult) -> SearchResult:
     fold = result.outer[0]
     labels = (fold.labels + 1) % CLASSES
@@ -159,17 +163,25 @@ def _relabelled(result: SearchResult) -> SearchResult:
 
 
 def test_other_data_are_refused() -> None:
-    """Other labels, whatever the digest; other content, unless it was prepared otherwise."""
+    """Other labels, whatever the digest; other content, unless it was prepared otherwise.
+
+    Another path is another file, and other features are made of the same images.
+    """
     first, other = entrant("A"), entrant("B", 0.7)
     for wrong in (
         replace(other, result=_relabelled(other.result)),
         replace(other, digest="e"),
+        replace(other, digest="e", facts={**other.facts, "data": {"prepare.path": "elsewhere"}}),
+        replace(other, digest="e", facts={**other.facts, "features": FILTERS}),
     ):
         with pytest.raises(SearchError, match=r"of the same data.*search again on the data of A"):
             compare([first, wrong])
-    facts = {**other.facts, "features": {"prepare.drop": "('age',)"}}
-    assert compare([first, replace(other, digest="e", facts=facts)]).rivals[0].verdict
+    for prepared in ({"prepare.drop": "('age',)"}, {"prepare.augment": "2"}, BY_COLUMN):
+        facts = {**other.facts, "features": prepared}
+        assert compare([first, replace(other, digest="e", facts=facts)]).rivals[0].verdict
     assert compare([first, replace(other, digest="")]).rivals[0].verdict
+    by_filters = replace(other, facts={**other.facts, "features": FILTERS})
+    assert compare([first, by_filters]).rivals[0].verdict
 
 
 def test_rows_that_one_alone_has_right_are_counted_and_named() -> None:
@@ -196,6 +208,24 @@ def _loss(result: SearchResult, row: int) -> float:
         if place < len(fold.rows) and fold.rows[place] == row:
             return float(-np.log(fold.predictions.values[place, fold.labels[place]]))
     raise AssertionError(row)
+
+
+@pytest.mark.parametrize(
+    ("names", "heads"),
+    [
+        (("champion", "cv-2026-11-27-77ab.1"), ("champion", "cv-2026-11-…")),
+        (("cv-2026-11-27-1d0e.1", "cv-2026-11-27-77ab.1"), ("cv-…7-1d0e.1", "cv-…7-77ab.1")),
+        (("a-long-name-1-of-this-one", "a-long-name-2-of-this-one"),) * 2,
+    ],
+)
+def test_two_searches_never_have_one_name_in_a_table(
+    names: tuple[str, str], heads: tuple[str, str]
+) -> None:
+    """Long names are cut at the end, else in the middle, else not at all."""
+    found = compare([entrant(names[0]), entrant(names[1], 0.7)])
+    (differing,) = (of for of in tables(found, tells_rows=True) if of.title == "What differs")
+    assert differing.head[2:] == heads
+    assert all(any(head in of.head for of in tables(found, tells_rows=True)) for head in heads)
 
 
 def test_what_can_not_be_asked_is_told_in_one_line() -> None:

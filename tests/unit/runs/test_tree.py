@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from foldwise.runs.tree import (
+    NOTE_TAG,
     Point,
     RunNode,
     nodes_of,
@@ -173,6 +174,14 @@ def test_every_note_begins_with_its_headline() -> None:
         outcome_node(KEY, result),
     )
     assert all(record.tags["mlflow.note.content"].startswith("**") for record in records)
+
+
+def test_notes_say_what_a_last_value_and_a_step_are() -> None:
+    """MLflow shows a series' last value beside means, and calls a fold's number a step."""
+    result = make_result()
+    of_trial = trial_node(KEY, result.trials[0], SPACE).tags[NOTE_TAG]
+    assert "of `inner_…`, stepped by the part scored, MLflow shows the last fold's" in of_trial
+    assert "*Step* is the outer fold" in outcome_node(KEY, result).tags[NOTE_TAG]
 
 
 def test_no_key_breaks_mlflows_rules_for_names() -> None:
