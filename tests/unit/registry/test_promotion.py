@@ -357,7 +357,10 @@ def test_shifted_copies_make_no_outer_part_larger() -> None:
     """Parts are scored on originals alone: with nine copies of each the interval is the same."""
     steps = (-0.01, 0.0, 0.01)
     outer = tuple({"log_loss": score(BETTER, LABELS)["log_loss"] - 0.06 + step} for step in steps)
-    copied = {"data": replace(DATA, development_rows=12_000), "originals": 1200}
+    copied: dict[str, Any] = {
+        "data": replace(DATA, development_rows=12_000),
+        "originals": 1200,
+    }
     name = "holdout log-loss as the outer folds foretell"
     assert checked(BETTER, outer=outer, **copied)[name] == checked(BETTER, outer=outer)[name]
     assert checked(BETTER, outer=outer)[name].verdict == "fail"
