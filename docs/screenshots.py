@@ -143,7 +143,8 @@ def clicked_links(folder: Path, data: str, links: dict[str, str]) -> dict[str, s
     def newest(search: str, order: str) -> Run:
         return store.client.search_runs([experiment], search, max_results=1, order_by=[order])[0]
 
-    run_id = newest("tags.level = 'pipeline'", "attributes.start_time DESC").info.run_id
+    evaluated = "tags.level = 'pipeline' AND metrics.holdout_accuracy >= 0"
+    run_id = newest(evaluated, "attributes.start_time DESC").info.run_id
     trials = f"tags.level = 'trial' AND tags.study = 'final' AND tags.pipeline = '{run_id}'"
     trial = newest(trials, "metrics.inner_log_loss_mean ASC").info.run_id
     (model, *_) = store.client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
