@@ -18,6 +18,7 @@ from foldwise.report.wording import counted, digits_told, number
 from foldwise.settings import Settings, flattened, load_settings
 from foldwise.stats.scores import METRICS, metric_label
 from foldwise.store.address import project_root
+from foldwise.store.database import REGISTER
 from foldwise.store.open import open_store
 
 Json = Mapping[str, Any]
@@ -193,7 +194,7 @@ def status(registry: Snapshot, failing: Mapping[str, str] = MappingProxyType({})
         if moves and moves[-1].version == champion.number:
             told += f", {moves[-1].decision} on {moves[-1].at[:10]} by {moves[-1].who}"
     if challenger is None:
-        return {"status": f"{told}, nor registered", "next": "`dvc repro` registers one"}
+        return {"status": f"{told}, nor registered", "next": f"{REGISTER} registers one"}
     if challenger == champion:
         return {"status": told, "next": "`foldwise verify`: is it as it was evaluated?"}
     told += f", version {challenger.number} is the {CHALLENGER}"

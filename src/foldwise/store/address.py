@@ -37,8 +37,10 @@ def project_root() -> Path:
     above = (here, *here.parents)
     if named := os.environ.get("DVC_ROOT"):
         root = Path(named).resolve()
-        own = next((folder for folder in above if (folder / ".dvc").is_dir()), root)
-        if own == root or own.is_relative_to(root / ".dvc" / "tmp" / "exps"):
+        own, *around = [folder for folder in above if (folder / ".dvc").is_dir()] or [root]
+        copies = root / ".dvc" / "tmp" / "exps"
+        is_copy = own.is_relative_to(copies) and not any(of.is_relative_to(copies) for of in around)
+        if own == root or is_copy:
             return root
     for folder in above:
         if (folder / "dvc.yaml").is_file():

@@ -88,7 +88,7 @@ def test_the_looks_at_the_holdout_are_models_not_comparisons() -> None:
 @pytest.mark.parametrize(
     ("aliases", "told", "then"),
     [
-        ({}, "no version is the champion yet, nor registered", "dvc repro"),
+        ({}, "no version is the champion yet, nor registered", "dvc repro && dvc repro --force"),
         ({CHALLENGER: 2}, "version 2 is the challenger", "promote --dry-run"),
         (
             {CHALLENGER: 2, CHAMPION: 1},

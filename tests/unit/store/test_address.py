@@ -76,6 +76,22 @@ def test_an_outer_projects_dvc_root_is_not_ours(
         assert project_root() == ours.resolve()
 
 
+def test_a_copy_of_an_outer_project_leaves_ours_its_own_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An experiment of the outer project copies ours, which is still none of the outer one."""
+    copy = tmp_path / ".dvc" / "tmp" / "exps" / "standalone" / "x"
+    ours = copy / "ours"
+    for project in (copy, ours):
+        (project / ".dvc").mkdir(parents=True)
+        (project / "dvc.yaml").touch()
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.chdir(ours)
+    assert project_root() == ours.resolve()
+    monkeypatch.chdir(copy)
+    assert project_root() == tmp_path.resolve()
+
+
 def test_a_folder_of_the_project_that_is_none_itself_has_its_dvc_root(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
