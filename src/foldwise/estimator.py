@@ -298,6 +298,10 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         tags, own = super().__sklearn_tags__(), get_tags(searched(self))
         for name in ("estimator_type", "classifier_tags", "regressor_tags", "input_tags"):
             setattr(tags, name, getattr(own, name))
+        if isinstance(self.estimator, Mapping):
+            taken = [get_tags(of).input_tags for of, _ in self.estimator.values()]
+            tags.input_tags.allow_nan = all(of.allow_nan for of in taken)
+            tags.input_tags.sparse = all(of.sparse for of in taken)
         return tags
 
     def __sklearn_is_fitted__(self) -> bool:
