@@ -3,26 +3,28 @@
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 
 import pytest
+from mlflow import MlflowClient
 
-from foldwise.store.mutex import LOCK_PREFIX, Busy, held, is_gone, this_process
+from foldwise.store.mutex import LOCK_PREFIX, Busy, _Beating, held, is_gone, this_process
 from foldwise.store.open import Store
 from tests.integration.registry_cases import start_together
 
 NAME, DOING = "registry-x", "decide on x"
+LOCK = f"{LOCK_PREFIX}{NAME}"
 WORKERS, TURNS = 4, 3
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Signs of life, silence and patience of moments."""
-    for name, seconds in (("_BEAT", 0.1), ("_SILENCE", 2.0), ("_POLL", 0.02), ("_GRACE", 0.3)):
+    """Signs of life and patience of moments; silence is long, so that no busy machine is silent."""
+    for name, seconds in (("_BEAT", 0.1), ("_SILENCE", 60.0), ("_POLL", 0.02), ("_GRACE", 0.3)):
         monkeypatch.setattr(f"foldwise.store.mutex.{name}", seconds)
 
 
@@ -120,37 +122,100 @@ class ServerCases(MutexCases):
         found = store.client.search_registered_models(max_results=1000)
         return sorted(model.name for model in found if model.name.startswith(LOCK_PREFIX))
 
-    def left_elsewhere(self, store: Store) -> None:
-        """A machine that we can't see has lost its power."""
-        tags = {"token": "theirs", "owner": "elsewhere:1", "beat": ""}
-        store.client.create_registered_model(f"{LOCK_PREFIX}{NAME}", tags=tags)
+    @pytest.fixture
+    def left_elsewhere(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+        """A machine that we can't see has lost its power; its owner, who is seen to be gone."""
+        owner, before = "elsewhere:1", self.traces(store)
+        tags = {"token": "theirs", "owner": owner, "beat": ""}
+        store.client.create_registered_model(LOCK, tags=tags)
+        monkeypatch.setattr("foldwise.store.mutex.is_gone", lambda told: told == owner)
+        yield owner
+        assert set(self.traces(store)) <= set(before), "what it left goes, too"
 
-    def test_a_silent_holder_elsewhere_is_pushed_aside(self, store: Store) -> None:
-        """And what it left goes, too."""
-        self.left_elsewhere(store)
+    def test_a_silent_holder_elsewhere_is_pushed_aside(
+        self, store: Store, left_elsewhere: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of whom nobody can see whether it is gone."""
+        monkeypatch.setattr("foldwise.store.mutex.is_gone", is_gone)
+        monkeypatch.setattr("foldwise.store.mutex._SILENCE", 1.0)
+        assert not is_gone(left_elsewhere)
         with held(store, NAME, DOING) as lease:
             lease.check()
-        assert self.traces(store) == []
 
+    @pytest.mark.usefixtures("left_elsewhere")
     def test_of_many_that_push_one_aside_one_is_inside(self, store: Store) -> None:
         """The slow ones don't take it from the fast one."""
-        self.left_elsewhere(store)
         self.test_of_many_at_once_one_is_inside(store)
-        assert self.traces(store) == []
+
+    @pytest.mark.usefixtures("left_elsewhere")
+    def test_who_saw_a_dead_holder_late_moves_no_living_one(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Two have had their turns meanwhile, and one of them still has."""
+        push, moved = _Beating._push_aside, list[str]()
+
+        def noting(change: Callable[..., object]) -> Callable[..., object]:
+            def noted(client: MlflowClient, name: str, *others: str) -> object:
+                moved.append(name)
+                return change(client, name, *others)
+
+            return noted
+
+        def push_late(late: _Beating, token: str) -> None:
+            monkeypatch.setattr(_Beating, "_push_aside", push)
+            with held(store, NAME, DOING):
+                pass
+            with held(store, NAME, DOING) as lease, monkeypatch.context() as patch:
+                for change in ("delete_registered_model", "rename_registered_model"):
+                    patch.setattr(MlflowClient, change, noting(getattr(MlflowClient, change)))
+                push(late, token)
+                assert LOCK not in moved
+                lease.check()
+
+        monkeypatch.setattr(_Beating, "_push_aside", push_late)
+        with held(store, NAME, DOING, wait=60):
+            assert moved
+
+    @pytest.mark.usefixtures("left_elsewhere")
+    def test_while_one_pushes_a_dead_holder_aside_no_other_does(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Else the second would push aside who came after the first."""
+        delete, got = MlflowClient.delete_registered_model, Event()
+
+        def wait() -> None:
+            with held(store, NAME, DOING, wait=60):
+                got.set()
+
+        other = Thread(target=wait)
+
+        def delete_late(client: MlflowClient, name: str) -> None:
+            if name == LOCK:
+                monkeypatch.setattr(MlflowClient, "delete_registered_model", delete)
+                other.start()
+                assert not got.wait(0.5)
+            delete(client, name)
+
+        monkeypatch.setattr(MlflowClient, "delete_registered_model", delete_late)
+        with held(store, NAME, DOING, wait=60):
+            pass
+        other.join(60)
+        assert got.is_set()
 
     def test_one_who_was_pushed_aside_notices_and_takes_nothing_back(
         self, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """As when a laptop wakes up: its work is over, the other's goes on."""
-        monkeypatch.setattr("foldwise.store.mutex.this_process", lambda: "elsewhere:1")
+        before = self.traces(store)
         with pytest.raises(Busy, match="another took over"), held(store, NAME, DOING) as late:
             late._over.set()  # type: ignore[attr-defined]  # it sleeps
-            monkeypatch.setattr("foldwise.store.mutex.this_process", this_process)
+            monkeypatch.setattr("foldwise.store.mutex._SILENCE", 1.0)
             with held(store, NAME, DOING) as lease:
                 monkeypatch.setattr("foldwise.store.mutex._SILENCE", -1.0)
                 lease.check()
                 late.check()
-        assert self.traces(store) == []
+            assert self.traces(store) == before
+        assert self.traces(store) == before
 
     def test_a_holder_that_lives_is_not_pushed_aside_but_by_force(self, store: Store) -> None:
         """Whoever gave a reason doesn't wait for a process that hangs."""

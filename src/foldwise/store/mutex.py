@@ -2,8 +2,8 @@
 
 Beside a SQLite database it is a lock file, which a killed process frees. On a server it is a
 registered model, since only one process can create one of that name. Its holder shows a sign of
-life every few seconds; who shows none for a minute is dead, and is pushed aside. So no clocks are
-compared.
+life every few seconds; who shows none for a minute is dead, and is pushed aside by who holds the
+right to, a name as well. So no clocks are compared.
 """
 
 import os
@@ -24,7 +24,6 @@ LOCK_PREFIX = "foldwise-lock-"
 _BEAT, _SILENCE, _POLL = 10.0, 60.0, 0.25
 _GRACE = 15.0
 """Seconds that even who takes a name by force leaves to its holder: a move takes one or two."""
-_OTHERS_WERE_FASTER = ("RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST")
 _TOKEN, _OWNER, _SIGN = "token", "owner", "beat"
 
 
@@ -73,10 +72,10 @@ class _Beating(Lease):
     """A registered model named for what is held, and a thread that shows the sign of life."""
 
     def __init__(self, store: Store, name: str, doing: str) -> None:
-        self._client, self._doing = store.client, doing
+        self._store, self._client = store, store.client
+        self._held, self._doing = name, doing
         self._name, self._token = f"{LOCK_PREFIX}{name}", secrets.token_hex(8)
-        self._over, self._is_lost = Event(), False
-        self._shown, self._aside = time.monotonic(), ""
+        self._over, self._is_lost, self._shown = Event(), False, time.monotonic()
 
     def check(self) -> None:
         if time.monotonic() - self._shown > _SILENCE:
@@ -97,7 +96,7 @@ class _Beating(Lease):
             if now - began >= (wait if lives else max(wait, 2 * _SILENCE)):
                 raise _busy(self._doing, f"another is at it ({owner})")
             if is_dead or (is_forced and now - began > _GRACE):
-                self._push_aside(tags.get(_TOKEN, ""))
+                self._push_aside(tags.get(_TOKEN))
             time.sleep(_POLL)
         self._shown = time.monotonic()
         Thread(target=self._keep, daemon=True).start()
@@ -108,8 +107,6 @@ class _Beating(Lease):
         with suppress(StoreError), store_faults(f"giving back the lock to {self._doing}"):
             if self._is_ours():
                 self._client.delete_registered_model(self._name)
-            if self._aside:
-                self._client.delete_registered_model(self._aside)
 
     def _keep(self) -> None:
         while not (self._is_lost or self._over.wait(_BEAT)):
@@ -127,7 +124,7 @@ class _Beating(Lease):
         return self._tags(self._name).get(_TOKEN) == self._token
 
     def _create(self) -> bool:
-        with Tolerating(*_OTHERS_WERE_FASTER[:2]):
+        with Tolerating("RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"):
             self._client.create_registered_model(
                 self._name,
                 tags={_TOKEN: self._token, _OWNER: this_process(), _SIGN: ""},
@@ -136,16 +133,13 @@ class _Beating(Lease):
             return True
         return False
 
-    def _push_aside(self, token: str) -> None:
-        """Rename what a dead process holds; it stays, so that nobody else can, until we end."""
-        aside = f"{self._name}-{token}"
-        with Tolerating(*_OTHERS_WERE_FASTER):
-            self._client.rename_registered_model(self._name, aside)
-            if self._tags(aside).get(_TOKEN, "") != token:
-                # We were slow, and another has taken over meanwhile.
-                self._client.rename_registered_model(aside, self._name)
-            else:
-                self._aside = aside
+    def _push_aside(self, token: str | None) -> None:
+        """Delete what a dead process holds: one at a time, and who is slow finds another there."""
+        right = held(self._store, f"{self._held}-{token}", self._doing)
+        # What it held may go at this moment by its own hand.
+        with suppress(Busy), right, Tolerating("RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST"):
+            if self._client.get_registered_model(self._name).tags.get(_TOKEN) == token:
+                self._client.delete_registered_model(self._name)
 
     def _tags(self, name: str) -> Mapping[str, str]:
         with Tolerating("RESOURCE_DOES_NOT_EXIST"):
