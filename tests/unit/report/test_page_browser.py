@@ -53,9 +53,12 @@ CUT = """() => {
       if (box.left < 0 || box.right > right) { found.push(node.data.trim()); break; }
     }
   }
-  for (const picture of document.querySelectorAll("img, main svg"))
-    if (picture.parentElement.matches("figure") && picture.getBoundingClientRect().right > edge)
+  for (const picture of document.querySelectorAll("figure img, figure svg")) {
+    const box = picture.parentElement;  // that it may be moved in
+    const seen = getComputedStyle(box).overflowX === "auto" ? box : picture;
+    if (seen.getBoundingClientRect().right > edge)
       found.push(picture.getAttribute("alt") || picture.getAttribute("aria-label"));
+  }
   return found;
 }"""
 
