@@ -620,30 +620,23 @@ def of_search(settings: Settings) -> dict[str, Any]:
 
 
 _UNKNOWN_THEN = object()
-_BEFORE: tuple[Mapping[str, object], ...] = (
-    {"tune.search": "tpe", "tune.startup_trials": 5, "tune.scale_floor": _UNKNOWN_THEN},
-)
-"""What each change of the parameters found, the newest first: a default, or no such parameter."""
+_BEFORE = {"tune.search": "tpe", "tune.startup_trials": 5, "tune.scale_floor": _UNKNOWN_THEN}
+"""What the change of the parameters found: a default, or no such parameter."""
 
 
-def parameter_digests(settings: Settings) -> tuple[str, ...]:
-    """The parameters' digest, and what it was before each change of them, the newest first.
+def parameter_digests(settings: Settings) -> tuple[str, str]:
+    """The parameters' digest, and what it was before they were changed.
 
     So what was made earlier is known again. A parameter that wasn't known then doesn't count,
     whatever it is now; one that is left at its default has the default of then.
     """
-    told: dict[str, object] = _told(settings)
-    defaults: dict[str, object] = _told(Settings())
-    digests = [_digest(told)]
-    for before in _BEFORE:
-        left = {key: of for key, of in told.items() if before.get(key) is not _UNKNOWN_THEN}
-        told = {
-            key: before[key] if key in before and value == defaults[key] else value
-            for key, value in left.items()
-        }
-        defaults |= before
-        digests.append(_digest(told))
-    return tuple(digests)
+    told, defaults = _told(settings), _told(Settings())
+    then = {
+        key: _BEFORE[key] if key in _BEFORE and value == defaults[key] else value
+        for key, value in told.items()
+        if _BEFORE.get(key) is not _UNKNOWN_THEN
+    }
+    return _digest(told), _digest(then)
 
 
 def changed_from(settings: Settings, other: str) -> dict[str, Value]:

@@ -55,6 +55,11 @@ def advised(name: str, figure: str, bound: str, *, holds: bool) -> Check:
     return Check(name, figure, bound, "pass" if holds else "warning")
 
 
+def graded(name: str, figure: str, bound: str, *, fails: bool, warns: bool) -> Check:
+    """A check that passes, warns or fails."""
+    return Check(name, figure, bound, "fail" if fails else "warning" if warns else "pass")
+
+
 def same_digest(name: str, found: str, told: str) -> Check:
     """A check that what is there has the digest that was recorded."""
     return judged(name, found[:12], told[:12] or "none recorded", holds=found == told)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from foldwise.data.dataset import DataInfo
 from foldwise.errors import PromotionError
-from foldwise.registry.audit import Check, advised, all_hold, judged
+from foldwise.registry.audit import Check, advised, graded, judged
 from foldwise.registry.evidence import Evidence
 from foldwise.registry.snapshot import Version
 from foldwise.settings import TOLERATED_SHARE, Between, Settings
@@ -149,10 +149,7 @@ def _verification(case: Case) -> Iterator[Check]:
     figure = f"{len(checks) - len(failed)} of {len(checks)} hold"
     for word, names in (("failed", failed), ("warned", warned)):
         figure += f"; {word}: {', '.join(names)}" if names else ""
-    if warned and not failed:
-        yield advised("verification", figure, "all hold", holds=False)
-    else:
-        yield judged("verification", figure, "all hold", holds=all_hold(checks))
+    yield graded("verification", figure, "all hold", fails=bool(failed), warns=bool(warned))
 
 
 def _floors(case: Case) -> Iterator[Check]:
@@ -175,10 +172,8 @@ def _fits(case: Case) -> Iterator[Check]:
     figure = f"{fits.converged} of {fits.distinct} converged"
     figure += f", {fits.stalled} stalled" if fits.stalled else ""
     figure += f", {fits.exhausted} exhausted" if fits.exhausted else ""
-    if fits.exhausted:
-        yield judged("fits", figure, "none exhausted", holds=False)
-    else:
-        yield advised("fits", figure, "all converged", holds=fits.stalled == 0)
+    bound = "none exhausted" if fits.exhausted else "all converged"
+    yield graded("fits", figure, bound, fails=fits.exhausted > 0, warns=fits.stalled > 0)
 
 
 def _ranges(case: Case) -> Iterator[Check]:
@@ -202,10 +197,8 @@ def _shared_rows(case: Case) -> Iterator[Check]:
     name, rows = f"holdout {data.unit}s trained on", data.holdout_rows
     figure, bound = f"{shared} of {rows}", f"<= {100 * TOLERATED_SHARE:.1f} %"
     # Rows of a table with few values are equal by chance.
-    if shared > TOLERATED_SHARE * rows and data.table is None:
-        yield judged(name, figure, bound, holds=False)
-    else:
-        yield advised(name, figure, bound, holds=shared == 0)
+    is_much = shared > TOLERATED_SHARE * rows and data.table is None
+    yield graded(name, figure, bound, fails=is_much, warns=shared > 0)
 
 
 def _expectation(case: Case) -> Iterator[Check]:
@@ -227,13 +220,9 @@ def _expectation(case: Case) -> Iterator[Check]:
         return
     bad_side = found > expected.high if is_loss(metric) else found < expected.low
     bound = f"in [{expected.low:.5f}, {expected.high:.5f}] ({100 * expected.confidence:.4g} %)"
-    if bad_side:
-        yield judged(name, f"{case.told(found)}, worse", bound, holds=False)
-        return
-    is_inside = expected.low <= found <= expected.high
-    yield advised(
-        name, case.told(found) + ("" if is_inside else ", better"), bound, holds=is_inside
-    )
+    is_outside = not expected.low <= found <= expected.high
+    word = ", worse" if bad_side else ", better" if is_outside else ""
+    yield graded(name, f"{case.told(found)}{word}", bound, fails=bad_side, warns=is_outside)
 
 
 def loss_bound(ours: Rows, theirs: Rows, labels: NDArray[np.int64], **drawn: Any) -> PairedBound:
