@@ -10,8 +10,8 @@ import pytest
 from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 
 from foldwise.registry.registration import register
+from foldwise.store.database import relocate
 from foldwise.store.open import Store, open_store
-from foldwise.store.relocate import relocate
 from tests.integration.registry_cases import make_holdout, model_of, start_run, submission
 from tests.tracking_server import TrackingServer
 

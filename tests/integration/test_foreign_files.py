@@ -20,9 +20,9 @@ from foldwise.errors import FoldwiseError, OutputError, SearchError, StoreError
 from foldwise.ownership import foreign
 from foldwise.search.book import StudyStorage, close_attempt, open_book, search_lock
 from foldwise.search.trials import Part, Study
+from foldwise.store.database import relocate
 from foldwise.store.mutex import held
 from foldwise.store.open import Store, open_store
-from foldwise.store.relocate import relocate
 from tests.unit.search.search_cases import SPACE, a_trial
 
 KEY = "0123abcd"

@@ -13,8 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from foldwise.app import commands
 from foldwise.errors import StoreError
 from foldwise.runs.recorder import Recorder
+from foldwise.store.database import relocate
 from foldwise.store.open import Store, open_store
-from foldwise.store.relocate import relocate
 from tests.factories import make_result
 from tests.run_tree import make_lineage, record_search, run_tree
 

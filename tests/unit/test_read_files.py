@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from foldwise.app.rows import blocks_of
+from foldwise.app.predict import blocks_of
 from foldwise.app.show import show
 from foldwise.app.workspace import SearchPlace, read_result, save_result
 from foldwise.data.dataset import load, load_info

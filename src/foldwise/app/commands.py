@@ -202,7 +202,7 @@ def _dvc_digest(path: Path) -> str:
 
 def relocate() -> None:
     """Mend the store's paths."""
-    from foldwise.store.relocate import relocate as mend
+    from foldwise.store.database import relocate as mend
 
     root = project_root()
     relocation = mend(root)

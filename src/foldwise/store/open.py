@@ -13,9 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from foldwise.errors import StoreError
 from foldwise.store.address import project_root, tracking_address
-from foldwise.store.database import LOCATION_TAG, artifacts_of, check_database, create_once
+from foldwise.store.database import (
+    LOCATION_TAG,
+    artifacts_of,
+    check_database,
+    check_not_moved,
+    create_once,
+)
 from foldwise.store.faults import import_mlflow, store_faults
-from foldwise.store.relocate import check_not_moved
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -62,7 +62,7 @@ def test_a_long_message_is_cut_to_one_line_without_secrets() -> None:
 def test_importing_the_store_does_not_import_mlflow() -> None:
     """`foldwise --help` answers at once; MLflow takes a second to import."""
     code = (
-        "import sys, foldwise.runs.recorder, foldwise.store.relocate;"
+        "import sys, foldwise.runs.recorder, foldwise.store.database;"
         "print(sorted({'mlflow', 'sqlalchemy', 'requests', 'alembic'} & set(sys.modules)))"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
