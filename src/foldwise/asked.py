@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from difflib import get_close_matches
 from inspect import signature
 from typing import Any, Literal, Self, get_args
@@ -146,19 +146,14 @@ class Asked:
     candidates: Mapping[str, Self] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls,
-        own: Any,
-        data: tuple[Any, Any],
-        groups: Any,
-        sample_weight: Any,
-        *,
-        plan: Plan | None = None,
-    ) -> Self:
-        """Check all that was given, before anything is fitted; ``plan`` is what ``cv`` says."""
+    def of(cls, own: Any, given: tuple[Any, ...], *, plan: Plan | None = None) -> Self:
+        """Check all that was given, before anything is fitted; ``plan`` is what ``cv`` says.
+
+        ``fit`` was ``given`` X, y, groups and sample_weight.
+        """
         if isinstance(own.estimator, Mapping):
-            return cls._of_candidates(own, data, groups, sample_weight)
-        X, y = data
+            return cls._of_candidates(own, given)
+        X, y, groups, sample_weight = given
         estimator = searched(own)
         _require_options(own)
         dimensions = _dimensions(own)
@@ -166,7 +161,7 @@ class Asked:
         rows = None
         if strength is not None and (sample_weight is None or strength == "C"):
             indicators = getattr(estimator, "indicators", False)
-            rows = Rows.of(own, X, y, sample_weight, indicators=indicators)
+            rows = Rows.of(own, (X, y, sample_weight), indicators=indicators)
             if strength != "C" and not rows.are_whole_numbers:
                 rows = None  # a scaler without an imputer or encoder: it says itself what it wants
         if rows is not None:
@@ -188,7 +183,7 @@ class Asked:
         of_groups = None if groups is None else group_codes(groups, len(labels), "groups")
         seed = _seed(own)
         names = () if classes is None else classes.tolist()
-        plan = plan or plan_of(own, (X, targets), codes, of_groups, seed=seed, classes=names)
+        plan = plan or plan_of(own, (X, targets, of_groups), codes, seed=seed, classes=names)
         require_classes(plan, codes, classes)
         require_weight(plan, weights)
         positive = _positive(own.pos_label, classes)
@@ -211,7 +206,7 @@ class Asked:
         )  # fmt: skip
 
     @classmethod
-    def _of_candidates(cls, own: Any, data: tuple[Any, Any], groups: Any, weights: Any) -> Self:
+    def _of_candidates(cls, own: Any, given: tuple[Any, ...]) -> Self:
         """Each as if it were alone; of one kind, with one plan and one metric."""
         _require_candidates(own)
         _seed(own)  # a RandomState is asked once for all
@@ -221,7 +216,7 @@ class Asked:
             alone = copy(own)
             alone.estimator, alone.param_distributions = estimator, searched_in
             try:
-                asked[name] = cls.of(alone, data, groups, weights, plan=plan)
+                asked[name] = cls.of(alone, given, plan=plan)
             except InputError as error:
                 raise InputError(f"candidate {name!r}: {error}") from error
             plan = asked[name].plan
@@ -297,7 +292,10 @@ class Asked:
             self.own.error_score, encoded,
         )  # fmt: skip
         if self.rows is None:
-            weights = {} if self.weights is None else {self._weights_name: self.weights}
+            of, name = self.estimator, "sample_weight"
+            if isinstance(of, Pipeline):  # its weights go to its last step
+                name = f"{of.steps[-1][0]}__sample_weight"
+            weights = {} if self.weights is None else {name: self.weights}
             return EstimatorEngine(
                 self.X, self.labels, self.classes, self.plan,  # type: ignore[arg-type]
                 self.build, self.own.n_jobs, judge, Given(weights, self.own.error_score),
@@ -327,24 +325,14 @@ class Asked:
         if is_small and judge is None and scorer is None:
             scorer = DeviceScores(Cores(), told, len(rows.classes), together=0)
         searched = self.space.dimensions["C"]
-        ends = (
-            [float(C) for C in searched.options]  # type: ignore[arg-type]  # checked as numbers
-            if isinstance(searched, OneOf)
-            else [searched.low, searched.high]
-        )
-        low, high = min(ends), max(ends)
+        ends: Any = searched.options if isinstance(searched, OneOf) else astuple(searched)[:2]
+        low, high = float(min(ends)), float(max(ends))
         if high < 1.01 * low:  # a path needs some length
             low, high = low / 2, high * 2
         return BatchedEngine(
             rows.encoded, self.labels, self.plan, backend, low, high,
             threads=own_threads, repeat=repeat, is_table=True, judge=judge, scorer=scorer,
         )  # fmt: skip
-
-    @property
-    def _weights_name(self) -> str:
-        """What ``fit`` calls the rows' weights: a pipeline's go to its last step."""
-        of = self.estimator
-        return f"{of.steps[-1][0]}__sample_weight" if isinstance(of, Pipeline) else "sample_weight"
 
     def build(self, values: Values) -> Any:
         """The estimator with these values, not yet fitted."""

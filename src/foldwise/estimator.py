@@ -234,7 +234,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         KeyboardInterrupt
             On Ctrl-C; ``fit`` again goes on.
         """
-        asked = Asked.of(self, (X, y), groups, sample_weight)
+        asked = Asked.of(self, (X, y, groups, sample_weight))
         if asked.classes is not None:
             warn_of_telling_columns(asked.X, asked.labels)
         engine = asked.engine

@@ -231,7 +231,7 @@ def log_to_mlflow(
         "outer_summary.csv": search.outer_summary_.to_csv().encode(),
         "trials.csv": search.inner_results_.to_csv(index=False).encode(),
         "report.html": _page(search, pictures).encode(),
-        **{f"figures/{name}": of for name, of in picture_files(pictures).items()},
+        **picture_files(pictures, "figures/"),
     }
     with (
         held(store, f"search-{key}", f"log the search {key[:12]}") as lease,

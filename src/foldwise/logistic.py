@@ -97,7 +97,7 @@ class StandardLogistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         if not (isinstance(strength, int | float | np.number) and strength > 0):
             raise InputError(f"C must be a number above 0, got {strength!r}: raise it")
         settings = options(scale_floor=self.scale_floor)
-        rows = Rows.of(self, X, y, sample_weight, indicators=self.indicators)
+        rows = Rows.of(self, (X, y, sample_weight), indicators=self.indicators)
         layout, settings = rows.arranged(self, [np.arange(len(rows.labels))], settings)
         with threadpool_limits(limits=1, user_api="blas"):
             [fit] = solve(layout, [FitRequest(frozenset(), self.C)], settings)
@@ -152,16 +152,9 @@ class Rows:
     weights: NDArray[np.float64] | None
 
     @classmethod
-    def of(
-        cls,
-        estimator: Any,
-        X: Any,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None,
-        *,
-        indicators: bool,
-    ) -> Self:
-        """Check and encode what ``estimator.fit`` was given."""
+    def of(cls, estimator: Any, given: tuple[Any, Any, Any], *, indicators: bool) -> Self:
+        """Check and encode what ``estimator.fit`` was given: X, y and sample_weight."""
+        X, y, sample_weight = given
         X = checked_table(estimator, X, reset=True)
         labels, classes = class_codes(estimator, y, rows=_num_samples(X))
         weights = checked_weights(sample_weight, X)

@@ -33,14 +33,13 @@ def group_codes(values: Any, rows: int, name: str) -> NDArray[np.int64]:
 
 def plan_of(
     own: Any,
-    data: tuple[Any, NDArray[Any]],
+    data: tuple[Any, ...],
     codes: NDArray[np.int64],
-    groups: NDArray[np.int64] | None,
     *,
     seed: int,
-    classes: Sequence[object] = (),
+    classes: Sequence[object],
 ) -> Plan:
-    """The parts that ``cv`` says, in ``n_repeats`` partitions."""
+    """The parts that ``cv`` says of the data, X, y and groups, in ``n_repeats`` partitions."""
     if isinstance(own.cv, float | str):
         raise InputError(
             "cv must be a number of parts, each row's part, or splits that partition the rows,"
@@ -52,10 +51,10 @@ def plan_of(
                 f"n_repeats must be 1 where cv says which parts there are, got {own.n_repeats}:"
                 " give cv as a number of parts"
             )
-        part_of = _given_parts(own.cv, data, groups)
+        part_of = _given_parts(own.cv, *data)
         plan = Plan(part_of[np.newaxis], np.ones(len(codes), dtype=np.bool_))
     else:
-        plan = _dealt(own, codes, groups, seed=seed, classes=classes)
+        plan = _dealt(own, codes, seed=seed, groups=data[-1], classes=classes)
     if plan.folds < 3:
         raise InputError(
             f"cv must make at least 3 parts, one to estimate by, one to choose by and one to train"
@@ -64,14 +63,7 @@ def plan_of(
     return plan
 
 
-def _dealt(
-    own: Any,
-    codes: NDArray[np.int64],
-    groups: NDArray[np.int64] | None,
-    *,
-    seed: int,
-    classes: Sequence[object],
-) -> Plan:
+def _dealt(own: Any, codes: NDArray[np.int64], *, seed: int, **more: Any) -> Plan:
     folds = FOLDS if own.cv is None else int(own.cv)
     if folds > len(codes):
         raise InputError(
@@ -80,7 +72,7 @@ def _dealt(
         )
     try:
         plans = [
-            Plan.stratified(codes, folds=folds, seed=seed + repeat, groups=groups, classes=classes)
+            Plan.stratified(codes, folds=folds, seed=seed + repeat, **more)
             for repeat in range(own.n_repeats)
         ]
     except DataError as error:
@@ -89,12 +81,10 @@ def _dealt(
     return replace(plans[0], part_of=np.concatenate([plan.part_of for plan in plans]))
 
 
-def _given_parts(
-    cv: Any, data: tuple[Any, NDArray[Any]], groups: NDArray[np.int64] | None
-) -> NDArray[np.int64]:
+def _given_parts(cv: Any, X: Any, y: Any, groups: Any) -> NDArray[np.int64]:
     """Each row's part, by labels, splits or what makes them."""
-    rows = len(data[1])
-    splits = list(cv.split(*data, groups)) if hasattr(cv, "split") else list(cv)
+    rows = len(y)
+    splits = list(cv.split(X, y, groups)) if hasattr(cv, "split") else list(cv)
     if splits and np.isscalar(splits[0]):
         part_of = group_codes(splits, rows, "cv")
     else:

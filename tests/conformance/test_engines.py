@@ -119,11 +119,11 @@ class TestNotebookTable(EngineCases):
         X = np.random.default_rng(2).normal(size=(240, 64)) + 0.3 * CASE.images.astype(np.float64)
         y = CASE.labels % classes
         search = NestedSearchCV(param_distributions={"C": loguniform(1e-3, 1)}, cv=3)
-        asked = Asked.of(search, (X, y), None, None)
+        asked = Asked.of(search, (X, y, None, None))
         backend = asked.engine.backend  # type: ignore[attr-defined]  # it is batched
         assert (is_small(backend.layout), backend.options.double) == (classes == 2, not is_single)
         return Given(
-            lambda X: Asked.of(search, (X, y), None, None).engine,
+            lambda X: Asked.of(search, (X, y, None, None)).engine,
             X, asked.labels, range(classes), asked.plan, STRENGTHS, rounding=1e-12,
         )  # fmt: skip
 

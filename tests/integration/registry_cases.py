@@ -15,6 +15,7 @@ from foldwise.registry.evidence import Evidence, gather_evidence
 from foldwise.registry.registration import Submission
 from foldwise.registry.snapshot import Snapshot
 from foldwise.registry.verify import Holdout
+from foldwise.report.findings import Judged
 from foldwise.runs.lineage import library_versions
 from foldwise.search.engines.batched import LinearClassifier
 from foldwise.search.trials import FitCounts
@@ -69,14 +70,9 @@ def evaluated(model: LinearModel, holdout: Split) -> Evidence:
             holdout.images, holdout.labels, None, classes=CLASSES, image_shape=SHAPE
         ),
     )
-    evidence = gather_evidence(
-        result,
-        SETTINGS,
-        data,
-        probabilities=probabilities(model, holdout.images),
-        labels=holdout.labels,
-        shared_rows=0,
-    )
+    said = probabilities(model, holdout.images)
+    judged = Judged(holdout.images, holdout.labels, said, [*map(str, CLASSES)], SHAPE)
+    evidence = gather_evidence(result, SETTINGS, data, judged=judged, shared_rows=0)
     outer = tuple(
         {**evidence.holdout, "log_loss": evidence.holdout["log_loss"] + shift}
         for shift in (-0.02, 0.0, 0.02)

@@ -175,9 +175,8 @@ def _report(tuned: Tuned, model: Contestant, recorder: Recorder) -> None:
     # The intervals are those of probabilities.
     is_estimated = bool(result.outer) and model.holdout.are_probabilities
     outer = tuned.outer if is_estimated else {}
-    figures = picture_files((*search_pictures(result, outer), *model_pictures(model.holdout)))
-    files = report | tables | {f"figures/{name}": file for name, file in figures.items()}
-    recorder.record_artifacts(None, files)
+    pictures = (*search_pictures(result, outer), *model_pictures(model.holdout))
+    recorder.record_artifacts(None, report | tables | picture_files(pictures, "figures/"))
     if result.outer:
         tell_outline(recorder, result)
     recorder.log_metrics({**holdout_metrics(model.holdout), **model.result.seconds})

@@ -173,14 +173,8 @@ class Tuned:
 
     def evidence(self, judged: Judged) -> Evidence:
         """What the final model, judged on the holdout, is registered with."""
-        return gather_evidence(
-            self.result,
-            self.work.settings,
-            self.work.info,
-            probabilities=judged.probabilities,
-            labels=judged.labels,
-            shared_rows=self.shared_rows,
-        )
+        told, shared = (self.result, self.work.settings, self.work.info), self.shared_rows
+        return gather_evidence(*told, judged=judged, shared_rows=shared)
 
     def findings(self, judged: Judged, verdict: Verdict) -> Findings:
         """All that card and page are made of."""
@@ -307,8 +301,8 @@ def holdout_metrics(holdout: HoldoutSummary) -> dict[str, float]:
 
 def tell_fold(work: Workspace, recorder: Recorder, fold: OuterFold) -> None:
     """Put an outer fold's pictures beside its study's run."""
-    files = picture_files(album.fold_pictures(fold, work.classes))
-    recorder.record_artifacts(fold.study, {f"figures/{name}": file for name, file in files.items()})
+    files = picture_files(album.fold_pictures(fold, work.classes), "figures/")
+    recorder.record_artifacts(fold.study, files)
 
 
 def draw() -> None:

@@ -180,9 +180,8 @@ def _tell_search(tuned: drawing.Tuned, recorder: Recorder, *, is_known: bool) ->
     if not is_known:
         for fold in tuned.result.outer:
             drawing.tell_fold(tuned.work, recorder, fold)
-        figures = picture_files(_search_pictures(tuned))
-        told = {f"figures/{name}": figure for name, figure in figures.items()}
-        recorder.record_artifacts(None, tuned.tables() | told)
+        figures = picture_files(_search_pictures(tuned), "figures/")
+        recorder.record_artifacts(None, tuned.tables() | figures)
         tell_outline(recorder, tuned.result, tuned.work.clusters(tuned.development))
         tell_champion(tuned.work, recorder, tuned.result)
 

@@ -270,6 +270,5 @@ def tell_champion(work: "Workspace", recorder: "Recorder", result: "SearchResult
         found = compare((reference, own), confidence=work.settings.evaluate.confidence)
         from foldwise.report.picture import picture_files
 
-        files = picture_files(finder.pictures(found))
-        recorder.record_artifacts(None, {f"figures/{of}": file for of, file in files.items()})
+        recorder.record_artifacts(None, picture_files(finder.pictures(found), "figures/"))
         recorder.record_comparison(result, told_of.note(found, found.rivals[0]))

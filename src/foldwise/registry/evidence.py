@@ -14,6 +14,7 @@ from foldwise.data.dataset import Classes, DataInfo
 from foldwise.errors import StoreError
 from foldwise.files import DocumentError, decode, encode, plain
 from foldwise.registry.stored_files import required, serving
+from foldwise.report.findings import Judged
 from foldwise.search.trials import FitCounts, SearchResult
 from foldwise.settings import Dimension, Settings, Value, parameters_digest
 from foldwise.stats.scores import (
@@ -120,20 +121,11 @@ def evidence_digest(stored: bytes) -> str:
 
 
 def gather_evidence(
-    result: SearchResult,
-    settings: Settings,
-    data: DataInfo,
-    *,
-    probabilities: NDArray[np.float64],
-    labels: NDArray[np.int64],
-    shared_rows: int,
+    result: SearchResult, settings: Settings, data: DataInfo, *, judged: Judged, shared_rows: int
 ) -> Evidence:
-    """Put together what the search told and what the holdout showed.
-
-    ``probabilities`` (rows, classes) are the final model's, ``labels`` (rows,) the class codes; of
-    no holdout nothing is told.
-    """
+    """Put together what the search told and what the holdout showed, if there is one."""
     best = (*(fold.best for fold in result.outer), result.final.best)
+    probabilities, labels = judged.probabilities, judged.labels
     has_holdout = data.holdout_rows > 0
     error = calibration_error(probabilities, labels) if has_holdout else 0.0
     return Evidence(

@@ -124,14 +124,15 @@ def outer_pictures(
     what they ``answered``, if that isn't the most probable class.
     """
     _, labels, probabilities = result.pooled()
-    _, _, answers = (answered or result).pooled()
-    told = _of_rows(probabilities, labels, classes, answers=answers, positive=positive)
-    return (*told, *_of_two(probabilities, labels, classes, positive=positive))
+    judged = Judged(None, labels, probabilities, classes, ())
+    counts = confusion((answered or result).pooled()[2], labels)
+    return (*_of_rows(judged, counts, positive=positive), *_of_two(judged, positive=positive))
 
 
 def fold_pictures(fold: OuterFold, classes: Sequence[str]) -> tuple[Picture, ...]:
     """Draw one outer fold's own ``confusion`` matrix and ``roc`` curves; PNG alone, for speed."""
-    return _of_rows(fold.predictions.values, fold.labels, classes, with_svg=False)
+    judged = Judged(None, fold.labels, fold.predictions.values, classes, ())
+    return _of_rows(judged, confusion(judged.probabilities, fold.labels), with_svg=False)
 
 
 def holdout_pictures(
@@ -183,34 +184,18 @@ def column_pictures(
     return (_drawn("classes", figure, of="columns"),)
 
 
-def _of_rows(
-    probabilities: NDArray[np.float64],
-    labels: NDArray[np.int64],
-    classes: Sequence[str],
-    *,
-    answers: NDArray[np.float64] | None = None,
-    **shown: Any,
-) -> tuple[Picture, ...]:
-    return _confusion_and_roc(
-        confusion(probabilities if answers is None else answers, labels),
-        roc_curve_points(probabilities, labels, ROC_POINTS),
-        [each.roc_auc for each in per_class(probabilities, labels)],
-        classes,
-        **shown,
-    )
+def _of_rows(judged: Judged, counts: NDArray[np.int64], **shown: Any) -> tuple[Picture, ...]:
+    values, labels = judged.probabilities, judged.labels
+    areas = [each.roc_auc for each in per_class(values, labels)]
+    curves = roc_curve_points(values, labels, ROC_POINTS)
+    return _confusion_and_roc(counts, curves, areas, judged.classes, **shown)
 
 
-def _of_two(
-    probabilities: NDArray[np.float64],
-    labels: NDArray[np.int64],
-    classes: Sequence[str],
-    *,
-    positive: int = 1,
-) -> tuple[Picture, ...]:
-    if len(classes) != 2:
+def _of_two(judged: Judged, *, positive: int = 1) -> tuple[Picture, ...]:
+    if len(judged.classes) != 2:
         return ()
-    values, is_positive = probabilities[:, positive], labels == positive
-    curve = of_columns.precision_recall(values, is_positive, classes[positive])
+    values, is_positive = judged.probabilities[:, positive], judged.labels == positive
+    curve = of_columns.precision_recall(values, is_positive, judged.classes[positive])
     return (_drawn("precision_recall", curve),)
 
 
@@ -223,7 +208,7 @@ def _of_scores(
     return (
         _drawn("class_f1", of_holdout.class_f1(f1, holdout.f1_intervals, classes)),
         *model_pictures(holdout),
-        *_of_two(judged.probabilities, judged.labels, classes),
+        *_of_two(judged),
         _drawn("calibration", of_holdout.reliability_diagram(holdout.bins, error, unit=unit)),
     )
 

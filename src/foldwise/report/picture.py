@@ -42,11 +42,11 @@ class Picture:
         return f'{start} role="img" aria-label="{words}"{drawn}'
 
 
-def picture_files(pictures: Iterable[Picture]) -> dict[str, bytes]:
-    """Give the files of pictures by name: a PNG each, and an SVG where there is one."""
+def picture_files(pictures: Iterable[Picture], folder: str = "") -> dict[str, bytes]:
+    """Give the files of pictures by path: a PNG each, and an SVG where there is one."""
     files: dict[str, bytes] = {}
     for picture in pictures:
-        files[f"{picture.name}.png"] = picture.png
+        files[f"{folder}{picture.name}.png"] = picture.png
         if picture.svg:
-            files[f"{picture.name}.svg"] = picture.svg
+            files[f"{folder}{picture.name}.svg"] = picture.svg
     return files

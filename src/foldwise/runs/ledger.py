@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from foldwise.runs.tree import Point, RunNode
 from foldwise.store.faults import StoreRefused
@@ -139,22 +139,15 @@ class Ledger:
             # The run's own start as time: a row written twice is then one row to MLflow. What the
             # pipeline is told anew must count as later.
             when = int(time.time() * 1000) if node.level == "pipeline" else run.started
-            self._log(run, points, params, tags, when=when)
+            self._log(run, points, when, params=params, tags=tags)
         if node.done:
             self._end(run, "FINISHED")
 
-    def _log(
-        self,
-        run: KnownRun,
-        points: Sequence[Point],
-        params: Mapping[str, str],
-        tags: Mapping[str, str],
-        *,
-        when: int,
-    ) -> None:
-        """Log all in one call, or as many as MLflow takes a thousand things by."""
+    def _log(self, run: KnownRun, points: Sequence[Point], when: int, **told: Any) -> None:
+        """Log all, params and tags too, in one call, or as many as MLflow takes a thousand by."""
         from mlflow.entities import Metric, Param, RunTag
 
+        params, tags = told.get("params", {}), told.get("tags", {})
         room = _BATCH - len(params) - len(tags)
         self._client.log_batch(
             run.run_id,
@@ -166,7 +159,7 @@ class Ledger:
         run.params.update(params)
         run.tags.update(tags)
         if points[room:]:
-            self._log(run, points[room:], {}, {}, when=when)
+            self._log(run, points[room:], when)
 
     def _add_files(self, run: KnownRun, files: Mapping[str, bytes]) -> None:
         with TemporaryDirectory(prefix="foldwise-") as folder:

@@ -54,7 +54,7 @@ def test_weights_of_somebodys_own_may_be_of_any_size(
     monkeypatch.setattr(fits, "tiling", lambda _: Tiling(1, 1))
     table, logistic = seeded(classes=2), StandardLogistic(class_weight=given.get("class_weight"))
     weights = np.full(len(table.y), given["sample_weight"]) if "sample_weight" in given else None
-    rows = Rows.of(logistic, table.X, table.y, weights, indicators=False)
+    rows = Rows.of(logistic, (table.X, table.y, weights), indicators=False)
     _, settings = rows.arranged(logistic, [np.arange(len(table.y))], options())
     assert settings.double == bool(given)
     logistic.fit(table.X, table.y, weights)

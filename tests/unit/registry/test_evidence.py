@@ -19,6 +19,7 @@ from foldwise.registry.evidence import (
     labels_digest,
     shared_rows,
 )
+from foldwise.report.findings import Judged
 from foldwise.search.trials import SearchResult
 from foldwise.settings import Between, Dimension, OneOf, Settings
 from foldwise.stats.scores import METRIC, calibration_error, published, score
@@ -40,9 +41,8 @@ def make_evidence(
     settings: Settings = Settings(),  # noqa: B008 - frozen
     result: SearchResult = RESULT,
 ) -> Evidence:
-    return gather_evidence(
-        result, settings, DATA, probabilities=PROBABILITIES, labels=LABELS, shared_rows=2
-    )
+    judged = Judged(None, LABELS, PROBABILITIES, ("a", "b", "c"), DATA.image_shape)
+    return gather_evidence(result, settings, DATA, judged=judged, shared_rows=2)
 
 
 def test_evidence_holds_what_search_and_holdout_showed() -> None:
