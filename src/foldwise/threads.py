@@ -63,7 +63,5 @@ _HOLDING: list[Any] = []
 """The limit, if there is one, and an entry for each that relies on it."""
 
 
-@cache
-def _libraries() -> ThreadpoolController:
-    """What is loaded, which takes longer to find out than a fit of a small table."""
-    return ThreadpoolController()
+_libraries = cache(ThreadpoolController)
+"""What is loaded, which takes longer to find out than a fit of a small table."""

@@ -18,7 +18,7 @@ def main() -> None:
     models = [_read(work, entry, holdout) for entry in load_entries().values()]
     tables = {
         "models.csv": contest.models_csv(models),
-        "pairs.csv": contest.pairs_csv(contest.summarise_pairs(models)),
+        "pairs.csv": contest.pairs_csv(models),
     }
     save(contest.REPORTS, {name: table.encode() for name, table in tables.items()})
     save_pictures(contest.REPORTS / "figures", contest_pictures(models, work.info))

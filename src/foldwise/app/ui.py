@@ -42,7 +42,9 @@ def serve_ui(*, host: str = "127.0.0.1", port: int = 5000, root: Path | None = N
     with _listen(host, port) as listening:
         if host not in _LOOPBACK:
             tell(f"Careful: whoever reaches {host}:{port} can change and delete runs.\n")
-        base = _base(host, port)
+        # As a browser on this machine reaches it.
+        home = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - warned about
+        base = f"http://{f'[{home}]' if ':' in home else home}:{port}"
         tell(f"Starting MLflow on {base} ...\n")
         server = _server(store)
         tell(f"{_listing(store, names, base)}\nCtrl-C ends it.\n")
@@ -58,13 +60,6 @@ def _listen(host: str, port: int) -> socket.socket:
             f"can't listen on {host}:{port} ({error}): "
             f"end what runs there, or choose another, `foldwise ui --port {port % 65535 + 1}`"
         ) from error
-
-
-def _base(host: str, port: int) -> str:
-    """The server's address as a browser on this machine reaches it."""
-    if host in ("0.0.0.0", "::"):  # noqa: S104 - asked for by the user, and warned about
-        host = "127.0.0.1"
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _listing(store: Store, names: tuple[str, ...], base: str) -> str:

@@ -186,15 +186,14 @@ def refresh_page(store: Store, data_name: str) -> None:
     """Let the experiment's views and note show its newest pipeline and version."""
     experiment_id = store.experiment(data_name)
     with store_faults("setting up the experiment's page"):
-        newest = _newest(store, experiment_id)
-        if newest is None:
+        views, links, about = _page(store, data_name, experiment_id)
+        if not views:
             return
         now = int(time.time() * 1000)
-        for rank, view in enumerate(newest.views):
+        for rank, view in enumerate(views):
             store.client.set_experiment_tag(experiment_id, *view_tag(view, created=now - rank))
         before = store.client.get_experiment(experiment_id).tags.get(_NOTE, "")
-        note = page_note(_links(store, data_name, newest), before, about=newest.about)
-        store.client.set_experiment_tag(experiment_id, _NOTE, note)
+        store.client.set_experiment_tag(experiment_id, _NOTE, page_note(links, before, about=about))
 
 
 def page_links(store: Store, data_name: str) -> tuple[Link, ...]:
@@ -203,8 +202,7 @@ def page_links(store: Store, data_name: str) -> tuple[Link, ...]:
     if experiment_id is None:
         return ()
     with store_faults("looking up the links"):
-        newest = _newest(store, experiment_id)
-        return () if newest is None else _links(store, data_name, newest)
+        return _page(store, data_name, experiment_id)[1]
 
 
 def recorded_data(store: Store) -> tuple[str, ...]:
@@ -226,27 +224,28 @@ def page_note(links: tuple[Link, ...], before: str, *, about: str = _ABOUT) -> s
     return f"{line}\n\n{kept.strip() or about}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Newest:
-    """The newest top-level run, a pipeline's or a classifier's of the comparison, and its views."""
+def _page(
+    store: Store, data_name: str, experiment_id: str
+) -> tuple[tuple[View, ...], tuple[Link, ...], str]:
+    """Views, links and the note's words, as the newest top-level run has them; none without one.
 
-    experiment_id: str
-    run_id: str
-    views: tuple[View, ...]
-    about: str
-
-
-def _newest(store: Store, experiment_id: str) -> _Newest | None:
-    for run in _first(store, experiment_id, _PIPELINES):
-        run_id = run.info.run_id
-        if "model" in run.data.tags:
-            models = _first(store, experiment_id, _PIPELINES, most=_COMPARED)
-            names = dict.fromkeys(name for each in models for name in _searched(each))
-            return _Newest(experiment_id, run_id, comparison_views(names), _COMPARISON)
-        views = pipeline_views(run_id, run.data.params.get("tune.metric", "log_loss"))
-        has_studies = bool(_first(store, experiment_id, views[1].search))
-        return _Newest(experiment_id, run_id, views if has_studies else views[:1], _ABOUT)
-    return None
+    It is a pipeline's, or a classifier's of the comparison.
+    """
+    if not (models := _first(store, experiment_id, _PIPELINES, most=_COMPARED)):
+        return (), (), ""
+    newest, name = models[0], model_name(data_name)
+    run_id, about, views = newest.info.run_id, _ABOUT, tuple[View, ...]()
+    if "model" in newest.data.tags:
+        about, views = _COMPARISON, comparison_views(_searched(models))
+    else:
+        views = pipeline_views(run_id, newest.data.params.get("tune.metric", "log_loss"))
+        views = views if _first(store, experiment_id, views[1].search) else views[:1]
+    links = [view_link(experiment_id, view) for view in views]
+    if versions := Snapshot.read(store, name).versions:
+        links.append(version_link(name, versions[-1].number))
+    if any(file.path == REPORT for file in store.client.list_artifacts(run_id)):
+        links.append(artifact_link("Report", experiment_id, run_id, REPORT))
+    return views, tuple(links), about
 
 
 def _first(store: Store, experiment_id: str, search: str, *, most: int = 1) -> list[Any]:
@@ -255,19 +254,10 @@ def _first(store: Store, experiment_id: str, search: str, *, most: int = 1) -> l
     return list(store.client.search_runs([experiment_id], search, max_results=most, order_by=order))
 
 
-def _searched(run: Any) -> list[str]:
-    keys = [key.split(".") for key in run.data.params if key.startswith("space.")]
-    return [name for _, name in keys if name in run.data.metrics]
-
-
-def _links(store: Store, data_name: str, newest: _Newest) -> tuple[Link, ...]:
-    links = [view_link(newest.experiment_id, view) for view in newest.views]
-    name = model_name(data_name)
-    if versions := Snapshot.read(store, name).versions:
-        links.append(version_link(name, versions[-1].number))
-    if any(file.path == REPORT for file in store.client.list_artifacts(newest.run_id)):
-        links.append(artifact_link("Report", newest.experiment_id, newest.run_id, REPORT))
-    return tuple(links)
+def _searched(models: Iterable[Any]) -> dict[str, None]:
+    keys = ((run, key) for run in models for key in run.data.params if key.startswith("space."))
+    names = ((run, key.removeprefix("space.")) for run, key in keys)
+    return dict.fromkeys(name for run, name in names if name in run.data.metrics)
 
 
 def _metrics(*names: str) -> tuple[str, ...]:

@@ -184,8 +184,10 @@ def _origin(store: Store, version: Version, settings: Settings) -> Iterator[Chec
         "clean, known here",
         holds=bool(commit) and not dirty and git_knows(store.root, commit),
     )
-    told = tags.get("parameters_digest", "")
-    recorded = _run_tag(store, version, "parameters_digest")
+    told, recorded = tags.get("parameters_digest", ""), None
+    doing, gone = f"reading the run of version {version.number}", "RESOURCE_DOES_NOT_EXIST"
+    with store_faults(doing), Tolerating(gone):
+        recorded = store.client.get_run(version.run_id).data.tags.get("parameters_digest")
     if recorded not in (None, told):
         yield same_digest("parameters", told, recorded or "")
     else:
@@ -196,14 +198,6 @@ def _origin(store: Store, version: Version, settings: Settings) -> Iterator[Chec
         yield advised("parameters", told[:12], bound, holds=told in now)
     others = _other_libraries(tags)
     yield advised("libraries", ", ".join(others) or "the same", "as here", holds=not others)
-
-
-def _run_tag(store: Store, version: Version, tag: str) -> str | None:
-    """A tag of the version's pipeline run; None if the run is gone."""
-    doing, gone = f"reading the run of version {version.number}", "RESOURCE_DOES_NOT_EXIST"
-    with store_faults(doing), Tolerating(gone):
-        return store.client.get_run(version.run_id).data.tags.get(tag)
-    return None
 
 
 def _other_libraries(tags: Mapping[str, str]) -> list[str]:

@@ -17,7 +17,7 @@ from foldwise.report.tables import evaluation
 from foldwise.report.wording import Json, csv_of, escaped, rounded, significant, values_text
 from foldwise.search.trials import SearchResult, Trial
 from foldwise.settings import Entry, Settings
-from foldwise.stats.paired import Pair, compare_pairs
+from foldwise.stats.paired import compare_pairs
 from foldwise.stats.scores import METRICS, Scores, predicted_codes
 
 RESULTS, REPORTS = Path("comparison/models"), Path("comparison/reports")
@@ -72,11 +72,6 @@ def contestant(entry: Entry, result: EntryResult, judged: Judged, settings: Sett
     return Contestant(entry, result, holdout, right)
 
 
-def summarise_pairs(models: Sequence[Contestant]) -> tuple[Pair, ...]:
-    """McNemar's test of all pairs, corrected for their number."""
-    return compare_pairs({model.entry.name: model.right for model in models})
-
-
 def model_report(model: Contestant) -> dict[str, Json]:
     """Tell one classifier's result; numbers to be compared stand at the top."""
     result, best = model.result, model.result.best
@@ -107,11 +102,11 @@ def models_csv(models: Sequence[Contestant]) -> str:
     return csv_of(rows)
 
 
-def pairs_csv(pairs: Sequence[Pair]) -> str:
-    """List McNemar's tests: the rows that one of two got right alone, and the p-values."""
+def pairs_csv(models: Sequence[Contestant]) -> str:
+    """List McNemar's tests of all pairs: the rows that one of two got right alone, the p-values."""
     rows = (
         (*(p.first, p.second, p.test.gained, p.test.lost), f"{p.test.p:.3g}", f"{p.adjusted:.3g}")
-        for p in pairs
+        for p in compare_pairs({model.entry.name: model.right for model in models})
     )
     names = ("first", "second", "first_only", "second_only", "p_value", "p_value_holm")
     return csv_of((dict(zip(names, row, strict=True)) for row in rows), names)

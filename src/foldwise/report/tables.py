@@ -1,17 +1,15 @@
 """The files of reports/: results in, JSON-able documents and CSV text out; no clock, no run id."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
-from numpy.typing import NDArray
 
 from foldwise.report.findings import HoldoutSummary, Judged
 from foldwise.report.wording import DIGITS, Json, csv_of, json_text, rounded, significant
 from foldwise.search import summary
 from foldwise.search.trials import OuterFold, SearchResult, Values
-from foldwise.stats.scores import METRICS, Rates, predicted_codes
+from foldwise.stats.scores import METRICS, predicted_codes
 
 SEARCH_FILES = ("tuning.json", "outer.json", "trials.csv", "curve.csv")
 HOLDOUT_FILES = (
@@ -266,16 +264,12 @@ def roc_csv(holdout: HoldoutSummary) -> str:
             "mean_true_positive_rate": mean,
         }
         for name, rates in zip(holdout.classes, holdout.curves, strict=True)
-        for false, true, mean in zip(*rates, _mean_true(rates[0], holdout.curves), strict=True)
+        # Of an upright piece the upper end counts.
+        for means in (np.mean([np.interp(rates[0], *each) for each in holdout.curves], axis=0),)
+        for false, true, mean in zip(*rates, means, strict=True)
     )
-
-
-def _mean_true(false: NDArray[np.float64], curves: Sequence[Rates]) -> NDArray[np.float64]:
-    """Average the classes' true positive rates; of an upright piece the upper end counts."""
-    each = [np.interp(false, *curve) for curve in curves]
-    return np.asarray(np.mean(each, axis=0))
 
 
 def calibration_csv(holdout: HoldoutSummary) -> str:
     """List the reliability table."""
-    return csv_of(holdout.bins, ("confidence", "accuracy", "rows", "low", "high"))
+    return csv_of(map(asdict, holdout.bins), ("confidence", "accuracy", "rows", "low", "high"))

@@ -6,9 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
 from fractions import Fraction
-from typing import Any
 
 from foldwise.search.trials import SearchResult, Study, Values
 from foldwise.settings import Value
@@ -193,14 +191,14 @@ def json_text(document: Mapping[str, Json]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def csv_of(rows: Iterable[object], columns: Sequence[str] = ()) -> str:
-    """Write mappings or dataclasses as CSV: floats as scores, quoted where needed.
+def csv_of(rows: Iterable[Mapping[str, object]], columns: Sequence[str] = ()) -> str:
+    """Write mappings as CSV: floats as scores, quoted where needed.
 
     Lines end with a newline everywhere. What must keep other digits than a score is given as text.
     By default ``columns`` are the first row's, so that they are needed where there may be none.
     """
     told = [
-        {name: rounded(of) if isinstance(of, float) else of for name, of in _cells(row).items()}
+        {name: rounded(of) if isinstance(of, float) else of for name, of in row.items()}
         for row in rows
     ]
     stream = io.StringIO()
@@ -208,7 +206,3 @@ def csv_of(rows: Iterable[object], columns: Sequence[str] = ()) -> str:
     writer.writeheader()
     writer.writerows(told)
     return stream.getvalue()
-
-
-def _cells(row: Any) -> Mapping[str, object]:
-    return {of.name: getattr(row, of.name) for of in fields(row)} if is_dataclass(row) else row

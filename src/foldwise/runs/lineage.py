@@ -74,11 +74,16 @@ def lineage(
     settings: Settings, data: DataInfo, *, space: Space, search_key: str, attempt: int
 ) -> Lineage:
     """Gather what a pipeline run came from, in the checkout it runs in."""
+    shape: dict[str, object] = {"image_shape": "x".join(map(str, data.image_shape))}
+    if data.table is not None:
+        shape = {"columns": len(data.table.columns)}
+    rows = {"development_rows": data.development_rows, "holdout_rows": data.holdout_rows}
+    own = {f"data.{of}": n for of, n in ({"classes": len(data.classes)} | shape | rows).items()}
     return Lineage(
         experiment=data.name,
         search_key=search_key,
         attempt=attempt,
-        params=_params(settings, data),
+        params={key: str(value) for key, value in (in_use(settings) | own).items()},
         tags={
             "search_key": search_key,
             "attempt": str(attempt),
@@ -210,18 +215,6 @@ def library_versions() -> dict[str, str]:
     """Versions of Python and of the libraries that results depend on."""
     return {"library.python": platform.python_version()} | {
         f"library.{name}": found for name in _LIBRARIES if (found := _version(name))
-    }
-
-
-def _params(settings: Settings, data: DataInfo) -> dict[str, str]:
-    shape = {"data.image_shape": "x".join(str(side) for side in data.image_shape)}
-    if data.table is not None:
-        shape = {"data.columns": str(len(data.table.columns))}
-    return {key: str(value) for key, value in in_use(settings).items()} | {
-        "data.classes": str(len(data.classes)),
-        **shape,
-        "data.development_rows": str(data.development_rows),
-        "data.holdout_rows": str(data.holdout_rows),
     }
 
 

@@ -77,30 +77,24 @@ def coefficient_bars(
     )
     grid = style.panels(figure, count, min(count, 2))
     for axes, code in zip(grid, codes, strict=True):
-        _draw_bars(axes, weights[code], outer[:, code], names, most=most)
+        largest = np.argsort(-np.abs(weights[code]), kind="stable")[:most]
+        order = largest[np.argsort(-weights[code][largest], kind="stable")]
+        _draw_bars(
+            axes, [(names[at], float(weights[code, at]), outer[:, code, at]) for at in order]
+        )
         axes.set_title(titles[code])
     for axes in grid[-2:]:
         axes.set_xlabel("Coefficient (points: outer folds)")
     return figure
 
 
-def _draw_bars(
-    axes: Axes,
-    weights: NDArray[np.float64],
-    outer: NDArray[np.float64],
-    names: Sequence[str],
-    *,
-    most: int,
-) -> None:
-    largest = np.argsort(-np.abs(weights), kind="stable")[:most]
-    order = largest[np.argsort(-weights[largest], kind="stable")]
-    bars = axes.barh(range(len(order)), weights[order], color=style.BLUE, alpha=0.45, height=0.7)
-    for row, feature in enumerate(order):
-        points = outer[:, feature]
-        style.named(bars[row], f"{names[feature]}: {signed(weights[feature])}")
+def _draw_bars(axes: Axes, rows: Sequence[tuple[str, float, NDArray[np.float64]]]) -> None:
+    for row, (name, weight, points) in enumerate(rows):
+        (bar,) = axes.barh(row, weight, color=style.BLUE, alpha=0.45, height=0.7)
+        style.named(bar, f"{name}: {signed(weight)}")
         axes.plot(points, [row] * len(points), "o", color=style.INK, markersize=3, alpha=0.7)
     axes.axvline(0, color=style.MUTED, linewidth=0.8)
-    style.name_rows(axes, style.shown([names[feature] for feature in order], 32))
+    style.name_rows(axes, style.shown([name for name, _, _ in rows], 32))
     axes.grid(visible=False, axis="y")
 
 

@@ -106,7 +106,8 @@ def roc_curves(
     for axes, size, title in zip(grid, (1.0, edge), titles, strict=False):
         for rank, code in reversed(list(enumerate(order))):
             _draw(axes, curves[code], rank, f"{classes[code]}  {areas[code]:.3f}")
-        _frame(axes, size, title)
+        axes.set(xlim=(-0.01 * size, size), ylim=(1 - size, 1 + 0.01 * size), title=title)
+        axes.set_xlabel("False positive rate")
         for code in order[:_NAMED]:
             _tell_rates(axes, curves[code], classes[code])
     whole = grid[0]
@@ -143,13 +144,6 @@ def _tell_rates(axes: Axes, rates: Rates, name: str) -> None:
     style.hover(
         axes, [(x, y, words.format(percent(y), name, percent(x, digits=2))) for x, y in told]
     )
-
-
-def _frame(axes: Axes, edge: float, title: str) -> None:
-    axes.set_xlim(-0.01 * edge, edge)
-    axes.set_ylim(1 - edge, 1 + 0.01 * edge)
-    axes.set_title(title)
-    axes.set_xlabel("False positive rate")
 
 
 def _corner(curves: Sequence[Rates]) -> float:

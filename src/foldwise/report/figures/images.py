@@ -202,12 +202,9 @@ def confused_pairs(judged: Judged, *, pairs: int = 6, examples: int = 8) -> Figu
         sure = [percent(float(judged.probabilities[row].max()), digits=0) for row in surest]
         images, which = judged.images[surest], surest.tolist()
         draw_strip(axes, images, judged.shape, columns=examples, titles=sure, numbers=which)
-        axes.set_ylabel(_pair(judged, rows), rotation=0, ha="right", va="center")
+        actual, predicted = judged.labels[rows[0]], judged.probabilities[rows[0]].argmax()
+        share = len(rows) / np.count_nonzero(judged.labels == actual)
+        names = " → ".join(brief(judged.classes[code]) for code in (actual, predicted))
+        pair = style.literal(f"{names}\n{counted(len(rows), 'image')}\n{percent(share)}")
+        axes.set_ylabel(pair, rotation=0, ha="right", va="center")
     return figure
-
-
-def _pair(judged: Judged, rows: NDArray[np.int64]) -> str:
-    actual, predicted = judged.labels[rows[0]], judged.probabilities[rows[0]].argmax()
-    share = len(rows) / np.count_nonzero(judged.labels == actual)
-    names = " → ".join(brief(judged.classes[code]) for code in (actual, predicted))
-    return style.literal(f"{names}\n{counted(len(rows), 'image')}\n{percent(share)}")
