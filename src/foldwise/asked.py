@@ -125,7 +125,8 @@ class Asked:
         if strength is not None and (sample_weight is None or strength == "C"):
             indicators = getattr(estimator, "indicators", False)
             rows = Rows.of(own, X, y, sample_weight, indicators=indicators)
-            if strength != "C" and not rows.are_whole_numbers:
+            are_numbers = rows.columns.is_scaled.all() and not np.isnan(rows.encoded).any()
+            if strength != "C" and not are_numbers:
                 rows = None  # a scaler without an imputer or encoder: it says itself what it wants
         if rows is not None:
             labels, classes, weights = rows.labels, rows.classes, rows.weights
@@ -249,7 +250,7 @@ class Asked:
         if self.candidates:
             return Kinds({name: each.engine for name, each in self.candidates.items()})
         if self.rows is None:
-            weights = {} if self.weights is None else {self._weights_name: self.weights}
+            weights = {} if self.weights is None else {f"{self._last}sample_weight": self.weights}
             return EstimatorEngine(
                 self.X, self.labels, self.classes, self.plan,  # type: ignore[arg-type]
                 self.build, self.own.n_jobs, self.judged, as_given=True,
@@ -313,10 +314,10 @@ class Asked:
             return float(self.own.error_score)
 
     @property
-    def _weights_name(self) -> str:
-        """What ``fit`` calls the rows' weights: a pipeline's go to its last step."""
+    def _last(self) -> str:
+        """What stands before the names of parameters that go to a pipeline's last step."""
         of = self.estimator
-        return f"{of.steps[-1][0]}__sample_weight" if isinstance(of, Pipeline) else "sample_weight"
+        return f"{of.steps[-1][0]}__" if isinstance(of, Pipeline) else ""
 
     def build(self, values: Values) -> Any:
         """The estimator with these values, not yet fitted."""
@@ -327,9 +328,7 @@ class Asked:
         if self.candidates:
             kind, own = values[KIND], self.params(values)
             return {KIND: kind, **{f"{kind}.{name}": value for name, value in own.items()}}
-        if self.rows is not None and isinstance(self.estimator, Pipeline):
-            return {f"{self.estimator.steps[-1][0]}__C": values["C"]}
-        return dict(values)
+        return dict(values) if self.rows is None else {f"{self._last}C": values["C"]}
 
     def params(self, values: Values) -> dict[str, Value]:
         """The values by the names of the estimator that they are of."""

@@ -167,11 +167,6 @@ class Rows:
             warnings.warn(words, UserWarning, stacklevel=2)
         return cls(columns, encoded, labels, classes, weights)
 
-    @property
-    def are_whole_numbers(self) -> bool:
-        """Whether there are numbers alone, and none is missing."""
-        return bool(self.columns.is_scaled.all()) and not bool(np.isnan(self.encoded).any())
-
     def arranged(
         self, logistic: Any, parts: list[NDArray[np.int64]], *, threads: int = 1
     ) -> tuple[Layout, SolverOptions]:
