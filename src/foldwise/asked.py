@@ -1,12 +1,12 @@
 """A search as it was asked for: checked before anything is fitted, with who makes its fits."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import astuple, dataclass, field, replace
 from difflib import get_close_matches
 from inspect import signature
-from typing import Any, Literal, Self, get_args
+from typing import Any, Self, get_args
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,6 @@ from foldwise.logistic import (
     StandardLogistic,
     checked_weights,
     class_codes,
-    options,
     require_one_name_each,
     require_target,
 )
@@ -38,7 +37,6 @@ from foldwise.search.engines.batched import BatchedEngine, LinearClassifier, Rep
 from foldwise.search.engines.estimator import (
     EstimatorEngine,
     FittedEstimator,
-    Given,
     Kinds,
     content_of,
 )
@@ -58,46 +56,6 @@ _STARTUP = 5
 _SMALL = 500_000
 """Values of a table below which threads cost more than they save, and all fits' scores fit."""
 _DEFAULT = {"C": Between(1e-4, 10.0, is_log=True)}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Judged:
-    """Scores what a model predicted: by the metrics, and by the search's scorer if it is another.
-
-    ``scorer`` is None if the metrics have it; ``encoded`` are the rows that a linear model takes,
-    and ``fitted`` makes an estimator of one: a scorer that isn't scikit-learn's may ask anything.
-    """
-
-    X: Any
-    y: NDArray[Any]
-    labels: NDArray[Any]
-    classes: NDArray[Any] | None
-    scorer: Any
-    fitted: Callable[[Model], Any]
-    error_score: float | Literal["raise"]
-    encoded: Any = None
-
-    def __call__(self, model: Model, predictions: Predictions, rows: NDArray[np.int64]) -> Scores:
-        """The scores of the rows with these numbers."""
-        scores = {} if self.classes is None else dict(predictions.scores(self.labels[rows]))
-        if self.scorer is not None:
-            scores[SCORE] = self._scored(model, predictions, rows)
-        return scores
-
-    def _scored(self, model: Model, predictions: Predictions, rows: NDArray[np.int64]) -> float:
-        answers = (
-            self.fitted(model)
-            if self.encoded is None or not hasattr(self.scorer, "_response_method")
-            else _Answered(predictions.values, self.classes, model, self.encoded[rows])
-        )
-        try:
-            return float(self.scorer(answers, _safe_indexing(self.X, rows), self.y[rows]))
-        # Whatever somebody's scorer raises: they asked to go on.
-        except Exception as error:
-            if self.error_score == "raise":
-                raise
-            warnings.warn(f"the scorer failed: {error!r}", UserWarning, stacklevel=2)
-            return float(self.error_score)
 
 
 class _Answered(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # has no types
@@ -162,7 +120,8 @@ class Asked:
         if strength is not None and (sample_weight is None or strength == "C"):
             indicators = getattr(estimator, "indicators", False)
             rows = Rows.of(own, (X, y, sample_weight), indicators=indicators)
-            if strength != "C" and not rows.are_whole_numbers:
+            are_numbers = rows.columns.is_scaled.all() and not np.isnan(rows.encoded).any()
+            if strength != "C" and not are_numbers:
                 rows = None  # a scaler without an imputer or encoder: it says itself what it wants
         if rows is not None:
             labels, classes, weights = rows.labels, rows.classes, rows.weights
@@ -285,23 +244,16 @@ class Asked:
         """Who makes the fits."""
         if self.candidates:
             return Kinds({name: each.engine for name, each in self.candidates.items()})
-        scorer = self.scorer if self.space.metric == SCORE else None
-        encoded = None if self.rows is None else self.rows.encoded
-        judge = Judged(
-            self.X, self.y, self.labels, self.classes, scorer, self.fitted,
-            self.own.error_score, encoded,
-        )  # fmt: skip
         if self.rows is None:
-            of, name = self.estimator, "sample_weight"
-            if isinstance(of, Pipeline):  # its weights go to its last step
-                name = f"{of.steps[-1][0]}__sample_weight"
-            weights = {} if self.weights is None else {name: self.weights}
+            weights = {} if self.weights is None else {f"{self._last}sample_weight": self.weights}
             return EstimatorEngine(
                 self.X, self.labels, self.classes, self.plan,  # type: ignore[arg-type]
-                self.build, self.own.n_jobs, judge, Given(weights, self.own.error_score),
+                self.build, self.own.n_jobs, self.judged, as_given=True,
+                parameters=weights, error_score=self.own.error_score,
             )  # fmt: skip
         repeats = range(len(self.plan.part_of))
-        own = None if scorer is None else judge  # the metrics need none, and a device scores them
+        # The metrics need no judge, and a device scores them.
+        own = self.judged if self.space.metric == SCORE else None
         engines = [self._batched(self.rows, repeat, own) for repeat in repeats]
         return engines[0] if len(engines) == 1 else Repeats(engines)
 
@@ -311,13 +263,8 @@ class Asked:
         own_threads = 1 if is_small else max(1, jobs if jobs > 0 else threads() + 1 + jobs)
         logistic = self.estimator[-1] if isinstance(self.estimator, Pipeline) else self.estimator
         own = [Part(repeat, fold) for fold in range(self.plan.folds)]
-        limits = {
-            name: getattr(logistic, name)
-            for name in ("tol", "max_iter", "scale_floor")
-            if hasattr(logistic, name)
-        }
         parts = [self.plan.rows(part) for part in own]
-        arranged = rows.arranged(logistic, parts, options(threads=own_threads, **limits))
+        arranged = rows.arranged(logistic, parts, threads=own_threads)
         backend, scorer_of = computing(device(), *arranged)
         scored = [self.plan.scored_rows(part) for part in own]
         told = [(rows.encoded[of], self.labels[of]) for of in scored]
@@ -334,6 +281,35 @@ class Asked:
             threads=own_threads, repeat=repeat, is_table=True, judge=judge, scorer=scorer,
         )  # fmt: skip
 
+    def judged(self, model: Model, predictions: Predictions, rows: NDArray[np.int64]) -> Scores:
+        """Score rows by the metrics, and by the search's scorer if it is another."""
+        scores = {} if self.classes is None else dict(predictions.scores(self.labels[rows]))
+        if self.space.metric == SCORE:
+            scores[SCORE] = self._scored(model, predictions, rows)
+        return scores
+
+    def _scored(self, model: Model, predictions: Predictions, rows: NDArray[np.int64]) -> float:
+        # A scorer that isn't scikit-learn's may ask anything.
+        answers = (
+            self.fitted(model)
+            if self.rows is None or not hasattr(self.scorer, "_response_method")
+            else _Answered(predictions.values, self.classes, model, self.rows.encoded[rows])
+        )
+        try:
+            return float(self.scorer(answers, _safe_indexing(self.X, rows), self.y[rows]))
+        # Whatever somebody's scorer raises: they asked to go on.
+        except Exception as error:
+            if self.own.error_score == "raise":
+                raise
+            warnings.warn(f"the scorer failed: {error!r}", UserWarning, stacklevel=2)
+            return float(self.own.error_score)
+
+    @property
+    def _last(self) -> str:
+        """What stands before the names of parameters that go to a pipeline's last step."""
+        of = self.estimator
+        return f"{of.steps[-1][0]}__" if isinstance(of, Pipeline) else ""
+
     def build(self, values: Values) -> Any:
         """The estimator with these values, not yet fitted."""
         return clone(self.estimator).set_params(**self.named(values))
@@ -343,9 +319,7 @@ class Asked:
         if self.candidates:
             kind, own = values[KIND], self.params(values)
             return {KIND: kind, **{f"{kind}.{name}": value for name, value in own.items()}}
-        if self.rows is not None and isinstance(self.estimator, Pipeline):
-            return {f"{self.estimator.steps[-1][0]}__C": values["C"]}
-        return dict(values)
+        return dict(values) if self.rows is None else {f"{self._last}C": values["C"]}
 
     def params(self, values: Values) -> dict[str, Value]:
         """The values by the names of the estimator that they are of."""

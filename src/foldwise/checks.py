@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtrc
 
+from foldwise.data.columns import Columns
 from foldwise.data.dataset import DataInfo, Split
-from foldwise.data.encoder import TableEncoder
 from foldwise.leaks import telling_columns
 from foldwise.report.findings import Matters, Remark, edge_caution
 from foldwise.report.wording import brief, counted, number, percent, signed, span, values_text
@@ -230,7 +230,7 @@ def told_apart(subject: Subject) -> tuple[Interval, float]:
     images = subject.development.images
     sets = [_taken(images, ours), _taken(subject.holdout, theirs)]
     if subject.info.table is not None:
-        encoder = TableEncoder.of(images)
+        encoder = Columns.ranked(images)
         sets = [encoder.transform(each) for each in sets]
     X, of = np.concatenate(sets).astype(np.float64), np.repeat([0, 1], [len(ours), len(theirs)])
     groups: Groups = None

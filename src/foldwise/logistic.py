@@ -22,7 +22,6 @@ from sklearn.utils.validation import (
     check_is_fitted,
     validate_data,
 )
-from threadpoolctl import threadpool_limits
 
 from foldwise.data.columns import Columns, as_pandas
 from foldwise.data.labels import require_one_spelling, sight
@@ -31,9 +30,6 @@ from foldwise.solver.fits import FitRequest, SolverOptions, pays_in_single, solv
 from foldwise.solver.layout import ClassWeight, Layout
 from foldwise.solver.linear import LinearModel, decision_scores, probabilities
 from foldwise.threads import one_blas_thread
-
-TOLERANCE = 1e-4
-MOST_ITERATIONS = 1000
 
 
 @dataclass(eq=False, repr=False)
@@ -96,10 +92,9 @@ class StandardLogistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         strength: Any = self.C
         if not (isinstance(strength, int | float | np.number) and strength > 0):
             raise InputError(f"C must be a number above 0, got {strength!r}: raise it")
-        settings = options(scale_floor=self.scale_floor)
         rows = Rows.of(self, (X, y, sample_weight), indicators=self.indicators)
-        layout, settings = rows.arranged(self, [np.arange(len(rows.labels))], settings)
-        with threadpool_limits(limits=1, user_api="blas"):
+        layout, settings = rows.arranged(self, [np.arange(len(rows.labels))])
+        with one_blas_thread():
             [fit] = solve(layout, [FitRequest(frozenset(), self.C)], settings)
         self.n_iter_ = fit.outcome.iterations
         return self.take(rows, fit.model)
@@ -165,15 +160,18 @@ class Rows:
             warnings.warn(words, UserWarning, stacklevel=2)
         return cls(columns, encoded, labels, classes, weights)
 
-    @property
-    def are_whole_numbers(self) -> bool:
-        """Whether there are numbers alone, and none is missing."""
-        return bool(self.columns.is_scaled.all()) and not bool(np.isnan(self.encoded).any())
-
     def arranged(
-        self, logistic: Any, parts: list[NDArray[np.int64]], settings: SolverOptions
+        self, logistic: Any, parts: list[NDArray[np.int64]], *, threads: int = 1
     ) -> tuple[Layout, SolverOptions]:
-        """The rows arranged by ``parts``, for fits as ``logistic`` says, and the precision's."""
+        """The rows arranged by ``parts``, for fits as ``logistic`` says, and their options."""
+        told = ("tol", "max_iter", "scale_floor")
+        limits = {name: getattr(logistic, name) for name in told if hasattr(logistic, name)}
+        settings = SolverOptions(threads=threads, **limits)
+        if not 0 <= settings.scale_floor <= 1:
+            raise InputError(
+                "scale_floor must be a share of a column's range, from 0 to 1, got"
+                f" {settings.scale_floor!r}: give 0 for none"
+            )
         class_weight = self._class_weight(logistic.class_weight)
         # Somebody's own weights may be of any size, which single precision hasn't.
         is_single = self.weights is None and not isinstance(class_weight, np.ndarray)
@@ -206,24 +204,6 @@ class Rows:
                 " class whose rows count once"
             )
         return weights
-
-
-def options(
-    tol: float = TOLERANCE,
-    max_iter: int = MOST_ITERATIONS,
-    *,
-    threads: int = 1,
-    scale_floor: float = 0.0,
-) -> SolverOptions:
-    """The solver's options for tables: float64, unless :meth:`Rows.arranged` finds better."""
-    if not 0 <= scale_floor <= 1:
-        raise InputError(
-            f"scale_floor must be a share of a column's range, from 0 to 1, got {scale_floor!r}:"
-            " give 0 for none"
-        )
-    return SolverOptions(
-        "multinomial", tol, max_iter, threads, double=True, scale_floor=scale_floor
-    )
 
 
 def checked_table(estimator: Any, X: Any, *, reset: bool) -> Any:

@@ -80,15 +80,12 @@ class Thresholds:
         return replace(fold, best=self._best(fold.best), predictions=answers, scores=scores)
 
     def _best(self, best: Trial) -> Trial:
-        inner = [
-            replace(each, scores={**each.scores, **self._inner(best.study, each.part)})
-            for each in best.inner
-        ]
+        inner = []
+        for each in best.inner:
+            answers = self._answers(best.study, self.said[best.study][each.part])
+            labels = self.asked.labels[self.asked.plan.scored_rows(each.part)]
+            inner.append(replace(each, scores={**each.scores, **_counted(answers, labels)}))
         return replace(best, inner=tuple(inner))
-
-    def _inner(self, study: Study, part: Part) -> Scores:
-        labels = self.asked.labels[self.asked.plan.scored_rows(part)]
-        return _counted(self._answers(study, self.said[study][part]), labels)
 
     def _answers(self, study: Study, predictions: Predictions) -> Predictions:
         reached = predictions.values[:, self.asked.positive] >= self.of[study]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from foldwise.data.dataset import DataInfo, Split
+from foldwise.data.dataset import DataInfo, Split, SplitFacts
 from foldwise.data.dataset import content_digest as data_digest
 from foldwise.registry.evidence import Evidence, gather_evidence
 from foldwise.registry.registration import Submission
@@ -59,6 +59,7 @@ def model_of(error: float, seed: int = 0) -> LinearModel:
 def evaluated(model: LinearModel, holdout: Split) -> Evidence:
     """The evidence that an evaluation of the model would gather, its outer scores fitting."""
     result = make_result()
+    facts = SplitFacts("blobs", CLASSES, SHAPE, len(holdout.labels), augmented=False, digest="")
     data = DataInfo(
         name="blobs",
         classes=CLASSES,
@@ -67,7 +68,7 @@ def evaluated(model: LinearModel, holdout: Split) -> Evidence:
         development_digest="d" * 64,
         holdout_rows=len(holdout.labels),
         holdout_digest=data_digest(
-            holdout.images, holdout.labels, None, classes=CLASSES, image_shape=SHAPE
+            facts, holdout.images, holdout.labels, origins=None, groups=None
         ),
     )
     said = probabilities(model, holdout.images)

@@ -208,13 +208,16 @@ def test_a_killed_scheduler_loses_no_completed_trial(
     assert book.added == len(expected.trials)
 
 
-def test_losing_every_worker_ends_the_search(local: tuple[NestedSearch, SearchResult]) -> None:
+def test_losing_every_worker_ends_the_search(
+    local: tuple[NestedSearch, SearchResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It waits for its patience, and no longer."""
     search, _ = local
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 1.0)
     with (
         cluster(1) as running,
         pytest.raises(SearchError, match="no worker for 1 s"),
-        connected(running.address, layout_of(search), OPTIONS, patience=1.0) as engine,
+        connected(running.address, layout_of(search), OPTIONS) as engine,
     ):
         running.workers[0].kill()
         finished(through(search, engine))
@@ -227,13 +230,14 @@ def test_without_workers_or_scheduler_there_is_soon_an_error(
     """Nobody waits for a cluster that isn't there."""
     search, _ = local
     monkeypatch.setattr(module, "_ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 1.0)
     with cluster(0) as running:
         if not listening:
             running.kill()
         began = time.monotonic()
         with (
             pytest.raises(SearchError, match=f"scheduler {running.address} must answer"),
-            connected(running.address, layout_of(search), OPTIONS, patience=1.0),
+            connected(running.address, layout_of(search), OPTIONS),
         ):
             pytest.fail("there is no worker")
         assert time.monotonic() - began < 20

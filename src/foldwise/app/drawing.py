@@ -25,8 +25,8 @@ from foldwise.app.workspace import (
     search_space,
 )
 from foldwise.checks import Subject, look
+from foldwise.data.columns import Columns, told_names
 from foldwise.data.dataset import Split
-from foldwise.data.encoder import TableEncoder, told_names
 from foldwise.errors import SearchError
 from foldwise.registry.evidence import Evidence, gather_evidence, shared_rows
 from foldwise.report import album, page
@@ -141,10 +141,10 @@ class Tuned:
         return cast("FilterBank | None", self.linear.features)
 
     @property
-    def encoder(self) -> TableEncoder:
+    def encoder(self) -> Columns:
         """What the models of a table, linear all, look through."""
         assert self.linear is not None  # noqa: S101
-        return cast("TableEncoder", self.linear.features)
+        return cast("Columns", self.linear.features)
 
     def tables(self) -> dict[str, bytes]:
         """The search's files in reports/, by name."""

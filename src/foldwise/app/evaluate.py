@@ -10,7 +10,7 @@ from foldwise.app.display import span
 from foldwise.app.exits import run, say
 from foldwise.app.versus import tell_champion, tell_outline
 from foldwise.app.views import run_links
-from foldwise.data.encoder import typical
+from foldwise.data.columns import typical
 from foldwise.files import check_writable
 from foldwise.registry.evidence import Evidence
 from foldwise.registry.gate import Case, changed_data, comparison_level, judge

@@ -10,7 +10,7 @@ from foldwise.app.display import Display
 from foldwise.app.drawing import OF_SEARCH, Tuned, tell_fold
 from foldwise.app.exits import import_slim_mlflow, run, say
 from foldwise.app.versus import tell_champion, tell_outline
-from foldwise.data.encoder import TableEncoder
+from foldwise.data.columns import Columns
 from foldwise.files import check_writable
 from foldwise.report.findings import edge_caution, unseen_caution
 from foldwise.report.tables import SEARCH_FILES
@@ -106,9 +106,9 @@ def nested_search(
     features: batched.Features | None = bank
     classes, is_table = len(work.info.classes), work.info.table is not None
     if is_table:
-        encoder = TableEncoder.of(images)
+        encoder = Columns.ranked(images)
         features, images = encoder, encoder.transform(images)
-        is_scaled = encoder.columns.is_scaled
+        is_scaled = encoder.is_scaled
         with one_blas_thread():
             is_single = pays_in_single(images.size, classes, tune.tol)
         layout = Layout.of_table(

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -243,19 +244,12 @@ def _is_number(kind: pa.DataType) -> bool:
 
 def floats(cells: pa.Array) -> NDArray[np.float64] | None:
     """The cells as numbers, NaN where one is missing; None where a cell is none."""
-    try:
-        return _cast(cells)
-    except pa.ArrowInvalid:
-        pass
-    try:
-        return _cast(_trimmed(cells))
-    except pa.ArrowInvalid:
-        return None
-
-
-def _cast(cells: pa.Array) -> NDArray[np.float64]:
-    numbers = cells.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    return np.asarray(numbers, dtype=np.float64)
+    for is_trimmed in (False, True):
+        with suppress(pa.ArrowInvalid):
+            words = _trimmed(cells) if is_trimmed else cells
+            numbers = words.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+            return np.asarray(numbers, dtype=np.float64)
+    return None
 
 
 def _trimmed(cells: pa.Array) -> pa.Array:

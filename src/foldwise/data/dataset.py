@@ -3,8 +3,8 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -211,7 +211,7 @@ def load(split: SplitName, directory: Path = PREPARED) -> Split:
     labels = np.array(_load_array(folder / "labels.npy"))
     origins = np.array(_load_array(folder / "origins.npy")) if facts.augmented else None
     groups = np.array(_load_array(folder / "groups.npy")) if facts.grouped else None
-    digest = _digest(facts, images, labels, origins, groups)
+    digest = content_digest(facts, images, labels, origins=origins, groups=groups)
     if digest != facts.digest or len(labels) != facts.rows:
         raise _damaged(folder, f"its digest is {facts.digest[:12]}, got {digest[:12]}")
     if origins is None:
@@ -223,15 +223,13 @@ def load(split: SplitName, directory: Path = PREPARED) -> Split:
     return Split(rows, labels, origins, groups)
 
 
-@contextmanager
-def replacing_data(directory: Path) -> Iterator[Path]:
+def replacing_data(directory: Path) -> AbstractContextManager[Path]:
     """Yield an empty folder to `write_split` to; whole, it takes the place of ``directory``."""
     busy = DataError(
         f"{directory} must be written by one process at a time, and another is writing it:"
         " wait until it ends"
     )
-    with replacing_folder(directory, seal="info.json", busy=busy) as stage:
-        yield stage
+    return replacing_folder(directory, seal="info.json", busy=busy)
 
 
 def write_split(
@@ -314,7 +312,7 @@ def _finished(
     for name, array in (("labels", labels), ("origins", origins), ("groups", groups)):
         if array is not None:
             np.save(folder / f"{name}.npy", array)
-    digest = _digest(facts, rows, labels, origins, groups)
+    digest = content_digest(facts, rows, labels, origins=origins, groups=groups)
     are_grouped = None if groups is None else True
     facts = replace(facts, augmented=origins is not None, digest=digest, grouped=are_grouped)
     # What isn't known isn't written: the bytes of a holdout's facts are those of earlier versions.
@@ -398,37 +396,30 @@ def joined(*partitions: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def content_digest(
-    images: NDArray[np.generic],
-    labels: NDArray[np.generic],
-    origins: NDArray[np.generic] | None,
-    groups: NDArray[np.generic] | None = None,
+    facts: SplitFacts,
+    rows: NDArray[np.generic],
+    labels: NDArray[np.int64],
     *,
-    classes: Classes,
-    image_shape: tuple[int, ...],
-    columns: tuple[Column, ...] | None = None,
+    origins: NDArray[np.int64] | None,
+    groups: NDArray[np.int64] | None,
 ) -> str:
     """SHA-256 (hexadecimal) of everything in a split that could change a result.
 
     The arrays' shapes and types, the image shape and the classes enter as one line of JSON, then
     the arrays' bytes follow, so that no two different splits give the same bytes.
     """
-    arrays = [array for array in (images, labels, origins, groups) if array is not None]
+    arrays = [array for array in (rows, labels, origins, groups) if array is not None]
     head = {
         "arrays": [[list(array.shape), array.dtype.str] for array in arrays],
-        "classes": list(classes),
-        "image_shape": list(image_shape),
+        "classes": list(facts.classes),
+        "image_shape": list(facts.image_shape),
         **({} if groups is None else {"grouped": True}),
-        **({} if columns is None else {"columns": plain(columns)}),
+        **({} if facts.columns is None else {"columns": plain(facts.columns)}),
     }
     digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode() + b"\n")
     for array in arrays:
         digest.update(np.ascontiguousarray(array).reshape(-1).data)
     return digest.hexdigest()
-
-
-def _digest(facts: SplitFacts, *arrays: Any) -> str:
-    classes, shape, columns = facts.classes, facts.image_shape, facts.columns
-    return content_digest(*arrays, classes=classes, image_shape=shape, columns=columns)
 
 
 def _load_array(path: Path) -> NDArray[Any]:

@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.data.columns import Columns
-from foldwise.data.encoder import TableEncoder
 from foldwise.errors import SearchError
 from foldwise.files import DocumentError, decode, decode_arrays, plain, read_bytes
-from foldwise.search.engines.batched import Features, LinearClassifier, restored
+from foldwise.search.engines.batched import MODEL_ARRAYS, Features, LinearClassifier
 from foldwise.search.jobs import Model, Predictions
 from foldwise.search.plan import RESERVE, Plan
 from foldwise.search.space import Space
@@ -31,7 +30,7 @@ from foldwise.search.trials import (
     trial_to_json,
 )
 from foldwise.settings import Between
-from foldwise.solver.linear import Multiclass
+from foldwise.solver.linear import LinearModel, Multiclass
 from foldwise.stats.scores import completed
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -244,16 +243,14 @@ def _told(ended: OuterFold | FinalModel) -> _Ended:
 def _features(model: Model) -> dict[str, Any]:
     """The parameters of the model's bank of filters, or the columns of its table."""
     features: Any = model.features if isinstance(model, LinearClassifier) else None
-    if isinstance(features, TableEncoder):
-        return {"columns": features.columns}
+    if isinstance(features, Columns):
+        return {"columns": features}
     return {} if features is None else {"filters": features.get_params()}
 
 
 def _features_of(story: _Story) -> Features | None:
-    if story.columns is not None:
-        return TableEncoder(story.columns)
     if story.filters is None:
-        return None
+        return story.columns
     from foldwise.data.features import FilterBank  # scikit-learn: two seconds
 
     return FilterBank(**story.filters)
@@ -265,8 +262,9 @@ def _ended(
     prefix = f"{told.study}/"
     own = {name.removeprefix(prefix): of for name, of in arrays.items() if name.startswith(prefix)}
     model = _UNKEPT
-    if told.C is not None:
-        model = restored(own, told.C, told.multiclass, features)
+    if told.C is not None and told.multiclass is not None:
+        numbers = {name: own[name] for name in MODEL_ARRAYS}
+        model = LinearClassifier(LinearModel(told.C, told.multiclass, **numbers), features)
     if told.scores is None:
         return FinalModel(best, model, told.facts)
     return OuterFold(

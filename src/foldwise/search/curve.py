@@ -13,12 +13,11 @@ point is halved instead, of the two beside it the wider.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 CLEARLY = 3.0
 """Standard errors by which a mean over inner folds is clearly worse than the best one."""
@@ -111,27 +110,18 @@ def minimum(points: Sequence[Point], *, is_stepped: bool) -> float:
 
 def _lowest(known: Mapping[float, float], *, is_stepped: bool) -> float:
     """Where the curve through the means is lowest, on the grid."""
+    # A third of a second, and most commands search nothing.
+    from scipy.interpolate import CubicSpline, make_smoothing_spline
+
     places, means = np.array([*known]), np.array([*known.values()])
-    curve = _curve(places, means, is_stepped=is_stepped)
+    smoothed = is_stepped and len(places) >= _FEWEST_SMOOTHED
+    curve: Any = (make_smoothing_spline if smoothed else CubicSpline)(places, means)
     first, last = math.ceil(places[0] * _GRID), math.floor(places[-1] * _GRID)
     at = np.concatenate([places[:1], np.arange(first, last + 1) / _GRID, places[-1:]])
     lowest = int(curve(at).argmin())
     if lowest == 0:
         return 0.0
     return 1.0 if lowest == len(at) - 1 else float(at[lowest])
-
-
-def _curve(
-    places: NDArray[np.float64], means: NDArray[np.float64], *, is_stepped: bool
-) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
-    # A third of a second, and most commands search nothing.
-    from scipy.interpolate import CubicSpline, make_smoothing_spline
-
-    smoothed = is_stepped and len(places) >= _FEWEST_SMOOTHED
-    curve: Callable[[NDArray[np.float64]], NDArray[np.float64]] = (
-        make_smoothing_spline(places, means) if smoothed else CubicSpline(places, means)
-    )
-    return curve
 
 
 def _halved(places: Sequence[float], beside: float = 0.5) -> float:

@@ -58,13 +58,17 @@ def outer_estimates(
 
 def evidence(result: SearchResult) -> tuple[intervals.Fold, ...]:
     """What the outer folds tell of the procedure."""
-    return tuple(map(_evidence, result.outer))
-
-
-def _evidence(fold: OuterFold) -> intervals.Fold:
-    inner = {metric: fold.best.mean(metric) for metric in METRICS}
-    values = fold.predictions.values
-    return intervals.Fold(fold.part.repeat, fold.rows, fold.labels, values, fold.scores, inner)
+    return tuple(
+        intervals.Fold(
+            repeat=fold.part.repeat,
+            rows=fold.rows,
+            labels=fold.labels,
+            probabilities=fold.predictions.values,
+            scores=fold.scores,
+            inner={metric: fold.best.mean(metric) for metric in METRICS},
+        )
+        for fold in result.outer
+    )
 
 
 def edges(values: Values, space: Space, *, share: float = 0.02) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from foldwise.files import plain
 from foldwise.settings import Value
 from foldwise.stats.scores import Scores, completed, is_loss
 
@@ -261,15 +262,7 @@ Json = dict[str, Any]
 
 def trial_to_json(trial: Trial) -> Json:
     """A trial as JSON values; floats keep every bit."""
-    return {
-        "study": str(trial.study),
-        "number": trial.number,
-        "values": dict(trial.values),
-        "inner": [
-            {"part": list(fold.part), "scores": dict(fold.scores), "facts": dict(fold.facts)}
-            for fold in trial.inner
-        ],
-    }
+    return {**plain(trial), "study": str(trial.study)}
 
 
 def trial_from_json(encoded: Json) -> Trial:

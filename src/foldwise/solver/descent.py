@@ -129,12 +129,9 @@ class History:
         self._changes_changes[:filled, :filled] = changes @ changes.T
 
     def learn(self, step: Real, change: Real) -> None:
-        """Remember a pair, if it has positive curvature."""
-        if is_curved(step, change):
-            self.push(step, change)
-
-    def push(self, step: Real, change: Real) -> None:
-        """Remember a pair with positive curvature, in place of the oldest when full."""
+        """Remember a pair, if it has positive curvature, in place of the oldest when full."""
+        if not is_curved(step, change):
+            return
         if not self._age:  # most fits on a path end before they learn anything
             self._vectors = np.empty((2, self._pairs, self._size), dtype=self._dtype)
             self._steps_changes = np.zeros((self._pairs, self._pairs))
@@ -231,7 +228,7 @@ class Descent:
         slope = float(gradient @ self._direction)
         verdict = self._search.judge(value, slope)
         if verdict == "take":
-            self._remember(gradient)
+            self.history.learn(self.point - self._origin, gradient - self._gradient)
             self.iterations += 1
             self._arrive(value, gradient)
         elif verdict == "again":
@@ -264,9 +261,6 @@ class Descent:
 
     def _rounding(self) -> float:
         return 4 * float(np.finfo(self.point.dtype).eps) * abs(self.value)
-
-    def _remember(self, gradient: Real) -> None:
-        self.history.learn(self.point - self._origin, gradient - self._gradient)
 
     def _restart(self) -> None:
         """Forget the curvature, which may be spoilt by rounding, and go down the gradient."""

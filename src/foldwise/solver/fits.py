@@ -303,26 +303,22 @@ def side_by_side(
     (threadpoolctl), or its threads and these get in each other's way.
     """
     if is_small(layout):
-        yield from _one_by_one(courses)
+        for under in map(_Under, courses):
+            while under.result is None:
+                under.running.finish()
+                under.go_on()
+                yield under.result
         return
-    waiting = iter(courses)
+    waiting = map(_Under, courses)
     active: list[_Under[T]] = []
     most = max(1, most_columns // layout.outputs)
     with ThreadPoolExecutor(options.threads) if options.threads > 1 else _Here() as pool:
-        while active := [*active, *map(_Under, islice(waiting, most - len(active)))]:
+        while active := [*active, *islice(waiting, most - len(active))]:
             _advance(layout, [each.running for each in active], options, pool)
             ended = [each for each in active if each.running.ended]
             list(pool.map(_Under.go_on, ended))
             yield from (each.result for each in ended)
             active = [each for each in active if each.result is None]
-
-
-def _one_by_one(courses: Iterable[Course[T]]) -> Iterator[T | None]:
-    for under in map(_Under, courses):
-        while under.result is None:
-            under.running.finish()
-            under.go_on()
-            yield under.result
 
 
 class _Here(Executor):

@@ -9,7 +9,7 @@ docs/statistics.md.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -84,7 +84,7 @@ def outer_intervals(
         Group of each row by its number: rows of a group are drawn together, so that their psi are
         summed before they are squared.
     """
-    pooled = [_pooled(each) for each in _repeats(folds)]
+    pooled = [metric_terms(*_sorted(each)) for each in _repeats(folds)]
     group_of = _groups_of(folds, groups)
     found = {}
     for metric in METRICS:
@@ -137,7 +137,7 @@ def paired_differences(
     """
     group_of = _groups_of(first, groups)
     pairs = [
-        (_pooled(one), _pooled(other))
+        (metric_terms(*_sorted(one)), metric_terms(*_sorted(other)))
         for one, other in zip(_repeats(first), _repeats(second), strict=True)
     ]
     found = {}
@@ -317,7 +317,7 @@ def _variance(
     groups: NDArray[np.int64] | None,
 ) -> _Variance:
     """V, of rows scored and of rows trained on."""
-    trained = _Variance(_share(metric) * _increment(scores, inner), scores.shape[1] - 1)
+    trained = _Variance(METRIC[metric].trained * _increment(scores, inner), scores.shape[1] - 1)
     return _Variance.of_rows(terms, groups).plus(trained)
 
 
@@ -325,7 +325,7 @@ def _added(
     metric: str, folds: Sequence[Fold], repeats: Sequence[Rows], groups: NDArray[np.int64] | None
 ) -> float:
     """What the rows trained on add to a metric's variance, as a share of P."""
-    added = _share(metric) * _increment(*_by_fold(metric, folds))
+    added = METRIC[metric].trained * _increment(*_by_fold(metric, folds))
     seen = _Variance.of_rows([METRIC[metric].terms(rows) for rows in repeats], groups)
     return added / seen.value if seen.value else 0.0
 
@@ -365,11 +365,6 @@ def _p(value: float, error: float, freedom: float) -> float:
     return 2 * float(stdtr(freedom, -abs(value) / error)) if error else float(value == 0)
 
 
-def _pooled(folds: Sequence[Fold]) -> Mapping[str, Terms]:
-    """The terms over all rows of one partition, sorted by their numbers."""
-    return metric_terms(*_sorted(folds))
-
-
 def _sorted(
     folds: Sequence[Fold],
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
@@ -381,10 +376,6 @@ def _sorted(
         np.concatenate([fold.labels for fold in folds])[order],
         part_of[order],
     )
-
-
-def _share(metric: str) -> float:
-    return METRIC[metric].trained
 
 
 def _increment(scores: NDArray[np.float64], inner: NDArray[np.float64]) -> float:

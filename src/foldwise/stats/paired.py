@@ -1,10 +1,4 @@
-"""Paired tests of two models on the same rows: McNemar, Holm, bounds on a mean.
-
-McNemar's exact test: which of two models is right more often on the same rows.
-
-Every pair of models on the same rows: McNemar's tests, corrected for their number.
-
-Two models on the same rows: how far the mean difference could be worse than it looks.
+"""Paired tests of two models on the same rows: McNemar's, Holm's, bounds on a mean difference.
 
 A difference is the challenger's loss minus the champion's, row by row, so that below 0 is better.
 Few rows make up most of it (an image that one model calls impossible), and at the small levels that

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from foldwise.data.augment import (
+from foldwise.data.preparation import (
     SHIFTS,
     blocks_with_copies,
     check_augmentable,

@@ -20,6 +20,7 @@ from foldwise.data.dataset import (
     Classes,
     DataInfo,
     Split,
+    SplitFacts,
     content_digest,
     equal_rows,
     joined,
@@ -316,10 +317,10 @@ def _save_and_die(directory: Path, images: NDArray[np.uint8], after: int) -> Non
 
 def test_groups_and_origins_of_the_same_numbers_are_two_digests() -> None:
     """A row that equals another is not its copy: it is scored."""
-    classes = ("a", "b")
+    facts = SplitFacts("toy", ("a", "b"), SHAPE, 10, augmented=False, digest="")
     digests = {
-        content_digest(IMAGES, LABELS, *each, classes=classes, image_shape=SHAPE)
-        for each in ((ORIGINS, None), (None, ORIGINS), (ORIGINS, ORIGINS))
+        content_digest(facts, IMAGES, LABELS, origins=origins, groups=groups)
+        for origins, groups in ((ORIGINS, None), (None, ORIGINS), (ORIGINS, ORIGINS))
     }
     assert len(digests) == 3
 

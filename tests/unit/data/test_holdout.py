@@ -7,8 +7,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foldwise.data.holdout import kept_together, split_table
-from foldwise.data.table import Table
+from foldwise.data.table import Table, kept_together, split_table
 
 
 def table(rows: int = 200, *, seed: int = 0, **given_fields: Any) -> Table:

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from foldwise.app.workspace import Workspace
-from foldwise.data.augment import SHIFTS, shifted
-from foldwise.data.dataset import content_digest, load, load_info
-from foldwise.data.preparation import PROFILE, prepare_data
+from foldwise.data.dataset import SplitFacts, content_digest, load, load_info
+from foldwise.data.preparation import PROFILE, SHIFTS, prepare_data, shifted
 from foldwise.errors import DataError, FoldwiseError, SettingsError
 from foldwise.settings import PrepareSettings, Settings
 from tests.idx_files import STEMS, idx_bytes, toy_images, write_idx_folder
@@ -323,7 +322,6 @@ def test_data_without_equal_images_keep_their_digest(project: Path) -> None:
     assert info.duplicates == "No development image equals another."
     split = load("development", project / "data" / "prepared")
     assert split.groups is None
-    known = content_digest(
-        split.images, split.labels, None, classes=info.classes, image_shape=info.image_shape
-    )
+    facts = SplitFacts("", info.classes, info.image_shape, 0, augmented=False, digest="")
+    known = content_digest(facts, split.images, split.labels, origins=None, groups=None)
     assert info.development_digest == known

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from foldwise.data.columns import RARE, Columns, told_names, typical
 from foldwise.data.dataset import load, load_facts, load_info, write_table
-from foldwise.data.encoder import RARE, TableEncoder, told_names, typical
 from foldwise.errors import DataError
 from foldwise.search.engines.batched import LinearClassifier
 from foldwise.search.engines.pipeline import StockFeatures, from_pipeline
@@ -42,10 +42,10 @@ def write_both(folder: Path, frame: pd.DataFrame) -> None:
 
 def make_model(frame: pd.DataFrame) -> LinearClassifier:
     """A linear model of a frame with coefficients of its own for each encoded column."""
-    encoder = TableEncoder.of(frame)
+    encoder = Columns.ranked(frame)
     encoded = encoder.transform(frame)
     rng, width = np.random.default_rng(1), encoded.shape[1]
-    is_scaled = encoder.columns.is_scaled
+    is_scaled = encoder.is_scaled
     mean = np.where(is_scaled, np.nanmean(encoded, axis=0), 0.0)
     scale = np.where(is_scaled, np.nanstd(encoded, axis=0), 1.0)
     numbers = LinearModel(1.0, "multinomial", mean, scale, rng.normal(size=(1, width)), np.ones(1))
@@ -133,7 +133,7 @@ def test_rare_values_are_named_only_if_asked() -> None:
     """Fewer rows than `RARE` have them; that a value is missing tells nobody's name."""
     town = ["often"] * 40 + ["seldom"] * (RARE - 1) + [None] * 2
     frame = pd.DataFrame({"town": pd.Categorical(town), "age": 1.0})
-    encoder = TableEncoder.of(frame)
+    encoder = Columns.ranked(frame)
     told = told_names(encoder, frame, shows_rare=False)
     assert told == ("age", "town: often", "town: a rare value", "town: missing")
     assert told_names(encoder, frame, shows_rare=True)[2] == "town: seldom"

@@ -15,7 +15,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from foldwise import NestedSearchCV, StandardLogistic
 from foldwise.errors import InputError, MissingError
-from foldwise.logistic import Rows, options
+from foldwise.logistic import Rows
 from foldwise.solver import fits
 from foldwise.solver.objective import Tiling
 from tests.unit.estimator.table_cases import by_scikit_learn, seeded, slope
@@ -55,7 +55,7 @@ def test_weights_of_somebodys_own_may_be_of_any_size(
     table, logistic = seeded(classes=2), StandardLogistic(class_weight=given.get("class_weight"))
     weights = np.full(len(table.y), given["sample_weight"]) if "sample_weight" in given else None
     rows = Rows.of(logistic, (table.X, table.y, weights), indicators=False)
-    _, settings = rows.arranged(logistic, [np.arange(len(table.y))], options())
+    _, settings = rows.arranged(logistic, [np.arange(len(table.y))])
     assert settings.double == bool(given)
     logistic.fit(table.X, table.y, weights)
     assert np.isfinite(logistic.predict_proba(table.X)).all()

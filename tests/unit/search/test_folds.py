@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foldwise.data.augment import SHIFTS, shifted
 from foldwise.data.dataset import PREPARED, load
-from foldwise.data.preparation import prepare_data
+from foldwise.data.preparation import SHIFTS, prepare_data, shifted
 from foldwise.errors import DataError
 from foldwise.search.plan import RESERVE, Plan
 from foldwise.settings import PrepareSettings, Settings

@@ -40,8 +40,8 @@ def test_paths_and_fits_are_made_on_the_workers_gpu(
     """It is opened once, for all rounds."""
     on_worker(monkeypatch, "auto")
     stretch = Stretch(RegularisationPath(frozenset({0}), anchors(0.01, 0.1)), 4)
-    [path] = dask.trace_batch("", [stretch], OPTIONS)
-    [fit] = dask.solve_batch("", [FitRequest(path.left_out, 0.03, path.at(0.03))], OPTIONS)
+    *_, path = dask.batch("", "trace", [stretch], OPTIONS)
+    [fit] = dask.batch("", "solve", [FitRequest(path.left_out, 0.03, path.at(0.03))], OPTIONS)
     assert fit.device == NumpyDevice.name
     assert opened == ["auto"]
 
@@ -50,7 +50,7 @@ def test_a_search_that_asks_for_none_is_made_by_the_workers_cores(
     monkeypatch: pytest.MonkeyPatch, opened: list[str]
 ) -> None:
     on_worker(monkeypatch, "cpu")
-    [fit] = dask.solve_batch("", [REQUEST], OPTIONS)
+    [fit] = dask.batch("", "solve", [REQUEST], OPTIONS)
     assert fit.device is None
     assert opened == []
 
@@ -59,6 +59,6 @@ def test_a_worker_without_a_gpu_uses_its_cores(monkeypatch: pytest.MonkeyPatch) 
     """And doesn't look for one again each round."""
     monkeypatch.setattr("foldwise.search.engines.gpu.torch", None)
     pixels = on_worker(monkeypatch, "auto")
-    [fit] = dask.solve_batch("", [REQUEST], OPTIONS)
+    [fit] = dask.batch("", "solve", [REQUEST], OPTIONS)
     assert fit.device is None
     assert pixels.device == "cpu"

@@ -200,8 +200,8 @@ def test_a_history_told_of_a_larger_penalty_is_that_of_the_larger_penalty() -> N
     loss, gradient = root @ root.T + np.eye(12), generator.normal(size=12)
     told, met = (History(5, 12, np.dtype(np.float64)) for _ in range(2))
     for step in generator.normal(size=(4, 12)):
-        told.push(step, loss @ step + 0.1 * free * step)
-        met.push(step, loss @ step + 0.7 * free * step)
+        told.learn(step, loss @ step + 0.1 * free * step)
+        met.learn(step, loss @ step + 0.7 * free * step)
     told.penalise(0.6, width=6)
     np.testing.assert_allclose(told.descend(gradient), met.descend(gradient), rtol=1e-9)
 
@@ -209,7 +209,7 @@ def test_a_history_told_of_a_larger_penalty_is_that_of_the_larger_penalty() -> N
 def test_pairs_without_curvature_under_the_new_penalty_go() -> None:
     """A penalty taken away can leave a pair that curves downwards: it is forgotten."""
     history = History(5, 4, np.dtype(np.float64))
-    history.push(np.array([0.0, 1.0, 0.0, 0.0]), np.array([0.0, 0.5, 0.0, 0.0]))
-    history.push(np.array([0.0, 0.0, 1.0, 0.0]), np.array([0.0, 0.0, 5.0, 0.0]))
+    history.learn(np.array([0.0, 1.0, 0.0, 0.0]), np.array([0.0, 0.5, 0.0, 0.0]))
+    history.learn(np.array([0.0, 0.0, 1.0, 0.0]), np.array([0.0, 0.0, 5.0, 0.0]))
     history.penalise(-1.0, width=4)
     assert len(history) == 1

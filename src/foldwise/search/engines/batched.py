@@ -81,15 +81,6 @@ class LinearClassifier:
         return [] if self.features is None else self.features.stock(self.numbers.mean)
 
 
-def restored(
-    numbers: Mapping[str, NDArray[Any]], C: float, multiclass: Any, features: Features | None
-) -> LinearClassifier:
-    """The model of arrays that :meth:`LinearClassifier.arrays` gave."""
-    return LinearClassifier(
-        LinearModel(C, multiclass, **{name: numbers[name] for name in MODEL_ARRAYS}), features
-    )
-
-
 class Backend(Protocol):
     """Traces the paths of training sets, and solves the distinct fits."""
 
@@ -102,13 +93,8 @@ class Backend(Protocol):
         ...
 
 
-class Scorer(Protocol):
-    """Scores models where their rows are."""
-
-    def __call__(self, models: Sequence[LinearModel], part: int) -> Sequence[Scores]:
-        """Score each model on the rows of a part that are scored."""
-        ...
-
+Scorer = Callable[[Sequence[LinearModel], int], Sequence[Scores]]
+"""Scores models where their rows are, each on those of a part that are scored."""
 
 Opener = Callable[[Sequence[tuple[NDArray[Any], NDArray[np.int64]]]], Scorer]
 """Makes a scorer of the rows and labels that each part is scored on."""
@@ -268,12 +254,13 @@ class BatchedEngine:
         """Trace paths as far as the tasks ask, then make all fits together, scoring as they end."""
         yield from self._trace(tasks, later)
         wanted = {self._request(task.job): task for task in tasks}
-        fits = ((wanted[_answered(fit)], fit) for fit in self.backend.solve(tuple(wanted)))
+        made = self.backend.solve(tuple(wanted))
+        fits = ((wanted[FitRequest(fit.left_out, fit.model.C)], fit) for fit in made)
         if self.scorer is None or self.judge is not None:
             yield from self._score(fits)
         else:
-            made = list(fits)
-            yield from self._score(made, self._scored_there(made, self.scorer))
+            all_fits = list(fits)
+            yield from self._score(all_fits, self._scored_there(all_fits, self.scorer))
 
     def _trace(self, tasks: Sequence[Task], later: Collection[LeftOut]) -> Iterator[Progress]:
         """Trace each task's path to its C; new training sets of later ones to the largest C."""
@@ -400,10 +387,6 @@ def _folds(left_out: LeftOut) -> Folds:
 def _strength(job: Job) -> float:
     (C,) = (value for name, value in job.values if name == "C")
     return float(C)  # type: ignore[arg-type]  # the space says it's a number
-
-
-def _answered(fit: Fit) -> FitRequest:
-    return FitRequest(fit.left_out, fit.model.C)
 
 
 def _name(left_out: Folds) -> str:

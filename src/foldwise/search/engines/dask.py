@@ -7,14 +7,14 @@ sub-batch to another. Workers import this module, too.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib import import_module
 from itertools import accumulate, pairwise
 from threading import Lock
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from threadpoolctl import threadpool_limits
 
@@ -86,32 +86,16 @@ class Pixels(WorkerPlugin):
         return self._there
 
 
-def trace_batch(
-    pixels: str, stretches: Sequence[Stretch], options: SolverOptions
-) -> tuple[RegularisationPath, ...]:
-    """Trace some paths further on this worker; ``pixels`` names the plugin."""
+def batch(
+    pixels: str, work: Literal["trace", "solve"], items: Sequence[Any], options: SolverOptions
+) -> tuple[Any, ...]:
+    """Trace some paths further, or make some fits, on this worker; ``pixels`` names the plugin."""
     plugin, options = _here(pixels, options)
     with _ONE_AT_A_TIME:
         if there := plugin.there(options):
-            return _paths(there.trace(stretches))
-    return _paths(trace(plugin.layout, stretches, options))
-
-
-def _paths(
-    traced: Iterable[Traced | RegularisationPath],
-) -> tuple[RegularisationPath, ...]:
-    return tuple(event for event in traced if isinstance(event, RegularisationPath))
-
-
-def solve_batch(
-    pixels: str, requests: Sequence[FitRequest], options: SolverOptions
-) -> tuple[Fit, ...]:
-    """Make the fits of one sub-batch on this worker."""
-    plugin, options = _here(pixels, options)
-    with _ONE_AT_A_TIME:
-        if there := plugin.there(options):
-            return tuple(there.solve(requests))
-    return tuple(solve(plugin.layout, requests, options))
+            return tuple(getattr(there, work)(items))
+    by_cores = trace if work == "trace" else solve
+    return tuple(by_cores(plugin.layout, items, options))
 
 
 def _here(pixels: str, options: SolverOptions) -> tuple[Pixels, SolverOptions]:
@@ -132,54 +116,44 @@ def _keep_blas_to_one_thread() -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DaskBackend:
-    """Solves fits on the workers of a Dask cluster; open it by :func:`connected`."""
+    """Solves fits on the workers of a Dask cluster; open it by :func:`connected`.
+
+    If the scheduler or all workers are lost, it ends in a SearchError.
+    """
 
     client: Client
     address: str
     options: SolverOptions
-    patience: float
 
     def trace(self, stretches: Sequence[Stretch]) -> Iterator[Traced | RegularisationPath]:
-        """Trace each path as far as it is asked for; yield them as sub-batches end.
-
-        Raises
-        ------
-        SearchError
-            If the scheduler or all workers are lost.
-        """
-        with _speaking(self.address):
-            missing = {each.path.left_out: each.missing for each in stretches}
-            done = 0
-            for path in self._results(trace_batch, stretches):
+        """Trace each path as far as it is asked for; yield them as sub-batches end."""
+        missing = {each.path.left_out: each.missing for each in stretches}
+        done = 0
+        for path in self._results("trace", stretches):
+            if isinstance(path, RegularisationPath):
                 done += missing[path.left_out]
                 yield Traced(done, sum(missing.values()))
                 yield path
 
     def solve(self, requests: Sequence[FitRequest]) -> Iterator[Fit]:
-        """Make each requested fit once; yield them as sub-batches end.
+        """Make each requested fit once; yield them as sub-batches end."""
+        # Fits of one C together: trials are complete, and kept, while other workers still run.
+        return self._results("solve", sorted(requests, key=lambda request: request.C))
 
-        Raises
-        ------
-        SearchError
-            If the scheduler or all workers are lost.
-        """
-        with _speaking(self.address):
-            # Fits of one C together: trials are complete, and kept, while other workers still run.
-            yield from self._results(solve_batch, sorted(requests, key=lambda request: request.C))
-
-    def _results(self, work: Callable[..., tuple[T, ...]], items: Sequence[Any]) -> Iterator[T]:
+    def _results(self, work: Literal["trace", "solve"], items: Sequence[Any]) -> Iterator[Any]:
         """What the workers make of their sub-batches of these items, as they end."""
-        submit = partial(self.client.submit, work, _pixels(self.client), pure=False)
-        threads = _threads(self.client)
-        pending = {
-            submit(batch, self.options, workers=worker, allow_other_workers=bool(threads))
-            for worker, batch in deal(items, threads).items()
-        }
-        while pending:
-            done = self._next_done(pending)
-            pending -= done
-            for future in done:
-                yield from future.result()
+        submit = partial(self.client.submit, batch, _pixels(self.client), work, pure=False)
+        with _speaking(self.address):
+            threads = _threads(self.client)
+            pending = {
+                submit(own, self.options, workers=worker, allow_other_workers=bool(threads))
+                for worker, own in deal(items, threads).items()
+            }
+            while pending:
+                done = self._next_done(pending)
+                pending -= done
+                for future in done:
+                    yield from future.result()
 
     def _next_done(self, pending: set[Future[Any]]) -> set[Future[Any]]:
         idle = 0.0
@@ -190,8 +164,8 @@ class DaskBackend:
                 return set(ended.done)
             except TimeoutError:
                 idle = 0.0 if _threads(self.client) else idle + _LOOK_SECONDS
-                if idle > self.patience:
-                    raise ConnectionError(f"no worker for {self.patience:.0f} s") from None
+                if idle > PATIENCE_SECONDS:
+                    raise ConnectionError(f"no worker for {PATIENCE_SECONDS:.0f} s") from None
 
 
 @contextmanager
@@ -201,7 +175,6 @@ def connected(
     options: SolverOptions,
     *,
     device: str = "cpu",
-    patience: float = PATIENCE_SECONDS,
 ) -> Iterator[DaskBackend]:
     """An engine on the cluster at ``address``, such as ``tcp://scheduler:8786``.
 
@@ -209,8 +182,6 @@ def connected(
     ----------
     device : str
         "cuda" or "auto" for the workers' GPUs: every worker must have one, or those that have.
-    patience : float
-        Seconds the cluster may be without any worker, now or later.
 
     Raises
     ------
@@ -224,12 +195,12 @@ def connected(
         client = Client(address, timeout=_ANSWER_SECONDS, set_as_default=False)
     try:
         with _speaking(address):
-            client.wait_for_workers(1, timeout=patience)
+            client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
             _check_code(client)
             _sweep(client)
             client.register_plugin(Pixels(layout, device), name=_pixels(client))
         try:
-            yield DaskBackend(client, address, options, patience)
+            yield DaskBackend(client, address, options)
         finally:
             # The connection may be lost, or a worker never have got them.
             with suppress(OSError, KeyError):

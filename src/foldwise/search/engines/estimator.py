@@ -85,22 +85,6 @@ class FittedEstimator:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Given:
-    """How somebody's own estimator is fitted.
-
-    Attributes
-    ----------
-    parameters : mapping
-        What else ``fit`` gets, by name: arrays with an entry a row, such as weights.
-    error_score : float or "raise"
-        What a fit that fails scores on its inner folds.
-    """
-
-    parameters: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    error_score: float | Literal["raise"] = "raise"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class EstimatorEngine:
     """Fits of an estimator that ``build`` makes of values.
 
@@ -115,8 +99,13 @@ class EstimatorEngine:
         From values to an estimator, not yet fitted.
     threads : int
         Fits made at a time; a single one gets all of them. No score depends on it.
-    given : Given, optional
-        The estimator gets X as it is and fits are joblib's; without, X as float32 in threads.
+    as_given : bool
+        Somebody's own estimator gets X as it is and fits are joblib's; others X as float32, in
+        threads.
+    parameters : mapping
+        What else ``fit`` of such a one gets, by name: arrays with an entry a row, such as weights.
+    error_score : float or "raise"
+        What a fit of such a one that fails scores on its inner folds.
 
     Examples
     --------
@@ -137,15 +126,17 @@ class EstimatorEngine:
     build: Callable[[Values], Any]
     threads: int | None = 1
     judge: Judge | None = None
-    given: Given | None = None
+    as_given: bool = False
+    parameters: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    error_score: float | Literal["raise"] = "raise"
 
     def run(
         self, tasks: Sequence[Task], *, later: Collection[LeftOut] = ()
     ) -> Iterator[Progress | Done]:
         """Make the fits as threads are free; nothing is prepared for later ones."""
         del later
-        if self.given is not None:
-            fits = (delayed(self._given)(task, self.given) for task in tasks)
+        if self.as_given:
+            fits = (delayed(self._given)(task) for task in tasks)
             yield from Parallel(self.threads, return_as="generator_unordered")(fits)
             return
         if len(tasks) == 1:
@@ -162,16 +153,16 @@ class EstimatorEngine:
                 for future in waiting:
                     future.cancel()
 
-    def _given(self, task: Task, given: Given) -> Done:
+    def _given(self, task: Task) -> Done:
         """One core a fit, so that its bits don't depend on how many are made."""
         with threadpool_limits(limits=1):
             try:
                 return self._do(task)
             # Whatever somebody's estimator raises: they asked to go on.
             except Exception as error:
-                if given.error_score == "raise" or task.keep == "model":
+                if self.error_score == "raise" or task.keep == "model":
                     raise
-                told = float(given.error_score)  # larger is better, as scorers have it
+                told = float(self.error_score)  # larger is better, as scorers have it
                 failed = {name: -told if is_loss(name) else told for name in [*METRICS, SCORE]}
                 facts = {"status": FAILED, "error": repr(error)[:_LONGEST]}
                 return Done(task, dict.fromkeys(task.score_on, failed), facts)
@@ -180,13 +171,11 @@ class EstimatorEngine:
         rows = self.plan.training_rows(task.job.left_out)
         fitted = self.build(dict(task.job.values))
         targets = self.labels if self.classes is None else np.asarray(self.classes)[self.labels]
-        parameters = {} if self.given is None else self.given.parameters
+        parameters = {name: of[rows] for name, of in self.parameters.items()}
         began = perf_counter()
-        fitted.fit(
-            self._rows(rows), targets[rows], **{name: of[rows] for name, of in parameters.items()}
-        )
+        fitted.fit(self._rows(rows), targets[rows], **parameters)
         seconds = perf_counter() - began
-        model = FittedEstimator(fitted, as_given=self.given is not None)
+        model = FittedEstimator(fitted, as_given=self.as_given)
         parts = {part: self.plan.scored_rows(part) for part in task.score_on}
         predictions = {part: model.predict(self._rows(of)) for part, of in parts.items()}
         judge = self.judge or self._scores
@@ -198,9 +187,7 @@ class EstimatorEngine:
 
     def _rows(self, rows: NDArray[np.int64]) -> Any:
         """These rows of X as the estimator gets them."""
-        return (
-            self.X[rows].astype(np.float32) if self.given is None else _safe_indexing(self.X, rows)
-        )
+        return _safe_indexing(self.X, rows) if self.as_given else self.X[rows].astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -35,10 +35,12 @@ def to_pipeline(model: LinearModel, classes: Classes, *, before: Steps = ()) -> 
         What the model's features come from.
     """
     labels = np.asarray(classes)
-    if len(model.coefficients) == 1 or model.multiclass == "multinomial":
-        classifier = _logistic(model, labels)
-    else:
-        classifier = _one_vs_rest(model, labels)
+    is_one = len(model.coefficients) == 1 or model.multiclass == "multinomial"
+    classifier = (
+        _learned(LogisticRegression(C=model.C), model, labels)
+        if is_one
+        else _one_vs_rest(model, labels)
+    )
     scaler = _scaler(StandardScaler(), model)
     return Pipeline([*before, ("scaler", scaler), ("classifier", classifier)])
 
@@ -139,12 +141,6 @@ def _scaler(scaler: StandardScaler, model: LinearModel) -> StandardScaler:
     return scaler
 
 
-def _logistic(
-    model: LinearModel, labels: NDArray[np.generic], rows: slice = slice(None)
-) -> LogisticRegression:
-    return _learned(LogisticRegression(C=model.C), model, labels, rows)
-
-
 def _learned(
     classifier: LogisticRegression,
     model: LinearModel,
@@ -163,7 +159,8 @@ def _one_vs_rest(model: LinearModel, labels: NDArray[np.generic]) -> OneVsRestCl
     classifier.label_binarizer_ = LabelBinarizer(sparse_output=True).fit(labels)
     classifier.classes_ = labels
     classifier.estimators_ = [
-        _logistic(model, np.array([0, 1]), slice(row, row + 1)) for row in range(len(labels))
+        _learned(LogisticRegression(C=model.C), model, np.array([0, 1]), slice(row, row + 1))
+        for row in range(len(labels))
     ]
     classifier.n_features_in_ = len(model.mean)
     return classifier
@@ -178,7 +175,11 @@ def pieces(value: Any) -> Iterator[bytes]:
     elif isinstance(value, np.ndarray) and value.dtype != object:
         yield from _of_array(value)
     elif isinstance(value, Mapping | set | frozenset | Sequence | np.ndarray):
-        yield from _all(_members(value))
+        yield b"("
+        for member in _members(value):
+            yield from pieces(member)
+            yield b","
+        yield b")"
     else:
         yield from _of_object(value)
 
@@ -215,11 +216,3 @@ def _of_object(value: Any) -> Iterator[bytes]:
         passing = ("_sklearn_version", "_has_")  # the latter: what a sparse matrix knows of itself
         state = {name: of for name, of in state.items() if not name.startswith(passing)}
     yield from pieces(state)
-
-
-def _all(values: Iterable[Any]) -> Iterator[bytes]:
-    yield b"("
-    for value in values:
-        yield from pieces(value)
-        yield b","
-    yield b")"
