@@ -24,14 +24,15 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from filelock import FileLock, Timeout
-from pydantic import TypeAdapter, ValidationError
-
 from foldwise.errors import FoldwiseError, OutputError
 from foldwise.ownership import check_output
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from pydantic import TypeAdapter
+
+Value = bool | int | float | str | None
+"""What a parameter may be."""
 
 _T = TypeVar("_T")
 _MOVE = "move it away, then run this again"
@@ -66,6 +67,8 @@ def locked(path: Path, *, wait: float = 0, busy: FoldwiseError | None = None) ->
     OSError
         The file can't be written.
     """
+    from filelock import FileLock, Timeout  # like pydantic, not there where a GPU is tried alone
+
     _check_lock(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path, timeout=-1 if busy is None else wait, poll_interval=0.01)
@@ -221,6 +224,8 @@ def decode(kind: type[_T], text: str | bytes, *, tolerant: bool = False) -> _T:
     DocumentError
         It is no JSON, or a field is missing, unknown or of another type: one line.
     """
+    from pydantic import ValidationError
+
     try:
         key: Any = kind  # a type is hashable, which mypy doubts
         extra: Literal["ignore", "forbid"] = "ignore" if tolerant else "forbid"
@@ -322,7 +327,9 @@ def _refused(value: object) -> TypeError:
 
 
 @cache
-def _reader(kind: Any) -> TypeAdapter[Any]:
+def _reader(kind: Any) -> "TypeAdapter[Any]":
+    from pydantic import TypeAdapter
+
     return TypeAdapter(kind)
 
 
