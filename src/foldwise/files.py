@@ -4,7 +4,8 @@ A document is a frozen dataclass stored as JSON. It carries ``schema: Literal[1]
 with a default needs no new number: old documents take the default, and old code that reads with
 ``tolerant=True`` passes over it. When a field changes its meaning or goes, the type says
 ``schema: Literal[1, 2] = 2`` and its reader tells the two apart; a number that the type doesn't
-name is refused. What is digested are the bytes stored, never a value decoded and encoded again.
+name is a later version's, and refused; none is the first one's. What is digested are the bytes
+stored, never a value decoded and encoded again.
 """
 
 import errno
@@ -231,10 +232,13 @@ def decode(kind: type[_T], text: str | bytes, *, tolerant: bool = False) -> _T:
         extra: Literal["ignore", "forbid"] = "ignore" if tolerant else "forbid"
         value: _T = _reader(key).validate_json(text, strict=True, extra=extra)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
+        wrong = error.errors(include_url=False, include_context=False)
+        later = [each for each in wrong if each["loc"][-1:] == ("schema",)]
+        first = (later or wrong)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the document"
         said = f"{first['msg'][:1].lower()}{first['msg'][1:]}"
         got = "" if isinstance(first["input"], dict) else f", got {first['input']!r:.60}"
+        got += ", read it by the version of foldwise that wrote it" * bool(later)
         raise DocumentError(f"{place} must be as {_name(kind)} has it: {said}{got}") from error
     return value
 

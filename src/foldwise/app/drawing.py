@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from textwrap import fill
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Literal, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +78,7 @@ class Verdict:
     tags: Mapping[str, str]
     data_change: str = ""
     standing: Standing | None = None
+    schema: Literal[1] = 1
 
 
 @dataclass(frozen=True, eq=False)
