@@ -1,182 +1,155 @@
-"""Who does the nested search: each suits itself to the machine, makes a sample, tells seconds."""
+"""Who does the nested search: each tells the seconds of the whole, and shows some of its fits."""
 
-import warnings
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from time import perf_counter
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from joblib import Parallel, delayed
-from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.metrics import log_loss
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks import own
-from benchmarks.work import Model, Parts, Task, Wanted, Work, seconds_of
+from benchmarks import own, solver
+from benchmarks.clock import seconds_of
+from benchmarks.work import Task, Wanted
 
 MOST_ITERATIONS = 20_000
-SAMPLED_FOLDS = 2
 
 
 class Made(NamedTuple):
     """A fit made to be looked at: its model, its evaluations, and its own seconds on its worker."""
 
     wanted: Wanted
-    model: Model
+    model: solver.LinearModel
     evaluations: float
     seconds: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sample:
-    """Inner fits at some values of C, the first outer fold's model, and how many the whole makes.
+class Line:
+    """A contender in the table: of the whole search seconds, fits made, and those they stand for.
 
-    ``judged`` is what the gap is measured on, against solutions that standardise by their own
-    rows, or by all but those of the parts ``scaled_outside``.
+    ``gap`` is the judged fits' largest relative excess over the tight solutions' objectives.
     """
 
-    inner: Sequence[Made]
-    outer: Made
-    judged: Sequence[Made]
-    count: int
-    scaled_outside: Parts | None = None
-
-
-@dataclass(slots=True)
-class Contender(ABC):
-    """A nested search; without ``workers`` it is timed whole, else so many fits at a time."""
-
     name: str
-    workers: int = 0
-    once: ClassVar[bool] = False
-    """Whether even its sample is so slow that it is taken but once."""
+    seconds: float
+    fits: int
+    logical: int
+    evaluations: float
+    gap: float
+    log_loss: float
+    note: str = "whole"
 
-    def suit(self, task: Task) -> Self:  # noqa: ARG002 - those that do more ask the task
-        """With as many workers as serve it best."""
-        return self
+    @classmethod
+    def of(cls, name: str, task: Task, made: Sequence[Made], *told: Any, fits: int = 0) -> Self:
+        """Judged by fits, of which the last is the first outer fold's model.
 
-    @abstractmethod
-    def sample(self, task: Task) -> Sample:
-        """Make some of the search's fits, as many at a time as there are workers."""
-
-    def seconds(self, task: Task, sample: Sample) -> float:
-        """For all fits, if each takes per row what the sampled ones took on average.
-
-        In the contender's favour: the workers are never idle, and nothing but fits is counted.
+        Of the whole are told its evaluations per fit, its seconds, and how these came about.
         """
-        rows = {parts: len(task.work.training_rows(parts)) for parts in task.work.training_sets}
-        sampled = sum(rows[fit.wanted.left_out] for fit in sample.inner)
-        each = sum(fit.seconds for fit in sample.inner) / sampled
-        return each * sum(rows[fit.left_out] for fit in task.wanted) / self.workers
-
-    @property
-    def note(self) -> str:
-        """How its seconds came about."""
-        many = "one fit" if self.workers == 1 else f"{self.workers} fits"
-        return f"extrapolated; {many} at a time" if self.workers else "whole"
+        work, logical, (evaluations, seconds, *note) = task.work, len(task.wanted), told
+        tight = solver.tight(work, tuple(each.wanted for each in made))
+        gaps = [solver.gap(work, m.model, tight[m.wanted[:2]], m.wanted.left_out) for m in made]
+        loss = solver.mean_loss(work, made[-1].model, work.parts[0])
+        return cls(name, seconds, fits or logical, logical, evaluations, max(gaps), loss, *note)
 
 
 @dataclass(slots=True)
-class InOneGo(Contender):
+class InOneGo:
     """foldwise, with every C known beforehand; ``searched`` is the last of its searches."""
 
-    searched: own.Searched = field(kw_only=True)
+    name: str
+    searched: solver.Searched = field(kw_only=True)
 
-    def sample(self, task: Task) -> Sample:
-        """The search's own models."""
-        models = own.models(task.work, task.sampled)
-        passes = sum(self.searched.paths.values()) + sum(self.searched.fits.values())
-        each = passes / len(self.searched.fits)
-        fits = [Made(fit, models[fit], each, 0.0) for fit in task.sampled]
-        return Sample(fits[:-1], fits[-1], fits, len(self.searched.fits))
-
-    def seconds(self, task: Task, sample: Sample) -> float:  # noqa: ARG002 - it does the whole
+    def line(self, task: Task) -> Line:
         """All fits in one call."""
-        return seconds_of(lambda: own.in_one_go(task))
+        return self._line(task, seconds_of(lambda: solver.in_one_go(task)))
+
+    def _line(self, task: Task, seconds: float) -> Line:
+        count, models = len(self.searched.fits), solver.as_searched(task.work, task.sampled)
+        each = sum(times for _, times in self.searched.evaluations) / count
+        made = [Made(fit, models[fit[:2]], each, 0.0) for fit in task.sampled]
+        return Line.of(self.name, task, made, each, seconds, fits=count)
 
 
 @dataclass(slots=True)
 class Rounds(InOneGo):
     """foldwise as a user has it: in rounds, each proposed by what the ones before it found."""
 
-    def seconds(self, task: Task, sample: Sample) -> float:  # noqa: ARG002 - it does the whole
+    def line(self, task: Task) -> Line:
         """Search anew."""
         self.searched = own.search(task.work)
-        return self.searched.seconds
+        return self._line(task, self.searched.seconds["whole"])
 
 
 @dataclass(slots=True)
-class Stock(Contender):
-    """scikit-learn's nested search, each fit for itself, on pixels of a dtype.
+class Stock:
+    """scikit-learn's nested search, each fit for itself, a core each, on pixels of a dtype.
 
     ``sums`` is whether the estimator's tolerance is for the gradient of the summed loss, not the
     mean: it then gets as many times the tolerance as there are rows, which means the same.
     """
 
+    name: str
     estimator: type[LogisticRegression] = LogisticRegression
     dtype: type[np.floating] = np.float64
     sums: bool = False
 
-    def suit(self, task: Task) -> Self:
-        """One fit per core or one fit on all cores: whichever is quicker at a few short fits."""
-        few = task.sampled[: min(task.work.threads, task.work.size.sampled)]
+    def line(self, task: Task) -> Line:
+        """By all of the sampled fits."""
+        made = self.made(task)
+        passes = float(np.mean([fit.evaluations for fit in made[:-1]]))
+        return Line.of(self.name, task, made, passes, *extrapolated(task, made[:-1]))
 
-        def seconds(candidate: Self) -> float:
-            candidate._fits(task.work, few, max_iter=1)
-            return seconds_of(lambda: candidate._fits(task.work, few, max_iter=10))
-
-        counts = sorted({1, task.work.threads})
-        return min((replace(self, workers=count) for count in counts), key=seconds)
-
-    def sample(self, task: Task) -> Sample:
-        """All of the sampled fits."""
-        fits = self._fits(task.work, task.sampled)
-        return Sample(fits[:-1], fits[-1], fits, len(task.wanted))
-
-    def _fits(
-        self, work: Work, wanted: Sequence[Wanted], max_iter: int = MOST_ITERATIONS
-    ) -> list[Made]:
-        data, jobs = work.images.astype(self.dtype), []
-        for fit in wanted:
-            assert fit.scored is not None
-            split = work.training_rows(fit.left_out), work.scored_rows(fit.scored)
+    def made(self, task: Task) -> list[Made]:
+        """The sampled fits."""
+        work, jobs = task.work, []
+        data = work.images.astype(self.dtype)
+        for fit in task.sampled:
+            split = work.training_rows(fit.left_out), work.parts[fit.scored or 0]
             tol = work.size.tol * (len(split[0]) if self.sums else 1)
-            model = self.estimator(C=fit.C, tol=tol, max_iter=max_iter)
+            model = self.estimator(C=fit.C, tol=tol, max_iter=MOST_ITERATIONS)
             pipeline = make_pipeline(StandardScaler(), model)
             jobs.append(delayed(_timed_fit)(pipeline, data, work.labels, split))
-        made = Parallel(n_jobs=self.workers)(jobs)
+        made = Parallel(n_jobs=work.threads)(jobs)
         return [
             Made(fit, _model(pipeline, fit.C), float(pipeline[-1].n_iter_.max()), seconds)
-            for fit, (pipeline, seconds) in zip(wanted, made, strict=True)
+            for fit, (pipeline, seconds) in zip(task.sampled, made, strict=True)
         ]
 
 
+def extrapolated(task: Task, made: Sequence[Made]) -> tuple[float, str]:
+    """Seconds of all fits, a core each and none ever idle, and how they came about."""
+    seconds, workers = (
+        task.seconds((of.left_out, took) for of, _, _, took in made),
+        task.work.threads,
+    )
+    return seconds / workers, f"extrapolated; {workers} fits at a time"
+
+
 @dataclass(slots=True)
-class WarmPath(Contender):
+class WarmPath:
     """One ``LogisticRegressionCV`` per study: fits start where the last C's ended; float64 alone.
 
-    It scales before it splits: the inner folds' scaling has seen their scored rows.
+    It scales before it splits: its inner folds' scaling has seen their scored rows, so its last
+    fit alone is judged. Even its sample is so slow that it is taken but once.
     """
 
-    once: ClassVar[bool] = True
+    name: str
+    _line: Line | None = None
 
-    def suit(self, task: Task) -> Self:
-        """A fold a core."""
-        return replace(self, workers=task.work.threads)
+    def line(self, task: Task) -> Line:
+        """By the first study's whole path on two of its folds, a core each, and its model."""
+        self._line = self._line or self._sampled(task)
+        return self._line
 
-    def sample(self, task: Task) -> Sample:
-        """The first study's whole path on two of its folds, and its model.
-
-        Judged are a few of the first fold's fits, spread over its path.
-        """
+    def _sampled(self, task: Task) -> Line:
         work, study, began = task.work, task.work.studies[0], perf_counter()
-        rows, folds = work.training_rows(study), work.inner(study)[:SAMPLED_FOLDS]
+        rows, folds = work.training_rows(study), work.inner(study)[:2]
         parts = work.part_of[rows]
         path = LogisticRegressionCV(
             Cs=list(task.tried[study]),
@@ -186,30 +159,22 @@ class WarmPath(Contender):
             use_legacy_attributes=False,
             tol=work.size.tol,
             max_iter=MOST_ITERATIONS,
-            n_jobs=self.workers,
+            n_jobs=work.threads,
         )
         images = work.images[rows].astype(np.float64)
         pipeline = make_pipeline(StandardScaler(), path).fit(images, work.labels[rows])
-        seconds, model = perf_counter() - began, pipeline[-1]
         # The folds run side by side: a worker's seconds are the wall's.
-        each = seconds * min(self.workers, SAMPLED_FOLDS) / (model.n_iter_.size + 1)
-        inner = [
-            Made(
-                Wanted(left_out, C, part),
-                _model(pipeline, C, model.coefs_paths_[fold, 0, position]),
-                float(model.n_iter_[fold, 0, position]),
-                each,
-            )
-            for fold, (left_out, part) in enumerate(folds)
-            for position, C in enumerate(model.Cs_.tolist())
-        ]
-        first, best = inner[: len(inner) // SAMPLED_FOLDS], float(model.C_)
-        outer = Made(Wanted(study, best, 0), _model(pipeline, best), float("nan"), each)
-        judged = [first[(2 * third + 1) * len(first) // 6] for third in range(3)]
-        return Sample(inner, outer, judged, len(task.wanted), scaled_outside=study)
+        seconds = (perf_counter() - began) * min(work.threads, 2) / (path.n_iter_.size + 1)
+        passes, C = float(path.n_iter_.mean()), float(path.C_)
+        last = Made(Wanted(study, C, 0), _model(pipeline, C), passes, seconds)
+        every = [last._replace(wanted=Wanted(left_out, C, part)) for left_out, part in folds]
+        return Line.of(self.name, task, [last], passes, *extrapolated(task, every))
 
 
-def contenders(searched: own.Searched) -> list[Contender]:
+Contender = InOneGo | Stock | WarmPath
+
+
+def contenders(searched: solver.Searched) -> list[Contender]:
     """Everyone in the table, in its order; intelex where it is installed."""
     found: list[Contender] = [
         Stock("scikit-learn, float64"),
@@ -226,12 +191,11 @@ def contenders(searched: own.Searched) -> list[Contender]:
     return found
 
 
-def _model(pipeline: Pipeline, C: float, weights: NDArray[np.floating] | None = None) -> Model:
-    """What was fitted in float64; ``weights`` of a path have the intercept last."""
+def _model(pipeline: Pipeline, C: float) -> solver.LinearModel:
+    """What was fitted in float64."""
     scaler, fitted = pipeline
-    joint = np.column_stack([fitted.coef_, fitted.intercept_]) if weights is None else weights
-    numbers = (scaler.mean_, scaler.scale_, joint[:, :-1], joint[:, -1])
-    return Model(C, *(np.asarray(each, dtype=np.float64) for each in numbers))
+    numbers = (scaler.mean_, scaler.scale_, fitted.coef_, fitted.intercept_)
+    return solver.LinearModel(C, "multinomial", *(np.asarray(n, dtype=np.float64) for n in numbers))
 
 
 def _timed_fit(
@@ -240,8 +204,6 @@ def _timed_fit(
     """One inner fold, as the random search does it: take the rows, fit, score."""
     training, scored = split
     began = perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the ten iterations of a try-out
-        pipeline.fit(images[training], labels[training])
+    pipeline.fit(images[training], labels[training])
     log_loss(labels[scored], pipeline.predict_proba(images[scored]), labels=pipeline.classes_)
     return pipeline, perf_counter() - began

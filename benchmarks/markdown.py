@@ -8,8 +8,13 @@ from datetime import UTC, datetime
 from importlib.metadata import distributions
 from pathlib import Path
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
-DRAFTS = DOCS.parent / "build" / "benchmarks"
+from benchmarks.clock import ROOT
+
+DOCS = ROOT / "docs"
+DRAFTS = ROOT / "build" / "benchmarks"
+LOAD = os.getloadavg()[0]
+"""Before the work begins: wall times depend on it."""
+
 _PACKAGES = ("foldwise", "numpy", "scipy", "scikit-learn", "scikit-learn-intelex", "optuna")
 
 
@@ -29,7 +34,7 @@ def with_section(text: str, name: str, content: str) -> str:
 
 
 def write_measured(
-    page: str, sections: Mapping[str, str], *, whole: bool, command: str = "", load: str = ""
+    page: str, sections: Mapping[str, str], *, whole: bool, command: str = ""
 ) -> None:
     """Print sections of a page in docs/, and put them there.
 
@@ -38,27 +43,31 @@ def write_measured(
     """
     path = (DOCS if whole else DRAFTS) / f"{page}.md"
     text = (path if path.exists() else DOCS / path.name).read_text(encoding="utf-8")
-    if command:
-        line = f"`{command}`: {'; '.join(machine())}; load average before it {load}."
-        sections = {name: f"{content}\n\n{line}" for name, content in sections.items()}
+    placed = f"\n\n`{command}`: {'; '.join(machine())}; load average before it {LOAD:.1f}."
     for name, content in sections.items():
-        print(f"{content}\n", flush=True)
-        text = with_section(text, name, content)
+        told = content + placed * bool(command)
+        print(f"{told}\n", flush=True)
+        text = with_section(text, name, told)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     print(f"written: {path}", flush=True)
 
 
-def load_average() -> str:
-    """How busy the machine is, to be asked before the work begins: wall times depend on it."""
-    return f"{os.getloadavg()[0]:.1f}"
+def duration(seconds: float) -> str:
+    """Seconds, or minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{seconds:.1f} s" if seconds < 100 else f"{minutes} min {rest} s"
 
 
 def machine() -> tuple[str, ...]:
     """Processor, cores, BLAS kernels, versions and date, one each."""
     installed = {each.name: each.version for each in distributions()}
+    listing = Path("/proc/cpuinfo")
+    lines = listing.read_text().splitlines() if listing.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    processor = next(names, platform.processor() or platform.machine())
     return (
-        f"{_processor()}, {os.cpu_count()} cores",
+        f"{processor}, {os.cpu_count()} cores",
         f"{platform.system()}, Python {platform.python_version()}",
         f"BLAS: {_blas()}",
         ", ".join(f"{name} {installed[name]}" for name in _PACKAGES if name in installed),
@@ -76,10 +85,3 @@ def _blas() -> str:
     numpys = [info for info in found if Path(np.__file__).parent.name in info["filepath"]]
     first = (numpys or found)[0]
     return f"{first['internal_api']} {first['version']}, {first.get('architecture', '?')} kernels"
-
-
-def _processor() -> str:
-    listing = Path("/proc/cpuinfo")
-    lines = listing.read_text().splitlines() if listing.exists() else []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())

@@ -1,17 +1,15 @@
 """The work that every contender does: the same rows, folds, values of C and tolerance."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from statistics import median
-from time import perf_counter
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-ROOT = Path(__file__).resolve().parent.parent
 Parts = frozenset[int]
+_NAMES = {"rows": "BENCH_ROWS", "trials": "BENCH_TRIALS", "repeats": "BENCH_REPEATS"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +28,22 @@ class Size:
     sampled: int = 4
 
     @classmethod
-    def from_environment(cls) -> "Size":
-        """BENCH_ROWS and BENCH_REPEATS where they are set."""
-        names = {"rows": "BENCH_ROWS", "repeats": "BENCH_REPEATS"}
-        return cls(**{k: int(os.environ[name]) for k, name in names.items() if name in os.environ})
+    def from_environment(cls) -> Self:
+        """BENCH_ROWS, BENCH_TRIALS and BENCH_REPEATS where they are set."""
+        return cls(**{k: int(os.environ[name]) for k, name in _NAMES.items() if name in os.environ})
 
     @property
     def is_whole(self) -> bool:
-        """Whether all rows are taken: figures for a part of them would mislead in the pages."""
-        return self.rows == Size().rows
+        """Whether the search is whole: figures for a part of it would mislead in the pages."""
+        return (self.rows, self.trials) == (Size().rows, Size().trials)
+
+    def command(self, module: str) -> str:
+        """What measures this: a module of these, and what is set for it."""
+        told = [f"{name}={os.environ[name]} " for name in _NAMES.values() if name in os.environ]
+        return f"{''.join(told)}python -m benchmarks.{module}"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """A fit that the search asks for, whether or not an equal one was made already.
 
     ``scored`` is the part it is scored on; the model fitted on all parts has none.
@@ -54,17 +55,6 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Model:
-    """A fitted softmax: ``scores = ((x - mean) / scale) @ coefficients.T + intercepts``."""
-
-    C: float
-    mean: NDArray[np.float64]
-    scale: NDArray[np.float64]
-    coefficients: NDArray[np.float64]
-    intercepts: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Work:
     """Images, their class codes and the part of each row: study {o} is outer fold o's, {} final."""
 
@@ -72,11 +62,12 @@ class Work:
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     part_of: NDArray[np.int64]
+    threads: int = os.cpu_count() or 1
 
     @property
-    def threads(self) -> int:
-        """All of this machine's cores."""
-        return os.cpu_count() or 1
+    def classes(self) -> int:
+        """How many there are."""
+        return int(self.labels.max()) + 1
 
     @property
     def studies(self) -> tuple[Parts, ...]:
@@ -97,29 +88,10 @@ class Work:
         """Rows of all parts but those left out, ascending."""
         return np.flatnonzero(~np.isin(self.part_of, sorted(left_out)))
 
-    def scored_rows(self, part: int) -> NDArray[np.int64]:
-        """Rows of a part, ascending."""
-        return np.flatnonzero(self.part_of == part)
-
-    def mean_loss(self, model: Model, rows: NDArray[np.int64]) -> float:
-        """Mean cross-entropy of some rows, in float64 from the formula."""
-        total = 0.0
-        for some in np.array_split(rows, 1 + len(rows) // 4096):
-            scores = (self.images[some] - model.mean) / model.scale @ model.coefficients.T
-            scores += model.intercepts
-            scores -= scores.max(axis=1, keepdims=True)
-            total += np.log(np.exp(scores).sum(axis=1)).sum()
-            total -= scores[np.arange(len(some)), self.labels[some]].sum()
-        return float(total / len(rows))
-
-    def gap(self, model: Model, tight: Model, left_out: Parts) -> float:
-        """Relative excess over a tight solution's mean cross-entropy plus ||W||^2 / (2 C n)."""
-        rows = self.training_rows(left_out)
-        mine, best = (
-            self.mean_loss(m, rows) + float((m.coefficients**2).sum()) / (2 * m.C * len(rows))
-            for m in (model, tight)
-        )
-        return (mine - best) / best
+    @property
+    def parts(self) -> list[NDArray[np.int64]]:
+        """Rows of each part, ascending."""
+        return [np.flatnonzero(self.part_of == part) for part in range(self.size.folds)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,15 +125,12 @@ class Task:
         inner = (Wanted(frozenset({0, 1}), C, 1) for C in strengths)
         return (*inner, Wanted(frozenset({0}), self.best[frozenset({0})], 0))
 
+    def seconds(self, sample: Iterable[tuple[Parts, float]]) -> float:
+        """Of all fits, one by one, if each takes per row what a sample (left out, seconds) took.
 
-def seconds_of(work: Callable[[], object]) -> float:
-    """Wall time of a call."""
-    began = perf_counter()
-    work()
-    return perf_counter() - began
-
-
-def alternated(works: Sequence[Callable[[], float]], repeats: int) -> list[float]:
-    """Run all in turn, ``repeats`` times round; the median of what each returns."""
-    rounds = [[work() for work in works] for _ in range(repeats)]
-    return [median(values) for values in zip(*rounds, strict=True)]
+        In favour of whoever was sampled: nothing but fits is counted.
+        """
+        rows = {parts: len(self.work.training_rows(parts)) for parts in self.work.training_sets}
+        sets, seconds = zip(*sample, strict=True)
+        every = sum(rows[fit.left_out] for fit in self.wanted)
+        return float(sum(seconds)) / sum(rows[left_out] for left_out in sets) * every

@@ -23,6 +23,7 @@ from sklearn.utils.validation import _num_samples, check_consistent_length, vali
 
 from foldwise.data.columns import as_pandas
 from foldwise.errors import InputError
+from foldwise.files import Value
 from foldwise.logistic import (
     Rows,
     StandardLogistic,
@@ -47,7 +48,7 @@ from foldwise.search.plan import Plan
 from foldwise.search.space import KIND, Select, Space, curve_range, dimension, own_values
 from foldwise.search.trials import Part, Values
 from foldwise.search.version import search_key
-from foldwise.settings import Between, Dimension, OneOf, Value
+from foldwise.settings import Between, Dimension, OneOf
 from foldwise.solver.linear import decision_scores
 from foldwise.stats.scores import METRIC, SCORE, Scores
 from foldwise.threads import device, threads

@@ -4,7 +4,8 @@ A document is a frozen dataclass stored as JSON. It carries ``schema: Literal[1]
 with a default needs no new number: old documents take the default, and old code that reads with
 ``tolerant=True`` passes over it. When a field changes its meaning or goes, the type says
 ``schema: Literal[1, 2] = 2`` and its reader tells the two apart; a number that the type doesn't
-name is refused. What is digested are the bytes stored, never a value decoded and encoded again.
+name is a later version's, and refused; none is the first one's. What is digested are the bytes
+stored, never a value decoded and encoded again.
 """
 
 import errno
@@ -24,14 +25,15 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from filelock import FileLock, Timeout
-from pydantic import TypeAdapter, ValidationError
-
 from foldwise.errors import FoldwiseError, OutputError
 from foldwise.ownership import check_output
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from pydantic import TypeAdapter
+
+Value = bool | int | float | str | None
+"""What a parameter may be."""
 
 _T = TypeVar("_T")
 _MOVE = "move it away, then run this again"
@@ -66,6 +68,8 @@ def locked(path: Path, *, wait: float = 0, busy: FoldwiseError | None = None) ->
     OSError
         The file can't be written.
     """
+    from filelock import FileLock, Timeout  # like pydantic, not there where a GPU is tried alone
+
     _check_lock(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path, timeout=-1 if busy is None else wait, poll_interval=0.01)
@@ -221,15 +225,20 @@ def decode(kind: type[_T], text: str | bytes, *, tolerant: bool = False) -> _T:
     DocumentError
         It is no JSON, or a field is missing, unknown or of another type: one line.
     """
+    from pydantic import ValidationError
+
     try:
         key: Any = kind  # a type is hashable, which mypy doubts
         extra: Literal["ignore", "forbid"] = "ignore" if tolerant else "forbid"
         value: _T = _reader(key).validate_json(text, strict=True, extra=extra)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
+        wrong = error.errors(include_url=False, include_context=False)
+        later = [each for each in wrong if each["loc"][-1:] == ("schema",)]
+        first = (later or wrong)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the document"
         said = f"{first['msg'][:1].lower()}{first['msg'][1:]}"
         got = "" if isinstance(first["input"], dict) else f", got {first['input']!r:.60}"
+        got += ", read it by the version of foldwise that wrote it" * bool(later)
         raise DocumentError(f"{place} must be as {_name(kind)} has it: {said}{got}") from error
     return value
 
@@ -322,7 +331,9 @@ def _refused(value: object) -> TypeError:
 
 
 @cache
-def _reader(kind: Any) -> TypeAdapter[Any]:
+def _reader(kind: Any) -> "TypeAdapter[Any]":
+    from pydantic import TypeAdapter
+
     return TypeAdapter(kind)
 
 

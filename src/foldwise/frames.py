@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from foldwise.asked import Asked
+from foldwise.files import Value
 from foldwise.search.summary import Candidate, Estimates, contest, evidence, outer_estimates
 from foldwise.search.trials import FINAL, SearchResult, Trial
-from foldwise.settings import Value
 from foldwise.stats.intervals import corrected_interval, possible, two_class_intervals
 from foldwise.stats.scores import METRIC, Scores, ThresholdCurve
 from foldwise.stats.two_classes import FIGURES, TWO_CLASS, two_class_scores

@@ -6,7 +6,7 @@ missing stands for zero after centring, which is algebra on the coefficients.
 """
 
 import warnings
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -26,10 +26,9 @@ from sklearn.utils.validation import (
 from foldwise.data.columns import Columns, as_pandas
 from foldwise.data.labels import require_one_spelling, sight
 from foldwise.errors import InputError
-from foldwise.solver.fits import FitRequest, SolverOptions, pays_in_single, solve
+from foldwise.solver.fits import FitRequest, SolverOptions, arranged, solve
 from foldwise.solver.layout import ClassWeight, Layout
 from foldwise.solver.linear import LinearModel, decision_scores, probabilities
-from foldwise.threads import one_blas_thread
 
 
 @dataclass(eq=False, repr=False)
@@ -172,22 +171,16 @@ class Rows:
                 "scale_floor must be a share of a column's range, from 0 to 1, got"
                 f" {settings.scale_floor!r}: give 0 for none"
             )
-        class_weight = self._class_weight(logistic.class_weight)
-        # Somebody's own weights may be of any size, which single precision hasn't.
-        is_single = self.weights is None and not isinstance(class_weight, np.ndarray)
-        with one_blas_thread():
-            is_single &= pays_in_single(self.encoded.size, len(self.classes), settings.tol)
-        layout = Layout.of_table(
+        return arranged(
             self.encoded,
             self.labels,
             parts,
+            settings,
             classes=len(self.classes),
             is_scaled=self.columns.is_scaled,
             weights=self.weights,
-            class_weight=class_weight,
-            is_single=is_single,
+            class_weight=self._class_weight(logistic.class_weight),
         )
-        return layout, replace(settings, double=not is_single)
 
     def _class_weight(self, given: Any) -> ClassWeight:
         if given is None or given == "balanced":

@@ -23,12 +23,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from foldwise.errors import InputError, SettingsError
-from foldwise.files import read_bytes
+from foldwise.files import Value, read_bytes
 
 ENTRIES = Path("comparison/params.yaml")
 MOST_FEATURES = 4096
 """Of a channel: a search's time grows with them."""
-Value = bool | int | float | str | None
 Source = Literal["idx", "openml", "digits", "table"]
 Kind = Literal["number", "category", "drop"]
 Metric = Literal["accuracy", "precision", "recall", "f1", "roc_auc", "log_loss"]

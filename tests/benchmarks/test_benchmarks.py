@@ -9,19 +9,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_iris
 
-from benchmarks import (
-    cluster,
-    comparison,
-    filters,
-    larger,
-    limit,
-    markdown,
-    memory,
-    nested,
-    own,
-    tables,
-)
-from benchmarks.contenders import Made, Sample, Stock, contenders
+from benchmarks import filters, growth, markdown, nested, own, solver, tables
+from benchmarks.contenders import Line, Made, contenders, extrapolated
 from benchmarks.work import Size, Wanted, Work
 from validation import calibrate
 from validation import own as validated
@@ -37,17 +26,17 @@ TINY = Size(rows=600, folds=FOLDS, trials=TRIALS, startup=1, tol=1e-2, repeats=1
 
 @pytest.fixture(scope="module")
 def work() -> Work:
-    return own.load(TINY)
+    return solver.load(TINY)
 
 
 @pytest.fixture(scope="module")
-def searched(work: Work) -> own.Searched:
+def searched(work: Work) -> solver.Searched:
     return own.search(work)
 
 
 @pytest.fixture(scope="module")
-def lines(searched: own.Searched) -> list[comparison.Line]:
-    return comparison.compare(searched, contenders(searched), lambda _: None)[0]
+def lines(searched: solver.Searched) -> list[Line]:
+    return nested.compare(searched, contenders(searched), lambda _: None)[0]
 
 
 def headers(text: str) -> list[str]:
@@ -62,7 +51,7 @@ def section(page: str, name: str) -> str:
     return text.split(f"<!-- {name} -->\n")[1].split(f"<!-- /{name} -->")[0]
 
 
-def test_every_contender_stands_for_all_logical_fits(lines: list[comparison.Line]) -> None:
+def test_every_contender_stands_for_all_logical_fits(lines: list[Line]) -> None:
     """Each line stands for the same fits; only foldwise makes equal ones once."""
     assert {line.logical for line in lines} == {LOGICAL}
     mine = [line for line in lines if "foldwise" in line.name]
@@ -74,31 +63,30 @@ def test_every_contender_stands_for_all_logical_fits(lines: list[comparison.Line
     assert all(line.seconds > 0 for line in lines)
 
 
-def test_gaps_are_measured_from_below(lines: list[comparison.Line]) -> None:
+def test_gaps_are_measured_from_below(lines: list[Line]) -> None:
     """Nobody beats the tight reference solution."""
     assert all(line.gap > -1e-7 for line in lines)
 
 
 def test_the_page_gets_the_tables_it_has() -> None:
-    """As many sections, and in each the same columns; the picture is one."""
-    sections, picture = nested.measure(TINY, lambda _: None, gemm_edge=256)
+    """As many sections, and in each the same columns."""
+    sections = nested.measure(TINY, lambda _: None, gemm_edge=256)
     page = (markdown.DOCS / "benchmarks.md").read_text(encoding="utf-8")
     others = {"filters", "tables"}  # by programs of their own
     assert set(sections) == set(re.findall(r"<!-- ([a-z-]+) -->", page)) - others
     for name, content in sections.items():
         assert headers(content) == headers(section("benchmarks.md", name)), name
-    assert picture.startswith(b"<?xml")
 
 
-def test_a_sample_stands_for_the_whole_by_its_rows(searched: own.Searched) -> None:
+def test_a_sample_stands_for_the_whole_by_its_rows(searched: solver.Searched) -> None:
     """Half of the rows take half of the time, two workers half of it again."""
     task = searched.task
-    model = own.models(task.work, task.sampled)[task.sampled[0]]
+    model = solver.as_searched(task.work, task.sampled)[task.sampled[0][:2]]
 
     def seconds(left_out: set[int], workers: int) -> float:
+        work = replace(task.work, threads=workers)
         made = Made(Wanted(frozenset(left_out), 0.1, 1), model, 7, 3.0)
-        sample = Sample([made, made], made, [made], LOGICAL)
-        return Stock("stock", workers=workers).seconds(task, sample)
+        return extrapolated(replace(task, work=work), [made])[0]
 
     rows = {out: len(task.work.training_rows(out)) for out in task.work.training_sets}
     every = sum(rows[fit.left_out] for fit in task.wanted)
@@ -110,19 +98,19 @@ def test_a_sample_stands_for_the_whole_by_its_rows(searched: own.Searched) -> No
 def test_the_tight_reference_has_no_gap(work: Work) -> None:
     """A model's gap to itself is zero, and worse coefficients have one."""
     wanted = Wanted(frozenset({0, 1}), 0.1, 1)
-    tight = own.tight(work, (wanted,))[wanted]
+    tight = solver.tight(work, (wanted,))[wanted[:2]]
     worse = replace(tight, coefficients=0.9 * tight.coefficients)
-    assert work.gap(tight, tight, wanted.left_out) == 0
-    assert work.gap(worse, tight, wanted.left_out) > 0.001
+    assert solver.gap(work, tight, tight, wanted.left_out) == 0
+    assert solver.gap(work, worse, tight, wanted.left_out) > 0.001
 
 
 def test_less_converged_lines_are_marked() -> None:
     """A gap over twice the first line's gets a dagger, a smaller one doesn't."""
     lines = [
-        comparison.Line(name, 1.0, 1, 1, 1.0, gap, 0.3, "")
+        Line(name, 1.0, 1, 1, 1.0, gap, 0.3, "")
         for name, gap in (("a", 1e-4), ("b", 1.9e-4), ("**foldwise**", 2.1e-4))
     ]
-    marked = [line for line in comparison.tabled(lines).splitlines() if "†" in line]
+    marked = [line for line in nested.tabled(lines).splitlines() if "†" in line]
     assert len(marked) == 1
     assert "foldwise" in marked[0]
 
@@ -130,14 +118,14 @@ def test_less_converged_lines_are_marked() -> None:
 def test_needed_operations_are_counted_from_the_formula(work: Work) -> None:
     """4 · rows · lit pixels · classes; what is multiplied is counted block by block."""
     lit = int((work.images != 0).any(axis=0).sum())
-    needed, performed = own.operations(work, frozenset({0}))
+    needed, performed = solver.operations(work, frozenset({0}))
     assert needed == 4 * 400 * lit * 10
     assert 0 < performed < 1.3 * needed
 
 
 def test_evaluations_are_timed_in_the_order_asked_for(work: Work) -> None:
     """Each has its own count of fits and threads, and the operations of its own training sets."""
-    found = limit.evaluations(work, (1, 6), (1, 2))
+    found = growth.evaluations(work, (1, 6), (1, 2))
     assert [(each.fits, each.threads) for each in found] == [(1, 1), (1, 2), (6, 1), (6, 2)]
     # The six training sets: three of 400 rows, three of 200.
     assert found[2].operations[0] == 4.5 * found[0].operations[0]
@@ -146,13 +134,13 @@ def test_evaluations_are_timed_in_the_order_asked_for(work: Work) -> None:
 def test_memory_is_measured_in_a_process_of_its_own(work: Work) -> None:
     """The peak covers at least the histories of all paths: 160 vectors each."""
     more = replace(work, size=replace(work.size, folds=6))
-    peaks = [memory.peak(each, 2) for each in (work, more)]
+    peaks = [growth.peak(each, 2) for each in (work, more)]
     paths = [folds * (folds + 1) // 2 + 1 for folds in (work.size.folds, 6)]
-    vectors = 160 * 10 * own.layout(work).width * 4
+    vectors = 160 * 10 * solver.layout(work).width * 4
     assert peaks[1] - peaks[0] > 0.5 * (paths[1] - paths[0]) * vectors
 
 
-def test_sampled_strengths_are_middles_of_equal_shares(searched: own.Searched) -> None:
+def test_sampled_strengths_are_middles_of_equal_shares(searched: solver.Searched) -> None:
     """Two shares: the quartiles of all inner fits by C."""
     task = searched.task
     every = sorted(C for study, tried in task.tried.items() for C in tried
@@ -161,54 +149,11 @@ def test_sampled_strengths_are_middles_of_equal_shares(searched: own.Searched) -
     assert tuple(fit.C for fit in task.sampled[:-1]) == (every[quarter], every[3 * len(every) // 4])
 
 
-def test_a_places_work_is_all_paths_and_the_start_up_round(work: Work) -> None:
-    """Three folds: six sets that leave out a part or two, and none; one C of six. One bit shows."""
-    made = cluster.worked(work, own.engine(work), "here")
-    assert (len(made.paths), len(made.fits)) == (7, 6)
-    assert made.tracing[1] > 0
-    cluster.check_same(made, made)
-    path = made.paths[-1]
-    last = path.solutions[-1].copy()
-    last[0, 0] = np.nextafter(last[0, 0], np.float32(2))
-    changed = replace(path, solutions=(*path.solutions[:-1], last))
-    other = made._replace(paths=[*made.paths[:-1], changed])
-    with pytest.raises(SystemExit, match="aren't those of here"):
-        cluster.check_same(other, made)
-
-
 @pytest.fixture
 def drafts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where tables of less than the whole work go."""
     monkeypatch.setattr(markdown, "DRAFTS", tmp_path)
     return tmp_path
-
-
-def test_the_cluster_gives_the_page_its_tables(
-    drafts: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Here and on a real cluster, the same to the bit; the page stays as it is."""
-    before = (markdown.DOCS / "scaling.md").read_text(encoding="utf-8")
-    monkeypatch.setenv("BENCH_ROWS", "600")
-    monkeypatch.setattr(cluster, "WORKERS", ((2, 1),))
-    cluster.main()
-    draft = (drafts / "scaling.md").read_text(encoding="utf-8")
-    assert "BENCH_ROWS=600 python -m benchmarks.cluster" in draft
-    assert headers(draft) == headers(before)
-    assert (markdown.DOCS / "scaling.md").read_text(encoding="utf-8") == before
-
-
-def test_larger_gives_the_page_its_tables(drafts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every stage of the pipeline, with copies and without."""
-    monkeypatch.setattr(larger, "ROWS", (0, 1))
-    monkeypatch.setattr(larger, "COPIES", (0, 1))
-    monkeypatch.setattr(larger, "SEEDS", (1,))
-    monkeypatch.setattr("sys.argv", ["larger", "--limit", "300", "--trials", "2"])
-    larger.main()
-    draft = (drafts / "scaling.md").read_text(encoding="utf-8")
-    assert "python -m benchmarks.larger rows --limit 300 --trials 2" in draft
-    assert headers(draft) == headers((markdown.DOCS / "scaling.md").read_text(encoding="utf-8"))
-    assert "| prepare | 600 |" in draft
-    assert "1 copies: log-loss is lower in" in draft
 
 
 def test_filters_give_the_page_their_table(drafts: Path, monkeypatch: pytest.MonkeyPatch) -> None:

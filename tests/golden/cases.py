@@ -40,6 +40,15 @@ class Case:
         return str(self.params["tune"].get("metric", "log_loss"))
 
 
+def _begun(
+    folder: Path, seed: int, shape: tuple[int, ...]
+) -> tuple[np.random.Generator, NDArray[np.int64]]:
+    """The folder, what draws, and the middles of classes."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    return rng, rng.integers(40, 120, shape)
+
+
 @dataclass(frozen=True, slots=True)
 class Blobs:
     """Classes that overlap, in small images of which every pixel is dark in some rows.
@@ -57,9 +66,7 @@ class Blobs:
 
     def write(self, folder: Path) -> None:
         """Write four IDX files."""
-        folder.mkdir(parents=True)
-        rng = np.random.default_rng(self.seed)
-        centres = rng.integers(40, 120, (self.classes, *self.shape))
+        rng, centres = _begun(folder, self.seed, (self.classes, *self.shape))
         for prefix, rows in zip(("train", "t10k"), self.rows, strict=True):
             labels = rng.integers(0, self.classes, rows, dtype=np.uint8)
             images = self._images(rng, centres[labels])
@@ -91,9 +98,7 @@ class Columns:
 
     def write(self, folder: Path) -> None:
         """Write ``table.csv``."""
-        folder.mkdir(parents=True)
-        rng = np.random.default_rng(self.seed)
-        centres = rng.integers(40, 120, (self.classes, self.columns))
+        rng, centres = _begun(folder, self.seed, (self.classes, self.columns))
         labels = rng.integers(0, self.classes, self.rows)
         values = centres[labels] + rng.integers(0, self.noise, (self.rows, self.columns))
         cells = (values / 2.0 ** np.arange(self.columns)).astype(str)

@@ -108,6 +108,25 @@ def test_a_study_without_a_direction_is_one_line(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.usefixtures("book")
+def test_a_trial_of_a_later_version_is_refused_and_one_of_an_earlier_is_read(
+    url: str, tmp_path: Path
+) -> None:
+    """By its schema, which trials of the first versions don't bear."""
+
+    def rewrite(before: str, after: str) -> None:
+        with closing(sqlite3.connect(tmp_path / "optuna.db")) as connection, connection:
+            change = "UPDATE trial_user_attributes SET value_json = replace(value_json, ?, ?)"
+            assert connection.execute(change, (before, after)).rowcount == 1
+
+    rewrite(', \\"schema\\": 1', "")
+    assert open_book(url, KEY, SPACE).completed(outer(0)) == (TRIAL,)
+    rewrite('{\\"study\\"', '{\\"schema\\": 2, \\"study\\"')
+    with pytest.raises(SearchError, match="got 2, read it by the version of foldwise") as raised:
+        open_book(url, KEY, SPACE).completed(outer(0))
+    assert len(str(raised.value).splitlines()) == 1
+
+
 def test_a_study_whose_name_is_no_text_is_no_attempt(
     book: TrialBook, url: str, tmp_path: Path
 ) -> None:

@@ -235,7 +235,10 @@ def test_what_is_not_plain_is_refused(value: object, place: Callable[[object], o
     [
         ({"metric": "auc"}, "metric must be as Study has it: input should be 'log_loss' or 'f1'"),
         ({"metric": None}, "metric must be"),
-        ({"schema": 2}, "schema must be as Study has it: input should be 1, got 2"),
+        (
+            {"metric": "auc", "schema": 2},
+            "schema must be as Study has it: input should be 1, got 2, read it by the version",
+        ),
         ({"colour": "red"}, "colour must be as Study has it: unexpected"),
         ({"left_out": [True]}, "left_out.0 must be as Study has it: input should be a valid int"),
         ({"folds": [{"part": 1.0, "loss": 0.5}]}, "folds.0.part must be"),

@@ -1,5 +1,6 @@
 """Whatever lies where a file of ours is read, it gives one line: no traceback, and no waiting."""
 
+import json
 import os
 import shutil
 import socket
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from foldwise.app.drawing import Verdict
 from foldwise.app.predict import blocks_of
 from foldwise.app.show import show
 from foldwise.app.workspace import SearchPlace, read_result, save_result
@@ -58,7 +60,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write(folder / "data" / "prepared" / split, draft())
     for name, content in archive(make_result()).items():
         (folder / "models" / "tuned" / name).write_bytes(content)
-    save_result(folder / "models" / "evaluated", {}, Predictions(np.eye(2)))
+    verdict = Verdict("m", "h", "r", {})
+    save_result(folder / "models" / "evaluated", verdict, Predictions(np.eye(2)))
     place = SearchPlace("0" * 32, "0123abcd" * 4, 2)
     for name, text in (("dvc.yaml", ""), ("params.yaml", "seed: 1"), ("reference.json", "{}")):
         (folder / name).write_text(text)
@@ -124,6 +127,35 @@ def test_a_socket_or_device_is_one_line(project: Path, name: str, kind: str) -> 
         path.symlink_to("/dev/zero")
     with pytest.raises(FoldwiseError, match=r"[Nn]either a file nor a folder"):
         READERS[name]()
+
+
+DOCUMENTS: dict[str, Callable[[], object]] = {
+    **{name: READERS[name] for name in READERS if name.startswith("models") and "json" in name},
+    "models/evaluated/result.json": lambda: read_result(Verdict, Path("models/evaluated"), "run"),
+    "data/prepared/development/info.json": load_info,
+    "reports/registered.json": READERS["reports/registered.json"],
+}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_what_a_later_version_wrote_is_refused_and_earlier_ones_are_read(
+    project: Path, name: str
+) -> None:
+    """By its schema; of the first, a document may bear none."""
+    path = project / name
+    told = json.loads(path.read_text())
+    document = told[0] if isinstance(told, list) else told
+    is_ours = name in ("data/prepared/development/info.json", "models/tuned/search.json")
+    assert is_ours or document.pop("schema") == 1
+    path.write_text(json.dumps(told))
+    DOCUMENTS[name]()
+    document["schema"] = 9
+    path.write_text(json.dumps(told))
+    with pytest.raises(
+        FoldwiseError, match="9, read it by the version of foldwise that wrote"
+    ) as r:
+        DOCUMENTS[name]()
+    assert len(str(r.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", READERS)

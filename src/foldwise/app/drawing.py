@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from textwrap import fill
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Literal, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from foldwise.checks import Subject, look
 from foldwise.data.columns import Columns, told_names
 from foldwise.data.dataset import Split
 from foldwise.errors import SearchError
+from foldwise.files import Value
 from foldwise.registry.evidence import Evidence, gather_evidence, shared_rows
 from foldwise.report import album, page
 from foldwise.report.findings import (
@@ -51,7 +52,7 @@ from foldwise.search.jobs import Model, Predictions
 from foldwise.search.space import KIND
 from foldwise.search.summary import Estimates, outer_estimates
 from foldwise.search.trials import OuterFold, SearchResult
-from foldwise.settings import OF_IMAGES, Settings, Value, flattened, in_use
+from foldwise.settings import OF_IMAGES, Settings, flattened, in_use
 from foldwise.store.address import project_root
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Verdict:
     tags: Mapping[str, str]
     data_change: str = ""
     standing: Standing | None = None
+    schema: Literal[1] = 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,10 +21,10 @@ from foldwise.search.nested import Book, NestedSearch
 from foldwise.search.space import KIND
 from foldwise.search.trials import Event, OuterFold, Part, Values
 from foldwise.settings import LOGISTIC, of_search
-from foldwise.solver.fits import SolverOptions, pays_in_single
+from foldwise.solver.fits import SolverOptions, arranged
 from foldwise.solver.layout import Layout
 from foldwise.stats.scores import Scores
-from foldwise.threads import device, one_blas_thread, threads
+from foldwise.threads import device, threads
 
 
 def main() -> None:
@@ -108,13 +108,14 @@ def nested_search(
     if is_table:
         encoder = Columns.ranked(images)
         features, images = encoder, encoder.transform(images)
-        is_scaled = encoder.is_scaled
-        with one_blas_thread():
-            is_single = pays_in_single(images.size, classes, tune.tol)
-        layout = Layout.of_table(
-            images, labels, parts, classes=classes, is_scaled=is_scaled, is_single=is_single
+        layout, options = arranged(
+            images,
+            labels,
+            parts,
+            replace(options, scale_floor=0.0),
+            classes=classes,
+            is_scaled=encoder.is_scaled,
         )
-        options = replace(options, double=not is_single, scale_floor=0.0)
     else:
         if bank is not None:
             raw = images

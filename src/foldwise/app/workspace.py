@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -232,6 +232,7 @@ class SearchPlace:
     seconds: float = 0.0
     kept: int = 0
     untuned: tuple[Mapping[str, float], ...] = ()
+    schema: Literal[1] = 1
 
     def save(self) -> None:
         """Write models/run.json."""

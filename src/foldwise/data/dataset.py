@@ -151,7 +151,8 @@ class SplitFacts:
     """What a split's info.json holds: the facts of the data that concern this split.
 
     ``duplicates`` are the originals that equal an earlier one, pixel by pixel; None where nobody
-    looked. ``groups`` counts those that a table names; images have no ``columns``.
+    looked. ``groups`` counts those that a table names; images have no ``columns``. What bears no
+    ``schema`` is of the first: were it written, all that was searched on the data would be stale.
     """
 
     name: str
@@ -164,6 +165,7 @@ class SplitFacts:
     duplicates: int | None = None
     groups: int | None = None
     columns: tuple[Column, ...] | None = None
+    schema: Literal[1] | None = None
 
 
 def load_info(directory: Path = PREPARED) -> DataInfo:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version as installed
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from foldwise.errors import StoreError
@@ -55,6 +55,7 @@ class Record:
     name: str
     content_digest: str
     evidence_digest: str
+    schema: Literal[1] = 1
 
     @classmethod
     def of(cls, version: Version) -> "Record":

@@ -6,7 +6,7 @@ Their times are as measured: they differ from run to run, the rest does not.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,7 @@ class EntryResult:
     outer: tuple[Scores, ...]
     seconds: Mapping[str, float]
     threads: int
+    schema: Literal[1] = 1
 
     @classmethod
     def of(cls, entry: Entry, data: DataInfo, result: SearchResult, **costs: Any) -> Self:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.data.dataset import DataInfo
+from foldwise.files import Value
 from foldwise.report.reference import Reference
 from foldwise.report.wording import (
     LIMIT_OF_TABLES,
@@ -28,7 +29,6 @@ from foldwise.search.jobs import Predictions
 from foldwise.search.space import Space
 from foldwise.search.summary import Estimates, best_trials, contest, edges, optimum_error
 from foldwise.search.trials import CORES, FINAL, SearchResult, number_of
-from foldwise.settings import Value
 from foldwise.stats.intervals import Interval, f1_intervals, score_intervals
 from foldwise.stats.scores import (
     METRIC,

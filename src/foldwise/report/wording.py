@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
+from foldwise.files import Value
 from foldwise.search.trials import SearchResult, Study, Values
-from foldwise.settings import Value
 from foldwise.stats.intervals import Interval
 from foldwise.stats.scores import METRIC, PUBLISHED, metric_label
 

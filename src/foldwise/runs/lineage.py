@@ -16,9 +16,10 @@ from tempfile import TemporaryDirectory
 
 from foldwise.data.dataset import DataInfo
 from foldwise.errors import StoreError
+from foldwise.files import Value
 from foldwise.runs.tree import pipeline_begun_note
 from foldwise.search.space import Space
-from foldwise.settings import Settings, Value, changed_from, flattened, in_use, parameters_digest
+from foldwise.settings import Settings, changed_from, flattened, in_use, parameters_digest
 
 CHANGED = "parameters.changed"
 """Tag: which parameters weren't committed, as one would give them to `dvc exp run`."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Literal, Self
 
+from foldwise.files import Value
 from foldwise.palette import fold_colour
 from foldwise.search.space import Space
 from foldwise.search.trials import (
@@ -23,7 +24,6 @@ from foldwise.search.trials import (
     devices,
     number_of,
 )
-from foldwise.settings import Value
 from foldwise.stats.scores import METRICS, SCORE, Scores, metric_label
 
 Level = Literal["pipeline", "study", "trial"]

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, Self
+from typing import Literal, NoReturn, Self
 
 import optuna
 from optuna.exceptions import StorageInternalError
@@ -24,7 +24,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from foldwise.errors import SearchError
-from foldwise.files import locked
+from foldwise.files import DocumentError, decode, locked, plain
 from foldwise.ownership import check_sqlite_path, claim_beside, foreign, mark_as_optunas
 from foldwise.search.space import Space, direction
 from foldwise.search.trials import FINAL, Study, Trial, by_number, trial_from_json, trial_to_json
@@ -37,7 +37,15 @@ _CREATION = 0x666F6C64  # "fold": any number that no other user of the database 
 _TRIAL = "foldwise"
 _CLOSED = "closed"
 _BUSY_SECONDS = 60
-_DAMAGED = (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError)
+_DAMAGED = (
+    AttributeError,
+    DocumentError,
+    LookupError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 """What reading damaged JSON raises, Optuna's and our own."""
 
 
@@ -244,7 +252,9 @@ class TrialBook:
 
     def add(self, trial: Trial) -> None:
         """Keep a completed trial."""
-        frozen = self._space.frozen(trial, {_TRIAL: json.dumps(trial_to_json(trial))})
+        frozen = self._space.frozen(
+            trial, {_TRIAL: json.dumps(trial_to_json(trial) | plain(StoredTrial()))}
+        )
         with self._storage.speaking():
             self._study(trial.study).add_trial(frozen)
 
@@ -268,11 +278,19 @@ class TrialBook:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class StoredTrial:
+    """What stands beside a trial's own words."""
+
+    schema: Literal[1] = 1
+
+
 def _completed(stored: Iterable[FrozenTrial]) -> Iterator[Trial]:
     """Of the trials stored those that we put there."""
     for each in stored:
         if _TRIAL in each.user_attrs:
-            yield trial_from_json(json.loads(each.user_attrs[_TRIAL]))
+            decode(StoredTrial, text := each.user_attrs[_TRIAL], tolerant=True)
+            yield trial_from_json(json.loads(text))
 
 
 def open_book(

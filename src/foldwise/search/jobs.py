@@ -27,8 +27,8 @@ from typing import Any, Literal, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from foldwise.files import Value
 from foldwise.search.trials import Facts, Part, Progress, Values
-from foldwise.settings import Value
 from foldwise.stats.scores import Scores, score
 
 LeftOut = frozenset[Part]

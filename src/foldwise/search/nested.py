@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isnan
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from foldwise.errors import SearchError
 from foldwise.search.jobs import Done, Engine, Job, LeftOut, Model, Task
 from foldwise.search.plan import Plan, StudyPlan
-from foldwise.search.space import Select, Space
 from foldwise.search.trials import (
     Event,
     Facts,
@@ -28,6 +27,9 @@ from foldwise.search.trials import (
     Values,
     by_number,
 )
+
+if TYPE_CHECKING:  # Optuna, which a GPU machine hasn't
+    from foldwise.search.space import Select, Space
 
 Completed = dict[Study, list[Trial]]
 
@@ -113,11 +115,11 @@ class NestedSearch:
 
     labels: NDArray[np.int64]
     plan: Plan
-    space: Space
+    space: "Space"
     trials: int
     engine: Engine
     book: Book = field(default_factory=MemoryBook)
-    select: Select = "best"
+    select: "Select" = "best"
 
     def run(self) -> Iterator[Event]:
         """Replay what is complete, do the rest, and tell all of it.

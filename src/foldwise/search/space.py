@@ -25,9 +25,10 @@ from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from foldwise.errors import InputError
+from foldwise.files import Value
 from foldwise.search.curve import Point, next_place, walk, walked
 from foldwise.search.trials import Study, Trial, Values, best_trial, number_of
-from foldwise.settings import Between, Dimension, OneOf, Value
+from foldwise.settings import Between, Dimension, OneOf
 from foldwise.stats.scores import METRIC, is_loss
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from foldwise.files import plain
-from foldwise.settings import Value
+from foldwise.files import Value, plain
 from foldwise.stats.scores import Scores, completed, is_loss
 
 if TYPE_CHECKING:

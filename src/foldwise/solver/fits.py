@@ -21,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.solver.descent import Descent, History
-from foldwise.solver.layout import Layout
+from foldwise.solver.layout import ClassWeight, Layout
 from foldwise.solver.linear import Fit, FitOutcome, LinearModel, Multiclass, Real, Status
 from foldwise.solver.newton import Newton, is_small
 from foldwise.solver.objective import Batch, evaluate, sigmoid_link, softmax_link, tiling
+from foldwise.threads import one_blas_thread
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -176,6 +177,38 @@ def pays_in_single(values: int, classes: int, tol: float) -> bool:
         and tol >= SINGLE_TOLERANCE
         and tiling(np.dtype(np.float32)).width <= 2 * outputs
     )
+
+
+def arranged(
+    X: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    parts: Sequence[NDArray[np.int64]],
+    options: SolverOptions,
+    *,
+    classes: int,
+    is_scaled: NDArray[np.bool_],
+    weights: NDArray[np.float64] | None = None,
+    class_weight: ClassWeight = None,
+) -> tuple[Layout, SolverOptions]:
+    """A table's rows arranged by ``parts`` in the precision that pays, and the options to fit it.
+
+    As :meth:`Layout.of_table` has them.
+    """
+    # Somebody's own weights may be of any size, which single precision hasn't.
+    is_single = weights is None and not isinstance(class_weight, np.ndarray)
+    with one_blas_thread():
+        is_single &= pays_in_single(X.size, classes, options.tol)
+    layout = Layout.of_table(
+        X,
+        labels,
+        parts,
+        classes=classes,
+        is_scaled=is_scaled,
+        weights=weights,
+        class_weight=class_weight,
+        is_single=is_single,
+    )
+    return layout, replace(options, double=not is_single)
 
 
 def _weighing(

@@ -21,10 +21,11 @@ from sklearn.tree import DecisionTreeClassifier
 
 from foldwise import NestedSearchCV
 from foldwise.errors import InputError
+from foldwise.files import Value
 from foldwise.search.nested import MemoryBook
 from foldwise.search.space import Space
 from foldwise.search.trials import FINAL, InnerFold, Part, Trial
-from foldwise.settings import Between, Value
+from foldwise.settings import Between
 from tests.factories import make_scores
 
 X, Y = load_iris(return_X_y=True)

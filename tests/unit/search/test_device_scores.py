@@ -1,5 +1,6 @@
 """Scores of a device are those of the cores."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from foldwise.errors import SearchError
 from foldwise.search.engines.scoring import Cores, DeviceScores
 from foldwise.solver.linear import LinearModel, Multiclass, probabilities
 from foldwise.solver.lockstep import Device
-from foldwise.stats.scores import METRICS, score
+from foldwise.stats.scores import METRIC, METRICS, score
 from tests.unit.solver.numpy_device import NumpyDevice
 
 GENERATOR = np.random.default_rng(5)
@@ -54,6 +55,18 @@ def test_all_metrics_are_the_cores(
 @pytest.mark.parametrize("labels", [[0, 2], [1]], ids=["a class lacks", "one class alone"])
 def test_classes_without_rows_have_no_curve(labels: list[int]) -> None:
     assert_same_scores([model(4)], IMAGES, GENERATOR.choice(labels, 300), 4)
+
+
+def test_a_metric_that_the_table_has_besides_is_scored_from_the_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever adds one needn't know of devices."""
+    added = replace(METRIC["log_loss"], of=lambda rows: rows.probabilities[:, 0] @ rows.labels)
+    monkeypatch.setitem(METRIC, "added", added)
+    models, labels = [model(4), model(4)], GENERATOR.integers(0, 4, 300)
+    told = DeviceScores(NumpyDevice(), [(IMAGES, labels)], 4)(models, 0)
+    alone = [score(probabilities(each, IMAGES), labels)["added"] for each in models]
+    assert [scores["added"] for scores in told] == pytest.approx(alone)
 
 
 class Full(NumpyDevice):

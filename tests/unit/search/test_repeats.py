@@ -9,13 +9,14 @@ from sklearn.metrics import accuracy_score
 from sklearn.tree import DecisionTreeClassifier
 
 from foldwise.errors import SearchError
+from foldwise.files import Value
 from foldwise.search.engines.batched import BatchedEngine, LocalBackend
 from foldwise.search.engines.estimator import EstimatorEngine
 from foldwise.search.nested import NestedSearch
 from foldwise.search.plan import Plan
 from foldwise.search.space import Space
 from foldwise.search.trials import Part, SearchResult, Study
-from foldwise.settings import OneOf, Value
+from foldwise.settings import OneOf
 from foldwise.solver.fits import SolverOptions
 from tests.unit.search.search_cases import finished, layout_of
 from tests.unit.solver.solver_cases import digits

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from foldwise.files import Value
 from foldwise.palette import fold_colour, fold_marker
 from foldwise.report.figures import style
 from foldwise.report.wording import (
@@ -27,7 +28,7 @@ from foldwise.report.wording import (
 from foldwise.search.space import KIND
 from foldwise.search.summary import Curve, OuterEstimate, best_trials, curves, optimism
 from foldwise.search.trials import SearchResult, Study, Trial
-from foldwise.settings import Between, Value
+from foldwise.settings import Between
 from foldwise.stats.scores import is_loss, metric_label
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from foldwise.errors import SearchError
 from foldwise.solver.linear import LinearModel
 from foldwise.solver.lockstep import Array, Device
-from foldwise.stats.scores import METRIC, ClassCounts, Scores
+from foldwise.stats.scores import METRIC, ClassCounts, Rows, Scores
 
 _SCORED_ROWS = 16_384
 _SCORED_MODELS = 8
@@ -113,6 +113,9 @@ class DeviceScores:
         of = METRIC.values()
         figures: dict[str, Any] = {each.name: each.of(counted) for each in of if each.counts}
         figures |= {"roc_auc": areas, "log_loss": host(losses)}
+        for name in METRIC.keys() - figures:
+            rows = (Rows(each.T, host(labels)) for each in host(shares))
+            figures[name] = [METRIC[name].of(each) for each in rows]
         return [
             {name: float(values[at]) for name, values in figures.items()}
             for at in range(len(models))
