@@ -11,8 +11,9 @@ from typing import Any
 
 from benchmarks.markdown import table, with_section
 from docs.quoting import REPORTS, ROOT, read_csv, read_json, with_interval
-from foldwise.app.show import known, result_rows
+from foldwise.app.show import result_rows
 from foldwise.report.reference import REFERENCES, read_reference
+from foldwise.report.wording import known
 from foldwise.settings import Entry, Settings, shown
 from foldwise.stats.scores import PUBLISHED
 

@@ -123,6 +123,13 @@ def forced(reproduced: Reproduced) -> Reproduced:
     )
 
 
+def test_the_page_is_small_enough_to_be_sent(reproduced: Reproduced) -> None:
+    """Five megabytes; ten classes and their pictures are as many whatever the number of rows."""
+    page = reproduced.files["reports/report.html"]
+    assert 100_000 < len(page) <= 5_000_000
+    assert page.count(b"<figure>") >= 10
+
+
 def test_forced_it_writes_the_same_bytes_whatever_the_number_of_threads(
     reproduced: Reproduced, forced: Reproduced
 ) -> None:

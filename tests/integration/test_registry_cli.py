@@ -113,10 +113,13 @@ def test_a_model_s_life(project: Store, foldwise: Command) -> None:
     assert "dry run: would be refused: version 3 fails" in foldwise.out
     assert foldwise("promote", "2", "--dry-run") == 0
     assert "dry run: version 2 would be promoted" in foldwise.out
+    back = "the way back: `foldwise rollback --reason WHY`, to version 1"
+    assert foldwise.out.splitlines()[-1] == back
 
     assert foldwise("promote") == 2
     assert "\nrefused: version 3 fails " in foldwise.out
     assert foldwise("promote", "2", "--reason", "better") == 0
+    assert foldwise.out.splitlines()[-1] == back
     assert foldwise("promote", "2") == 0
     assert foldwise.out == ("nothing to do: the champion has the content of version 2 already\n")
 

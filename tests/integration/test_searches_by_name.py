@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import pytest
 
+from foldwise.app.show import outdone
 from foldwise.app.versus import OUTLINE, Finder, tell_champion, tell_outline
 from foldwise.app.workspace import SearchPlace, Workspace
 from foldwise.errors import FoldwiseError
@@ -155,11 +156,32 @@ def test_a_search_is_found_by_each_of_its_names(
         assert part in foldwise.out
 
 
+def test_a_better_search_than_the_one_shown_is_named_with_how_to_compare(project: Store) -> None:
+    """The best of the same data by the outer score; of itself nothing is said."""
+    scores = {key: run_of(project, key).data.metrics for key in RESULTS}
+    data = {"name": "blobs", "development_digest": make_lineage().tags["development_digest"]}
+
+    def told(key: str, **other: str) -> dict[str, str]:
+        own = {"metric": "log_loss", "outer_log_loss": scores[key]["outer_log_loss"]}
+        return outdone(project, data | other, own)
+
+    (line,) = told("a").values()
+    assert line.startswith("bold-fox has outer log-loss 0.")
+    assert line.endswith("`foldwise compare workspace bold-fox`")
+    assert told("b") == {}
+    for own, is_outdone in ((0.9, True), (1.0, False)):
+        found = outdone(project, data, {"metric": "accuracy", "outer_accuracy": own})
+        assert bool(found) == is_outdone
+    assert told("a", development_digest="other") == {}
+    assert told("a", name="unknown") == {}
+
+
 def test_all_is_told_in_a_hundred_columns_and_on_a_page(project: Store, foldwise: Command) -> None:
     """The page holds the same, and what is printed stands in no longer line."""
     assert foldwise("compare", "champion", "bold-fox", "--output", "page.html") == 0
     lines = foldwise.out.splitlines()
     assert max(map(len, lines[1:])) <= 100
+    assert next(line for line in lines if line.startswith("next: `dvc exp apply bold-fox`"))
     page = (project.root / "page.html").read_text()
     assert escape(lines[0].replace(" %", "\u00a0%")) in page
     assert "<svg role=" in page

@@ -28,7 +28,7 @@ from foldwise.registry.audit import (
     Unrecorded,
     advised,
 )
-from foldwise.registry.snapshot import Snapshot, Version, model_name
+from foldwise.registry.snapshot import Snapshot, Version, model_name, repeats
 from foldwise.registry.stored_files import fault_of, read_yaml, sealed
 from foldwise.settings import Settings, load_settings
 from foldwise.store.address import project_root
@@ -92,8 +92,13 @@ def promote(which: str, *, model: str | None, reason: str, is_dry: bool, is_forc
     tell(check_table(decision.checks) + "\n" if decision.checks else "")
     already = f"the champion has the content of version {decision.version}"
     _conclude(decision, project.name, already, is_dry=is_dry)
-    if decision.state == "applied" and decision.champion is None and decision.previous is None:
+    back = decision.champion or decision.previous
+    if decision.decision == "unchanged":
+        return
+    if back is None:
         tell("no rollback leads back to having none: it needs a version that was champion before\n")
+    else:
+        tell(f"the way back: `foldwise rollback --reason WHY`, to version {back}\n")
 
 
 def rollback(*, model: str | None, reason: str, is_forced: bool) -> None:
@@ -317,18 +322,21 @@ def check_table(checks: Iterable[Check]) -> str:
 
 
 def version_table(versions: Iterable[Version]) -> str:
-    """Versions with who bears which alias, and the figures that they were registered with."""
+    """Versions with who bears which alias, and the figures that they were registered with.
+
+    Below one whose model is an earlier one's, number by number, it is said whose.
+    """
+    earlier: list[Version] = []
+    rows = []
+    for each in versions:
+        told = (", ".join(each.aliases) or "-", repeats(each.content, earlier))
+        figures = (each.tags.get(name, "-") for name in _FIGURES)
+        on = f"{datetime.fromtimestamp(each.created / 1000, UTC):%Y-%m-%d}"
+        rows.append((str(each.number), "; ".join(filter(None, told)), on, *figures))
+        earlier.append(each)
     return columns(
         ("version", "aliases", "registered", *(name.replace("_", " ") for name in _FIGURES)),
-        (
-            (
-                str(each.number),
-                ", ".join(each.aliases) or "-",
-                f"{datetime.fromtimestamp(each.created / 1000, UTC):%Y-%m-%d}",
-                *(each.tags.get(name, "-") for name in _FIGURES),
-            )
-            for each in versions
-        ),
+        rows,
     )
 
 

@@ -15,7 +15,7 @@ from foldwise.files import check_writable
 from foldwise.registry.evidence import Evidence
 from foldwise.registry.gate import Case, changed_data, comparison_level, judge
 from foldwise.registry.registration import Submission, register, require_same_kind
-from foldwise.registry.snapshot import Snapshot, Version, note_holdout_use
+from foldwise.registry.snapshot import Snapshot, Version, note_holdout_use, repeats
 from foldwise.registry.stored_files import RECORDS
 from foldwise.registry.stored_model import fetch_evidence, require_servable
 from foldwise.report.findings import Findings, Judged, Standing
@@ -54,13 +54,9 @@ def main() -> None:
             registry = count_look(work, registry, verdict)
         judged = tuned.judged()
         evidence = tuned.evidence(judged)
-        verdict = replace(
-            verdict,
-            data_change=_change(work, registry, verdict),
-            standing=_standing(
-                work, registry, verdict, place=place, evidence=evidence, judged=judged
-            ),
-        )
+        standing = _standing(work, registry, verdict, place=place, evidence=evidence, judged=judged)
+        change = _change(work, registry, verdict)
+        verdict = replace(verdict, data_change=change, standing=standing)
         findings = tuned.findings(judged, verdict)
         workspace.save_result(workspace.EVALUATED, verdict, Predictions(judged.probabilities))
         page = _report(tuned, findings, judged, recorder)
@@ -73,8 +69,8 @@ def main() -> None:
     say(
         findings.headline(),
         findings.answer(),
-        f"registered: version {version.number} of {version.name};"
-        f" page: {workspace.REPORTS / drawing.PAGE}",
+        f"registered: version {version.number} of {version.name}"
+        f"{standing.same and f', {standing.same}'}; page: {workspace.REPORTS / drawing.PAGE}",
         *findings.cautions(),
         "next: `foldwise show`, then `foldwise promote --dry-run`",
     )
@@ -99,12 +95,14 @@ def _standing(
 ) -> Standing:
     """Where the version will stand: what promotion asks, and what the holdout has been used for."""
     settings, digest, content = work.settings, verdict.holdout_digest, verdict.model_digest
+    earlier = [each for each in registry.versions if each.run_id != verdict.run_id]
     kept = f", with {counted(place.kept, 'trial')} from before" if place.kept else ""
     standing = Standing(
         work.model_name,
         untuned=place.untuned,
         duration=f"{span(place.seconds)}{kept}" if place.seconds else "",
         links=run_links(work.store, work.info.name, verdict.run_id),
+        same=repeats(content, earlier),
     )
     if not work.info.holdout_rows:
         return standing

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from textwrap import fill
 from types import MappingProxyType
 from typing import Any
@@ -12,18 +13,21 @@ from foldwise.app.exits import import_slim_mlflow, tell
 from foldwise.errors import SearchError
 from foldwise.files import DocumentError, decode, read_bytes
 from foldwise.registry.audit import CHALLENGER, CHAMPION, PREVIOUS
-from foldwise.registry.snapshot import Snapshot, model_name
+from foldwise.registry.snapshot import Snapshot, model_name, repeats
 from foldwise.report.reference import REFERENCES, Reference, read_reference
-from foldwise.report.wording import counted, digits_told, number
+from foldwise.report.wording import counted, digits_told, known, number
 from foldwise.settings import Settings, flattened, load_settings
-from foldwise.stats.scores import METRICS, metric_label
+from foldwise.stats.scores import METRICS, is_loss, metric_label
 from foldwise.store.address import project_root
 from foldwise.store.database import REGISTER
-from foldwise.store.open import open_store
+from foldwise.store.faults import store_faults
+from foldwise.store.open import Store, open_store
 
 Json = Mapping[str, Any]
 
 _WIDTH = 80
+_TIE = 1e-6
+"""Scores are kept in six decimals: less is no difference."""
 _WHERE = {
     "reports/report.html": "the page to read",
     "foldwise ui": "folds, trials and versions in the browser",
@@ -49,6 +53,8 @@ def show() -> None:
         }
     store = open_store(root, creates=False, writes=False)
     registry = Snapshot.read(store, model_name(name))
+    with _telling():
+        facts |= outdone(store, data, tuning)
     facts |= {
         "holdout": looks_told(registry, digest),
         **status(registry, failing(root)),
@@ -74,15 +80,36 @@ def _telling() -> Iterator[None]:
 def to_do(registry: Snapshot) -> dict[str, str]:
     """What there is to do with versions, as far as there are any."""
     champion, before = registry.champion, registry.holder(PREVIOUS)
-    if champion is None:
-        return {}
-    compare = {"foldwise compare": "champion challenger: did the change help, or is it luck?"}
     back = f"to version {before.number}" if before else "once a second version was promoted"
+    if champion is None:
+        return {"foldwise rollback": f"undoes a promotion, {back}"} if registry.versions else {}
+    compare = {"foldwise compare": "champion challenger: did the change help, or is it luck?"}
     return {
         **(compare if registry.holder(CHALLENGER) not in (None, champion) else {}),
         "foldwise predict": "FILE --output OUT: what the champion says of images or rows",
         "foldwise rollback": f"--reason WHY: back, {back}",
     }
+
+
+def outdone(store: Store, data: Json, tuning: Json) -> dict[str, str]:
+    """Name the recorded search of the same data that has the best outer score, if it is better."""
+    metric = str(tuning["metric"])
+    key, sign = f"metrics.outer_{metric}", -1 if is_loss(metric) else 1
+    bound = tuning[f"outer_{metric}"] + sign * _TIE
+    query = (
+        f"tags.level = 'pipeline' AND tags.development_digest = '{data['development_digest']}'"
+        f" AND {key} {'<' if sign < 0 else '>'} {bound:.7f}"
+    )
+    with store_faults("looking for better searches"):
+        own = store.find_experiment(str(data["name"]))
+        order = [f"{key} {'ASC' if sign < 0 else 'DESC'}"]
+        found = store.client.search_runs([own], query, max_results=1, order_by=order) if own else []
+    for run in found:
+        name = run.data.tags.get("dvc.experiment") or run.info.run_name
+        score = number(run.data.metrics[f"outer_{metric}"])
+        told = f"{name} has outer {metric_label(metric)} {score}; is it luck? "
+        return {"a better search": f"{told}`foldwise compare workspace {quote(name)}`"}
+    return {}
 
 
 def _read(root: Path, name: str) -> Json:
@@ -133,11 +160,6 @@ def result_rows(
     return rows
 
 
-def known(log10_error: float) -> str:
-    """How well the folds' choices say where the best value lies."""
-    return f"known to a factor of {10**log10_error:.2f}"
-
-
 def _spanned(*figures: float, digits: int = 4) -> str:
     if not figures:
         return "–"
@@ -154,7 +176,11 @@ def result_table(tuning: Json, evaluation: Json, reference: Reference | None) ->
         for name, told, *more in result_rows(tuning, evaluation, reference)
     ]
     rows = [row if reference else row[:3] for row in rows]
-    return columns(head if reference else head[:3], rows, width=_WIDTH)
+    table = columns(head if reference else head[:3], rows, width=_WIDTH)
+    if reference is None:
+        return table
+    told = f"reference: published figures of these data ({reference.title}), to compare with"
+    return f"{table}{fill(told, _WIDTH)}\n"
 
 
 def parameters_told(settings: Settings) -> str:
@@ -198,7 +224,10 @@ def status(registry: Snapshot, failing: Mapping[str, str] = MappingProxyType({})
     if challenger == champion:
         return {"status": told, "next": "`foldwise verify`: is it as it was evaluated?"}
     told += f", version {challenger.number} is the {CHALLENGER}"
+    earlier = [each for each in registry.versions if each.number < challenger.number]
+    same = repeats(challenger.content, earlier)
+    known = (told, failing.get(challenger.content, ""), same and f"is {same}")
     return {
-        "status": ", which ".join(filter(None, (told, failing.get(challenger.content, "")))),
+        "status": ", which ".join(filter(None, known)),
         "next": "`foldwise promote --dry-run`: may it be the champion?",
     }

@@ -71,7 +71,8 @@ def compare_named(
     for table in told_of.tables(found, tells_rows=tells_rows):
         tell(f"\n{table.title}\n{columns(table.head, table.rows) if table.rows else ''}")
         tell(f"{fill(table.note, _WIDTH)}\n" if table.note else "")
-    tell(f"\n{fill(told_of.meaning(found), _WIDTH)}\n")
+    for words in (told_of.meaning(found), told_of.next_step(found)):
+        tell(f"\n{fill(words, _WIDTH, break_long_words=False, break_on_hyphens=False)}\n")
     if place is not None:
         from foldwise.report.page import render_versus  # matplotlib: a second
 

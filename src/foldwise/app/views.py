@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from foldwise.registry.snapshot import Snapshot, model_name
+from foldwise.stats.scores import metric_label
 from foldwise.store.faults import store_faults
 from foldwise.store.open import Store
 
@@ -45,11 +46,11 @@ whole development set, measured on the holdout.
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart of two metrics: a point a run, or the line of a run's steps."""
+    """A chart of two metrics: a point a run or, in a section of this title, a run's steps' line."""
 
     across: str
     up: str
-    is_line: bool = False
+    line: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class Link:
 def pipeline_views(pipeline: str, metric: str) -> tuple[View, View, View]:
     """All pipelines with what they are compared by; one's studies; one's trials."""
     inner, outer = f"inner_{metric}_mean", f"outer_{metric}"
+    curve = f"Inner {metric_label(metric)} over log10 C, a line a study"
     scores = _metrics("C", "holdout_accuracy", outer, f"holdout_{metric}")
     columns = ("tags.`dvc.experiment`", *scores, _MODELS)
     # Ordered by creation, the UI would fold studies and trials into their pipeline.
@@ -91,7 +93,7 @@ def pipeline_views(pipeline: str, metric: str) -> tuple[View, View, View]:
             "tags.`study` ASC",
             _metrics("C", inner, outer),
             (
-                Chart("search_log10_C", f"search_inner_{metric}", is_line=True),
+                Chart("search_log10_C", f"search_inner_{metric}", curve),
                 Chart("log10_C", outer),
                 Chart(inner, outer),
             ),
@@ -141,6 +143,7 @@ def view_tag(view: View, *, created: int) -> tuple[str, str]:
     if view.charts:
         state["compareRunCharts"] = [_card(chart) for chart in view.charts]
         state["compareRunSections"] = [
+            *(_section(of.up, of.line, columns=1, cardHeight=400) for of in view.charts if of.line),
             _section("ours", view.name, columns=min(len(view.charts), 2), cardHeight=400),
             # Every other metric gets a chart by itself: here, folded up.
             _section("rest", "Model metrics", display=False, isGenerated=True),
@@ -269,9 +272,11 @@ def _section(uuid: str, name: str, **settings: object) -> dict[str, object]:
 
 
 def _card(chart: Chart) -> dict[str, object]:
-    placed = {"uuid": f"{chart.across}-{chart.up}", "metricSectionId": "ours"}
+    # MLflow titles a chart by its metric's key alone: what it shows, its section's name says.
+    section = chart.up if chart.line else "ours"
+    placed = {"uuid": f"{chart.across}-{chart.up}", "metricSectionId": section}
     common = {**placed, "isGenerated": False, "deleted": False, "runsCountToCompare": 100}
-    if not chart.is_line:
+    if not chart.line:
         xaxis, yaxis = ({"key": key, "type": "METRIC"} for key in (chart.across, chart.up))
         return {**common, "type": "SCATTER", "xaxis": xaxis, "yaxis": yaxis}
     return {

@@ -1,7 +1,7 @@
 """What the registry holds, read in two searches and then reasoned about without asking again."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, Self
@@ -57,6 +57,14 @@ class Version:
     def content(self) -> str:
         """Digest of the model's numbers; empty if foldwise didn't register it."""
         return self.tags.get("content_digest", "")
+
+
+def repeats(content: str, earlier: Iterable[Version]) -> str:
+    """Say which of these versions has the model of this content first; nothing if none has."""
+    for version in earlier:
+        if content and version.content == content:
+            return f"the same model as version {version.number}"
+    return ""
 
 
 def model_name(data_name: str) -> str:

@@ -19,6 +19,7 @@ from foldwise.report.wording import (
     chosen,
     counted,
     digits_told,
+    known,
     limits,
     number,
     percent,
@@ -178,6 +179,8 @@ class Standing:
         Scores of each outer fold at C = 1.
     links : tuple of (name, address)
         Its runs in MLflow.
+    same : str
+        Which earlier version has the very same model, if one has.
     """
 
     model: str
@@ -190,6 +193,7 @@ class Standing:
     untuned: tuple[Mapping[str, float], ...] = ()
     duration: str = ""
     links: tuple[tuple[str, str], ...] = ()
+    same: str = ""
 
     @property
     def failed(self) -> tuple[str, ...]:
@@ -356,8 +360,9 @@ class Findings:
             theirs = [scores[metric] for scores in self.standing.untuned]
             ours = [fold.scores[metric] for fold in self.search.outer]
             better = sum(map(_is_better, [metric] * len(ours), ours, theirs))
-            note = f" on average, better in {better} of {len(ours)} folds"
             means = float(np.mean(theirs)), float(np.mean(ours))
+            agreed = better if _is_better(metric, means[1], means[0]) else len(ours) - better
+            note = f", in {agreed} of {len(ours)} folds"
             return [_compared("untuned, C = 1", "outer", metric, *means, note=note)]
         trials = [each for each in self.search.study_trials(FINAL) if name in each.values]
         if not trials:
@@ -491,6 +496,11 @@ class Findings:
         """Names of the values that were chosen anywhere."""
         best = best_trials(self.search)
         return tuple(dict.fromkeys(name for trial in best for name in trial.values))
+
+    def known(self) -> str:
+        """How well the folds' choices say where the best value lies, where they can."""
+        error = optimum_error(self.search)
+        return "" if error is None else f", {known(error)}"
 
     def cautions(self) -> tuple[str, ...]:
         """What went wrong quietly, and what to do about it; empty if nothing did."""

@@ -22,7 +22,8 @@ def render(findings: Findings, pictures: Iterable[Picture]) -> str:
 
     So it opens anywhere, also inside the sandboxed frame in which MLflow shows HTML artifacts.
     """
-    return _written("page.html.j2", findings, pictures=tuple(pictures))
+    page = _written("page.html.j2", findings, pictures=tuple(pictures))
+    return page.replace(" %", "\u00a0%")  # else a line may begin with it
 
 
 def render_card(findings: Findings) -> str:
@@ -53,6 +54,7 @@ def render_versus(
         comparison=comparison,
         headlines=[versus.headline(comparison, rival) for rival in comparison.rivals],
         meaning=versus.meaning(comparison),
+        next_step=versus.next_step(comparison),
         tables=versus.tables(comparison, tells_rows=tells_rows),
         pictures=tuple(pictures),
     )

@@ -45,6 +45,23 @@ def meaning(comparison: SearchComparison) -> str:
     return MEANING.format(share=f"{folds - 1}/{folds}")
 
 
+def next_step(comparison: SearchComparison) -> str:
+    """What to do after a comparison, in a sentence with commands."""
+    verdicts = {each.entrant.name: each.verdict for each in comparison.rivals}
+    better = [name for name, of in verdicts.items() if of == "better" and name != "champion"]
+    for name in better:
+        if name == "challenger" or name.isdecimal():
+            return f"next: `foldwise promote {name} --dry-run`: does the holdout say so, too?"
+        first = "" if name == "workspace" else f"`dvc exp apply {quote(name)}`, commit it, then "
+        return f"next: {first}`dvc repro` registers it and `foldwise promote --dry-run` judges it"
+    if not comparison.together:
+        return "next: run it on the same parts, as said above"
+    return (
+        "next: by this nothing is to be promoted; try another change by"
+        " `dvc exp run --temp tune -S NAME=VALUE`, which leaves the holdout alone"
+    )
+
+
 def headline(comparison: SearchComparison, rival: Rival) -> str:
     """The answer in a sentence."""
     metric = comparison.metric
@@ -191,8 +208,8 @@ def _cost(comparison: SearchComparison) -> Table:
     )
     head = ("search", "final values", "fits asked for", "made", "not converged", "seconds")
     said = (
-        "Seconds are by the clock, from a search's beginning to the end of its last study; of one"
-        " from Python those of all its fits, added up."
+        "Seconds are by the clock, from a search's beginning to the end of its last study, without"
+        " the evaluation; of one from Python those of all its fits, added up."
     )
     return Table("Choice and cost", head, rows, said)
 

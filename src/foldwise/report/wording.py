@@ -88,6 +88,11 @@ def _order(value: Value) -> tuple[str, float, str]:
     return (type(value).__name__, 0.0, str(value))
 
 
+def known(log10_error: float) -> str:
+    """How well choices say where the best value lies, by the standard error of its log10."""
+    return f"known to a factor of {10**log10_error:.2f}"
+
+
 def percent(share: float, *, digits: int = 1) -> str:
     """Write a share as a percentage: ``0.9263`` is ``92.6 %``."""
     return f"{100 * share:.{digits}f} %"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from foldwise.app.commands import version_table
 from foldwise.app.drawing import Verdict
 from foldwise.app.show import (
     failing,
@@ -52,10 +53,11 @@ def test_the_table_has_a_row_a_metric_and_fits_80_columns() -> None:
     for reference in (REFERENCE, None):
         table = result_table(TUNING, HELD, reference)
         assert max(map(len, table.splitlines())) <= 80
-        assert len(table.splitlines()) == 2 + len(METRICS) + 1
+        assert len(table.splitlines()) == 2 + len(METRICS) + 1 + (reference is not None)
         assert ("reference" in table) == (reference is not None)
+        assert ("published figures of these data (a report)" in table) == (reference is not None)
         assert "(95 % interval)" in table
-        assert "range 0." in table.splitlines()[-1]
+        assert "range 0." in table.splitlines()[2 + len(METRICS)]
 
 
 def test_without_a_holdout_its_figures_are_not_shown_as_such() -> None:
@@ -125,9 +127,22 @@ def test_the_status_says_what_the_challenger_fails_already(tmp_path: Path) -> No
     assert "fails" not in status(known, failing(tmp_path))["status"]
 
 
+def test_the_status_says_of_a_challenger_that_it_is_an_earlier_version_s_model() -> None:
+    """By its content: equal figures alone say nothing."""
+    known = registry(challenger=2)
+    alike = tuple(replace(each, tags={"content_digest": "one"}) for each in known.versions)
+    told = status(replace(known, versions=alike))["status"]
+    assert told.endswith("version 2 is the challenger, which is the same model as version 1")
+    unlike = (alike[0], replace(alike[1], tags={"content_digest": "two"}))
+    assert "same model" not in status(replace(known, versions=unlike))["status"]
+    assert "same model" not in version_table(known.versions)
+    assert version_table(alike).splitlines()[-1].strip() == "the same model as version 1"
+
+
 def test_what_there_is_to_do_with_versions_is_told_as_far_as_there_are_any() -> None:
     """No comparison without two, no way back without a second champion."""
-    assert to_do(registry()) == {}
+    assert to_do(replace(registry(), versions=())) == {}
+    assert "undoes a promotion, once a second" in to_do(registry())["foldwise rollback"]
     alone = to_do(registry(champion=1, challenger=1))
     assert "foldwise compare" not in alone
     assert "once a second version was promoted" in alone["foldwise rollback"]

@@ -221,10 +221,31 @@ def test_it_is_compared_with_what_is_simpler_and_what_is_in_use(reader: _Reader)
     outer = ours.outer["log_loss"].mean
     told = (
         f"always a, the commonest class holdout accuracy 0.3333 {accuracy:.4f} better",
-        f"untuned, C = 1 outer log-loss 0.4000 {outer:.4f} better on average, better in 2 of 3",
+        f"untuned, C = 1 outer log-loss 0.4000 {outer:.4f} better, in 2 of 3 folds",
         f"the champion, version 2 holdout log-loss 0.900 {loss:.3f} better; whether by more than",
     )
     assert [words for words in told if words not in reader.text] == []
+
+
+def test_what_is_no_better_untuned_says_in_how_many_folds() -> None:
+    """Of the folds that say the same."""
+    (_, untuned, *_) = _registered(untuned=({"log_loss": 0.0},) * 3).baselines()
+    assert untuned[-1] == "not better, in 3 of 3 folds"
+
+
+def test_how_well_the_best_value_is_known_stands_at_the_top() -> None:
+    """Where the folds' choices tell it."""
+    findings = _registered()
+    space = replace(findings.search.space, sampler="curve")
+    told = _text(replace(findings, search=replace(findings.search, space=space)))
+    assert "known to a factor of 1." in told.partition("Compared with")[0]
+
+
+def test_a_model_that_was_registered_before_is_named_as_such(reader: _Reader) -> None:
+    """Else equal figures look like a coincidence."""
+    assert "same model" not in reader.text
+    told = _text(_registered(same="the same model as version 1"))
+    assert "Registered as challenger of toy-classifier, the same model as version 1." in told
 
 
 def test_without_fits_at_1_the_nearest_that_was_tried_is_named_as_such() -> None:

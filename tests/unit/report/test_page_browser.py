@@ -182,6 +182,21 @@ def test_on_a_phone_each_cell_is_told_with_its_column_s_head(
     view.close()
 
 
+@pytest.mark.parametrize("which", ["file", "notebook", "versus"])
+def test_the_words_of_pictures_keep_their_size_on_a_phone(
+    browser: Browser, which: str, request: pytest.FixtureRequest
+) -> None:
+    """Ten points of eight inches are eleven pixels; the box that moves can be reached by keys."""
+    view, _ = opened(browser, request.getfixturevalue(which), WIDTHS[1])
+    pictures = view.locator("figure img, figure svg[role]")
+    wide = pictures.evaluate_all("of => of.map(each => each.getBoundingClientRect().width)")
+    assert min(wide) >= 10.9 * 8 * 72 / 10
+    boxes = view.locator("figure > [tabindex='0']")
+    assert boxes.evaluate_all("of => of.every(box => box.scrollWidth > box.clientWidth)")
+    assert boxes.count() == len(wide)
+    view.close()
+
+
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
 def test_the_list_of_contents_stands_on_the_first_screen(
     browser: Browser, file: Path, width: int, height: int

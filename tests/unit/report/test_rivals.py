@@ -12,7 +12,7 @@ from foldwise.errors import SearchError, SettingsError
 from foldwise.report.album import versus_pictures
 from foldwise.report.page import render_versus
 from foldwise.report.rivals import Entrant, SearchComparison, compare, verdict
-from foldwise.report.versus import headline, meaning, note, tables
+from foldwise.report.versus import headline, meaning, next_step, note, tables
 from foldwise.search.jobs import Predictions
 from foldwise.search.plan import Plan
 from foldwise.search.trials import SearchResult
@@ -226,6 +226,34 @@ def test_two_searches_never_have_one_name_in_a_table(
     (differing,) = (of for of in tables(found, tells_rows=True) if of.title == "What differs")
     assert differing.head[2:] == heads
     assert all(any(head in of.head for of in tables(found, tells_rows=True)) for head in heads)
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "told"),
+    [
+        (("A", 0.5), ("a fox", 0.9), "next: `dvc exp apply 'a fox'`, commit it, then `dvc repro`"),
+        (("A", 0.5), ("workspace", 0.9), "next: `dvc repro` registers it and `foldwise promote"),
+        (("A", 0.5), ("3", 0.9), "next: `foldwise promote 3 --dry-run`"),
+        (("A", 0.5), ("challenger", 0.9), "next: `foldwise promote challenger --dry-run`"),
+        (("A", 0.5), ("champion", 0.9), "next: by this nothing is to be promoted"),
+        (("A", 0.9), ("B", 0.5), "next: by this nothing is to be promoted"),
+    ],
+)
+def test_a_comparison_ends_with_what_to_do_next(
+    first: tuple[str, float], then: tuple[str, float], told: str
+) -> None:
+    """By what the better one is called; on the page, too."""
+    found = compare([entrant(*first), entrant(*then)])
+    assert next_step(found).startswith(told)
+    page = render_versus(found, (), tells_rows=True)
+    assert "<strong>Next:</strong>" in page
+    assert page.count("<code>") >= 2
+
+
+def test_on_other_parts_the_next_step_is_to_search_on_the_same() -> None:
+    """By the line that the answer has."""
+    found = compare([entrant("A"), entrant("B", folds=4)])
+    assert next_step(found) == "next: run it on the same parts, as said above"
 
 
 def test_what_can_not_be_asked_is_told_in_one_line() -> None:
