@@ -661,13 +661,12 @@ def _has(given: Any, key: str) -> bool:
     return isinstance(inner, dict) and name in inner
 
 
-def parameters_digest(settings: Settings, *, only: tuple[str, ...] = ("",)) -> str:
+def parameters_digest(settings: Settings) -> str:
     """SHA-256 (hexadecimal) of the parameters as canonical JSON; defaults count as given.
 
     Only those `in_use`, and of those that came later what isn't at its default.
-    ``only`` takes beginnings of full keys, such as ``("seed", "tune.")``.
     """
-    return _digest({k: value for k, value in _told(settings).items() if k.startswith(only)})
+    return _digest(_told(settings))
 
 
 def _told(settings: Settings) -> dict[str, object]:
