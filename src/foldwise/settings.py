@@ -362,6 +362,10 @@ class Between:
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
 
+    def is_edge(self, value: float) -> bool:
+        """Whether a value lies so near an end, by 2 %, that the best may lie beyond."""
+        return not 0.02 <= self.place(value) <= 0.98
+
     def at(self, place: float) -> float:
         """The inverse of `place`."""
         if self.low > 0:
