@@ -361,6 +361,10 @@ class Between:
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
 
+    def is_edge(self, value: float) -> bool:
+        """Whether a value lies so near an end, by 2 %, that the best may lie beyond."""
+        return not 0.02 <= self.place(value) <= 0.98
+
     def at(self, place: float) -> float:
         """The inverse of `place`."""
         if self.low > 0:
@@ -660,13 +664,12 @@ def _has(given: Any, key: str) -> bool:
     return isinstance(inner, dict) and name in inner
 
 
-def parameters_digest(settings: Settings, *, only: tuple[str, ...] = ("",)) -> str:
+def parameters_digest(settings: Settings) -> str:
     """SHA-256 (hexadecimal) of the parameters as canonical JSON; defaults count as given.
 
     Only those `in_use`, and of those that came later what isn't at its default.
-    ``only`` takes beginnings of full keys, such as ``("seed", "tune.")``.
     """
-    return _digest({k: value for k, value in _told(settings).items() if k.startswith(only)})
+    return _digest(_told(settings))
 
 
 def _told(settings: Settings) -> dict[str, object]:

@@ -14,7 +14,7 @@ from foldwise.app.commands import columns
 from foldwise.app.exits import tell
 from foldwise.app.init import dvc_init, top_level
 from foldwise.errors import SettingsError, StoreError
-from foldwise.runs.lineage import git_state
+from foldwise.runs.lineage import git_state, installed
 from foldwise.settings import SOURCES, load_settings
 from foldwise.store.address import project_root, tracking_address
 from foldwise.store.open import open_store
@@ -61,7 +61,7 @@ def _versions(root: Path) -> Finding:
     told = _PIN.findall(lock.read_text()) if lock.is_file() else ranges
     wrong = [each for each in map(Requirement, told) if not _is_met(each)]
     value = ", ".join(
-        f"{each.name} {_version(each.name) or 'missing'} for {each.specifier}"
+        f"{each.name} {installed(each.name) or 'missing'} for {each.specifier}"
         for each in wrong[:_NAMED]
     )
     by = f"-r {lock.name}" if lock.is_file() else "'foldwise[workflow]'"
@@ -75,15 +75,8 @@ def _is_met(wanted: Requirement) -> bool:
         wanted.marker and not wanted.marker.evaluate({"extra": "workflow"})
     ):
         return True
-    found = _version(wanted.name)
+    found = installed(wanted.name)
     return found is not None and wanted.specifier.contains(found, prereleases=True)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _history(root: Path) -> Iterator[Finding]:

@@ -38,8 +38,6 @@ DIGITS = 6
 LOST_ROW = 1.0
 """Error of a row that only the champion predicts right, minus the champion's: none is worse."""
 
-_EDGE = 0.02
-"""Of a range, at either end: a value chosen there may lie outside at its best."""
 _SPLITS = {"development set": "development_digest", "holdout": "holdout_digest"}
 
 
@@ -183,7 +181,7 @@ def _ranges(case: Case) -> Iterator[Check]:
         numbers = [float(value) for value in chosen if isinstance(value, int | float)]
         if not isinstance(searched, Between) or not numbers:
             continue
-        outside = sum(not _EDGE <= searched.place(number) <= 1 - _EDGE for number in numbers)
+        outside = sum(map(searched.is_edge, numbers))
         yield judged(
             f"chosen {name}",
             f"{min(numbers):.3g} to {max(numbers):.3g}, {outside} of {len(numbers)} at an edge",

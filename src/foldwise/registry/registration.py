@@ -151,17 +151,19 @@ def require_same_kind(store: Store, snapshot: Snapshot, data: DataInfo) -> None:
 
 
 def _compare(version: Version, known: DataInfo, data: DataInfo) -> None:
-    differences, one, other = [], _columns(known), _columns(data)
-    form = "image shape" if data.table is None else "set of columns"
+    differences, form = [], "image shape" if data.table is None else "set of columns"
+    one, other = ({} if of.table is None else dict(of.table.columns) for of in (known, data))
+    new, old = ("x".join(map(str, of.image_shape)) for of in (data, known))
     if (known.table is None) != (data.table is None):
-        form = "kind of data"
-        differences.append(f"{_kind(data)} instead of {_kind(known)}")
+        form, table = "kind of data", f"a table of {len(one or other)} columns"
+        of_table = f"{table} instead of images of {old} pixels"
+        differences.append(of_table if data.table else f"images of {new} pixels instead of {table}")
     elif one != other:
         changed = min(dict(one.items() ^ other.items()))
         given, had = (of.get(changed, "missing") for of in (other, one))
         differences.append(f"the column {changed!r} ({given} instead of {had})")
     elif known.image_shape != data.image_shape:
-        differences.append(f"images of {_by(data)} instead of {_by(known)} pixels")
+        differences.append(f"images of {new} instead of {old} pixels")
     if known.classes != data.classes and form != "kind of data":
         differences.append(f"the classes {_other_classes(known.classes, data.classes)}")
     if differences:
@@ -171,20 +173,6 @@ def _compare(version: Version, known: DataInfo, data: DataInfo) -> None:
             f" prepare.source and prepare.path back to that model's data, or give these a"
             f" prepare.name other than {data.name}"
         )
-
-
-def _columns(data: DataInfo) -> dict[str, str]:
-    return {} if data.table is None else dict(data.table.columns)
-
-
-def _kind(data: DataInfo) -> str:
-    if data.table is not None:
-        return f"a table of {len(data.table.columns)} columns"
-    return f"images of {_by(data)} pixels"
-
-
-def _by(data: DataInfo) -> str:
-    return "x".join(map(str, data.image_shape))
 
 
 def _other_classes(known: Classes, given: Classes) -> str:

@@ -44,13 +44,9 @@ class Entrant:
     seconds: float | None = None
     run: str = ""
 
-    def scores(self, metric: str) -> list[float]:
-        """Of the outer folds."""
-        return [fold.scores[metric] for fold in self.result.outer]
-
     def mean(self, metric: str) -> float:
         """Mean over the outer folds; NaN where one has none."""
-        return float(np.mean(self.scores(metric)))
+        return float(np.mean([fold.scores[metric] for fold in self.result.outer]))
 
     def labels(self) -> NDArray[np.int64]:
         """The rows that were scored, ascending, and their class codes (2, n)."""

@@ -215,7 +215,7 @@ def dvc_experiment() -> dict[str, str]:
 def library_versions() -> dict[str, str]:
     """Versions of Python and of the libraries that results depend on."""
     return {"library.python": platform.python_version()} | {
-        f"library.{name}": found for name in _LIBRARIES if (found := _version(name))
+        f"library.{name}": found for name in _LIBRARIES if (found := installed(name))
     }
 
 
@@ -242,7 +242,8 @@ def _git(folder: Path, *arguments: str, index: Path | None = None) -> str | None
     return answer.stdout.strip()
 
 
-def _version(library: str) -> str | None:
+def installed(library: str) -> str | None:
+    """Which version of a library is installed, if any is."""
     try:
         return version(library)
     except PackageNotFoundError:

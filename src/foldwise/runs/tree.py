@@ -117,9 +117,8 @@ def study_key(pipeline: str, study: Study) -> str:
 
 def study_begun(pipeline: str, study: Study) -> RunNode:
     """A study's run before its outcome is known."""
-    note = f"**Search for values** in {_study(study)}, whose own part it never sees."
-    if study.is_final:
-        note = "**Search for values** in the final study, over the whole development set."
+    seen = "over the whole development set" if study.is_final else "whose own part it never sees"
+    note = f"**Search for values** in {_study(study)}, {seen}."
     return RunNode(
         study_key(pipeline, study), study_name(study), {**_study_tags(study), NOTE_TAG: note}
     )

@@ -71,13 +71,10 @@ def evidence(result: SearchResult) -> tuple[intervals.Fold, ...]:
     )
 
 
-def edges(values: Values, space: Space, *, share: float = 0.02) -> tuple[str, ...]:
-    """Names of the numbers that lie within ``share`` of an end of their range, on its own scale."""
-    return tuple(
-        name
-        for name, range_ in space.ranges.items()
-        if name in values and not share <= range_.place(number_of(values, name)) <= 1 - share
-    )
+def edges(values: Values, space: Space) -> tuple[str, ...]:
+    """Names of the numbers that lie at an end of their range, on its own scale."""
+    own = ((name, of) for name, of in space.ranges.items() if name in values)
+    return tuple(name for name, of in own if of.is_edge(number_of(values, name)))
 
 
 def optimism(fold: OuterFold, metric: str) -> float:
