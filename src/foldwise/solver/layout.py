@@ -152,13 +152,7 @@ class Layout:
         *,
         classes: int,
     ) -> "Layout":
-        """Arrange ``images`` (rows, features) by ``parts``, each an array of row numbers.
-
-        Raises
-        ------
-        DataError
-            The images are not bytes.
-        """
+        """Arrange ``images`` (rows, features), bytes, by ``parts``, arrays of row numbers."""
         require_bytes(images)
         moments = tuple(_moments(images, rows) for rows in parts)
         ranked = [rank_by_peeling(images, rows) for rows in parts]
