@@ -35,13 +35,8 @@ from foldwise.logistic import (
 from foldwise.partition import group_codes, plan_of, require_classes, require_weight
 from foldwise.search.curve import starts
 from foldwise.search.engines.batched import BatchedEngine, LinearClassifier, Repeats, computing
-from foldwise.search.engines.estimator import (
-    EstimatorEngine,
-    FittedEstimator,
-    Kinds,
-    content_of,
-)
-from foldwise.search.engines.pipeline import as_fitted
+from foldwise.search.engines.estimator import EstimatorEngine, FittedEstimator, Kinds
+from foldwise.search.engines.pipeline import as_fitted, content_of
 from foldwise.search.engines.scoring import Cores, DeviceScores
 from foldwise.search.jobs import Engine, Judge, Model, Predictions
 from foldwise.search.plan import Plan

@@ -13,7 +13,7 @@ from foldwise.errors import InputError, StoreError, require_extra
 from foldwise.files import write_bytes
 from foldwise.frames import CONFIDENCE, signed
 from foldwise.report.rivals import Entrant, SearchComparison, compare
-from foldwise.search.engines.estimator import content_of
+from foldwise.search.engines.pipeline import content_of
 from foldwise.search.summary import Estimates, OuterEstimate
 from foldwise.search.trials import SearchResult
 from foldwise.settings import Between, OneOf

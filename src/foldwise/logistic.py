@@ -29,6 +29,7 @@ from foldwise.errors import InputError
 from foldwise.solver.fits import FitRequest, SolverOptions, arranged, solve
 from foldwise.solver.layout import ClassWeight, Layout
 from foldwise.solver.linear import LinearModel, decision_scores, probabilities
+from foldwise.threads import one_blas_thread
 
 
 @dataclass(eq=False, repr=False)

@@ -104,13 +104,7 @@ class Columns:
         return (*flat, *(f"missingindicator_{self.names[place]}" for place in self.gaps))
 
     def encoded(self, X: Any) -> NDArray[np.floating]:
-        """Rows as numbers (rows, encoded columns): float32 if all of them are, else float64.
-
-        Raises
-        ------
-        InputError
-            A cell is no finite number.
-        """
+        """Rows as `numbers` (rows, encoded columns): float32 if all of them are, else float64."""
         is_floats = isinstance(X, np.ndarray) and X.dtype.kind == "f"
         if is_floats and not self.gaps and not np.isinf(X).any():
             return np.asarray(X, dtype=np.float32 if X.dtype.itemsize <= 4 else np.float64)

@@ -23,10 +23,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-from foldwise.solver.linear import Real, Status
+from foldwise.solver.linear import Flags, Floats, Real, Status
 
 FALL = 1e-4
 RISE = 0.9
@@ -171,16 +170,14 @@ class History:
         return np.asarray(np.negative(direction, out=direction))
 
 
-def is_curved(steps: Real, changes: Real) -> NDArray[np.bool_]:
+def is_curved(steps: Real, changes: Real) -> Flags:
     """Whether the gradient rises along each step (..., size) by more than rounding explains."""
     size = np.sqrt(np.vecdot(steps, steps)) * np.sqrt(np.vecdot(changes, changes))
     rise = np.vecdot(steps, changes).astype(np.float64)
     return np.asarray(rise > np.finfo(steps.dtype).eps * size.astype(np.float64))
 
 
-def _solve_upper(
-    upper: NDArray[np.float64], right: NDArray[np.float64], *, transposed: bool
-) -> NDArray[np.float64]:
+def _solve_upper(upper: Floats, right: Floats, *, transposed: bool) -> Floats:
     solution, info = lapack.dtrtrs(upper, right, trans=int(transposed))
     if info != 0:
         raise ZeroDivisionError("a stored pair has no curvature")

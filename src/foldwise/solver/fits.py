@@ -18,11 +18,20 @@ from itertools import islice
 from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from foldwise.solver.descent import Descent, History
 from foldwise.solver.layout import ClassWeight, Layout
-from foldwise.solver.linear import Fit, FitOutcome, LinearModel, Multiclass, Real, Status
+from foldwise.solver.linear import (
+    Fit,
+    FitOutcome,
+    Flags,
+    Floats,
+    Ints,
+    LinearModel,
+    Multiclass,
+    Real,
+    Status,
+)
 from foldwise.solver.newton import Newton, is_small
 from foldwise.solver.objective import Batch, evaluate, sigmoid_link, softmax_link, tiling
 from foldwise.threads import one_blas_thread
@@ -85,12 +94,12 @@ class TrainingSet:
 
     left_out: frozenset[int]
     rows: int
-    mean: NDArray[np.float64]
-    scale: NDArray[np.float64]
-    inverse: NDArray[np.float64]
+    mean: Floats
+    scale: Floats
+    inverse: Floats
     weight: float
-    class_weight: NDArray[np.float64] | None
-    gaps: NDArray[np.int64]
+    class_weight: Floats | None
+    gaps: Ints
     is_table: bool
     signed: tuple[Real, Real] | None = None
 
@@ -180,14 +189,14 @@ def pays_in_single(values: int, classes: int, tol: float) -> bool:
 
 
 def arranged(
-    X: NDArray[np.floating],
-    labels: NDArray[np.int64],
-    parts: Sequence[NDArray[np.int64]],
+    X: Real,
+    labels: Ints,
+    parts: Sequence[Ints],
     options: SolverOptions,
     *,
     classes: int,
-    is_scaled: NDArray[np.bool_],
-    weights: NDArray[np.float64] | None = None,
+    is_scaled: Flags,
+    weights: Floats | None = None,
     class_weight: ClassWeight = None,
 ) -> tuple[Layout, SolverOptions]:
     """A table's rows arranged by ``parts`` in the precision that pays, and the options to fit it.
@@ -211,9 +220,7 @@ def arranged(
     return layout, replace(options, double=not is_single)
 
 
-def _weighing(
-    layout: Layout, left_out: frozenset[int], rows: int
-) -> tuple[float, NDArray[np.float64] | None]:
+def _weighing(layout: Layout, left_out: frozenset[int], rows: int) -> tuple[float, Floats | None]:
     """The weight of all rows not left out, and that of each class (classes,) if there is one.
 
     "balanced" is scikit-learn's: all weight over the classes' number times the class's weight.
@@ -291,7 +298,7 @@ class Running:
         """Where the layout is to evaluate it."""
         return self.training.weights(self.coefficients)
 
-    def receive(self, losses: NDArray[np.float64], gradient: Real) -> None:
+    def receive(self, losses: Floats, gradient: Real) -> None:
         """Take summed losses (descents,) and their gradient in the weights."""
         weight, penalty = self.training.weight, self.training.penalty(self.C)
         slopes = self.training.slopes(gradient)

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.errors import DataError
+from foldwise.solver.linear import Bytes, Flags, Floats, Ints, Real
 
 BLOCK_ROWS = 512
 LANES = 4
@@ -39,8 +40,8 @@ class Block:
     """
 
     pixels: NDArray[Any]
-    labels: NDArray[np.int64]
-    weights: NDArray[np.float64] | None = None
+    labels: Ints
+    weights: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,20 +54,20 @@ class PartMoments:
     """
 
     rows: int
-    total: NDArray[np.float64]
-    squares: NDArray[np.float64]
-    low: int | NDArray[np.float64] = 0
-    high: int | NDArray[np.float64] = 0
-    present: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    by_class: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    total: Floats
+    squares: Floats
+    low: int | Floats = 0
+    high: int | Floats = 0
+    present: Floats = field(default_factory=lambda: np.zeros(0))
+    by_class: Floats = field(default_factory=lambda: np.zeros(0))
 
 
-ClassWeight = Literal["balanced"] | NDArray[np.float64] | None
+ClassWeight = Literal["balanced"] | Floats | None
 """How much each class's losses count: inversely to its weight in the fit's rows, or so much."""
 
-Standard = tuple[NDArray[np.float64], NDArray[np.float64], int]
+Standard = tuple[Floats, Floats, int]
 
-Unit = tuple[NDArray[np.float64], NDArray[np.float64]]
+Unit = tuple[Floats, Floats]
 """Mean and deviation (features,) of a part's own rows; 0 and 1 of a category."""
 
 
@@ -87,8 +88,8 @@ class Table:
         What each part's values are standardised by, if they are held in single precision.
     """
 
-    is_scaled: NDArray[np.bool_]
-    gaps: NDArray[np.int64]
+    is_scaled: Flags
+    gaps: Ints
     is_weighted: bool = False
     class_weight: ClassWeight = None
     units: tuple[Unit, ...] | None = None
@@ -115,7 +116,7 @@ class Layout:
 
     lanes: tuple[tuple[tuple[Block, ...], ...], ...]
     moments: tuple[PartMoments, ...]
-    columns: tuple[NDArray[np.int64], ...]
+    columns: tuple[Ints, ...]
     features: int
     classes: int
     table: "Table | None" = None
@@ -144,21 +145,8 @@ class Layout:
         return min(block.pixels.size for part in self.lanes for lane in part for block in lane)
 
     @classmethod
-    def build(
-        cls,
-        images: NDArray[np.uint8],
-        labels: NDArray[np.int64],
-        parts: Sequence[NDArray[np.int64]],
-        *,
-        classes: int,
-    ) -> "Layout":
-        """Arrange ``images`` (rows, features) by ``parts``, each an array of row numbers.
-
-        Raises
-        ------
-        DataError
-            The images are not bytes.
-        """
+    def build(cls, images: Bytes, labels: Ints, parts: Sequence[Ints], *, classes: int) -> "Layout":
+        """Arrange ``images`` (rows, features), bytes, by ``parts``, arrays of row numbers."""
         require_bytes(images)
         moments = tuple(_moments(images, rows) for rows in parts)
         ranked = [rank_by_peeling(images, rows) for rows in parts]
@@ -169,13 +157,13 @@ class Layout:
     @classmethod
     def of_table(
         cls,
-        X: NDArray[np.floating],
-        labels: NDArray[np.int64],
-        parts: Sequence[NDArray[np.int64]],
+        X: Real,
+        labels: Ints,
+        parts: Sequence[Ints],
         *,
         classes: int,
-        is_scaled: NDArray[np.bool_] | None = None,
-        weights: NDArray[np.float64] | None = None,
+        is_scaled: Flags | None = None,
+        weights: Floats | None = None,
         class_weight: ClassWeight = None,
         is_single: bool = False,
     ) -> "Layout":
@@ -209,7 +197,7 @@ class Layout:
         columns = tuple(np.concatenate([every, 1 + features + own]) for own in gaps_of)
         return cls(lanes, moments, columns, features, classes, table)
 
-    def weights_of(self, part: int, weights: NDArray[np.floating]) -> NDArray[np.floating]:
+    def weights_of(self, part: int, weights: Real) -> Real:
         """Weights (fits, outputs, all) of raw values as a part's columns are multiplied by them."""
         taken = weights[:, :, self.columns[part]]
         if (terms := self._terms(part)) is None:
@@ -220,7 +208,7 @@ class Layout:
         taken[..., values] *= scale
         return taken.astype(np.float32)
 
-    def slopes_of(self, part: int, slopes: NDArray[np.floating]) -> NDArray[np.floating]:
+    def slopes_of(self, part: int, slopes: Real) -> Real:
         """The slopes in raw values' weights of a part's columns, from those in its own terms."""
         if (terms := self._terms(part)) is None:
             return slopes
@@ -240,7 +228,7 @@ class Layout:
         raw[:, 1 + gaps] -= raw[:, self.width :] * mean[gaps]
         return raw
 
-    def _terms(self, part: int) -> tuple[*Unit, slice, NDArray[np.int64]] | None:
+    def _terms(self, part: int) -> tuple[*Unit, slice, Ints] | None:
         """A part's unit, and its columns of values and features with gaps; None if it has none."""
         if self.table is None or self.table.units is None:
             return None
@@ -281,7 +269,7 @@ class Layout:
         return [self.moments[part] for part in range(self.parts) if part not in left_out]
 
 
-def _pooled(used: Sequence[PartMoments]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _pooled(used: Sequence[PartMoments]) -> tuple[Floats, Floats]:
     """Mean of the values present, and variance of all with the mean in each gap.
 
     Squares are pooled about the parts' own means (Chan, Golub and LeVeque, 1979), so that a large
@@ -296,12 +284,7 @@ def _pooled(used: Sequence[PartMoments]) -> tuple[NDArray[np.float64], NDArray[n
 
 
 def _table_moments(
-    X: NDArray[np.floating],
-    labels: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    *,
-    weights: NDArray[np.float64],
-    classes: int,
+    X: Real, labels: Ints, rows: Ints, *, weights: Floats, classes: int
 ) -> PartMoments:
     values = X[rows].astype(np.float64, copy=False)
     own = weights[rows, np.newaxis] * ~np.isnan(values)
@@ -315,25 +298,19 @@ def _table_moments(
     return PartMoments(len(rows), total, squares, low, high, present=present, by_class=by_class)
 
 
-def _unit(moments: PartMoments, is_scaled: NDArray[np.bool_]) -> Unit:
+def _unit(moments: PartMoments, is_scaled: Flags) -> Unit:
     mean, variance = (_over(of, moments.present) for of in (moments.total, moments.squares))
     spread = np.sqrt(np.where(is_scaled & (variance > 0), variance, 1.0))
     return np.where(is_scaled, mean, 0.0), spread
 
 
-def _over(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+def _over(part: Floats, whole: Floats) -> Floats:
     """``part / whole``, 0 where there is nothing."""
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
 
 def _table_lanes(
-    X: NDArray[np.floating],
-    labels: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    *,
-    gaps: NDArray[np.int64],
-    weights: NDArray[np.float64] | None,
-    unit: Unit | None,
+    X: Real, labels: Ints, rows: Ints, *, gaps: Ints, weights: Floats | None, unit: Unit | None
 ) -> tuple[tuple[Block, ...], ...]:
     lanes: list[list[Block]] = [[] for _ in range(LANES)]
     for index, chosen in enumerate(np.array_split(rows, -(-len(rows) // BLOCK_ROWS))):
@@ -363,9 +340,7 @@ def require_bytes(images: NDArray[np.generic]) -> None:
         )
 
 
-def rank_by_peeling(
-    images: NDArray[np.uint8], rows: NDArray[np.int64], *, sample: int = 20_000
-) -> NDArray[np.int64]:
+def rank_by_peeling(images: Bytes, rows: Ints, *, sample: int = 20_000) -> Ints:
     """Order the pixels that some of the rows light, so that prefixes of sorted rows are short.
 
     From behind: take the pixel that the fewest remaining rows light, set those rows aside, go on.
@@ -392,14 +367,14 @@ def rank_by_peeling(
     return np.array([pixel for pixel in reversed(backwards) if not dark[pixel]], dtype=np.int64)
 
 
-def _dark_pixels(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _dark_pixels(images: Bytes, rows: Ints) -> Flags:
     dark = np.ones(images.shape[1], dtype=bool)
     for start in range(0, len(rows), 8 * BLOCK_ROWS):
         dark &= ~np.any(images[rows[start : start + 8 * BLOCK_ROWS]], axis=0)
     return dark
 
 
-def _moments(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> PartMoments:
+def _moments(images: Bytes, rows: Ints) -> PartMoments:
     total = np.zeros(images.shape[1])
     squares = np.zeros(images.shape[1])
     extremes = []
@@ -411,12 +386,7 @@ def _moments(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> PartMoments:
     return PartMoments(len(rows), total, squares, min(extremes), max(extremes))
 
 
-def _lanes(
-    images: NDArray[np.uint8],
-    labels: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    columns: NDArray[np.int64],
-) -> tuple[tuple[Block, ...], ...]:
+def _lanes(images: Bytes, labels: Ints, rows: Ints, columns: Ints) -> tuple[tuple[Block, ...], ...]:
     prefix = _prefixes(images, rows, columns)
     order = np.argsort(prefix, kind="stable")
     lanes: list[list[Block]] = [[] for _ in range(LANES)]
@@ -428,9 +398,7 @@ def _lanes(
     return tuple(tuple(lane) for lane in lanes)
 
 
-def _prefixes(
-    images: NDArray[np.uint8], rows: NDArray[np.int64], columns: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def _prefixes(images: Bytes, rows: Ints, columns: Ints) -> Ints:
     """Column of the last pixel that each row lights; 0 for a dark row."""
     position = np.zeros(images.shape[1], dtype=np.int64)
     position[columns] = np.arange(1, len(columns) + 1)

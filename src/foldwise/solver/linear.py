@@ -7,6 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Real = NDArray[np.floating]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+Bytes = NDArray[np.uint8]
 Multiclass = Literal["multinomial", "ovr"]
 Status = Literal["converged", "stalled", "exhausted"]
 
@@ -34,10 +38,10 @@ class LinearModel:
 
     C: float
     multiclass: Multiclass
-    mean: NDArray[np.float64]
-    scale: NDArray[np.float64]
-    coefficients: NDArray[np.float64]
-    intercepts: NDArray[np.float64]
+    mean: Floats
+    scale: Floats
+    coefficients: Floats
+    intercepts: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +77,7 @@ class Fit:
     device: str | None = None
 
 
-def decision_scores(
-    model: LinearModel, images: NDArray[Any], rows: NDArray[np.int64] | None = None
-) -> NDArray[np.float64]:
+def decision_scores(model: LinearModel, images: NDArray[Any], rows: Ints | None = None) -> Floats:
     """Linear scores (rows, classes or 1) of raw images (rows, features), in float64.
 
     Of all, or those with these numbers. Images are converted a block at a time, so that
@@ -97,9 +99,7 @@ def decision_scores(
     return scores
 
 
-def probabilities(
-    model: LinearModel, images: NDArray[Any], rows: NDArray[np.int64] | None = None
-) -> NDArray[np.float64]:
+def probabilities(model: LinearModel, images: NDArray[Any], rows: Ints | None = None) -> Floats:
     """Class probabilities (rows, classes) of raw images (rows, features), in float64.
 
     Of all, or those with these numbers. As scikit-learn's ``predict_proba``: softmax, or for
@@ -123,7 +123,7 @@ def probabilities(
     return with_largest(shares, decided)
 
 
-def with_largest(shares: NDArray[np.float64], decided: NDArray[np.int64]) -> NDArray[np.float64]:
+def with_largest(shares: Floats, decided: Ints) -> Floats:
     """Let each row's largest share (rows, classes) be that of the class decided on (rows,).
 
     Those that aren't become the next number after the largest; ``shares`` itself is changed.
@@ -133,5 +133,5 @@ def with_largest(shares: NDArray[np.float64], decided: NDArray[np.int64]) -> NDA
     return shares
 
 
-def _sigmoid(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+def _sigmoid(scores: Floats) -> Floats:
     return np.asarray(np.exp(-np.logaddexp(0.0, -scores)))

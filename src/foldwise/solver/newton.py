@@ -12,12 +12,11 @@ the intercept not in the norm, and with p_i the sigmoid of m_i, P the identity b
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import lapack
 
 from foldwise.solver.descent import Descent, History
 from foldwise.solver.layout import Layout
-from foldwise.solver.linear import Real
+from foldwise.solver.linear import Floats, Real
 
 _MOST_WIDTH = 65
 _MOST_VALUES = 65_536
@@ -61,7 +60,7 @@ class Newton(History):
             descent.receive(*self._evaluated(descent.point))
         descent.history = before
 
-    def _evaluated(self, point: Real) -> tuple[float, NDArray[np.float64]]:
+    def _evaluated(self, point: Real) -> tuple[float, Floats]:
         margins = self._rows @ point
         tail = np.exp(-np.abs(margins))
         shares = np.where(margins >= 0, 1, tail) / (1 + tail)

@@ -25,10 +25,9 @@ from math import lcm
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from foldwise.solver.layout import Block, Layout
-from foldwise.solver.linear import Real
+from foldwise.solver.linear import Flags, Floats, Ints, Real
 
 SMALL_PRODUCT = 1_100_000
 """Multiplications. Below a million OpenBLAS has other kernels, which sum differently."""
@@ -89,16 +88,16 @@ def _up(count: int, multiple: int) -> int:
     return -(-count // multiple) * multiple
 
 
-def _distinct(tiles: NDArray[np.floating]) -> set[bytes]:
+def _distinct(tiles: Real) -> set[bytes]:
     return {tiles[0].tobytes()} | {
         tile.tobytes() for tile in tiles[(tiles != tiles[0]).any(axis=1)]
     }
 
 
-Weights = NDArray[np.floating] | None
+Weights = Real | None
 """How much each row's loss counts: (fits or 1, rows); None if all count alike."""
 
-Link = Callable[[Real, NDArray[np.int64], Weights], NDArray[np.float64]]
+Link = Callable[[Real, Ints, Weights], Floats]
 """Turns scores (fits, outputs, rows) into residuals in place; returns summed losses (fits, n)."""
 
 _LOG_CHUNK = 64
@@ -118,13 +117,11 @@ class Batch:
     """
 
     weights: Real
-    trains_on: NDArray[np.bool_]
+    trains_on: Flags
     class_weight: Real | None = None
 
 
-def evaluate(
-    layout: Layout, batch: Batch, link: Link, pool: Executor
-) -> tuple[NDArray[np.float64], Real]:
+def evaluate(layout: Layout, batch: Batch, link: Link, pool: Executor) -> tuple[Floats, Real]:
     """Summed losses (fits, n) and their gradient in the weights (fits, outputs, width).
 
     ``n`` is 1 for the softmax, and the number of outputs where each is a problem of its own.
@@ -144,7 +141,7 @@ def evaluate(
     ]
     outputs = batch.weights.shape[1]
 
-    def task(item: tuple[int, tuple[Block, ...]]) -> tuple[NDArray[np.float64], Real]:
+    def task(item: tuple[int, tuple[Block, ...]]) -> tuple[Floats, Real]:
         part, blocks = item
         fits = chosen[part]
         of_class = None if batch.class_weight is None else batch.class_weight[fits]
@@ -155,7 +152,7 @@ def evaluate(
             lambda scores, block: link(scores, block.labels, _row_weights(block, of_class)),
         )
 
-    losses: NDArray[np.float64] | float = 0.0
+    losses: Floats | float = 0.0
     by_part: dict[int, Real] = {}
     for (part, _), (lane_losses, slopes) in zip(tasks, pool.map(task, tasks), strict=True):
         spread = np.zeros((len(batch.weights), lane_losses.shape[1]))
@@ -196,12 +193,12 @@ def _sum_blocks(
     blocks: tuple[Block, ...],
     weights: Real,
     shape: tuple[int, int],
-    link: Callable[[Real, Block], NDArray[np.float64]],
-) -> tuple[NDArray[np.float64], Real]:
+    link: Callable[[Real, Block], Floats],
+) -> tuple[Floats, Real]:
     """Losses (fits, n) and gradient (fits, outputs, width) of one lane, shape = (fits, outputs)."""
     fits, outputs = shape
     padded = _padded(outputs, weights.dtype)
-    losses: NDArray[np.float64] | float = 0.0
+    losses: Floats | float = 0.0
     gradient = np.zeros_like(weights)
     for block in blocks:
         pixels = block.pixels.astype(weights.dtype, copy=False)
@@ -214,9 +211,7 @@ def _sum_blocks(
     return np.asarray(losses), slopes[:, :outputs]
 
 
-def softmax_link(
-    scores: Real, labels: NDArray[np.int64], weights: Weights = None
-) -> NDArray[np.float64]:
+def softmax_link(scores: Real, labels: Ints, weights: Weights = None) -> Floats:
     """Cross-entropy: loss ``logsumexp(z) - z_label``, residual ``softmax(z) - [label]``."""
     rows = np.arange(len(labels))
     scores -= scores.max(axis=1, keepdims=True)
@@ -236,9 +231,7 @@ def softmax_link(
     return np.asarray(losses[:, np.newaxis])
 
 
-def sigmoid_link(
-    scores: Real, labels: NDArray[np.int64], weights: Weights = None
-) -> NDArray[np.float64]:
+def sigmoid_link(scores: Real, labels: Ints, weights: Weights = None) -> Floats:
     """Each output against the rest: loss ``log(1 + e^z) - t z``, residual ``sigmoid(z) - t``.
 
     Output ``k`` has ``t = 1`` for label ``k``; a single output (two classes) for label 1.

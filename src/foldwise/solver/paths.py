@@ -15,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from foldwise.solver.descent import History
 from foldwise.solver.fits import (
@@ -28,7 +27,7 @@ from foldwise.solver.fits import (
     side_by_side,
 )
 from foldwise.solver.layout import Layout
-from foldwise.solver.linear import Real
+from foldwise.solver.linear import Floats, Real
 
 ANCHORS_PER_DECADE = 3
 """So many that the cubic's error stays below the usual tolerance on MNIST; two are too few."""
@@ -68,7 +67,7 @@ class RegularisationPath:
     """
 
     left_out: frozenset[int]
-    anchors: NDArray[np.float64]
+    anchors: Floats
     solutions: tuple[Real, ...] = ()
     evaluations: int = 0
     histories: tuple[History, ...] = ()
@@ -88,13 +87,13 @@ class RegularisationPath:
         return min(max(first, 0), len(self.anchors) - _NEIGHBOURS)
 
 
-def anchors(low: float, high: float) -> NDArray[np.float64]:
+def anchors(low: float, high: float) -> Floats:
     """Values of C for the anchors of a search on [low, high], both ends among them."""
     count = max(_NEIGHBOURS, math.ceil(ANCHORS_PER_DECADE * math.log10(high / low)) + 1)
     return np.geomspace(low, high, count)
 
 
-def interpolate(knots: NDArray[np.float64], solutions: Sequence[Real], C: float) -> Real:
+def interpolate(knots: Floats, solutions: Sequence[Real], C: float) -> Real:
     """Value at ``C`` of the polynomial in log C that has these ``solutions`` at the ``knots``.
 
     In Lagrange's form; beyond the outermost it extrapolates.
@@ -105,7 +104,7 @@ def interpolate(knots: NDArray[np.float64], solutions: Sequence[Real], C: float)
     return total
 
 
-def shares(knots: NDArray[np.float64], C: float) -> list[float]:
+def shares(knots: Floats, C: float) -> list[float]:
     """How much the value at each knot counts in :func:`interpolate`."""
     logs, at = np.log(knots).tolist(), math.log(C)
     return [

@@ -13,10 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from foldwise.stats.influence import Terms
+from foldwise.stats.influence import Array, Codes, Terms
 from foldwise.stats.scores import (
     METRIC,
     METRICS,
@@ -47,15 +46,15 @@ class Fold:
     """
 
     repeat: int  # which partition it belongs to
-    rows: NDArray[np.int64]  # (n,): numbers of the rows scored, of all partitions the same ones
-    labels: NDArray[np.int64]  # (n,)
-    probabilities: NDArray[np.float64]  # (n, classes)
+    rows: Codes  # (n,): numbers of the rows scored, of all partitions the same ones
+    labels: Codes  # (n,)
+    probabilities: Array  # (n, classes)
     scores: Scores
     inner: Scores
 
 
 def outer_intervals(
-    folds: Sequence[Fold], confidence: float, groups: NDArray[np.int64] | None = None
+    folds: Sequence[Fold], confidence: float, groups: Codes | None = None
 ) -> dict[str, Interval]:
     """Intervals of the metrics' means over the outer folds, by name.
 
@@ -110,10 +109,7 @@ class Difference:
 
 
 def paired_differences(
-    first: Sequence[Fold],
-    second: Sequence[Fold],
-    confidence: float,
-    groups: NDArray[np.int64] | None = None,
+    first: Sequence[Fold], second: Sequence[Fold], confidence: float, groups: Codes | None = None
 ) -> dict[str, Difference]:
     """Differences of the metrics' means between two searches on the same parts, by name.
 
@@ -153,7 +149,7 @@ def paired_differences(
 
 
 def two_class_intervals(
-    folds: Sequence[Fold], positive: int, confidence: float, groups: NDArray[np.int64] | None = None
+    folds: Sequence[Fold], positive: int, confidence: float, groups: Codes | None = None
 ) -> dict[str, tuple[float, Interval]]:
     """Estimates of what two classes have besides over the outer folds, with intervals, by name.
 
@@ -198,10 +194,7 @@ def two_class_intervals(
 
 
 def score_intervals(
-    probabilities: NDArray[np.float64],
-    labels: NDArray[np.int64],
-    confidence: float,
-    groups: NDArray[np.int64] | None = None,
+    probabilities: Array, labels: Codes, confidence: float, groups: Codes | None = None
 ) -> dict[str, Interval]:
     """Intervals of one model's metrics, by name: how they'd move with other rows.
 
@@ -212,10 +205,7 @@ def score_intervals(
 
 
 def f1_intervals(
-    probabilities: NDArray[np.float64],
-    labels: NDArray[np.int64],
-    confidence: float,
-    groups: NDArray[np.int64] | None = None,
+    probabilities: Array, labels: Codes, confidence: float, groups: Codes | None = None
 ) -> tuple[Interval, ...]:
     """Intervals of each class's F1, by class code."""
     of_class = class_f1_terms(probabilities, labels)
@@ -268,7 +258,7 @@ class _Variance:
     freedom: float
 
     @classmethod
-    def of_rows(cls, terms: Sequence[Terms], groups: NDArray[np.int64] | None) -> "_Variance":
+    def of_rows(cls, terms: Sequence[Terms], groups: Codes | None) -> "_Variance":
         """P: the rows' influence averaged over the repeats ``terms``, and summed by group."""
         psi = np.mean([each.rows for each in terms], axis=0)
         if groups is None:
@@ -293,7 +283,7 @@ def _repeats(folds: Sequence[Fold]) -> list[list[Fold]]:
     return [[fold for fold in folds if fold.repeat == number] for number in numbers]
 
 
-def _groups_of(folds: Sequence[Fold], groups: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
+def _groups_of(folds: Sequence[Fold], groups: Codes | None) -> Codes | None:
     """The group of each row that is scored, sorted by the rows' numbers."""
     if groups is None:
         return None
@@ -301,7 +291,7 @@ def _groups_of(folds: Sequence[Fold], groups: NDArray[np.int64] | None) -> NDArr
     return np.asarray(groups[rows])
 
 
-def _by_fold(metric: str, folds: Sequence[Fold]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _by_fold(metric: str, folds: Sequence[Fold]) -> tuple[Array, Array]:
     """Outer scores and inner means, both (repeats, folds)."""
     repeats = _repeats(folds)
     scores = [[fold.scores[metric] for fold in each] for each in repeats]
@@ -309,12 +299,7 @@ def _by_fold(metric: str, folds: Sequence[Fold]) -> tuple[NDArray[np.float64], N
 
 
 def _variance(
-    metric: str,
-    terms: Sequence[Terms],
-    scores: NDArray[np.float64],
-    inner: NDArray[np.float64],
-    *,
-    groups: NDArray[np.int64] | None,
+    metric: str, terms: Sequence[Terms], scores: Array, inner: Array, *, groups: Codes | None
 ) -> _Variance:
     """V, of rows scored and of rows trained on."""
     trained = _Variance(METRIC[metric].trained * _increment(scores, inner), scores.shape[1] - 1)
@@ -322,7 +307,7 @@ def _variance(
 
 
 def _added(
-    metric: str, folds: Sequence[Fold], repeats: Sequence[Rows], groups: NDArray[np.int64] | None
+    metric: str, folds: Sequence[Fold], repeats: Sequence[Rows], groups: Codes | None
 ) -> float:
     """What the rows trained on add to a metric's variance, as a share of P."""
     added = METRIC[metric].trained * _increment(*_by_fold(metric, folds))
@@ -330,7 +315,7 @@ def _added(
     return added / seen.value if seen.value else 0.0
 
 
-def _contrast(metric: str, first: Terms, second: Terms, groups: NDArray[np.int64] | None) -> Terms:
+def _contrast(metric: str, first: Terms, second: Terms, groups: Codes | None) -> Terms:
     """The terms' difference; of counts, with two rows more that differ, or groups of them."""
     influence = second.influence - first.influence
     rows = len(influence)
@@ -344,7 +329,7 @@ def _contrast(metric: str, first: Terms, second: Terms, groups: NDArray[np.int64
     return Terms(values, influence, values, seen + 2 * step**2)
 
 
-def _difference(scores: NDArray[np.float64], variance: _Variance, confidence: float) -> Difference:
+def _difference(scores: Array, variance: _Variance, confidence: float) -> Difference:
     value, error, folds = float(scores.mean()), variance.value**0.5, scores.shape[1]
     reach = float(stdtrit(variance.freedom, (1 + confidence) / 2)) * error
     flat = tuple(scores.ravel().tolist())
@@ -365,9 +350,7 @@ def _p(value: float, error: float, freedom: float) -> float:
     return 2 * float(stdtr(freedom, -abs(value) / error)) if error else float(value == 0)
 
 
-def _sorted(
-    folds: Sequence[Fold],
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+def _sorted(folds: Sequence[Fold]) -> tuple[Array, Codes, Codes]:
     """Probabilities, labels and part of all rows of one partition, sorted by their numbers."""
     order = np.argsort(np.concatenate([fold.rows for fold in folds]))
     part_of = np.repeat(np.arange(len(folds)), [len(fold.rows) for fold in folds])
@@ -378,16 +361,14 @@ def _sorted(
     )
 
 
-def _increment(scores: NDArray[np.float64], inner: NDArray[np.float64]) -> float:
+def _increment(scores: Array, inner: Array) -> float:
     """max(0, J - J0), both (repeats, folds), averaged over the repeats."""
     folds = scores.shape[1]
     jackknife = (folds - 1) * inner.var(axis=1)
     return float(np.maximum(0, jackknife - scores.var(axis=1, ddof=1) / folds).mean())
 
 
-def _given(
-    metric: str, terms: Terms, confidence: float, groups: NDArray[np.int64] | None
-) -> Interval:
+def _given(metric: str, terms: Terms, confidence: float, groups: Codes | None) -> Interval:
     """Around the score of a model that is given."""
     variance = _Variance.of_rows([terms], groups)
     return _interval(metric, terms.value, [terms], variance, confidence=confidence)
@@ -433,7 +414,7 @@ def _wilson(mean: float, reach: float, terms: Sequence[Terms], of: Figure) -> tu
 
 
 def _student(
-    values: Sequence[float] | NDArray[np.float64], confidence: float, factor: float, method: str
+    values: Sequence[float] | Array, confidence: float, factor: float, method: str
 ) -> Interval:
     """Mean +- t s sqrt(factor); ``values`` are at least two."""
     mean, spread = float(np.mean(values)), float(np.std(values, ddof=1))

@@ -28,9 +28,10 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.special import bdtr, ndtri
+
+from foldwise.stats.influence import Array, Codes, Flags
 
 _BLOCK_DRAWS = 64
 
@@ -44,7 +45,7 @@ class McNemar:
     p: float
 
 
-def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
+def mcnemar(first: Flags, second: Flags) -> McNemar:
     """McNemar's exact test of equal accuracy on rows predicted right (True) or wrong.
 
     Two-sided: twice the chance, had each differing row been a fair coin, of so few on one side.
@@ -82,7 +83,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in adjusted]
 
 
-def compare_pairs(right: Mapping[str, NDArray[np.bool_]]) -> tuple[Pair, ...]:
+def compare_pairs(right: Mapping[str, Flags]) -> tuple[Pair, ...]:
     """Test every pair of models; ``right`` says of each which rows it predicted right."""
     names = list(combinations(right, 2))
     tests = [mcnemar(right[first], right[second]) for first, second in names]
@@ -101,13 +102,13 @@ class PairedBound:
 
 
 def paired_bound(
-    differences: NDArray[np.float64],
+    differences: Array,
     *,
     level: float,
     draws: int,
     seed: int,
     worst: float | None = None,
-    groups: NDArray[np.int64] | None = None,
+    groups: Codes | None = None,
 ) -> PairedBound:
     """Bound the mean difference (rows,) from above, at a one-sided level below 0.5.
 
@@ -128,7 +129,7 @@ def paired_bound(
     return PairedBound(float(differences.mean()), upper)
 
 
-def row_counts(rows: int, *, draws: int, seed: int) -> Iterator[NDArray[np.float64]]:
+def row_counts(rows: int, *, draws: int, seed: int) -> Iterator[Array]:
     """Blocks of draws: arrays (rows, some draws) of how often each row came up.
 
     The blocks together hold ``draws`` columns; each column sums to ``rows``.
@@ -142,16 +143,14 @@ def row_counts(rows: int, *, draws: int, seed: int) -> Iterator[NDArray[np.float
         yield np.ascontiguousarray(counts.T)
 
 
-def bootstrap_means(values: NDArray[np.float64], *, draws: int, seed: int) -> NDArray[np.float64]:
+def bootstrap_means(values: Array, *, draws: int, seed: int) -> Array:
     """Mean of ``values`` (rows,) in every draw, an array (draws,)."""
     line = csr_array(values[np.newaxis])
     blocks = row_counts(len(values), draws=draws, seed=seed)
     return np.concatenate([(line @ counts)[0] for counts in blocks]) / len(values)
 
 
-def bootstrap_bound(
-    differences: NDArray[np.float64], *, level: float, draws: int, seed: int
-) -> float:
+def bootstrap_bound(differences: Array, *, level: float, draws: int, seed: int) -> float:
     """Mean difference of redrawn rows that is exceeded in a share ``level`` of the draws.
 
     With fewer than 1/level draws it is the largest one.
@@ -160,9 +159,7 @@ def bootstrap_bound(
     return float(means[-max(1, int(level * (draws + 1)))])
 
 
-def likelihood_bound(
-    differences: NDArray[np.float64], *, level: float, worst: float | None = None
-) -> float:
+def likelihood_bound(differences: Array, *, level: float, worst: float | None = None) -> float:
     """Solve for the largest mean difference that the likelihood ratio allows.
 
     The solution has weights proportional to 1 / (top + e - d_i), top being the largest difference;

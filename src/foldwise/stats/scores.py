@@ -27,12 +27,12 @@ from foldwise.stats.influence import (
 )
 
 
-def predicted_codes(probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
+def predicted_codes(probabilities: Array) -> Codes:
     """Most probable class of each row of probabilities (rows, classes); the first one if tied."""
     return np.asarray(probabilities.argmax(axis=1), dtype=np.int64)
 
 
-def confusion(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.int64]:
+def confusion(probabilities: Array, labels: Codes) -> Codes:
     """Rows counted by true (first axis) and predicted class: an array (classes, classes)."""
     classes = probabilities.shape[1]
     cells = np.asarray(labels, dtype=np.int64) * classes + predicted_codes(probabilities)
@@ -47,37 +47,37 @@ class ClassCounts:
     Counts may be weighted.
     """
 
-    hits: NDArray[np.float64]  # rows of the class that were predicted as it
-    true: NDArray[np.float64]  # rows of the class
-    predicted: NDArray[np.float64]  # rows predicted as it
+    hits: Array  # rows of the class that were predicted as it
+    true: Array  # rows of the class
+    predicted: Array  # rows predicted as it
 
     @classmethod
-    def of(cls, counts: NDArray[np.int64]) -> "ClassCounts":
+    def of(cls, counts: Codes) -> "ClassCounts":
         """Counts of a confusion matrix."""
         whole = counts.astype(np.float64)
         return cls(np.diagonal(whole).copy(), whole.sum(axis=1), whole.sum(axis=0))
 
     @property
-    def precision(self) -> NDArray[np.float64]:
+    def precision(self) -> Array:
         """Share of the rows predicted as the class that are of it; 0 if there are none."""
         return _ratio(self.hits, self.predicted)
 
     @property
-    def recall(self) -> NDArray[np.float64]:
+    def recall(self) -> Array:
         """Share of the class's rows that were predicted as it; 0 if there are none."""
         return _ratio(self.hits, self.true)
 
     @property
-    def f1(self) -> NDArray[np.float64]:
+    def f1(self) -> Array:
         """Harmonic mean of precision and recall; 0 if the class neither occurs nor is predicted."""
         return _ratio(2 * self.hits, self.true + self.predicted)
 
     @property
-    def accuracy(self) -> NDArray[np.float64]:
+    def accuracy(self) -> Array:
         """Share of all rows that were predicted right."""
         return np.asarray(self.hits.sum(axis=-1) / self.true.sum(axis=-1))
 
-    def macro(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def macro(self, values: Array) -> Array:
         """Unweighted mean of per-class values over the classes that occur or are predicted.
 
         As scikit-learn's ``average="macro"``.
@@ -86,11 +86,11 @@ class ClassCounts:
         return np.asarray((values * counted).sum(axis=-1) / counted.sum(axis=-1))
 
 
-def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+def _ratio(part: Array, whole: Array) -> Array:
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
 
-Rates = tuple[NDArray[np.float64], NDArray[np.float64]]
+Rates = tuple[Array, Array]
 """False and true positive rates, ascending from 0 to 1."""
 
 
@@ -98,12 +98,12 @@ Rates = tuple[NDArray[np.float64], NDArray[np.float64]]
 class ThresholdCurve:
     """What calling positive whatever reaches a threshold finds, for each that matters."""
 
-    thresholds: NDArray[np.float64]  # (points,): the distinct values, falling
-    hits: NDArray[np.int64]  # (points,): positive rows that reach it
-    alarms: NDArray[np.int64]  # (points,): negative ones
+    thresholds: Array  # (points,): the distinct values, falling
+    hits: Codes  # (points,): positive rows that reach it
+    alarms: Codes  # (points,): negative ones
 
     @classmethod
-    def of(cls, values: NDArray[np.float64], positive: NDArray[np.bool_]) -> "ThresholdCurve":
+    def of(cls, values: Array, positive: Flags) -> "ThresholdCurve":
         """The curve of ``values`` (rows,)."""
         order = np.argsort(-values, kind="stable")
         ranked = values[order]
@@ -113,22 +113,22 @@ class ThresholdCurve:
         return cls(ranked[ends], hits, ends + 1 - hits)
 
     @property
-    def recall(self) -> NDArray[np.float64]:
+    def recall(self) -> Array:
         """True positive rate (points,), up to 1."""
         return np.asarray(self.hits / self.hits[-1])
 
     @property
-    def false_positive_rate(self) -> NDArray[np.float64]:
+    def false_positive_rate(self) -> Array:
         """Share of the negative rows that reach it (points,), up to 1."""
         return np.asarray(self.alarms / self.alarms[-1])
 
     @property
-    def precision(self) -> NDArray[np.float64]:
+    def precision(self) -> Array:
         """Share of the rows that reach it that are positive (points,)."""
         return np.asarray(self.hits / (self.hits + self.alarms))
 
 
-def area_under_curve(values: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
+def area_under_curve(values: Array, positive: Flags) -> float:
     """Area under the ROC curve of ``values`` (rows,), by ranks; ties count half.
 
     It is the chance that a positive row has a larger value than a negative one (Mann-Whitney):
@@ -146,9 +146,7 @@ def area_under_curve(values: NDArray[np.float64], positive: NDArray[np.bool_]) -
     return wins / (2 * len(inside) * len(outside))
 
 
-def areas_by_class(
-    probabilities: NDArray[np.float64], labels: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def areas_by_class(probabilities: Array, labels: Codes) -> Array:
     """Area under each class's ROC curve (classes,); NaN for a class without rows, or with all."""
     columns = np.ascontiguousarray(probabilities.T)
     return np.array(
@@ -156,9 +154,7 @@ def areas_by_class(
     )
 
 
-def roc_curve_points(
-    probabilities: NDArray[np.float64], labels: NDArray[np.int64], points: int
-) -> tuple[Rates, ...]:
+def roc_curve_points(probabilities: Array, labels: Codes, points: int) -> tuple[Rates, ...]:
     """Each class's ROC curve, thinned to at most ``points`` of its own corners (at least 2).
 
     They are spread evenly over the curve as drawn with both error rates on square-root axes, so
@@ -171,7 +167,7 @@ def roc_curve_points(
     )
 
 
-def _curve(values: NDArray[np.float64], positive: NDArray[np.bool_]) -> Rates:
+def _curve(values: Array, positive: Flags) -> Rates:
     if positive.all() or not positive.any():
         return np.array([0.0, 1.0]), np.array([0.0, 1.0])
     curve = ThresholdCurve.of(values, positive)
@@ -262,9 +258,7 @@ class Metric(Figure):
         return self.judges == "answers"
 
 
-def row_losses(
-    probabilities: NDArray[np.floating], labels: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def row_losses(probabilities: NDArray[np.floating], labels: Codes) -> Array:
     """Each row's log-loss: minus the natural logarithm of its true class's probability (rows,).
 
     Clipped by the machine precision of the probabilities' type, so that it is finite.
@@ -389,7 +383,7 @@ def completed(scores: Scores) -> Scores:
     return {**dict.fromkeys(METRICS, math.nan), **scores}
 
 
-def score(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> Scores:
+def score(probabilities: Array, labels: Codes) -> Scores:
     """Score probabilities (rows, classes) against class codes (rows,), by scikit-learn's formulas.
 
     Precision, recall and F1 are means over the classes that occur among the labels or the
@@ -409,9 +403,7 @@ def score(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> Scor
     return {name: float(metric.of(rows)) for name, metric in METRIC.items()}
 
 
-def per_class(
-    probabilities: NDArray[np.float64], labels: NDArray[np.int64]
-) -> tuple[ClassScores, ...]:
+def per_class(probabilities: Array, labels: Codes) -> tuple[ClassScores, ...]:
     """Every class's own scores, by code. A class without rows has NaN for ``roc_auc``."""
     counts = ClassCounts.of(confusion(probabilities, labels))
     columns = (
@@ -424,7 +416,7 @@ def per_class(
     return tuple(ClassScores(*row) for row in zip(*columns, strict=True))
 
 
-def _roc_auc(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+def _roc_auc(probabilities: Array, labels: Codes) -> float:
     if probabilities.shape[1] == 2:
         return area_under_curve(probabilities[:, 1], np.asarray(labels == 1))
     areas = areas_by_class(probabilities, labels)
@@ -445,9 +437,7 @@ class ReliabilityBin:
     accuracy: float
 
 
-def reliability(
-    probabilities: NDArray[np.float64], labels: NDArray[np.int64], bins: int = 15
-) -> tuple[ReliabilityBin, ...]:
+def reliability(probabilities: Array, labels: Codes, bins: int = 15) -> tuple[ReliabilityBin, ...]:
     """Confidence against accuracy in ``bins`` equal slices of [0, 1]; empty ones are left out."""
     confidence = probabilities.max(axis=1)
     right = predicted_codes(probabilities) == labels
@@ -472,9 +462,7 @@ _CHANCE = 0.7257
 c with E[sgn(z^2 - c) sqrt|z^2 - c|] = 0 for normal z."""
 
 
-def calibration_error(
-    probabilities: NDArray[np.float64], labels: NDArray[np.int64], bins: int = 15
-) -> float:
+def calibration_error(probabilities: Array, labels: Codes, bins: int = 15) -> float:
     """Expected calibration error of the predicted class, without what chance adds to it.
 
     The mean of |accuracy - confidence| over rows by their slice in :func:`reliability` (Guo et al.,

@@ -8,14 +8,10 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from foldwise.stats.influence import Terms
+from foldwise.stats.influence import Array, Codes, Flags, Terms
 from foldwise.stats.scores import METRIC, Figure, ThresholdCurve
-
-Array = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 SPECIFICITY = 0.9
 _EQUAL = 1e-9
@@ -82,9 +78,7 @@ def sensitivity_at(specificity: float, values: Array, positive: Flags) -> float:
     return float(curve.recall[reached].max(initial=0))
 
 
-def two_class_terms(
-    values: Array, positive: Flags, part_of: NDArray[np.int64]
-) -> Mapping[str, Terms]:
+def two_class_terms(values: Array, positive: Flags, part_of: Codes) -> Mapping[str, Terms]:
     """What has an influence function, with each row's influence on it.
 
     With w_i the weight of row i, T_i that of the positive rows ranked no lower, F_i that of all,
@@ -112,9 +106,7 @@ def two_class_terms(
     }
 
 
-def average_precision_terms(
-    values: Array, positive: Flags, part_of: NDArray[np.int64] | None = None
-) -> Terms:
+def average_precision_terms(values: Array, positive: Flags, part_of: Codes | None = None) -> Terms:
     """Average precision, the mean of that of the parts; without ``part_of`` all are of one."""
     parts = np.zeros(len(values), dtype=np.int64) if part_of is None else part_of
     areas, psi = [], np.zeros(len(values))

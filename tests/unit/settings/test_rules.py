@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from foldwise.errors import SettingsError
+from foldwise.files import Value
 from foldwise.settings import (
     Entry,
     EvaluateSettings,
@@ -17,7 +18,6 @@ from foldwise.settings import (
     PromotionSettings,
     Settings,
     TuneSettings,
-    Value,
     load_settings,
     shown,
 )

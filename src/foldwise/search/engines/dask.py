@@ -170,11 +170,7 @@ class DaskBackend:
 
 @contextmanager
 def connected(
-    address: str,
-    layout: Layout,
-    options: SolverOptions,
-    *,
-    device: str = "cpu",
+    address: str, layout: Layout, options: SolverOptions, *, device: str = "cpu"
 ) -> Iterator[DaskBackend]:
     """An engine on the cluster at ``address``, such as ``tcp://scheduler:8786``.
 

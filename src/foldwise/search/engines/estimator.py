@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-from foldwise.search.engines.pipeline import content_digest, linear_model, pieces
+from foldwise.search.engines.pipeline import content_digest, content_of, linear_model
 from foldwise.search.jobs import (
     Classes,
     Done,
@@ -204,7 +205,12 @@ class Kinds:
     ) -> Iterator[Progress | Done]:
         """Let each engine do the tasks of its kind, one engine after another."""
         for kind, engine in self.engines.items():
-            own = {_own(task): task for task in tasks if dict(task.job.values)[KIND] == kind}
+            own = {}
+            for task in tasks:
+                values = dict(task.job.values)
+                if values[KIND] == kind:
+                    job = Job.of(task.job.left_out, own_values(values))
+                    own[replace(task, job=job)] = task
             began = perf_counter()
             for event in engine.run(tuple(own), later=later if own else ()):
                 if isinstance(event, Done):
@@ -215,26 +221,8 @@ class Kinds:
                     yield event
 
 
-def _own(task: Task) -> Task:
-    return replace(task, job=Job.of(task.job.left_out, own_values(dict(task.job.values))))
-
-
 def one_core_threads(count: int) -> ThreadPoolExecutor:
     """A pool whose threads keep OpenMP to one core each; BLAS has one limit for the process."""
-    return ThreadPoolExecutor(count, initializer=_take_one_core)
-
-
-def _take_one_core() -> None:
     # OpenMP keeps its limit per thread, and these threads need it to their end.
-    threadpool_limits(limits=1, user_api="openmp")
-
-
-def content_of(value: Any, digest: Any = None) -> str:
-    """SHA-256 (hexadecimal) of a value: arrays, numbers, words, estimators, lists of them.
-
-    ``digest`` is one that has seen something before.
-    """
-    digest = digest or hashlib.sha256()
-    for piece in pieces(value):
-        digest.update(piece)
-    return str(digest.hexdigest())
+    limit = partial(threadpool_limits, limits=1, user_api="openmp")
+    return ThreadPoolExecutor(count, initializer=limit)

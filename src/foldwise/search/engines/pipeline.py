@@ -113,9 +113,7 @@ def content_digest(model: LinearModel, classes: Classes, *, before: Steps = ()) 
     for numbers in (model.mean, model.scale, model.coefficients, model.intercepts):
         # Adding zero turns -0.0, which computes the same, into 0.0.
         digest.update(np.ascontiguousarray(numbers + 0.0, dtype="<f8").tobytes())
-    for piece in pieces(before) if before else ():
-        digest.update(piece)
-    return digest.hexdigest()
+    return content_of(before, digest) if before else digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,6 +162,17 @@ def _one_vs_rest(model: LinearModel, labels: NDArray[np.generic]) -> OneVsRestCl
     ]
     classifier.n_features_in_ = len(model.mean)
     return classifier
+
+
+def content_of(value: Any, digest: Any = None) -> str:
+    """SHA-256 (hexadecimal) of a value: arrays, numbers, words, estimators, lists of them.
+
+    ``digest`` is one that has seen something before.
+    """
+    digest = digest or hashlib.sha256()
+    for piece in pieces(value):
+        digest.update(piece)
+    return str(digest.hexdigest())
 
 
 def pieces(value: Any) -> Iterator[bytes]:
