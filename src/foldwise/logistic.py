@@ -173,15 +173,10 @@ class Rows:
                 f" {settings.scale_floor!r}: give 0 for none"
             )
         return arranged(
-            self.encoded,
-            self.labels,
-            parts,
-            settings,
-            classes=len(self.classes),
-            is_scaled=self.columns.is_scaled,
-            weights=self.weights,
+            self.encoded, self.labels, parts, settings, classes=len(self.classes),
+            is_scaled=self.columns.is_scaled, weights=self.weights,
             class_weight=self._class_weight(logistic.class_weight),
-        )
+        )  # fmt: skip
 
     def _class_weight(self, given: Any) -> ClassWeight:
         if given is None or given == "balanced":

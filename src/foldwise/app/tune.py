@@ -109,13 +109,9 @@ def nested_search(
         encoder = Columns.ranked(images)
         features, images = encoder, encoder.transform(images)
         layout, options = arranged(
-            images,
-            labels,
-            parts,
-            replace(options, scale_floor=0.0),
-            classes=classes,
+            images, labels, parts, replace(options, scale_floor=0.0), classes=classes,
             is_scaled=encoder.is_scaled,
-        )
+        )  # fmt: skip
     else:
         if bank is not None:
             raw = images

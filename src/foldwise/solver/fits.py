@@ -208,15 +208,9 @@ def arranged(
     with one_blas_thread():
         is_single &= pays_in_single(X.size, classes, options.tol)
     layout = Layout.of_table(
-        X,
-        labels,
-        parts,
-        classes=classes,
-        is_scaled=is_scaled,
-        weights=weights,
-        class_weight=class_weight,
-        is_single=is_single,
-    )
+        X, labels, parts, classes=classes, is_scaled=is_scaled, weights=weights,
+        class_weight=class_weight, is_single=is_single,
+    )  # fmt: skip
     return layout, replace(options, double=not is_single)
 
 

@@ -4,12 +4,12 @@ import json
 import math
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import ValidationError
 
 from foldwise.errors import SettingsError
-from foldwise.files import Value
 from foldwise.settings import (
     Entry,
     EvaluateSettings,
@@ -21,6 +21,9 @@ from foldwise.settings import (
     load_settings,
     shown,
 )
+
+if TYPE_CHECKING:
+    from foldwise.files import Value
 
 
 @pytest.mark.parametrize("value", [True, "3", 3.0, None, [3], 2, 101, 10**400])
