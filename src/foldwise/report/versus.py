@@ -52,8 +52,11 @@ def next_step(comparison: SearchComparison) -> str:
     for name in better:
         if name == "challenger" or name.isdecimal():
             return f"next: `foldwise promote {name} --dry-run`: does the holdout say so, too?"
-        first = "" if name == "workspace" else f"`dvc exp apply {quote(name)}`, commit it, then "
-        return f"next: {first}`dvc repro` registers it and `foldwise promote --dry-run` judges it"
+        last = "`dvc repro` registers it and `foldwise promote --dry-run` judges it"
+        if name == "workspace":
+            return f"next: {last}"
+        taken = f"an experiment's by `dvc exp apply {quote(name)}`"
+        return f"next: take its parameters, {taken}, and commit; then {last}"
     if not comparison.together:
         return "next: run it on the same parts, as said above"
     return (

@@ -231,7 +231,11 @@ def test_two_searches_never_have_one_name_in_a_table(
 @pytest.mark.parametrize(
     ("first", "then", "told"),
     [
-        (("A", 0.5), ("a fox", 0.9), "next: `dvc exp apply 'a fox'`, commit it, then `dvc repro`"),
+        (
+            ("A", 0.5),
+            ("a fox", 0.9),
+            "next: take its parameters, an experiment's by `dvc exp apply 'a fox'`",
+        ),
         (("A", 0.5), ("workspace", 0.9), "next: `dvc repro` registers it and `foldwise promote"),
         (("A", 0.5), ("3", 0.9), "next: `foldwise promote 3 --dry-run`"),
         (("A", 0.5), ("challenger", 0.9), "next: `foldwise promote challenger --dry-run`"),
