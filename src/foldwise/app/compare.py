@@ -21,16 +21,8 @@ from foldwise.registry.registration import require_same_kind
 from foldwise.registry.snapshot import Snapshot
 from foldwise.registry.stored_files import RECORDS
 from foldwise.registry.stored_model import require_servable
+from foldwise.report import contest
 from foldwise.report.album import model_pictures, search_pictures
-from foldwise.report.contest import (
-    REPORTS,
-    RESULTS,
-    Contestant,
-    EntryResult,
-    contestant,
-    model_card,
-    model_report,
-)
 from foldwise.report.findings import Judged
 from foldwise.report.picture import picture_files
 from foldwise.report.tables import curve_csv, trials_csv
@@ -60,7 +52,8 @@ def main() -> None:
     work, entry = Workspace(), _entry(sys.argv[1:])
     check_buildable(entry)
     records = [work.root / RECORDS] if entry.register else []
-    check_writable(REPORTS / f"{entry.name}.json", *records, folders=[RESULTS / entry.name])
+    report = contest.REPORTS / f"{entry.name}.json"
+    check_writable(report, *records, folders=[contest.RESULTS / entry.name])
     if work.info.table is not None:
         raise SettingsError(
             "the comparison needs images, got a table as prepare.source: compare classifiers of a"
@@ -87,14 +80,16 @@ def main() -> None:
             if entry.register:
                 _count(tuned, verdict)
             judged, seconds = _judge(tuned, display)
-            told = EntryResult.of(entry, work.info, result, seconds=seconds, threads=threads())
-            model = contestant(entry, told, judged, work.settings)
+            told = contest.EntryResult.of(
+                entry, work.info, result, seconds=seconds, threads=threads()
+            )
+            model = contest.contestant(entry, told, judged, work.settings)
             said = Predictions(judged.probabilities, judged.are_probabilities)
-            save_result(RESULTS / entry.name, told, said)
+            save_result(contest.RESULTS / entry.name, told, said)
             _report(tuned, model, recorder)
             display.say(f"holdout accuracy {model.holdout.scores['accuracy']:.4f}")
             if entry.register:
-                evidence, card = tuned.evidence(judged), model_card(model, work.info)
+                evidence, card = tuned.evidence(judged), contest.model_card(model, work.info)
                 version = submit(tuned, verdict, evidence=evidence, card=card, kind=entry.name)
                 display.say(f"registered: version {version.number}")
 
@@ -167,10 +162,10 @@ def _judge(tuned: Tuned, display: Display) -> tuple[Judged, dict[str, float]]:
     return tuned.work.judged(holdout, said), seconds
 
 
-def _report(tuned: Tuned, model: Contestant, recorder: Recorder) -> None:
+def _report(tuned: Tuned, model: contest.Contestant, recorder: Recorder) -> None:
     result = tuned.result
-    report = {f"{model.entry.name}.json": json_text(model_report(model)).encode()}
-    save(REPORTS, report)
+    report = {f"{model.entry.name}.json": json_text(contest.model_report(model)).encode()}
+    save(contest.REPORTS, report)
     tables = {"trials.csv": trials_csv(result).encode(), "curve.csv": curve_csv(result).encode()}
     # The intervals are those of probabilities.
     is_estimated = bool(result.outer) and model.holdout.are_probabilities

@@ -13,18 +13,8 @@ from rich.text import Text
 from foldwise.app.exits import is_quiet, tell
 from foldwise.report.wording import number, values_text
 from foldwise.runs.tree import study_name
+from foldwise.search import trials as events
 from foldwise.search.nested import NestedSearch
-from foldwise.search.trials import (
-    FINAL,
-    Event,
-    FinalModel,
-    OuterFold,
-    Progress,
-    SearchResult,
-    Study,
-    Trial,
-    best_trial,
-)
 
 LINE_SECONDS = 15.0
 _WHOLE = ("fits", "rows")
@@ -50,7 +40,7 @@ class Display:
 
     def __init__(self, stage: str) -> None:
         self._stage = stage
-        self._best: dict[Study, Trial] = {}
+        self._best: dict[events.Study, events.Trial] = {}
         self._burst = 0.0
         self._spoke = time.monotonic()
         self._is_drawn = not is_quiet() and sys.stderr.isatty()
@@ -67,9 +57,11 @@ class Display:
             disable=not self._is_drawn,
         )
         self._tasks: dict[str, rich.TaskID] = {}
-        self._studies: dict[Study, int] = {}
+        self._studies: dict[events.Study, int] = {}
 
-    def follow(self, search: NestedSearch, *heard: Callable[[Event], None]) -> SearchResult:
+    def follow(
+        self, search: NestedSearch, *heard: Callable[[events.Event], None]
+    ) -> events.SearchResult:
         """Run a search to its result; each event is shown, then told to all who want to hear."""
         if search.space.startup < search.trials:
             self._burst = search.space.startup / search.trials
@@ -79,31 +71,31 @@ class Display:
             self.show(event, metric=search.space.metric, trials=trials)
             for hear in heard:
                 hear(event)
-            if isinstance(event, SearchResult):
+            if isinstance(event, events.SearchResult):
                 return event
         raise AssertionError("a search ends with its result")
 
-    def show(self, event: Event, *, metric: str = "", trials: int | None = None) -> None:
+    def show(self, event: events.Event, *, metric: str = "", trials: int | None = None) -> None:
         """Take notice of an event, of a search by this metric with so many trials a study."""
         match event:
-            case Progress():
+            case events.Progress():
                 self._progress(event)
-            case Trial():
-                best = best_trial((self._best.get(event.study, event), event), metric)
+            case events.Trial():
+                best = events.best_trial((self._best.get(event.study, event), event), metric)
                 self._best[event.study] = best
                 words = f"{values_text(best.values)}  {metric} {number(best.mean(metric))}"
                 bar = self._bar(study_name(event.study), trials)
                 self._bars.update(bar, advance=1, best=words)
-            case OuterFold():
+            case events.OuterFold():
                 score = f"outer {metric} {number(event.scores[metric])}"
                 self.say(f"{study_name(event.study)}: {values_text(event.best.values)}, {score}")
-            case FinalModel():
-                self.say(f"{study_name(FINAL)}: {values_text(event.best.values)}")
+            case events.FinalModel():
+                self.say(f"{study_name(events.FINAL)}: {values_text(event.best.values)}")
                 if self._stage in self._tasks:  # the last models are fits that go untold
                     total = self._bars.tasks[self._tasks[self._stage]].total
                     self._bars.update(self._tasks[self._stage], completed=total)
 
-    def _progress(self, made: Progress) -> None:
+    def _progress(self, made: events.Progress) -> None:
         place = self._bar(self._stage, made.total)
         bar = self._bars.tasks[place]
         is_whole, was_whole = made.what in _WHOLE, bar.fields["what"] in _WHOLE
@@ -115,8 +107,8 @@ class Display:
         if is_whole or not was_whole or bar.finished:
             self._bars.update(bar.id, completed=made.done, total=made.total, what=made.what)
         if not self._is_drawn and time.monotonic() - self._spoke > LINE_SECONDS:
-            best = self._best.get(FINAL)
-            found = f"; {study_name(FINAL)}: {values_text(best.values)}" if best else ""
+            best = self._best.get(events.FINAL)
+            found = f"; {study_name(events.FINAL)}: {values_text(best.values)}" if best else ""
             left = time_left(bar) if is_whole else ""
             self.say(f"{made.done:,} of {made.total:,} {made.what}{left and f', {left}'}{found}")
 

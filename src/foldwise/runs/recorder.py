@@ -12,17 +12,9 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from foldwise.data.dataset import DataInfo
 from foldwise.errors import StoreError
+from foldwise.runs import tree
 from foldwise.runs.ledger import PROCESS_TAG, Ledger, end_abandoned
 from foldwise.runs.lineage import Lineage
-from foldwise.runs.tree import (
-    COMPARED_TAG,
-    NOTE_TAG,
-    Point,
-    RunNode,
-    nodes_of,
-    outcome_node,
-    study_key,
-)
 from foldwise.search.trials import Event, SearchResult, Study, Trial
 from foldwise.store.faults import StoreRefused, Tolerating, store_faults
 from foldwise.store.mutex import Lease, this_process
@@ -74,7 +66,7 @@ class Recorder:
         self.run_id = run_id
         self._store, self._ledger, self._lineage, self._lease = store, ledger, lineage, lease
         self._trials: dict[tuple[Study, int], Trial] = {}
-        self._wanted: dict[tuple[str, ...], RunNode] = {}
+        self._wanted: dict[tuple[str, ...], tree.RunNode] = {}
         self._refused: set[tuple[str, ...]] = set()
         self._patience = Patience()
         self._fault = ""
@@ -122,9 +114,9 @@ class Recorder:
         if isinstance(event, Trial):
             self._trials[event.study, event.number] = event
         told, known = self._trials.values(), self._ledger.pipeline
-        compared = "" if known is None else known.tags.get(COMPARED_TAG, "")
+        compared = "" if known is None else known.tags.get(tree.COMPARED_TAG, "")
         self._want(
-            *nodes_of(self._lineage.key, event, told, self._lineage.space, compared=compared)
+            *tree.nodes_of(self._lineage.key, event, told, self._lineage.space, compared=compared)
         )
 
     def record_all(self, result: SearchResult) -> None:
@@ -135,7 +127,7 @@ class Recorder:
 
     def record_comparison(self, result: SearchResult, words: str) -> None:
         """Say in the pipeline's note how the search does beside the champion's, in Markdown."""
-        self._want(outcome_node(self._lineage.key, result, words))
+        self._want(tree.outcome_node(self._lineage.key, result, words))
 
     def record_artifacts(self, study: Study | None, files: Mapping[str, bytes]) -> None:
         """Write files beside a study's run or the pipeline's, by paths such as ``figures/a.png``.
@@ -143,12 +135,13 @@ class Recorder:
         A file of that name is replaced.
         """
         key = self._lineage.key
-        self._want(RunNode(key if study is None else study_key(key, study), files=dict(files)))
+        run = key if study is None else tree.study_key(key, study)
+        self._want(tree.RunNode(run, files=dict(files)))
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         """Log metrics of the pipeline; the last value told is the one shown."""
-        points = tuple(Point(name, float(value)) for name, value in metrics.items())
-        self._want(RunNode(self._lineage.key, points=points))
+        points = tuple(tree.Point(name, float(value)) for name, value in metrics.items())
+        self._want(tree.RunNode(self._lineage.key, points=points))
 
     def end(self, status: Status = "FINISHED") -> None:
         """End the pipeline's run after a last try at what is still unrecorded.
@@ -188,7 +181,7 @@ class Recorder:
         stopped = isinstance(error, KeyboardInterrupt | SystemExit)
         self.end("FINISHED" if error is None else "KILLED" if stopped else "FAILED")
 
-    def _want(self, *nodes: RunNode) -> None:
+    def _want(self, *nodes: tree.RunNode) -> None:
         for node in nodes:
             known = self._wanted.get(node.identity)
             self._wanted[node.identity] = known.merged(node) if known else node
@@ -259,7 +252,7 @@ class Recorder:
             self._in_doubt = False
 
 
-def _begun(lineage: Lineage, ledger: Ledger, day: date) -> RunNode:
+def _begun(lineage: Lineage, ledger: Ledger, day: date) -> tree.RunNode:
     """The pipeline's run as it begins.
 
     One that is there keeps the params and tags it began with; what differs now, such as a
@@ -269,14 +262,14 @@ def _begun(lineage: Lineage, ledger: Ledger, day: date) -> RunNode:
         # The same day's searches are told apart by their keys.
         stem = lineage.stem + (" " if " " in lineage.stem else "-")
         name = f"{stem}{day.isoformat()}-{lineage.search_key[:4]}.{lineage.attempt}"
-        tags = {**lineage.tags, PROCESS_TAG: this_process(), NOTE_TAG: lineage.note}
-        return RunNode(lineage.key, name, tags, lineage.params)
+        tags = {**lineage.tags, PROCESS_TAG: this_process(), tree.NOTE_TAG: lineage.note}
+        return tree.RunNode(lineage.key, name, tags, lineage.params)
     before = ledger.pipeline.params | ledger.pipeline.tags
     now = {**lineage.params, **lineage.tags}
     changed = {name: value for name, value in now.items() if before.get(name, value) != value}
     # Left running by another machine, it would seem abandoned to that one as soon as it looks.
     taken = {PROCESS_TAG: this_process()} if ledger.pipeline.status == "RUNNING" else {}
-    return RunNode(
+    return tree.RunNode(
         lineage.key,
         tags=taken | {f"changed.{name}": value for name, value in changed.items()},
         params={name: value for name, value in lineage.params.items() if name not in before},

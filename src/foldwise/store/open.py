@@ -12,14 +12,8 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from foldwise.errors import StoreError
+from foldwise.store import database
 from foldwise.store.address import project_root, tracking_address
-from foldwise.store.database import (
-    LOCATION_TAG,
-    artifacts_of,
-    check_database,
-    check_not_moved,
-    create_once,
-)
 from foldwise.store.faults import import_mlflow, store_faults
 
 if TYPE_CHECKING:
@@ -157,7 +151,7 @@ class Store:
         if self.is_server:
             check_server(self.tracking_uri, seconds=5.0)
         else:
-            check_database(Path(self.tracking_uri.removeprefix("sqlite:///")))
+            database.check_database(Path(self.tracking_uri.removeprefix("sqlite:///")))
 
     def find_experiment(self, name: str) -> str | None:
         """Id of the experiment, or None if there is none yet."""
@@ -189,7 +183,7 @@ class Store:
                 return self.client.create_experiment(
                     name,
                     artifact_location=str(self.artifacts / name) if self.artifacts else None,
-                    tags={LOCATION_TAG: name} if self.artifacts else None,
+                    tags={database.LOCATION_TAG: name} if self.artifacts else None,
                 )
             except MlflowException:
                 # Another process was faster, or the fault shows again in the look-up.
@@ -245,10 +239,12 @@ def open_store(
         return Store(root=root, tracking_uri=address.uri, artifacts=None)
     with store_faults(f"opening {address.database}"):
         if creates:
-            create_once(address.database)
-        check_database(address.database, writes=writes)
-        check_not_moved(address.database)
-    return Store(root=root, tracking_uri=address.uri, artifacts=artifacts_of(address.database))
+            database.create_once(address.database)
+        database.check_database(address.database, writes=writes)
+        database.check_not_moved(address.database)
+    return Store(
+        root=root, tracking_uri=address.uri, artifacts=database.artifacts_of(address.database)
+    )
 
 
 @cache
