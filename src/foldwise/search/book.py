@@ -235,21 +235,6 @@ class TrialBook:
         with self._storage.speaking():
             return by_number(_completed(self._study(study).get_trials(deepcopy=False)))
 
-    def begin_with(self, attempt: int) -> None:
-        """Take over the trials of another attempt at the same search."""
-        with self._storage.speaking():
-            names = optuna.get_all_study_names(self._trials)
-            trials = [
-                trial
-                for name in names
-                if name.startswith(f"{self._key}.{attempt}.")
-                for trial in _completed(
-                    optuna.load_study(study_name=name, storage=self._trials).get_trials()
-                )
-            ]
-        for trial in trials:
-            self.add(trial)
-
     def add(self, trial: Trial) -> None:
         """Keep a completed trial."""
         frozen = self._space.frozen(
@@ -325,7 +310,9 @@ def open_book(
     if not book.is_closed:
         return book
     if not fresh and trials not in (None, len(book.completed(FINAL))):
-        begun.begin_with(last)
+        told = [trial for study in made[last] for trial in book.completed(study)]
+        for trial in told:
+            begun.add(trial)
     return begun
 
 
@@ -338,14 +325,19 @@ def close_attempt(
         TrialBook(storage, key, attempt, space).close("registered")
 
 
-def _attempts(address: str, key: str, home: Path | None) -> tuple[StudyStorage, set[int]]:
-    """The storage, ready for use, and the numbers of the attempts made at a key so far."""
+def _attempts(
+    address: str, key: str, home: Path | None
+) -> tuple[StudyStorage, dict[int, list[Study]]]:
+    """The storage, ready for use, and the studies of each attempt made at a key so far."""
     storage = StudyStorage.ours(address)
     storage.make_sure(home)
     with storage.speaking():
         names = optuna.get_all_study_names(storage.connect())
-    ours = re.compile(rf"{re.escape(key)}\.(\d+)\.(final|outer-[\d.]+)")
-    return storage, {int(found[1]) for found in map(ours.fullmatch, map(str, names)) if found}
+    ours = re.compile(rf"{re.escape(key)}\.(\d+)\.(final|outer-(\d+\.)?\d+)")
+    made: dict[int, list[Study]] = {}
+    for found in filter(None, map(ours.fullmatch, map(str, names))):
+        made.setdefault(int(found[1]), []).append(Study.parse(found[2]))
+    return storage, made
 
 
 def _tables(url: URL, *, seconds: int | None = None) -> RDBStorage:
