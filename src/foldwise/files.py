@@ -38,6 +38,7 @@ Value = bool | int | float | str | None
 _T = TypeVar("_T")
 _MOVE = "move it away, then run this again"
 _LONGEST_HEADER = 1000
+_LARGEST_GROWTH, _ALWAYS_ALLOWED = 100, 256 << 20
 _NUMPYS = re.compile(
     rb"\x93NUMPY\x01\0..\{'descr': '([<|][biu][1248]|<f[248])', 'fortran_order': (False|True),"
     rb" 'shape': \(([\d, ]*)\), \} *\n",
@@ -258,6 +259,7 @@ def decode_arrays(content: bytes) -> "dict[str, NDArray[Any]]":
     arrays: dict[str, NDArray[Any]] = {}
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            check_growth(archive, len(content))
             for each in archive.infolist():
                 if each.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                     raise ValueError(f"a compression that isn't numpy's, {each.compress_type}")
@@ -268,6 +270,21 @@ def decode_arrays(content: bytes) -> "dict[str, NDArray[Any]]":
     except BROKEN_ZIP as error:
         raise DocumentError(f"arrays must be as numpy wrote them, got {error!r:.80}") from error
     return arrays
+
+
+def most_unpacked(size: int) -> int:
+    """How much an archive of so many bytes may hold; more is no data, but meant to fill the memory.
+
+    What is packed may grow a thousandfold; data and models shrink to a half or a twentieth.
+    """
+    return max(_ALWAYS_ALLOWED, _LARGEST_GROWTH * size)
+
+
+def check_growth(archive: zipfile.ZipFile, size: int) -> None:
+    """Refuse what an archive of so many bytes can't hold, before memory is taken; ValueError."""
+    grown, most = sum(each.file_size for each in archive.infolist()), most_unpacked(size)
+    if grown > most:
+        raise ValueError(f"{grown:,} bytes unpacked, more than the {most:,} it can hold")
 
 
 def map_array(path: Path) -> "NDArray[Any]":

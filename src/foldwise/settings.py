@@ -421,6 +421,8 @@ def _dimension(given: Any) -> Dimension:
     low, high = pair if is_whole else map(float, pair)
     if not (is_whole or _is_range(low, high)):
         raise _broken(f"{rule}, apart by a millionth of the larger", ends, at=f".{kind}")
+    if low > 0 and high / low > _HUGE:
+        raise _broken(f"{rule}, apart by 300 powers of ten at most", ends, at=f".{kind}")
     return Between(low, high, is_log)
 
 
@@ -502,9 +504,10 @@ def load_settings(path: Path = Path("params.yaml")) -> Settings:
     Raises
     ------
     SettingsError
-        The file can't be read, a key is unknown, or a value breaks its rule: one line with the
-        full key, the rule, the value and the remedy.
+        The file can't be read, is another project's, a key is unknown, or a value breaks its rule:
+        one line with the full key, the rule, the value and the remedy.
     """
+    _check_ours(path)
     settings = _read(Settings, _read_yaml(path), prefix="", file=path)
     prepare, tune = settings.prepare, settings.tune
     if not _is_range(tune.c_low, tune.c_high):
@@ -520,6 +523,17 @@ def load_settings(path: Path = Path("params.yaml")) -> Settings:
     if said := _too_many(settings.filters, "filters"):
         raise SettingsError(f"{said} in {path}")
     return settings
+
+
+def _check_ours(path: Path) -> None:
+    """Refuse the parameters of another project, which would be told to be wrong."""
+    pipeline = path.with_name("dvc.yaml")
+    told = pipeline.read_bytes() if pipeline.is_file() else b""
+    if b"cmd" in told and b"foldwise" not in told:
+        raise SettingsError(
+            f"{path} must be a foldwise project's, and {pipeline.name} beside it names foldwise"
+            " nowhere: run this inside such a project, or make one with `foldwise init NAME`"
+        )
 
 
 def bank_settings(given: Mapping[str, Any]) -> FilterSettings:

@@ -87,6 +87,22 @@ def test_any_damage_to_arrays_leaves_them_whole_or_is_one_line(*, is_compressed:
     ends_well(content[:length] for length in range(len(content)))
 
 
+def test_an_archive_that_would_fill_the_memory_is_not_unpacked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither one large array nor many small ones; zeros are packed to a thousandth."""
+    monkeypatch.setattr("foldwise.files._ALWAYS_ALLOWED", 1 << 20)
+    for arrays in ([np.zeros(4 << 20, np.uint8)], [np.zeros(1 << 19, np.uint8)] * 8):
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, *arrays)
+        content = buffer.getvalue()
+        tracemalloc.start()
+        said = said_of(partial(decode_arrays, content))
+        assert tracemalloc.get_traced_memory()[1] < 1 << 19
+        tracemalloc.stop()
+        assert "unpacked, more than the 1,048,576 it can hold" in said
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("is_compressed", [False, True])
 def test_any_damage_to_arrays_is_one_line_at_length(*, is_compressed: bool) -> None:

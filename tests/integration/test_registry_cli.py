@@ -99,6 +99,11 @@ class Command:
         return status
 
 
+def nothing_of(name: str) -> str:
+    """What the history says of a model without versions."""
+    return f"no version of {name} is registered: register one with {REGISTER}\n"
+
+
 def test_a_model_s_life(project: Store, foldwise: Command) -> None:
     """Promote, be refused, roll back, look at the history, verify: statuses 0, 2 and 0."""
     assert foldwise("history") == 0
@@ -400,7 +405,7 @@ def test_another_model_is_named_on_the_line(project: Store, foldwise: Command) -
     """Else it is that of params.yaml."""
     project.client.create_registered_model("it's")
     assert foldwise("history", "--model", "it's") == 0
-    assert foldwise.out == "no decision on it's yet\n"
+    assert foldwise.out == nothing_of("it's") + "no decision on it's yet\n"
     assert foldwise("verify", "1", "--model", "it's") == 1
     assert "a version or alias of it's must exist, got '1'" in foldwise.err
     assert foldwise("verify", "1", "--model", NAME) == 0
@@ -439,7 +444,8 @@ def test_before_anything_is_registered_a_command_says_so(
     monkeypatch.chdir(store.root)
     status = foldwise(command)
     if command == "history":
-        assert (status, foldwise.out) == (0, f"no decision on {NAME} yet\n")
+        told = f"{nothing_of(NAME)}no decision on {NAME} yet\n"
+        assert (status, foldwise.out) == (0, told)
     else:
         assert status == 1
         (line,) = foldwise.err.splitlines()

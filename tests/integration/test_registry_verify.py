@@ -696,6 +696,18 @@ def test_a_damaged_model_with_a_fitting_digest_is_one_clear_error(
         verify(store, told, HOLDOUT, SETTINGS)
 
 
+def test_a_model_that_would_fill_the_memory_is_not_unpacked(
+    store: Store, version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Zeros are packed to a thousandth."""
+    monkeypatch.setattr("foldwise.files._ALWAYS_ALLOWED", 1 << 20)
+    path = stored_folder(store, version) / "model.skops"
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("more.npy", bytes(5 << 20))
+    with pytest.raises(StoreError, match=r"unpacked, more than the [\d,]+ it can hold"):
+        verify(store, reseal(store, version), HOLDOUT, SETTINGS)
+
+
 def test_a_model_of_another_kind_is_refused(store: Store, version: Version) -> None:
     """A trusted type that isn't our pipeline has no numbers to compare."""
     folder = stored_folder(store, version)

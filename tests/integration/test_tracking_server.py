@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -261,6 +262,20 @@ def test_https_to_a_server_that_speaks_http_is_told_so() -> None:
         with pytest.raises(StoreError, match=told):
             check_server(url.replace("http:", "https:"))
         check_server(url)
+
+
+def test_what_speaks_no_http_is_told_so() -> None:
+    """As a port of SSH or of a database; the line named a type of MLflow's for the cause."""
+
+    def greet(listening: socket.socket) -> None:
+        with listening.accept()[0] as asked:
+            asked.recv(1)
+            asked.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        Thread(target=greet, args=(listening,), daemon=True).start()
+        with pytest.raises(StoreError, match=r"\(it speaks no HTTP\): correct MLFLOW_TRACKING_URI"):
+            check_server(f"http://127.0.0.1:{listening.getsockname()[1]}")
 
 
 @pytest.mark.usefixtures("no_proxy_exceptions")

@@ -128,8 +128,8 @@ def history(*, model: str | None) -> None:
     project = open_project(model, writes=False)
     registry = project.registry()
     entries, champion = registry.history, registry.champion
-    if registry.versions:
-        tell(f"{version_table(registry.versions)}\n")
+    none = f"no version of {project.name} is registered: register one with {REGISTER}"
+    tell(f"{version_table(registry.versions) if registry.versions else none}\n")
     tell(history_table(entries) if entries else f"no decision on {project.name} yet\n")
     if champion is None:
         return

@@ -11,6 +11,7 @@ from pathlib import Path
 from foldwise.app.exits import run, say
 from foldwise.errors import DataError, SettingsError
 from foldwise.settings import SOURCES, Holdout, load_settings
+from foldwise.store.address import project_root
 
 
 def main() -> None:
@@ -22,7 +23,8 @@ def main() -> None:
 
     settings = load_settings()
     _require_followed(settings.prepare.holdout)
-    info = prepare_data(settings, tell=say)
+    home = project_root() if settings.prepare.source == "openml" else None
+    info = prepare_data(settings, home=home, tell=say)
     shape = "x".join(str(side) for side in info.image_shape) + " pixels"
     if info.table is not None:
         shape = f"{len(info.table.columns)} columns"

@@ -331,7 +331,14 @@ def study_storage(root: Path) -> str:
     """
     told = os.environ.get("FOLDWISE_STUDY_STORAGE", "").strip() or f"{_SQLITE}mlruns/optuna.db"
     path = told.removeprefix(_SQLITE)
-    return told if path in ("", ":memory:", told) else f"{_SQLITE}{root / path}"
+    if path in ("", ":memory:", told):
+        return told
+    if not Path(path).is_absolute() and (wrong := {"?", "%"}.intersection(str(root))):
+        raise SearchError(
+            f"the study storage's path may not contain '{min(wrong)}', got '{root / path}': rename"
+            " the folder, or name a storage elsewhere in FOLDWISE_STUDY_STORAGE"
+        )
+    return f"{_SQLITE}{root / path}"
 
 
 def fitting_bank(

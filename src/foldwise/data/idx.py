@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from foldwise.data.dataset import Dataset
 from foldwise.data.labels import make_dataset
 from foldwise.errors import DataError
+from foldwise.files import most_unpacked
 
 Kind = Literal["images", "labels"]
 Stream = BinaryIO | gzip.GzipFile
@@ -30,10 +31,6 @@ _OTHER_TYPES = {
     0x0D: "32-bit floats",
     0x0E: "64-bit floats",
 }
-# A gzip stream may grow a thousandfold. Images shrink to a half or a twentieth, so more than this
-# is no data, and is refused before memory is taken.
-_LARGEST_GROWTH = 100
-_ALWAYS_ALLOWED = 256 << 20
 _MNIST = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -109,7 +106,7 @@ def read_idx(path: Path, kind: Kind) -> tuple[NDArray[np.uint8], str]:
 
 def _unpacked(path: Path, stream: Stream, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     declared = math.prod(shape)
-    allowed = max(_ALWAYS_ALLOWED, _LARGEST_GROWTH * path.stat().st_size)
+    allowed = most_unpacked(path.stat().st_size)
     if declared > allowed:
         raise _broken(
             path, f"it declares {declared:,} bytes, more than the {allowed:,} it can hold"

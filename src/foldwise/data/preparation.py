@@ -35,12 +35,17 @@ SHIFTS = (*_NEAR, *_FAR)
 
 
 def prepare_data(
-    settings: Settings, *, root: Path = Path(), tell: Callable[[str], object] = str
+    settings: Settings,
+    *,
+    root: Path = Path(),
+    home: Path | None = None,
+    tell: Callable[[str], object] = str,
 ) -> DataInfo:
     """Read the source and write ``data/prepared`` and ``reports/data.json`` below ``root``.
 
-    What is odd about a table ``tell`` is told, a line each. Everything is read, checked and written
-    beside first: if anything fails, what an earlier run left stays as it was.
+    What is fetched is kept in ``home``, by default there, too. What is odd about a table ``tell``
+    is told, a line each. Everything is read, checked and written beside first: if anything fails,
+    what an earlier run left stays as it was.
 
     Raises
     ------
@@ -51,7 +56,7 @@ def prepare_data(
     check_writable(root / PROFILE, folders=[root / PREPARED])
     if prepare.source == "table":
         return _prepare_table(settings, root, tell)
-    data = read_source(prepare, root=root)
+    data = read_source(prepare, root=root, home=home)
     images, labels = data.development.images, data.development.labels
     rows = np.arange(len(labels))
     if prepare.limit is not None:

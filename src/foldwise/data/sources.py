@@ -2,7 +2,7 @@
 
 import gzip
 import math
-import os
+import re
 import socket
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -19,8 +19,10 @@ from foldwise.data.labels import TWO_WAYS, alike, make_dataset
 from foldwise.errors import DataError, SettingsError
 from foldwise.ownership import check_output
 from foldwise.settings import SOURCES, PrepareSettings, shown
+from foldwise.threads import variable
 
 OPENML = "https://www.openml.org"
+_SERVER, _ADDRESS = "FOLDWISE_OPENML_SERVER", re.compile(r"https?://[^\s/]+\S*")
 _HOLDOUTS = {
     "nothing": "null",
     "count": "a whole number or null",
@@ -31,11 +33,11 @@ _LONGEST_LABEL = 100
 _BLOCK = 4096
 
 
-def read_source(settings: PrepareSettings, *, root: Path) -> Dataset:
+def read_source(settings: PrepareSettings, *, root: Path, home: Path | None = None) -> Dataset:
     """Read the data that the parameters name.
 
-    OpenML's answers are cached in ``data/openml`` of the project's folder ``root``, or of the main
-    checkout where DVC runs us in a copy (``DVC_ROOT``); ``FOLDWISE_OPENML_SERVER`` names a mirror.
+    OpenML's answers are cached in ``data/openml`` of the folder ``home``, the main checkout where
+    ``root``, the project's folder, is a copy; ``FOLDWISE_OPENML_SERVER`` names a mirror.
 
     Raises
     ------
@@ -52,7 +54,8 @@ def read_source(settings: PrepareSettings, *, root: Path) -> Dataset:
             f" {'mnist_784' if settings.source == 'openml' else settings.source}, in params.yaml"
         )
     holdout = settings.holdout if isinstance(settings.holdout, int) else None
-    return READERS[settings.source](settings, root, holdout)
+    place = (home or root) if settings.source == "openml" else root
+    return READERS[settings.source](settings, place, holdout)
 
 
 READERS: Mapping[str, Callable[[PrepareSettings, Path, int | None], Dataset]] = {
@@ -61,8 +64,8 @@ READERS: Mapping[str, Callable[[PrepareSettings, Path, int | None], Dataset]] = 
         told.name,
         told.version,
         holdout=holdout,
-        cache=Path(os.environ.get("DVC_ROOT") or root) / "data" / "openml",
-        server=os.environ.get("FOLDWISE_OPENML_SERVER") or OPENML,
+        cache=root / "data" / "openml",
+        server=variable(_SERVER, "like https://openml.example", _ADDRESS.fullmatch) or OPENML,
     ),
     "digits": lambda _, __, holdout: read_digits(holdout=holdout),
 }
@@ -197,7 +200,8 @@ def _one_line(name: str, version: int, cache: Path) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise DataError(
-            f"{data} must be reachable, got '{error}': check the network, or use another source"
+            f"{data} must be reachable, got '{error}': check the network and {_SERVER}, or use"
+            " another source"
         ) from error
     except (ArffException, ValueError, LookupError, TypeError, AttributeError) as error:
         said = " ".join(str(error).split())[:300] + _place(error, cache)

@@ -16,6 +16,7 @@ answers a missing column with 400.
 import json
 import math
 import re
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,7 +28,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from foldwise.errors import StoreError
-from foldwise.files import BROKEN_ZIP, read_bytes
+from foldwise.files import BROKEN_ZIP, check_growth, read_bytes
 from foldwise.registry import stored_files
 from foldwise.registry.evidence import Evidence
 from foldwise.registry.snapshot import Version
@@ -265,6 +266,8 @@ def read_model(folder: Path) -> StoredModel:
             evidence = Evidence.from_bytes((folder / stored_files.EVIDENCE).read_bytes())
             _check_description(folder, evidence)
             file = folder / stored_files.SKOPS
+            with zipfile.ZipFile(file) as archive:
+                check_growth(archive, file.stat().st_size)
             needed = skops.io.get_untrusted_types(file=file)
             if foreign := [name for name in needed if name not in _TRUSTED]:
                 raise StoreError(

@@ -20,6 +20,7 @@ from foldwise.files import Value
 from foldwise.runs.tree import pipeline_begun_note
 from foldwise.search.space import Space
 from foldwise.settings import Settings, changed_from, flattened, in_use, parameters_digest
+from foldwise.store.address import project_root
 
 CHANGED = "parameters.changed"
 """Tag: which parameters weren't committed, as one would give them to `dvc exp run`."""
@@ -145,6 +146,8 @@ def git_state(folder: Path) -> dict[str, str]:
 
 def _changes(folder: Path) -> str | None:
     """What isn't the commit's, whatever git was told to pass over: it may have run all the same."""
+    if _git(folder, "rev-parse", "--is-inside-work-tree") != "true":
+        return None  # git would tell of other files than those that ran
     with TemporaryDirectory(prefix="foldwise-") as place:
         # The user's own index may call a changed file unchanged.
         index = Path(place) / "index"
@@ -207,7 +210,9 @@ def user() -> str:
 
 
 def dvc_experiment() -> dict[str, str]:
-    """Name and baseline of the DVC experiment this process runs in, if any."""
+    """Name and baseline of the DVC experiment of this project that the process runs in, if any."""
+    if (root := os.environ.get("DVC_ROOT")) and project_root() != Path(root).resolve():
+        return {}
     named = {"dvc.experiment": "DVC_EXP_NAME", "dvc.baseline": "DVC_EXP_BASELINE_REV"}
     return {tag: os.environ[name] for tag, name in named.items() if os.environ.get(name)}
 

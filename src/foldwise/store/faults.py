@@ -104,7 +104,7 @@ def store_faults(doing: str) -> Iterator[None]:
 
 def reason(error: BaseException) -> str:
     """The fault in one line, without secrets: the remedy if it is a known one."""
-    told = " ".join(redacted(str(error)).split()) or type(error).__name__
+    told = " ".join(redacted(str(error)).split()).rstrip(".") or type(error).__name__
     for sign, remedy in _REMEDIES:
         if sign in told.lower():
             return remedy

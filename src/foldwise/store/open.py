@@ -63,6 +63,7 @@ _UNREACHED = {
         "its certificate isn't trusted",
         "name the certificate of its authority in MLFLOW_TRACKING_SERVER_CERT_PATH",
     ),
+    "badstatusline": ("it speaks no HTTP", _CORRECT),
     "refused": ("connection refused", f"start it, or {_CORRECT}"),
     "timed out": ("no answer in time", f"start it, or {_CORRECT}"),
 }

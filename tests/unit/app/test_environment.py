@@ -40,6 +40,19 @@ def test_a_file_lies_in_the_project_wherever_the_stage_runs(
     assert study_storage(ROOT) == address
 
 
+@pytest.mark.parametrize("told", ["", "sqlite:///team/optuna.db"])
+def test_a_folder_whose_path_no_database_can_have_is_told_of(
+    told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variable is the remedy, not the cause: mostly it isn't set."""
+    monkeypatch.setenv("FOLDWISE_STUDY_STORAGE", told)
+    path = r"/work/a%2Fb/(mlruns|team)/optuna\.db"
+    with pytest.raises(SearchError, match=rf"may not contain '%', got '{path}': rename the folder"):
+        study_storage(Path("/work/a%2Fb"))
+    monkeypatch.setenv("FOLDWISE_STUDY_STORAGE", "sqlite:////elsewhere/optuna.db")
+    assert study_storage(Path("/work/a%2Fb")) == "sqlite:////elsewhere/optuna.db"
+
+
 @pytest.mark.parametrize(("name", "read"), [("FRESH", is_fresh), ("QUIET", is_quiet)])
 def test_a_switch_takes_the_usual_words_and_refuses_others(
     name: str, read: Callable[[], bool], monkeypatch: pytest.MonkeyPatch

@@ -129,7 +129,7 @@ def test_an_unreachable_server_is_one_line(tmp_path: Path) -> None:
         pass
     message = said(ended, tmp_path)
     assert "Connection refused" in message
-    assert "check the network, or use another source" in message
+    assert "check the network and FOLDWISE_OPENML_SERVER, or use another source" in message
 
 
 @pytest.mark.parametrize(

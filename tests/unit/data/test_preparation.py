@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from foldwise.app import prepare
 from foldwise.app.workspace import Workspace
 from foldwise.data.dataset import SplitFacts, content_digest, load, load_info
 from foldwise.data.preparation import PROFILE, SHIFTS, prepare_data, shifted
@@ -92,17 +93,42 @@ def openml(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("openml")
-def test_openml_is_a_source_with_text_labels(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_openml_is_a_source_with_text_labels(tmp_path: Path) -> None:
     """Its answers are cached in the project, or in the main checkout of an experiment."""
     settings = asked(PrepareSettings(source="openml", name="toy", version=2, holdout=30))
     assert prepare_data(settings, root=tmp_path / "one").classes == ("a", "b", "c")
     assert (tmp_path / "one/data/openml/openml.org/data/v1/download/99/toy.arff.gz").exists()
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "main"))
-    prepare_data(settings, root=tmp_path / "copy")
+    prepare_data(settings, root=tmp_path / "copy", home=tmp_path / "main")
     assert (tmp_path / "main/data/openml/openml.org/data/v1/download/99/toy.arff.gz").exists()
     assert not (tmp_path / "copy/data/openml").exists()
+
+
+@pytest.mark.usefixtures("openml")
+def test_what_is_fetched_for_an_outer_projects_stage_stays_in_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DVC names the outer one in its variable; nothing is made there."""
+    outer, ours = tmp_path, tmp_path / "ours"
+    for project in (outer, ours):
+        (project / ".dvc").mkdir(parents=True)
+        (project / "dvc.yaml").touch()
+    toy = "{source: openml, name: toy, version: 2, holdout: 30}"
+    (ours / "params.yaml").write_text(f"seed: 1\nprepare: {toy}\n")
+    monkeypatch.chdir(ours)
+    monkeypatch.setenv("DVC_ROOT", str(outer))
+    prepare.main()
+    assert (ours / "data/openml").exists()
+    assert not (outer / "data").exists()
+
+
+@pytest.mark.parametrize("told", ["openml.example", "ftp://openml.example", "http://"])
+def test_a_mirror_that_is_no_address_is_told_by_its_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    """The data were told to be wrong."""
+    monkeypatch.setenv("FOLDWISE_OPENML_SERVER", told)
+    with pytest.raises(SettingsError, match=f"FOLDWISE_OPENML_SERVER must be like .*'{told}'"):
+        prepare_data(asked(PrepareSettings(source="openml", name="toy")), root=tmp_path)
 
 
 @pytest.mark.usefixtures("openml")

@@ -138,6 +138,14 @@ def test_another_repository_s_commit_is_never_told(
     assert git_state(checkout) == before
 
 
+def test_where_git_looks_at_another_folder_nobody_knows_what_ran(
+    checkout: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """As those have it who keep a home's files in git; "not dirty" was told of that folder."""
+    _git(checkout, "config", "core.worktree", str(tmp_path_factory.mktemp("other")))
+    assert git_state(checkout)["git.dirty"] == "unknown"
+
+
 def test_a_checkout_that_git_refuses_is_told_with_what_mends_it(
     checkout: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,6 +243,21 @@ def test_a_dvc_experiment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DVC_EXP_NAME")
     monkeypatch.setenv("DVC_EXP_BASELINE_REV", "")
     assert dvc_experiment() == {}
+
+
+def test_an_outer_project_s_experiment_is_none_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name leads to nothing here, and its baseline is a commit that nobody here knows."""
+    for project in (tmp_path, tmp_path / "ours"):
+        (project / ".dvc").mkdir(parents=True)
+        (project / "dvc.yaml").touch()
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setenv("DVC_EXP_NAME", "olive-mink")
+    monkeypatch.chdir(tmp_path / "ours")
+    assert dvc_experiment() == {}
+    monkeypatch.chdir(tmp_path)
+    assert dvc_experiment() == {"dvc.experiment": "olive-mink"}
 
 
 def test_the_versions_that_results_depend_on_are_told() -> None:

@@ -76,6 +76,7 @@ def test_an_entry_is_an_estimator_and_a_space(tmp_path: Path) -> None:
         ("models: {a: {estimator: x.Y, space: {c: {between: [1, 2]}}}}", "models.a.space.c"),
         ("models: {a: {estimator: x.Y, space: {c: {log: [1, 2], choice: [1]}}}}", "space.c"),
         ("models: {a: {estimator: x.Y, space: {c: {log: [0, 2]}}}}", "models.a.space.c.log"),
+        ("models: {a: {estimator: x.Y, space: {c: {log: [1.0e-320, 2]}}}}", "300 powers of ten"),
         ("models: {a: {estimator: x.Y, space: {c: {linear: [2, 1]}}}}", "space.c.linear"),
         (
             "models: {a: {estimator: x.Y, space: {c: {linear: [1.0, 1.0000000000000002]}}}}",

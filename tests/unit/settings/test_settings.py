@@ -153,6 +153,19 @@ def test_a_bad_file_is_one_line(tmp_path: Path, text: str, said: str) -> None:
     assert "params.yaml" in message
 
 
+def test_another_project_s_parameters_are_not_read(tmp_path: Path) -> None:
+    """A folder of DVC's may be anybody's; that of ours has our stages, or none yet."""
+    path, pipeline = tmp_path / "params.yaml", tmp_path / "dvc.yaml"
+    path.write_text("lr: 0.1\n")
+    pipeline.write_text("stages:\n  train:\n    cmd: ./train.sh\n")
+    with pytest.raises(SettingsError, match=r"foldwise project's, and dvc\.yaml beside it"):
+        load_settings(path)
+    path.write_text("seed: 7\n")
+    for ours in ("", "stages: {}\n", "stages:\n  tune:\n    cmd: python -m foldwise.app.tune\n"):
+        pipeline.write_text(ours)
+        assert load_settings(path).seed == 7
+
+
 def test_aliases_that_would_explode_are_refused_by_name(tmp_path: Path) -> None:
     """Nine levels of nine aliases each are never walked."""
     levels = [f"a{n}: &a{n} [{', '.join(f'*a{n - 1}' for _ in range(9))}]" for n in range(1, 9)]

@@ -52,6 +52,11 @@ def test_a_mistake_of_ours_is_not_dressed_up_as_a_fault_of_the_store() -> None:
         raise KeyError("bug")
 
 
+def test_a_fault_that_ends_in_a_full_stop_goes_into_a_line_without_it() -> None:
+    """A remedy follows: "not found.: register it anew" was told."""
+    assert reason(ValueError("Logged model m-1 not found.")) == "Logged model m-1 not found"
+
+
 def test_a_long_message_is_cut_to_one_line_without_secrets() -> None:
     """Servers answer with whole pages, and requests quote the URL."""
     told = reason(ValueError("at http://ann:s3cr3t@host/x\n" + "word " * 500))
