@@ -43,11 +43,12 @@ def write_measured(
     """
     path = (DOCS if whole else DRAFTS) / f"{page}.md"
     text = (path if path.exists() else DOCS / path.name).read_text(encoding="utf-8")
-    placed = f"\n\n`{command}`: {'; '.join(machine())}; load average before it {LOAD:.1f}."
+    if command:
+        line = f"`{command}`: {'; '.join(machine())}; load average before it {LOAD:.1f}."
+        sections = {name: f"{content}\n\n{line}" for name, content in sections.items()}
     for name, content in sections.items():
-        told = content + placed * bool(command)
-        print(f"{told}\n", flush=True)
-        text = with_section(text, name, told)
+        print(f"{content}\n", flush=True)
+        text = with_section(text, name, content)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     print(f"written: {path}", flush=True)
