@@ -10,22 +10,20 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from importlib import import_module
 from itertools import accumulate, pairwise
 from threading import Lock
 from typing import Any, Literal, TypeVar, cast
 
-from threadpoolctl import threadpool_limits
-
 import foldwise
 from foldwise.errors import SearchError
-from foldwise.search.engines.batched import Backend
+from foldwise.search.engines.batched import Backend, LocalBackend
 from foldwise.search.version import SEARCH_VERSION
-from foldwise.solver.fits import FitRequest, SolverOptions, solve
+from foldwise.solver.fits import FitRequest, SolverOptions
 from foldwise.solver.layout import Layout
 from foldwise.solver.linear import Fit
-from foldwise.solver.paths import RegularisationPath, Stretch, Traced, trace
+from foldwise.solver.paths import RegularisationPath, Stretch, Traced
 
 try:
     from distributed import (
@@ -94,8 +92,7 @@ def batch(
     with _ONE_AT_A_TIME:
         if there := plugin.there(options):
             return tuple(getattr(there, work)(items))
-    by_cores = trace if work == "trace" else solve
-    return tuple(by_cores(plugin.layout, items, options))
+    return tuple(getattr(LocalBackend(plugin.layout, options), work)(items))
 
 
 def _here(pixels: str, options: SolverOptions) -> tuple[Pixels, SolverOptions]:
@@ -104,14 +101,7 @@ def _here(pixels: str, options: SolverOptions) -> tuple[Pixels, SolverOptions]:
     plugin = cast("Pixels", worker.plugins[pixels])
     if plugin.code != CODE:  # it has joined late
         raise SearchError(_OTHER_CODE)
-    _keep_blas_to_one_thread()
     return plugin, replace(options, threads=worker.state.nthreads)
-
-
-@cache
-def _keep_blas_to_one_thread() -> None:
-    # For good: a limit that ends with a sub-batch would end it for the threads beside it, too.
-    threadpool_limits(limits=1, user_api="blas")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
