@@ -298,6 +298,8 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         tags, own = super().__sklearn_tags__(), get_tags(searched(self))
         for name in ("estimator_type", "classifier_tags", "regressor_tags", "input_tags"):
             setattr(tags, name, getattr(own, name))
+        if tags.classifier_tags is not None:
+            tags.classifier_tags.multi_label = False
         if isinstance(self.estimator, Mapping):
             taken = [get_tags(of).input_tags for of, _ in self.estimator.values()]
             tags.input_tags.allow_nan = all(of.allow_nan for of in taken)
