@@ -311,19 +311,19 @@ def typical(frame: Any) -> Any:
     return pd.DataFrame([row])
 
 
-def told_names(columns: Columns, frame: Any, *, shows_rare: bool) -> tuple[str, ...]:
-    """The encoded columns' names for people; without the rare values of the frame's categories."""
-    told: list[str] = []
+def told_names(columns: Columns, X: Any, *, shows_rare: bool) -> tuple[str, ...]:
+    """The encoded columns' names for people; without the rare values of X's categories."""
+    cells, told = dict(zip(*cells_of(X), strict=True)), list[str]()
     for name, levels in zip(columns.names, columns.levels, strict=True):
         if levels is None:
             told.append(name)
             continue
-        counts = frame[name].value_counts().to_dict()
+        counts = cells[name].value_counts().to_dict()
         for level in levels:
             is_shown = shows_rare or counts.get(level, 0) >= RARE
             value = level if is_shown else "a rare value"
             told.append(f"{name}: {'missing' if level not in counts else value}")
-    return tuple(told)
+    return (*told, *(f"{columns.names[place]} is missing" for place in columns.gaps))
 
 
 def _one_hot(categories: Levels, row: Mapping[str, Any]) -> Any:
