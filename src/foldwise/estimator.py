@@ -23,7 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from foldwise.asked import Asked, searched
 from foldwise.errors import InputError, SearchError
-from foldwise.frames import Frames, signed
+from foldwise.frames import Frames, Profile, signed
 from foldwise.leaks import warn_of_telling_columns
 from foldwise.partition import FOLDS
 from foldwise.search.book import StudyStorage, open_book, search_lock
@@ -154,6 +154,8 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         study's fold is missing.
     result_, answered_ : SearchResult
         The second, with a threshold, as the outer models answer by theirs; else it is the first.
+    profile_ : Profile, or None where ``best_estimator_`` is no StandardLogistic
+        What reports show of the columns: shares that are missing, and coefficients.
     search_key_ : str
         Digest of data and parameters: of the same search it is the same.
     groups_ : array (rows,) or None
@@ -298,6 +300,8 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         tags, own = super().__sklearn_tags__(), get_tags(searched(self))
         for name in ("estimator_type", "classifier_tags", "regressor_tags", "input_tags"):
             setattr(tags, name, getattr(own, name))
+        if tags.classifier_tags is not None:
+            tags.classifier_tags.multi_label = False
         if isinstance(self.estimator, Mapping):
             taken = [get_tags(of).input_tags for of, _ in self.estimator.values()]
             tags.input_tags.allow_nan = all(of.allow_nan for of in taken)
@@ -364,6 +368,7 @@ def _tell(
     own.best_score_ = signed(metric, final.best.mean(metric))
     own.best_estimator_ = asked.chosen(final.best.values).fitted(final.model)
     own.outer_estimators_ = [asked.chosen(of.best.values).fitted(of.model) for of in result.outer]
+    own.profile_ = Profile.of(own.best_estimator_, own.outer_estimators_, asked.X)
     if thresholds is not None:
         own.threshold_ = thresholds.of[FINAL]
         own.outer_thresholds_ = [thresholds.of[fold.study] for fold in result.outer]

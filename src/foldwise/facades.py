@@ -288,17 +288,22 @@ def _scored(search: "NestedSearchCV") -> SearchResult:
 def _pictures(search: "NestedSearchCV") -> "tuple[Picture, ...]":
     require_extra("report", "a report")
     check_is_fitted(search)
-    from foldwise.report.album import outer_pictures, search_pictures
+    from foldwise.report import album
 
     result = _scored(search)
     classes = [str(name) for name in getattr(search, "classes_", ())]
-    drawn = search_pictures(result, _estimates(search), unit="row")
+    drawn = album.search_pictures(result, _estimates(search), unit="row")
     if not classes:
         return drawn
     told = search.pos_label
     positive = 1 if told is None else search.classes_.tolist().index(told)
-    answered = search.answered_
-    return (*drawn, *outer_pictures(result, classes, positive=positive, answered=answered))
+    answered, profile = search.answered_, search.profile_
+    drawn += album.outer_pictures(result, classes, positive=positive, answered=answered)
+    if profile is None:
+        return drawn
+    _, labels, _ = result.pooled()
+    looks = album.coefficient_pictures(profile.coefficients, profile.names, classes)
+    return (*album.column_pictures(profile.missing, labels, classes), *drawn, *looks)
 
 
 def _page(search: "NestedSearchCV", pictures: "Iterable[Picture]") -> str:

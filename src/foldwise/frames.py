@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from foldwise.asked import Asked
+from foldwise.data.columns import cells_of, told_names
 from foldwise.files import Value
+from foldwise.logistic import StandardLogistic
 from foldwise.search.summary import Candidate, Estimates, contest, evidence, outer_estimates
 from foldwise.search.trials import FINAL, SearchResult, Trial
 from foldwise.stats.intervals import corrected_interval, possible, two_class_intervals
@@ -197,6 +199,36 @@ class Frames:
             for metric, of in TWO_CLASS.items()
             if of.scorer != self.asked.scoring_name and (are_shares or of.judges != "probabilities")
         }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Profile:
+    """What of a table's columns may be shown: the share that is missing, each coefficient's name.
+
+    ``coefficients`` (1 + outer folds, classes or 1 for two, names) are the final model's, then the
+    outer ones', NaN where an outer one has none.
+    """
+
+    missing: Mapping[str, float]
+    names: tuple[str, ...]
+    coefficients: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, final: Any, outer: Sequence[Any], X: Any) -> Self | None:
+        """Of the rows that a final StandardLogistic was fitted to; others have none."""
+        if not isinstance(final, StandardLogistic):
+            return None
+        columns = final.columns_
+        known = final.encoded_names_.tolist()
+        coefficients = np.full((1 + len(outer), *final.coef_.shape), np.nan)
+        for own, model in zip(coefficients, (final, *outer), strict=True):
+            if isinstance(model, StandardLogistic):  # a candidate of another kind may have won
+                names = model.encoded_names_.tolist()
+                places = slice(None) if names == known else [known.index(name) for name in names]
+                own[:, places] = model.coef_
+        cells = zip(*cells_of(X), strict=True)
+        missing = {name: float(pd.isna(column).mean()) for name, column in cells}
+        return cls(missing, told_names(columns, X, shows_rare=False), coefficients)
 
 
 def _column(values: Sequence[Mapping[str, Value]], name: str) -> NDArray[Any]:

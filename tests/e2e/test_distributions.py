@@ -29,7 +29,15 @@ from foldwise.report import page
 for name in ("card.md.j2", "page.html.j2", "search.html.j2"):
     page._environment().get_template(name)
 """
-TESTERS = ("pytest>=9.1", "pytest-timeout", "pytest-xdist", "hypothesis", "mpmath", "sympy")
+TESTERS = (
+    "pytest>=9.1",
+    "pytest-timeout",
+    "pytest-xdist",
+    "hypothesis",
+    "mpmath",
+    "polars",
+    "sympy",
+)
 BEYOND = {  # the documents show the workflow; others need Dask or a browser
     "": ("tests/unit/estimator/test_examples.py",),
     "[workflow]": (
@@ -107,7 +115,7 @@ def uv() -> tuple[str, dict[str, str]]:
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("extra", BEYOND)
 @pytest.mark.parametrize("resolved", ["lowest-direct", "highest"])
 @pytest.mark.parametrize("python", PYTHONS)

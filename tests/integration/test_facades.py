@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.dummy import DummyClassifier
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 import foldwise
 from foldwise.errors import MissingError
+from foldwise.report.wording import signed
 from foldwise.store.open import Store, open_store, search_runs
 
 ROWS = 60
@@ -94,6 +96,49 @@ def test_the_page_tells_the_estimate_and_no_row_or_group(search: Any, tmp_path: 
     assert not any(repr(value) in page for value in X["age"])
     assert patients[0] not in page
     assert "of 30 groups, none of them parted" in page
+
+
+@pytest.mark.parametrize("estimator", ["batched", "estimator", "candidate"])
+def test_the_page_shows_the_coefficients_the_gaps_and_no_rare_category(
+    estimator: str, tmp_path: Path
+) -> None:
+    """Of a StandardLogistic, whoever fits it; a fold whose rows lack a value has no point there."""
+    X, y, _ = table()
+    X.loc[::4, "dose"] = np.nan
+    X["ward"] = pd.Categorical(["rare" if row == 7 else "often" for row in range(ROWS)])
+    own, C = foldwise.StandardLogistic(indicators=True), {"C": foldwise.OneOf((0.5,))}
+    asked: tuple[Any, Any] = {
+        "batched": (own, C),
+        "estimator": (own, {**C, "class_weight": foldwise.OneOf(("balanced",))}),
+        "candidate": ({"own": (own, C), "none": (DummyClassifier(), {})}, None),
+    }[estimator]
+    search = foldwise.NestedSearchCV(*asked, cv=3, n_trials=1, threshold="balanced_accuracy").fit(
+        X, y
+    )
+    page = foldwise.write_report(search, tmp_path / "report.html").read_text()
+    model = search.best_estimator_.estimator_
+    names = ("age", "dose", "ward: often", "ward: a rare value", "dose is missing")
+    for name, coefficient in zip(names, model.coef_[0], strict=True):
+        assert f"<title>{name}: {signed(coefficient)}</title>" in page
+    assert "ward_rare" not in page
+    assert "ward: rare" not in page
+    assert "60 rows of 2 classes, 3 columns, 2 of them without gaps" in page
+    outer = search.profile_.coefficients[1:]
+    assert outer.shape == (3, 1, 5)
+    assert np.isnan(outer[:, 0, 3]).sum() == (1 if estimator == "estimator" else 0)
+    for found, fitted in zip(outer, search.outer_estimators_, strict=True):
+        told = found[:, ~np.isnan(found[0])]
+        np.testing.assert_array_equal(told, fitted.estimator_.coef_)
+
+
+def test_the_page_of_another_estimator_has_no_coefficients(tmp_path: Path) -> None:
+    X, y, _ = table()
+    tree = DecisionTreeClassifier(random_state=0)
+    search = foldwise.NestedSearchCV(tree, {"max_depth": [1, 2]}, cv=3, n_trials=1).fit(X, y)
+    page = foldwise.write_report(search, tmp_path / "report.html").read_text()
+    assert search.profile_ is None
+    assert "What the final model looks at" not in page
+    assert "What the table holds" not in page
 
 
 def test_the_address_of_a_search_s_storage_is_told_nowhere(

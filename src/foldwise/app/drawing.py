@@ -237,8 +237,9 @@ class Tuned:
             shows_rare = self.work.settings.report.rows
             names = told_names(self.encoder, images, shows_rare=shows_rare)
             return (
-                *album.column_pictures(images, labels, judged.classes),
-                *album.table_pictures(findings.holdout, judged, coefficients, names),
+                *album.column_pictures(images.isna().mean(), labels, judged.classes),
+                *album.table_pictures(findings.holdout, judged),
+                *album.coefficient_pictures(coefficients, names, judged.classes),
             )
         return (
             *album.data_pictures(

@@ -219,6 +219,8 @@ def as_pandas(X: Any) -> Any:
     ------
     MissingError
         polars needs pyarrow for that.
+    InputError
+        A column has a type that pyarrow lacks.
     """
     if not hasattr(X, "to_pandas"):
         return X
@@ -229,6 +231,16 @@ def as_pandas(X: Any) -> Any:
             f"a table of {type(X).__module__.split('.')[0]} needs {error.name}, which this Python"
             f" lacks: run `{sys.executable} -m pip install {error.name}`"
         ) from error
+    except (ValueError, NotImplementedError) as error:  # as pyarrow's errors are
+        names = getattr(X, "column_names", X.columns)
+        if len(names) == 1:
+            raise InputError(
+                f"column {names[0]!r} must have a type that pyarrow has, {error}: cast it to 64"
+                " bits, or leave it out"
+            ) from error
+        for name in names:  # the first of them says so
+            as_pandas(X.select([name]))
+        raise
 
 
 def _levels(cells: Any) -> tuple[Any, ...] | None:
@@ -299,19 +311,19 @@ def typical(frame: Any) -> Any:
     return pd.DataFrame([row])
 
 
-def told_names(columns: Columns, frame: Any, *, shows_rare: bool) -> tuple[str, ...]:
-    """The encoded columns' names for people; without the rare values of the frame's categories."""
-    told: list[str] = []
+def told_names(columns: Columns, X: Any, *, shows_rare: bool) -> tuple[str, ...]:
+    """The encoded columns' names for people; without the rare values of X's categories."""
+    cells, told = dict(zip(*cells_of(X), strict=True)), list[str]()
     for name, levels in zip(columns.names, columns.levels, strict=True):
         if levels is None:
             told.append(name)
             continue
-        counts = frame[name].value_counts().to_dict()
+        counts = cells[name].value_counts().to_dict()
         for level in levels:
             is_shown = shows_rare or counts.get(level, 0) >= RARE
             value = level if is_shown else "a rare value"
             told.append(f"{name}: {'missing' if level not in counts else value}")
-    return tuple(told)
+    return (*told, *(f"{columns.names[place]} is missing" for place in columns.gaps))
 
 
 def _one_hot(categories: Levels, row: Mapping[str, Any]) -> Any:

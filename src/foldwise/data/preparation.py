@@ -95,7 +95,9 @@ def _prepare_table(settings: Settings, root: Path, tell: Callable[[str], object]
     groups, _ = kept_together(table)
     development, holdout = split_table(table, prepare.holdout, seed=seed)
     held = holdout if len(holdout) else development
-    classes, codes, held_codes = code_labels(table.target[development], table.target[held])
+    remedy = f"write it like others in {prepare.path}, leave its rows out, or add some"
+    targets = table.target[development], table.target[held]
+    classes, codes, held_codes = code_labels(*targets, remedy=remedy)
     if prepare.limit is not None:
         drawn = stratified_rows(codes, limit=prepare.limit, seed=seed)
         development, codes = development[drawn], codes[drawn]

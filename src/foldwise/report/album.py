@@ -1,6 +1,6 @@
 """All pictures of a stage, a line each, and where on the page each stands and how it is read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -158,29 +158,31 @@ def holdout_pictures(
     return (*_of_scores(holdout, judged), *pictures)
 
 
-def table_pictures(
-    holdout: HoldoutSummary,
-    judged: Judged,
-    coefficients: NDArray[np.float64],
-    names: Sequence[str],
-) -> tuple[Picture, ...]:
-    """Draw the final model of a table on the holdout, no row of which is shown.
+def table_pictures(holdout: HoldoutSummary, judged: Judged) -> tuple[Picture, ...]:
+    """Draw the final model of a table on the holdout, no row of which is shown."""
+    return _of_scores(holdout, judged, unit="row")
 
-    ``coefficients`` (1 + outer folds, classes, features) are the final model's, then the outer
-    ones', ``names`` the features'.
+
+def coefficient_pictures(
+    coefficients: NDArray[np.float64], names: Sequence[str], classes: Sequence[str]
+) -> tuple[Picture, ...]:
+    """Draw a linear model of a table: ``coefficients``.
+
+    They (1 + outer folds, classes, features) are the final model's, then the outer ones', NaN where
+    an outer one has none; ``names`` are the features'.
     """
     final, *outer = coefficients
-    bars = of_columns.coefficient_bars(final, np.array(outer), names, holdout.classes)
-    return (*_of_scores(holdout, judged, unit="row"), _drawn("coefficients", bars))
+    bars = of_columns.coefficient_bars(final, np.array(outer), names, classes)
+    return (_drawn("coefficients", bars),)
 
 
 def column_pictures(
-    frame: Any, labels: NDArray[np.int64], classes: Sequence[str]
+    missing: Mapping[str, float], labels: NDArray[np.int64], classes: Sequence[str]
 ) -> tuple[Picture, ...]:
-    """Draw the class counts and how much is missing of a table: ``classes``."""
+    """Draw the class counts and which share is missing of a table's columns: ``classes``."""
     counts = np.bincount(labels, minlength=len(classes)).tolist()
-    missing = {str(name): float(share) for name, share in frame.isna().mean().items()}
-    figure = of_columns.column_profile(counts, classes, missing)
+    shares = {str(name): float(share) for name, share in missing.items()}
+    figure = of_columns.column_profile(counts, classes, shares)
     return (_drawn("classes", figure, of="columns"),)
 
 

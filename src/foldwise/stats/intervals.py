@@ -390,7 +390,7 @@ def _interval(
 
 def _stretched(mean: float, reach: float) -> tuple[float, float]:
     """Ends as far apart on the scale of the logarithm; NaN where no row has lost anything."""
-    if mean == 0:
+    if mean == 0 or reach / mean > 700:  # or what cutting off just below 1 costs: exp ends there
         return math.nan, math.nan
     factor = math.exp(reach / mean)
     return mean / factor, mean * factor

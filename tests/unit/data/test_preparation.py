@@ -139,6 +139,25 @@ def test_openml_leaves_ten_thousand_rows_to_the_holdout(tmp_path: Path) -> None:
         prepare_data(settings, root=tmp_path)
 
 
+def test_a_table_whose_class_has_too_few_rows_for_both_splits_is_one_line_that_helps(
+    tmp_path: Path,
+) -> None:
+    """Such as one that somebody has spelled in another way."""
+    words = ["yes", "no"] * 10
+    table = tmp_path / "t.csv"
+    settings = asked(PrepareSettings(source="table", name="t", path="t.csv", target="y"))
+
+    def write(words: list[str]) -> None:
+        lines = (f"{row * 37 % 101 / 8},{word}" for row, word in enumerate(words))
+        table.write_text("\n".join(["x,y", *lines]) + "\n")
+
+    write(["Yes", *words[1:]])
+    with pytest.raises(DataError, match=r"none of 'Yes' in the .*: write it like others in t.csv"):
+        prepare_data(settings, root=tmp_path)
+    write(words)
+    assert prepare_data(settings, root=tmp_path).classes == ("no", "yes")
+
+
 def test_a_limit_thins_out_the_development_set_alone(tmp_path: Path) -> None:
     """Every class keeps its share, the holdout is the same."""
     whole = prepare_data(asked(DIGITS), root=tmp_path)

@@ -137,6 +137,9 @@ def test_rare_values_are_named_only_if_asked() -> None:
     told = told_names(encoder, frame, shows_rare=False)
     assert told == ("age", "town: often", "town: a rare value", "town: missing")
     assert told_names(encoder, frame, shows_rare=True)[2] == "town: seldom"
+    numbered = frame.set_axis([7, 8], axis=1)
+    told = told_names(Columns.of(numbered), numbered, shows_rare=False)
+    assert told == ("7: often", "7: a rare value", "7: missing", "8")
 
 
 def test_a_typical_row_has_means_and_common_values() -> None:

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from foldwise import Between, NestedSearchCV, StandardLogistic
@@ -20,6 +21,10 @@ from foldwise import Between, NestedSearchCV, StandardLogistic
         StandardLogistic(),
         NestedSearchCV(cv=3, n_trials=1),
         NestedSearchCV(Ridge(), {}, cv=3, n_trials=1, scoring="r2", error_score="raise"),
+        NestedSearchCV(
+            DecisionTreeClassifier(random_state=0), {"max_depth": [2]},
+            cv=3, n_trials=1, error_score="raise",
+        ),
         NestedSearchCV(
             {"own": (StandardLogistic(), {}), "theirs": (LogisticRegression(), {})},
             cv=3, n_trials=1, error_score="raise",

@@ -1,10 +1,14 @@
 """NestedSearchCV against a nested loop by hand, and what it makes of what it is given."""
 
+import os
 import re
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -98,11 +102,19 @@ def test_each_fold_is_scored_as_scikit_learns_own_parts_score_it(
         assert slope(model, table.X[trained], table.y[trained]) < 1e-4
 
 
-def test_each_fold_of_digits_is_solved_as_scikit_learn_solves_it() -> None:
-    """By the gradient that its fits stop by: they take long."""
+def test_each_fold_of_digits_is_solved_and_scored_as_scikit_learn_does_it() -> None:
+    """The models by the gradient that its fits stop by: where C is large they take long."""
     table = frame(load_digits)
-    search = NestedSearchCV(cv=3, n_trials=1).fit(table.X, table.y)
+    search = NestedSearchCV(None, {"C": [0.02]}, cv=3, n_trials=1).fit(table.X, table.y)
     (part_of,) = parts(search)
+    assert len(search.inner_results_) == 3 * 2 + 3
+    for (outer, inner), row in (
+        search.inner_results_.fillna({"fold": -1}).set_index(["fold", "inner_fold"]).iterrows()
+    ):
+        trained, scored = ~np.isin(part_of, [outer, inner]), part_of == inner
+        theirs = by_scikit_learn(C=0.02, tol=1e-5).fit(table.X[trained], table.y[trained])
+        expected = -log_loss(table.y[scored], theirs.predict_proba(table.X[scored]))
+        assert row["neg_log_loss"] == pytest.approx(expected, abs=1e-3)
     assert len(search.outer_estimators_) == 3
     for fold, model in enumerate(search.outer_estimators_):
         assert slope(model, table.X[part_of != fold], table.y[part_of != fold]) < 1e-4
@@ -309,6 +321,65 @@ def test_repeats_are_partitions_of_their_own(estimator: Any) -> None:
     pd.testing.assert_frame_equal(first, alone.outer_predictions_)
 
 
+@pytest.mark.parametrize("table", [frame(load_wine), seeded()], ids=["wine", "gaps and categories"])
+def test_weights_count_in_each_fold_as_rows_that_scikit_learn_is_given_so_often(
+    table: Table,
+) -> None:
+    """In means, deviations and losses of fits; a score counts every row once, also of weight 0."""
+    often = np.random.default_rng(0).integers(0, 4, len(table.y))
+    search = NestedSearchCV(None, {"C": loguniform(1e-3, 1)}, cv=3, n_trials=2)
+    search.fit(table.X, table.y, groups=table.groups, sample_weight=often)
+    assert search.engine_ == "batched"
+    (part_of,) = parts(search)
+
+    def expected(C: float, *left_out: int) -> Any:
+        rows = np.repeat(np.arange(len(often)), often * ~np.isin(part_of, left_out))
+        return by_scikit_learn(C=C, tol=1e-6).fit(table.X.iloc[rows], table.y[rows])
+
+    def scored(model: Any, part: int) -> float:
+        rows = part_of == part
+        return -float(log_loss(table.y[rows], model.predict_proba(table.X[rows])))
+
+    for _, row in search.inner_results_.fillna({"fold": -1}).iterrows():
+        model = expected(row["C"], int(row["fold"]), int(row["inner_fold"]))
+        told = scored(model, int(row["inner_fold"]))
+        assert row["neg_log_loss"] == pytest.approx(told, abs=3e-3)
+    for fold, values in enumerate(search.outer_params_):
+        told = scored(expected(values["C"], fold), fold)
+        assert search.outer_scores_["neg_log_loss"][fold] == pytest.approx(told, abs=3e-3)
+
+
+def test_weights_of_any_size_are_what_scikit_learns_scaler_and_regression_take() -> None:
+    """Outer fold by outer fold, without gaps or categories."""
+    X, y = load_breast_cancer(return_X_y=True)
+    weights = np.random.default_rng(0).gamma(1.0, size=len(y))
+    search = NestedSearchCV(None, {"C": [0.1]}, cv=3, n_trials=1).fit(X, y, sample_weight=weights)
+    (part_of,) = parts(search)
+    for fold, model in enumerate(search.outer_estimators_):
+        trained, scored = part_of != fold, part_of == fold
+        scaler = StandardScaler().fit(X[trained], sample_weight=weights[trained])
+        theirs = LogisticRegression(C=0.1, tol=1e-6)
+        theirs.fit(scaler.transform(X[trained]), y[trained], sample_weight=weights[trained])
+        told = theirs.predict_proba(scaler.transform(X[scored]))
+        np.testing.assert_allclose(model.predict_proba(X[scored]), told, atol=3e-3)
+
+
+def test_a_pipelines_weights_give_each_fold_scikit_learns_own_bits() -> None:
+    """They go to its last step, which the estimator engine fits."""
+    X, y = IRIS
+    weights = np.random.default_rng(0).gamma(1.0, size=len(y))
+    search = NestedSearchCV(PIPELINE, STRENGTH, cv=3, n_trials=2)
+    search.fit(X, y, sample_weight=weights)
+    assert search.engine_ == "estimator"
+    (part_of,) = parts(search)
+    for fold, values in enumerate(search.outer_params_):
+        rows = part_of != fold
+        theirs = clone(PIPELINE).set_params(**values)
+        theirs.fit(X[rows], y[rows], logisticregression__sample_weight=weights[rows])
+        told = search.outer_predictions_[part_of == fold][[0, 1, 2]]
+        np.testing.assert_allclose(told, theirs.predict_proba(X[part_of == fold]), atol=1e-9)
+
+
 def test_weights_reach_the_last_step_of_a_pipeline() -> None:
     """A class that weighs next to nothing is hardly ever answered."""
     X, y = IRIS
@@ -327,11 +398,11 @@ class Fails(DecisionTreeClassifier):  # type: ignore[misc]  # has no types
         return super().fit(X, y, **more)  # type: ignore[no-any-return]
 
 
-def test_a_fit_that_fails_is_never_chosen() -> None:
-    """And one line tells of all that fail."""
-    search = NestedSearchCV(
-        Fails(random_state=0), {"max_depth": [1, 2, 3]}, cv=3, n_trials=6, scoring="accuracy"
-    )
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_fit_that_fails_is_never_chosen(jobs: int) -> None:
+    """And one line tells of all that fail, in whichever process."""
+    asked: dict[str, Any] = {"cv": 3, "n_trials": 6, "scoring": "accuracy", "n_jobs": jobs}
+    search = NestedSearchCV(Fails(random_state=0), {"max_depth": [1, 2, 3]}, **asked)
     with pytest.warns(FitFailedWarning) as told:
         search.fit(*IRIS)
     lost = int(search.inner_results_["accuracy"].isna().sum())
@@ -471,6 +542,59 @@ def test_after_ctrl_c_fit_goes_on_to_the_same_bits(
     )
 
 
+class Hangs(DecisionTreeClassifier):  # type: ignore[misc]  # has no types
+    """A tree whose fits say who makes them, and from the tenth on wait for word."""
+
+    def __init__(self, folder: str = "", max_depth: int | None = None) -> None:
+        super().__init__(max_depth=max_depth, random_state=0)
+        self.folder = folder
+
+    def fit(self, X: Any, y: Any) -> "Hangs":
+        folder = Path(self.folder)
+        (folder / f"made {uuid4()}").write_text(str(os.getpid()))
+        if len([*folder.glob("made *")]) >= 10:
+            (folder / "hangs").touch()
+            while not (folder / "go on").exists():
+                time.sleep(0.01)
+        return super().fit(X, y)  # type: ignore[no-any-return]
+
+
+def _ended(process: int) -> bool:
+    """Whether the process ends, in time that a loaded machine has too."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+@pytest.mark.usefixtures("_interruptible")
+def test_ctrl_c_ends_the_workers_and_fit_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    """While they fit: none is waited for, and none is left."""
+    asked: dict[str, Any] = {"param_distributions": DEPTHS, "cv": 3, "n_trials": 3}
+    search = NestedSearchCV(Hangs(str(tmp_path)), **asked, n_jobs=2)
+
+    def interrupt() -> None:
+        while not (tmp_path / "hangs").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    watch = threading.Thread(target=interrupt, daemon=True)
+    watch.start()
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(*IRIS)
+    watch.join()
+    workers = {int(each.read_text()) for each in tmp_path.glob("made *")}
+    assert os.getpid() not in workers
+    assert all(map(_ended, workers))
+    (tmp_path / "go on").touch()
+    whole = NestedSearchCV(DecisionTreeClassifier(random_state=0), **asked).fit(*IRIS)
+    assert_same_bits(search.fit(*IRIS), whole)
+
+
 @pytest.mark.usefixtures("_interruptible")
 def test_other_data_begin_anew_after_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = IRIS
@@ -579,11 +703,11 @@ def test_weights_that_leave_a_fit_without_rows_are_refused(estimator: Any) -> No
 
 
 @pytest.mark.filterwarnings("ignore:error_score stands for")
-def test_what_a_failed_fit_scores_has_scikit_learns_sign() -> None:
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_a_failed_fit_scores_has_scikit_learns_sign(jobs: int) -> None:
     """A bad score is bad where the metric is a loss, too."""
-    search = NestedSearchCV(
-        Fails(random_state=0), {"max_depth": [1, 2, 3]}, cv=3, n_trials=6, error_score=-99.0
-    ).fit(*IRIS)
+    asked: dict[str, Any] = {"cv": 3, "n_trials": 6, "error_score": -99.0, "n_jobs": jobs}
+    search = NestedSearchCV(Fails(random_state=0), {"max_depth": [1, 2, 3]}, **asked).fit(*IRIS)
     failed = search.cv_results_["param_max_depth"] == 2
     assert (search.cv_results_["mean_test_score"][failed] == -99).all()
     assert failed.any()

@@ -8,6 +8,7 @@ from itertools import combinations, pairwise
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from foldwise.report.album import (
@@ -17,7 +18,7 @@ from foldwise.report.album import (
     holdout_pictures,
     search_pictures,
 )
-from foldwise.report.figures.columns import column_profile
+from foldwise.report.figures.columns import coefficient_bars, column_profile
 from foldwise.report.figures.holdout import confusion_matrix, roc_curves
 from foldwise.report.figures.images import (
     coefficient_images,
@@ -181,6 +182,39 @@ def test_two_classes_have_one_roc_curve_with_the_positive_class_named(positive: 
 def test_a_table_without_gaps_has_no_empty_panel() -> None:
     assert len(column_profile([3, 4], ["a", "b"], {"x": 0.0}).axes) == 1
     assert len(column_profile([3, 4], ["a", "b"], {"x": 0.5}).axes) == 2
+
+
+@pytest.mark.parametrize("classes", [("no", "yes"), ("a", "b", "c")])
+def test_coefficients_are_bars_from_the_largest_down_with_a_point_for_each_outer_fold(
+    classes: tuple[str, ...],
+) -> None:
+    """Small ones are left out where there is no room; so are points of folds that have none."""
+    draws = np.random.default_rng(0)
+    weights = draws.normal(size=(1 if len(classes) == 2 else 3, 40))
+    outer = weights + draws.normal(size=(4, *weights.shape))
+    outer[3, :, :20] = np.nan
+    names = [f"feature {place}" for place in range(40)]
+    figure = coefficient_bars(weights, outer, names, classes)
+    assert len(figure.axes) == len(weights)
+    for axes, own, points in zip(figure.axes, weights, outer.swapaxes(0, 1), strict=True):
+        told = [names.index(label.get_text()) for label in axes.get_yticklabels()]
+        widths = [bar.get_width() for bar in axes.patches if isinstance(bar, Rectangle)]
+        assert widths == own[told].tolist() == sorted(widths, reverse=True)
+        assert min(map(abs, widths)) >= np.abs(np.delete(own, told)).max()
+        dotted = [np.asarray(line.get_xdata()) for line in axes.lines if line.get_marker() == "o"]
+        np.testing.assert_array_equal(dotted, points[:, told].T)
+
+
+def test_columns_with_gaps_are_named_from_the_worst_down_with_their_shares() -> None:
+    missing = {"none": 0.0, "some": 0.125, "most": 0.75}
+    figure = column_profile([30, 10], ["a", "b"], missing)
+    left, right = figure.axes
+    assert [label.get_text() for label in right.get_yticklabels()] == ["most", "some"]
+    shares = [bar.get_width() for bar in right.patches if isinstance(bar, Rectangle)]
+    assert shares == [0.75, 0.125]
+    assert [text.get_text().strip() for text in right.texts] == ["75.0 %", "12.5 %"]
+    assert [text.get_text().strip() for text in left.texts] == ["30", "10"]
+    assert figure.get_suptitle() == "40 rows of 2 classes, 3 columns, 1 of them without gaps"
 
 
 def test_the_panel_that_decides_is_the_larger_and_shows_what_is_near_the_best() -> None:
