@@ -17,6 +17,8 @@ from typing import NoReturn
 
 from sqlalchemy.orm import configure_mappers
 
+from foldwise.report import page
+
 IMPORTS = (
     "dvc.cli",
     "dvc.commands.repro",
@@ -31,6 +33,12 @@ IMPORTS = (
     "foldwise.app.prepare",
     "foldwise.app.tune",
     "foldwise.registry.verify",
+    "foldwise.report.figures.columns",
+    "foldwise.report.figures.holdout",
+    "foldwise.report.figures.images",
+    "foldwise.report.figures.search",
+    "foldwise.report.figures.versus",
+    "foldwise.search.engines.estimator",
     "mlflow.pyfunc",
     "mlflow.sklearn",
     "mlflow.store.model_registry.sqlalchemy_store",
@@ -48,6 +56,8 @@ def _serve(address: str, client: str) -> None:
     for module in IMPORTS:
         import_module(module)
     configure_mappers()
+    for name in page._environment().list_templates(extensions=["j2"]):
+        page._environment().get_template(name)
     sys.executable = client  # what a command starts in its turn is as fast
     gc.freeze()
     with socket.socket(socket.AF_UNIX) as listening:
