@@ -11,16 +11,6 @@ import pytest
 from foldwise.report.artist import Artist, _serve
 
 
-def test_with_two_threads_another_process_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One for all that is drawn; what it gives back is what was asked for, in that order."""
-    monkeypatch.setenv("FOLDWISE_THREADS", "2")
-    with Artist() as artist:
-        drawn = [artist.draw(os.getpid), artist.draw(sorted, "cab"), artist.draw(os.getpid)]
-        first, words, second = (each() for each in drawn)
-    assert first == second != os.getpid()
-    assert words == ["a", "b", "c"]
-
-
 def test_with_one_thread_nobody_else_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process would only take turns with this one."""
     monkeypatch.setenv("FOLDWISE_THREADS", "1")
@@ -29,14 +19,17 @@ def test_with_one_thread_nobody_else_draws(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_what_the_other_process_fails_at_is_drawn_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may be killed for its memory, and a fault of a picture is to be told by whoever asked."""
+    """One draws all, with two threads, and may be killed for its memory; faults are told here."""
     monkeypatch.setenv("FOLDWISE_THREADS", "2")
     with Artist() as artist:
-        wrong = artist.draw(int, "no number")
-        after = artist.draw(os.getpid)
+        drawn = [artist.draw(os.getpid), artist.draw(sorted, "cab"), artist.draw(os.getpid)]
+        wrong, after = artist.draw(int, "no number"), artist.draw(os.getpid)
+        first, words, second = (each() for each in drawn)
         with pytest.raises(ValueError, match="no number"):
             wrong()
         assert after() == os.getpid()
+    assert first == second != os.getpid()
+    assert words == ["a", "b", "c"]
 
 
 def test_whoever_ends_waits_for_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
