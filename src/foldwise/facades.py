@@ -301,9 +301,10 @@ def _pictures(search: "NestedSearchCV") -> "tuple[Picture, ...]":
     drawn += album.outer_pictures(result, classes, positive=positive, answered=answered)
     if profile is None:
         return drawn
-    _, labels, _ = result.pooled()
+    counts = np.bincount(result.pooled()[1], minlength=len(classes)).tolist()
+    missing = {str(name): float(share) for name, share in profile.missing.items()}
     looks = album.coefficient_pictures(profile.coefficients, profile.names, classes)
-    return (*album.column_pictures(profile.missing, labels, classes), *drawn, *looks)
+    return (*album.column_pictures(counts, classes, missing), *drawn, *looks)
 
 
 def _page(search: "NestedSearchCV", pictures: "Iterable[Picture]") -> str:

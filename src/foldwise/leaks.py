@@ -13,15 +13,17 @@ Tables of fewer than 20 rows, or with a class of fewer than 5, do so by chance.
 
 import warnings
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from foldwise.data.columns import cells_of
 from foldwise.stats.scores import area_under_curve
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ALONE = 0.999
 _LEAST_ROWS, _LEAST_OF_CLASS, _LEAST_KNOWN = 20, 5, 0.9
@@ -47,14 +49,16 @@ def telling_columns(X: Any, labels: NDArray[np.int64]) -> list[tuple[str, float]
     """
     if issparse(X) or len(getattr(X, "shape", ())) != 2:
         return []
+    import pandas as pd  # half a second that a search doesn't need
+
     rows = len(labels)
     if rows < _LEAST_ROWS or np.bincount(labels).min() < _LEAST_OF_CLASS:
         return []
     found = []
     screened = np.unique(np.linspace(0, rows - 1, _SCREENED).astype(np.int64))
     for name, cells in zip(*cells_of(X), strict=True):
-        series = pd.Series(cells).reset_index(drop=True)
-        if rows > 2 * _SCREENED and _told(series[screened], labels[screened]) < _SCREEN:
+        series = pd.Series(cells, copy=False)
+        if rows > 2 * _SCREENED and _told(series.iloc[screened], labels[screened]) < _SCREEN:
             continue
         if (share := _told(series, labels)) >= ALONE:
             found.append((name, share))
@@ -62,6 +66,8 @@ def telling_columns(X: Any, labels: NDArray[np.int64]) -> list[tuple[str, float]
 
 
 def _told(cells: "pd.Series[Any]", labels: NDArray[np.int64]) -> float:
+    import pandas as pd
+
     told = _by_vote(cells.isna().to_numpy(dtype=np.int64), labels)
     if pd.api.types.is_numeric_dtype(cells):
         told = max(told, _by_rank(cells.to_numpy(dtype=np.float64, na_value=np.nan), labels))

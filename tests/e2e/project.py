@@ -16,8 +16,30 @@ DIGITS: dict[str, dict[str, Any]] = {
     "prepare": {"source": "digits", "name": "digits", "holdout": 900},
     "tune": {"folds": 3, "trials": 4, "startup_trials": 2},
 }
-# Pixels take longer than all else that a stage does; test_rendering and test_staleness see to it.
+# Figures take longer than all else that a stage does; test_rendering and test_staleness see to
+# them. Of a search they are made, but not drawn; of others what they would show is told in words.
 _SKETCHED = """
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    @wraps(draw)
+    def sketched(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        if args and hasattr(args[0], "trials"):
+            with mpl.rc_context(_STYLE):
+                return draw(*args, **kwargs)
+        return Figure(label=f"{draw.__name__}{_told((args, sorted(kwargs.items())))}.")
+
+    return sketched
+
+
+def _told(seen: Any) -> str:
+    if isinstance(seen, list | tuple):
+        return "(" + " ".join(map(_told, seen)) + ")"
+    if hasattr(seen, "__dataclass_fields__"):
+        return _told([getattr(seen, name) for name in seen.__dataclass_fields__])
+    if hasattr(seen, "dtype") and seen.dtype.kind in "biuf":
+        return f"{seen.shape} {float(seen.sum()):.3g}"
+    return f"{seen:.3g}" if isinstance(seen, float) else str(seen)
+
 
 def drawn(name: str, figure: Figure, *place: str, with_svg: bool = True) -> Picture:
     words = f"{figure.get_label()} {figure.get_suptitle()}."
@@ -141,7 +163,7 @@ def make_project(
     """Copy the sources as they are in the working tree and set parameters.
 
     The MNIST files are left out: 11 MB that digits don't need. Unless ``is_drawn``, pictures hold
-    their headlines in place of pixels.
+    words in place of pixels.
     """
     for source in _sources():
         target = folder / source

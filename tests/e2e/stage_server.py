@@ -22,11 +22,17 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import configure_mappers
 
+from foldwise.report import page
+
 # The stages, and what they import only when they come to need it.
 IMPORTS = (
     "foldwise.app.prepare",
     "foldwise.app.tune",
     "foldwise.app.evaluate",
+    "foldwise.report.figures.holdout",
+    "foldwise.report.figures.images",
+    "foldwise.report.figures.search",
+    "foldwise.search.engines.estimator",
     "matplotlib.backends.backend_agg",
     "matplotlib.backends.backend_svg",
     "mlflow.pyfunc",
@@ -129,6 +135,8 @@ def _serve() -> None:
     for module in IMPORTS:
         import_module(module)
     configure_mappers()
+    for name in page._environment().list_templates(extensions=["j2"]):
+        page._environment().get_template(name)
     gc.freeze()  # or the children's collections would copy all memory
     for line in sys.stdin:
         order = json.loads(line)

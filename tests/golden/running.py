@@ -22,6 +22,7 @@ _DRIVER = Path(__file__).with_name("driver.py")
 _OUTSIDE = ("DVC_", "FOLDWISE_", "MLFLOW_", "PYTHON", "GIT_", "OPENBLAS_", "OMP_")
 # What stages import only when they come to need it.
 _LIBRARIES = (
+    "matplotlib.axes",
     "matplotlib.backends.backend_agg",
     "matplotlib.backends.backend_svg",
     "mlflow.pyfunc",

@@ -5,8 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import importlib_metadata
 import numpy as np
 import pytest
+from mlflow.utils import requirements_utils
 from scipy.sparse import csr_array
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_digits
@@ -98,6 +100,19 @@ def decide(store: Store, which: int) -> str:
     return promote(
         store, "digits-classifier", str(which), holdout=HOLDOUT, settings=SETTINGS
     ).decision
+
+
+def test_to_write_a_model_not_every_package_is_looked_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow would read the lists of all their files; whoever saves his own model has it do so."""
+    monkeypatch.setattr(requirements_utils, "_MODULES_TO_PACKAGES", None)
+    monkeypatch.setattr(importlib_metadata, "packages_distributions", lambda: pytest.fail("looked"))
+    model = linear()
+    told: dict[str, Any] = {"card": "A card.", "example": IMAGES[:2], "ids": ("a" * 32, "b" * 32)}
+    write_model(tmp_path / "model", model, evidence_of(model), **told)
+    assert read_model(tmp_path / "model").model.digest(CLASSES) == model.digest(CLASSES)
+    assert requirements_utils._MODULES_TO_PACKAGES is None
 
 
 def test_a_tree_and_a_forest_are_judged_against_a_linear_champion(store: Store) -> None:

@@ -22,7 +22,7 @@ from foldwise.data.dataset import load
 from foldwise.errors import DataError, SettingsError
 from foldwise.registry.snapshot import Snapshot, Version
 from foldwise.registry.stored_files import CARD, fetch_files
-from foldwise.report import album
+from foldwise.report.figures import style
 from foldwise.report.picture import Picture
 from foldwise.search.archive import restore
 from foldwise.search.summary import outer_estimates
@@ -79,7 +79,8 @@ def in_words() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.setenv("FOLDWISE_QUIET", "1")
-        patch.setattr(album, "drawn", words_of)
+        patch.setenv("FOLDWISE_THREADS", "1")  # figures are drawn here, not by another process
+        patch.setattr(style, "drawn", words_of)
         yield
 
 

@@ -4,9 +4,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from textwrap import fill
 from typing import TYPE_CHECKING, Literal, Self, cast
 
@@ -31,6 +32,7 @@ from foldwise.errors import SearchError
 from foldwise.files import Value
 from foldwise.registry.evidence import Evidence, gather_evidence, shared_rows
 from foldwise.report import album, page
+from foldwise.report.artist import Artist
 from foldwise.report.findings import (
     Findings,
     HoldoutSummary,
@@ -51,7 +53,7 @@ from foldwise.search.engines.batched import LinearClassifier
 from foldwise.search.jobs import Model, Predictions
 from foldwise.search.space import KIND
 from foldwise.search.summary import Estimates, outer_estimates
-from foldwise.search.trials import OuterFold, SearchResult
+from foldwise.search.trials import OuterFold, SearchResult, Study
 from foldwise.settings import OF_IMAGES, Settings, flattened, in_use
 from foldwise.store.address import project_root
 
@@ -62,6 +64,9 @@ OF_SEARCH, OF_MODEL = REPORTS / "figures" / "tune", REPORTS / "figures" / "evalu
 PAGE = "report.html"
 _SEEN = 200
 """Images of a class that its mean image of evidence is made of."""
+Drawn = Callable[[], tuple[Picture, ...]]
+"""Waits for pictures that an `Artist` was asked for."""
+_NONE = cast("Model", None)
 _REMEDY = "run `dvc repro` or `dvc pull`"
 
 
@@ -152,9 +157,12 @@ class Tuned:
         """The search's files in reports/, by name."""
         return search_files(self.result, self.outer)
 
-    def pictures(self) -> tuple[Picture, ...]:
-        """The search's pictures, drawn."""
-        return album.search_pictures(self.result, self.outer, unit=self.work.info.unit)
+    def pictures(self, artist: Artist) -> Drawn:
+        """Have the search's pictures drawn."""
+        # Without models: a neighbours' one is all its rows.
+        folds = tuple(replace(fold, model=_NONE) for fold in self.result.outer)
+        shown = replace(self.result, outer=folds, final=replace(self.result.final, model=_NONE))
+        return artist.draw(album.search_pictures, shown, self.outer, unit=self.work.info.unit)
 
     def judged(self, predictions: Predictions | None = None) -> Judged:
         """Open the holdout, for the final model to predict it unless it is known what it said.
@@ -178,13 +186,17 @@ class Tuned:
         told, shared = (self.result, self.work.settings, self.work.info), self.shared_rows
         return gather_evidence(*told, judged=judged, shared_rows=shared)
 
-    def findings(self, judged: Judged, verdict: Verdict) -> Findings:
-        """All that card and page are made of."""
+    def summary(self, judged: Judged) -> HoldoutSummary:
+        """The holdout's scores; where there is none, those that the outer folds estimate."""
         summary = summarise_holdout(judged, confidence=self.work.settings.evaluate.confidence)
-        if not self.work.info.holdout_rows:
-            scores = {metric: each.mean for metric, each in self.outer.items()}
-            intervals = {metric: each.interval for metric, each in self.outer.items()}
-            summary = replace(summary, scores=scores, intervals=intervals)
+        if self.work.info.holdout_rows:
+            return summary
+        scores = {metric: each.mean for metric, each in self.outer.items()}
+        intervals = {metric: each.interval for metric, each in self.outer.items()}
+        return replace(summary, scores=scores, intervals=intervals)
+
+    def findings(self, summary: HoldoutSummary, verdict: Verdict) -> Findings:
+        """All that card and page are made of."""
         parameters, usual = _parameters(self.work.settings), flattened(Settings())
         return Findings(
             data=self.work.info,
@@ -228,34 +240,37 @@ class Tuned:
             return "numbers, a missing one at their mean, and one-hot categories"
         return "pixels" if self.bank is None else self.bank.words()
 
-    def model_pictures(self, findings: Findings, judged: Judged) -> tuple[Picture, ...]:
-        """The pictures of the data, and of the final model on the holdout, drawn."""
-        images, labels = self.development.images, self.development.labels
+    def model_pictures(
+        self, artist: Artist, summary: HoldoutSummary, judged: Judged
+    ) -> tuple[Drawn, ...]:
+        """Have the pictures of the data drawn, and of the final model on the holdout."""
+        classes, images = judged.classes, self.development.images
+        counts = np.bincount(self.development.labels, minlength=len(classes)).tolist()
         if self.work.info.table is not None:
             models = [self.model, *(fold.model for fold in self.result.outer)]
             coefficients = np.array([of.arrays()["coefficients"] for of in models])
             shows_rare = self.work.settings.report.rows
             names = told_names(self.encoder, images, shows_rare=shows_rare)
+            missing = {str(name): float(share) for name, share in images.isna().mean().items()}
             return (
-                *album.column_pictures(images.isna().mean(), labels, judged.classes),
-                *album.table_pictures(findings.holdout, judged),
-                *album.coefficient_pictures(coefficients, names, judged.classes),
+                artist.draw(album.column_pictures, counts, classes, missing),
+                artist.draw(album.table_pictures, summary, judged),
+                artist.draw(album.coefficient_pictures, coefficients, names, classes),
             )
+        copies = int((~self.development.is_original).sum())
+        first = self._first(album.SAMPLES)
+        weights = None if self.linear is None else self._weights(self.linear)
+        meaning = album.PIXELS if self.bank is None else album.EVIDENCE
         return (
-            *album.data_pictures(
-                images,
-                labels,
-                judged.classes,
-                judged.shape,
-                copies=int((~self.development.is_original).sum()),
-            ),
-            *album.holdout_pictures(
-                findings.holdout,
-                judged,
-                None if self.linear is None else self._weights(self.linear),
-                meaning=album.PIXELS if self.bank is None else album.EVIDENCE,
-            ),
+            artist.draw(album.data_pictures, counts, first, classes, judged.shape, copies=copies),
+            artist.draw(album.holdout_pictures, summary, judged, weights, meaning=meaning),
         )
+
+    def _first(self, few: int) -> list[NDArray[np.uint8]]:
+        """The first images of each class."""
+        images, labels = self.development.images, self.development.labels
+        codes = range(len(self.work.info.classes))
+        return [images[np.flatnonzero(labels == code)[:few]] for code in codes]
 
     def _weights(self, model: LinearClassifier) -> NDArray[np.float64]:
         """The coefficients of pixels (classes, pixels).
@@ -264,11 +279,9 @@ class Tuned:
         """
         if (bank := self.bank) is None:
             return model.numbers.coefficients
-        images, labels = self.development.images, self.development.labels
         weights = model.numbers.coefficients / model.numbers.scale
-        codes = [1] if len(weights) == 1 else range(len(weights))
-        own = [images[np.flatnonzero(labels == code)[:_SEEN]] for code in codes]
-        pairs = zip(own, weights, strict=True)
+        own = self._first(_SEEN)
+        pairs = zip(own[1:] if len(weights) == 1 else own, weights, strict=True)
         return np.stack([bank.evidence(X, row).mean(axis=0) for X, row in pairs])
 
 
@@ -302,10 +315,15 @@ def holdout_metrics(holdout: HoldoutSummary) -> dict[str, float]:
     return {f"holdout_{name}": round(value, DIGITS) for name, value in told.items()}
 
 
-def tell_fold(work: Workspace, recorder: Recorder, fold: OuterFold) -> None:
-    """Put an outer fold's pictures beside its study's run."""
-    files = picture_files(album.fold_pictures(fold, work.classes), "figures/")
-    recorder.record_artifacts(fold.study, files)
+def fold_pictures(work: Workspace, artist: Artist, fold: OuterFold) -> Drawn:
+    """Have an outer fold's pictures drawn."""
+    return artist.draw(album.fold_pictures, fold.predictions.values, fold.labels, work.classes)
+
+
+def tell_folds(recorder: Recorder, drawn: Mapping[Study, Drawn]) -> None:
+    """Put the pictures of outer folds beside the runs of their studies."""
+    for study, pictures in drawn.items():
+        recorder.record_artifacts(study, picture_files(pictures(), "figures/"))
 
 
 def draw() -> None:
@@ -324,12 +342,15 @@ def draw() -> None:
             f"{EVALUATED} must be of the model in {TUNED} and of this holdout, it isn't: {_REMEDY}"
         )
     judged = tuned.judged(predictions)
-    findings = tuned.findings(judged, verdict)
-    pictures = tuned.pictures()
-    save_pictures(OF_SEARCH, pictures)
-    of_model = tuned.model_pictures(findings, judged)
+    summary = tuned.summary(judged)
+    with Artist() as artist:
+        drawn = tuned.pictures(artist), *tuned.model_pictures(artist, summary, judged)
+        findings = tuned.findings(summary, verdict)
+        of_search, *others = (pictures() for pictures in drawn)
+    of_model = tuple(chain(*others))
+    save_pictures(OF_SEARCH, of_search)
     save_pictures(OF_MODEL, of_model)
-    save(REPORTS, the_page(findings, (*pictures, *of_model)))
+    save(REPORTS, the_page(findings, (*of_search, *of_model)))
     say(f"drawn: {REPORTS}/report.html, {OF_SEARCH} and {OF_MODEL}", *_committed())
 
 

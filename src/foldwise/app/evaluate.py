@@ -18,6 +18,7 @@ from foldwise.registry.registration import Submission, register, require_same_ki
 from foldwise.registry.snapshot import Snapshot, Version, note_holdout_use, repeats
 from foldwise.registry.stored_files import RECORDS
 from foldwise.registry.stored_model import fetch_evidence, require_servable
+from foldwise.report.artist import Artist
 from foldwise.report.findings import Findings, Judged, Standing
 from foldwise.report.page import render_card
 from foldwise.report.picture import Picture, picture_files
@@ -38,6 +39,11 @@ def main() -> None:
     work = workspace.Workspace()
     tables = (workspace.REPORTS / name for name in (*HOLDOUT_FILES, drawing.PAGE))
     check_writable(*tables, work.root / RECORDS, folders=[drawing.OF_MODEL, workspace.EVALUATED])
+    with Artist() as artist:
+        _evaluate(work, artist)
+
+
+def _evaluate(work: workspace.Workspace, artist: Artist) -> None:
     tuned, place = drawing.Tuned.read(work), workspace.SearchPlace.read()
     registry = Snapshot.read(work.store, work.model_name)
     require_same_kind(work.store, registry, work.info)  # before the holdout is counted for it
@@ -46,20 +52,23 @@ def main() -> None:
         work.held(place.search_key) as lease,
         work.recorder(described, lease) as recorder,
     ):
-        _tell_search(tuned, recorder, is_known=recorder.run_id == place.run_id)
+        of_search = _tell_search(tuned, recorder, artist, is_known=recorder.run_id == place.run_id)
         if tuned.linear is None:
             require_servable(tuned.model, work.info.classes, tuned.development.images[:1])
         verdict = tuned.verdict(recorder.run_id, described.tags)
         if work.info.holdout_rows:
             registry = count_look(work, registry, verdict)
         judged = tuned.judged()
+        summary = tuned.summary(judged)
+        drawn = tuned.model_pictures(artist, summary, judged)
         evidence = tuned.evidence(judged)
         standing = _standing(work, registry, verdict, place=place, evidence=evidence, judged=judged)
         change = _change(work, registry, verdict)
         verdict = replace(verdict, data_change=change, standing=standing)
-        findings = tuned.findings(judged, verdict)
+        findings = tuned.findings(summary, verdict)
         workspace.save_result(workspace.EVALUATED, verdict, Predictions(judged.probabilities))
-        page = _report(tuned, findings, judged, recorder)
+        of_model = tuple(picture for pictures in drawn for picture in pictures())
+        page = _report(findings, judged, recorder, of_search=of_search, of_model=of_model)
         kind: str = work.settings.tune.multiclass
         if tuned.linear is None:
             kind = str(tuned.result.final.best.values[KIND])
@@ -172,21 +181,24 @@ def submit(
     return register(work.store, submission, say)
 
 
-def _tell_search(tuned: drawing.Tuned, recorder: Recorder, *, is_known: bool) -> None:
-    """Tell the store the search; its files only if it isn't where they were told already."""
+def _tell_search(
+    tuned: drawing.Tuned, recorder: Recorder, artist: Artist, *, is_known: bool
+) -> tuple[Picture, ...]:
+    """Tell the store the search; its files only if it isn't where they were told already.
+
+    Gives its pictures, as `tune` drew them; drawn anew only where they are missing.
+    """
     recorder.record_all(tuned.result)
+    pictures = workspace.kept_pictures(drawing.OF_SEARCH) or tuned.pictures(artist)()
     if not is_known:
-        for fold in tuned.result.outer:
-            drawing.tell_fold(tuned.work, recorder, fold)
-        figures = picture_files(_search_pictures(tuned), "figures/")
-        recorder.record_artifacts(None, tuned.tables() | figures)
+        folds = {
+            of.study: drawing.fold_pictures(tuned.work, artist, of) for of in tuned.result.outer
+        }
+        drawing.tell_folds(recorder, folds)
+        recorder.record_artifacts(None, tuned.tables() | picture_files(pictures, "figures/"))
         tell_outline(recorder, tuned.result, tuned.work.clusters(tuned.development))
         tell_champion(tuned.work, recorder, tuned.result)
-
-
-def _search_pictures(tuned: drawing.Tuned) -> tuple[Picture, ...]:
-    """As `tune` drew them; drawn anew only where they are missing."""
-    return workspace.kept_pictures(drawing.OF_SEARCH) or tuned.pictures()
+    return pictures
 
 
 def _change(work: workspace.Workspace, registry: Snapshot, verdict: drawing.Verdict) -> str:
@@ -197,13 +209,19 @@ def _change(work: workspace.Workspace, registry: Snapshot, verdict: drawing.Verd
     return f"The data are not those of version {before.number}: {changed}."
 
 
-def _report(tuned: drawing.Tuned, findings: Findings, judged: Judged, recorder: Recorder) -> bytes:
+def _report(
+    findings: Findings,
+    judged: Judged,
+    recorder: Recorder,
+    *,
+    of_search: tuple[Picture, ...],
+    of_model: tuple[Picture, ...],
+) -> bytes:
     """Write tables, pictures and the page, which is given back, and put them beside the run."""
-    pictures = tuned.model_pictures(findings, judged)
-    page = drawing.the_page(findings, (*_search_pictures(tuned), *pictures))
+    page = drawing.the_page(findings, (*of_search, *of_model))
     reports = holdout_files(findings.holdout, judged, has_holdout=findings.has_holdout) | page
     workspace.save(workspace.REPORTS, reports)
-    figures = workspace.save_pictures(drawing.OF_MODEL, pictures)
+    figures = workspace.save_pictures(drawing.OF_MODEL, of_model)
     recorder.log_metrics(drawing.holdout_metrics(findings.holdout) if findings.has_holdout else {})
     recorder.record_artifacts(None, reports | figures)
     return b"".join(page.values())

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from foldwise.app import workspace
 from foldwise.app.display import Display
-from foldwise.app.drawing import OF_SEARCH, Tuned, tell_fold
+from foldwise.app.drawing import OF_SEARCH, Drawn, Tuned, fold_pictures, tell_folds
 from foldwise.app.exits import import_slim_mlflow, run, say
 from foldwise.app.versus import tell_champion, tell_outline
 from foldwise.data.columns import Columns
 from foldwise.files import check_writable
+from foldwise.report.artist import Artist
 from foldwise.report.findings import edge_caution, unseen_caution
 from foldwise.report.tables import SEARCH_FILES
 from foldwise.search.archive import archive
@@ -19,7 +20,7 @@ from foldwise.search.engines import batched
 from foldwise.search.jobs import Done, Engine, Job, Task
 from foldwise.search.nested import Book, NestedSearch
 from foldwise.search.space import KIND
-from foldwise.search.trials import Event, OuterFold, Part, Values
+from foldwise.search.trials import Event, OuterFold, Part, Study, Values
 from foldwise.settings import LOGISTIC, of_search
 from foldwise.solver.fits import SolverOptions, arranged
 from foldwise.solver.layout import Layout
@@ -46,23 +47,27 @@ def main() -> None:
             nested_search(work, book, shelf) as search,
             work.recorder(work.lineage(key, book.attempt, space), lease) as recorder,
             Display.of("tune") as display,
+            Artist() as artist,
         ):
+            folds: dict[Study, Drawn] = {}
 
             def tell(event: Event) -> None:
                 recorder.record(event)
                 if isinstance(event, OuterFold):
-                    tell_fold(work, recorder, event)
+                    folds[event.study] = fold_pictures(work, artist, event)
 
             kept = sum(len(book.completed(each.study)) for each in search.plan.studies)
             result = display.follow(search, tell)
             seconds = round(time.monotonic() - began, 1)
-            untuned = tuple(untuned_scores(search, display.show))
             tuned = Tuned(work, result)
-            tables, pictures = tuned.tables(), tuned.pictures()
+            pictures = tuned.pictures(artist)
+            untuned = tuple(untuned_scores(search, display.show))
+            tables = tuned.tables()
             workspace.save_all(workspace.TUNED, archive(result))
             workspace.save(workspace.REPORTS, tables)
-            figures = workspace.save_pictures(OF_SEARCH, pictures)
+            figures = workspace.save_pictures(OF_SEARCH, pictures())
             workspace.SearchPlace(recorder.run_id, key, book.attempt, seconds, kept, untuned).save()
+            tell_folds(recorder, folds)
             recorder.record_artifacts(None, tables | figures)
             tell_outline(recorder, result, work.clusters(tuned.development))
             tell_champion(work, recorder, result)

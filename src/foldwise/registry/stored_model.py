@@ -17,15 +17,14 @@ import json
 import math
 import re
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer
 
 from foldwise.errors import StoreError
 from foldwise.files import BROKEN_ZIP, check_growth, read_bytes
@@ -33,11 +32,13 @@ from foldwise.registry import stored_files
 from foldwise.registry.evidence import Evidence
 from foldwise.registry.snapshot import Version
 from foldwise.search.engines.batched import LinearClassifier
-from foldwise.search.engines.estimator import FittedEstimator
-from foldwise.search.engines.pipeline import StockFeatures, from_pipeline
 from foldwise.search.jobs import Classes, Model
 from foldwise.store.faults import StoreRefused, store_faults
 from foldwise.store.open import Store
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import FunctionTransformer
 
 _MALFORMED = (*BROKEN_ZIP, ArithmeticError, AttributeError, LookupError, MemoryError, TypeError)
 _PINNED = re.compile(r"([\w-]+)==\d[\w.+!-]*")
@@ -110,8 +111,10 @@ class StoredModel:
         return isinstance(self.model, LinearClassifier)
 
 
-def as_served(model: Model, classes: Classes) -> Pipeline:
+def as_served(model: Model, classes: Classes) -> "Pipeline":
     """The estimator with the step before it that makes one type of what it is given."""
+    from sklearn.pipeline import Pipeline  # with scikit-learn: two seconds
+
     estimator = model.estimator(classes)
     if isinstance(model, LinearClassifier):
         columns, steps = _columns_first(estimator)
@@ -119,8 +122,14 @@ def as_served(model: Model, classes: Classes) -> Pipeline:
     return Pipeline([("float32", _to("float32")), ("classifier", estimator)])
 
 
-def _model_of(served: Pipeline) -> Model:
+def _model_of(served: "Pipeline") -> Model:
     """The inverse of `as_served`; ValueError where the first step does something else."""
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
+    from foldwise.search.engines.estimator import FittedEstimator
+    from foldwise.search.engines.pipeline import StockFeatures, from_pipeline
+
     columns, ((name, step), *others) = _columns_first(served)
     rest = Pipeline(others)
     if name not in ("float64", "float32") or not isinstance(step, FunctionTransformer):
@@ -139,13 +148,17 @@ def _model_of(served: Pipeline) -> Model:
     return FittedEstimator(fitted)
 
 
-def _columns_first(pipeline: Pipeline) -> tuple[list[Any], list[Any]]:
+def _columns_first(pipeline: "Pipeline") -> tuple[list[Any], list[Any]]:
     """What takes a table's columns, if the pipeline begins with it, and the other steps."""
+    from sklearn.compose import ColumnTransformer
+
     is_table = isinstance(pipeline.steps[0][1], ColumnTransformer)
     return pipeline.steps[:is_table], pipeline.steps[is_table:]
 
 
-def _to(kind: str) -> FunctionTransformer:
+def _to(kind: str) -> "FunctionTransformer":
+    from sklearn.preprocessing import FunctionTransformer
+
     # A numpy function, because skops trusts these: the plus sign, which changes nothing.
     return FunctionTransformer(np.positive, validate=True, kw_args={"dtype": kind})
 
@@ -190,15 +203,33 @@ def require_servable(
         )
 
 
-def _unlisted_types(model: Model, served: Pipeline) -> list[str]:
+def _unlisted_types(model: Model, served: "Pipeline") -> list[str]:
     """The types in it that skops doesn't trust by itself."""
-    import skops.io
-
     if isinstance(model, LinearClassifier) and model.features is None:
         return []
+    import skops.io  # with all of scikit-learn: a second
+
     return list(skops.io.get_untrusted_types(data=skops.io.dumps(served)))
 
 
+@contextmanager
+def _environment_known() -> Iterator[None]:
+    """Let MLflow read no list of all files of all packages, most of a second, meanwhile.
+
+    It would look whether the requirements are those installed, which `stored_files.required` says.
+    """
+    from mlflow.utils import requirements_utils
+
+    told, name = vars(requirements_utils), "_MODULES_TO_PACKAGES"
+    known = told.get(name)
+    told[name] = known or {}
+    try:
+        yield
+    finally:
+        told[name] = known
+
+
+@_environment_known()
 def write_model(
     folder: Path, model: Model, evidence: Evidence, *, card: str, example: Any, ids: tuple[str, str]
 ) -> None:

@@ -1,4 +1,7 @@
-"""All pictures of a stage, a line each, and where on the page each stands and how it is read."""
+"""All pictures of a stage, a line each, and where on the page each stands and how it is read.
+
+The figures, and with them matplotlib, are imported by who draws: it may be another process.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,23 +11,19 @@ from numpy.typing import NDArray
 
 from foldwise.data.dataset import DataInfo
 from foldwise.report.contest import Contestant
-from foldwise.report.figures import columns as of_columns
-from foldwise.report.figures import holdout as of_holdout
-from foldwise.report.figures import images as of_images
-from foldwise.report.figures import search as of_search
-from foldwise.report.figures import versus as of_versus
-from foldwise.report.figures.style import drawn
 from foldwise.report.findings import ROC_POINTS, HoldoutSummary, Judged
 from foldwise.report.picture import Picture
 from foldwise.report.rivals import SearchComparison
 from foldwise.report.versus import NAMED
 from foldwise.report.wording import brief, counted
 from foldwise.search.summary import Estimates
-from foldwise.search.trials import OuterFold, SearchResult
+from foldwise.search.trials import SearchResult
 from foldwise.stats.scores import Rates, confusion, per_class, roc_curve_points
 
 PIXELS, EVIDENCE = "Coefficient (per standard deviation)", "Evidence (added to the score)"
 """What images of weights can mean."""
+SAMPLES = 10
+"""So many images are shown of each class."""
 # By the section of the page that pictures stand in: how they are to be read.
 _CAPTIONS = {
     "data": {
@@ -75,20 +74,22 @@ _PLACES = {name: (place, told) for place, of in _CAPTIONS.items() for name, told
 
 
 def _drawn(name: str, figure: Any, *, of: str = "", with_svg: bool = True) -> Picture:
+    from foldwise.report.figures.style import drawn
+
     return drawn(name, figure, *_PLACES[of or name], with_svg=with_svg)
 
 
 def data_pictures(
-    images: NDArray[np.uint8],
-    labels: NDArray[np.int64],
+    counts: Sequence[int],
+    samples: Sequence[NDArray[np.uint8]],
     classes: Sequence[str],
     shape: tuple[int, ...],
     *,
     copies: int = 0,
 ) -> tuple[Picture, ...]:
-    """Draw the class counts and the first ten images of each class: ``classes``."""
-    counts = np.bincount(labels, minlength=len(classes)).tolist()
-    samples = [images[np.flatnonzero(labels == code)[:10]] for code in range(len(classes))]
+    """Draw the class counts and some images of each class: ``classes``."""
+    from foldwise.report.figures import images as of_images
+
     figure = of_images.class_samples(counts, samples, classes, shape, copies=copies)
     return (_drawn("classes", figure, with_svg=False),)
 
@@ -100,6 +101,8 @@ def search_pictures(
 
     Each further numeric parameter has a ``curve_`` of its own. ``unit`` is what a row is.
     """
+    from foldwise.report.figures import search as of_search
+
     pictures = []
     for place, name in enumerate(result.space.ranges):
         curve = of_search.inner_curves(result, name, unit=unit)
@@ -129,10 +132,12 @@ def outer_pictures(
     return (*_of_rows(judged, counts, positive=positive), *_of_two(judged, positive=positive))
 
 
-def fold_pictures(fold: OuterFold, classes: Sequence[str]) -> tuple[Picture, ...]:
+def fold_pictures(
+    values: NDArray[np.float64], labels: NDArray[np.int64], classes: Sequence[str]
+) -> tuple[Picture, ...]:
     """Draw one outer fold's own ``confusion`` matrix and ``roc`` curves; PNG alone, for speed."""
-    judged = Judged(None, fold.labels, fold.predictions.values, classes, ())
-    return _of_rows(judged, confusion(judged.probabilities, fold.labels), with_svg=False)
+    judged = Judged(None, labels, values, classes, ())
+    return _of_rows(judged, confusion(values, labels), with_svg=False)
 
 
 def holdout_pictures(
@@ -147,6 +152,8 @@ def holdout_pictures(
     ``weights`` (classes, pixels), if it has any, are shown as images of this ``meaning``. Where it
     makes no mistake, none is shown.
     """
+    from foldwise.report.figures import images as of_images
+
     galleries = {}
     if len(judged.mistakes()):
         galleries["confused_pairs"] = of_images.confused_pairs(judged)
@@ -171,18 +178,20 @@ def coefficient_pictures(
     They (1 + outer folds, classes, features) are the final model's, then the outer ones', NaN where
     an outer one has none; ``names`` are the features'.
     """
+    from foldwise.report.figures import columns as of_columns
+
     final, *outer = coefficients
     bars = of_columns.coefficient_bars(final, np.array(outer), names, classes)
     return (_drawn("coefficients", bars),)
 
 
 def column_pictures(
-    missing: Mapping[str, float], labels: NDArray[np.int64], classes: Sequence[str]
+    counts: Sequence[int], classes: Sequence[str], missing: Mapping[str, float]
 ) -> tuple[Picture, ...]:
-    """Draw the class counts and which share is missing of a table's columns: ``classes``."""
-    counts = np.bincount(labels, minlength=len(classes)).tolist()
-    shares = {str(name): float(share) for name, share in missing.items()}
-    figure = of_columns.column_profile(counts, classes, shares)
+    """Draw the class counts and what share of each column is missing: ``classes``."""
+    from foldwise.report.figures import columns as of_columns
+
+    figure = of_columns.column_profile(counts, classes, missing)
     return (_drawn("classes", figure, of="columns"),)
 
 
@@ -196,6 +205,8 @@ def _of_rows(judged: Judged, counts: NDArray[np.int64], **shown: Any) -> tuple[P
 def _of_two(judged: Judged, *, positive: int = 1) -> tuple[Picture, ...]:
     if len(judged.classes) != 2:
         return ()
+    from foldwise.report.figures import columns as of_columns
+
     values, is_positive = judged.probabilities[:, positive], judged.labels == positive
     curve = of_columns.precision_recall(values, is_positive, judged.classes[positive])
     return (_drawn("precision_recall", curve),)
@@ -205,6 +216,8 @@ def _of_scores(
     holdout: HoldoutSummary, judged: Judged, *, unit: str = "image"
 ) -> tuple[Picture, ...]:
     """What is drawn of probabilities alone."""
+    from foldwise.report.figures import holdout as of_holdout
+
     classes, error = holdout.classes, holdout.calibration_error
     f1 = [each.f1 for each in holdout.by_class]
     return (
@@ -231,6 +244,8 @@ def _confusion_and_roc(
     with_svg: bool = True,
 ) -> tuple[Picture, ...]:
     """Who was taken for whom, and each class's curve."""
+    from foldwise.report.figures import holdout as of_holdout
+
     roc = of_holdout.roc_curves(curves, areas, classes, positive=positive)
     return (
         _drawn("confusion", of_holdout.confusion_matrix(counts, classes), with_svg=with_svg),
@@ -240,6 +255,9 @@ def _confusion_and_roc(
 
 def contest_pictures(models: Sequence[Contestant], data: DataInfo) -> tuple[Picture, ...]:
     """Draw ``accuracy_time``: what each classifier's accuracy costs."""
+    from foldwise.report.figures import versus as of_versus
+    from foldwise.report.figures.style import drawn
+
     rows, holdout = data.development_rows, data.holdout_rows
     figure = of_versus.accuracy_against_time(models, rows=rows, holdout=holdout)
     return (drawn("accuracy_time", figure),)
@@ -257,6 +275,9 @@ def versus_pictures(
     """
     if not comparison.together:
         return ()
+    from foldwise.report.figures import versus as of_versus
+    from foldwise.report.figures.style import drawn
+
     folds = drawn("versus", of_versus.difference_panels(comparison))
     if images is None or len(comparison.rivals) > 1:
         return (folds,)

@@ -3,7 +3,9 @@
 import numpy as np
 
 from foldwise.data.dataset import DataInfo
+from foldwise.report.album import SAMPLES, data_pictures
 from foldwise.report.findings import Findings, HoldoutSummary, Judged, origin, summarise_holdout
+from foldwise.report.picture import Picture
 from foldwise.report.reference import Reference
 from foldwise.search.summary import Estimates, outer_estimates
 from foldwise.search.trials import SearchResult
@@ -61,6 +63,14 @@ def make_linear(judged: Judged) -> LinearModel:
         coefficients=rng.normal(0, 0.3, (outputs, features)),
         intercepts=np.zeros(outputs),
     )
+
+
+def make_data_pictures(judged: Judged, *, copies: int = 0) -> tuple[Picture, ...]:
+    """The pictures of a development set that has the judged rows."""
+    codes = range(len(judged.classes))
+    samples = [judged.images[judged.labels == code][:SAMPLES] for code in codes]
+    counts = np.bincount(judged.labels, minlength=len(codes)).tolist()
+    return data_pictures(counts, samples, judged.classes, judged.shape, copies=copies)
 
 
 def make_estimates(result: SearchResult | None = None) -> Estimates:

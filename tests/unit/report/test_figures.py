@@ -13,7 +13,6 @@ from matplotlib.text import Text
 
 from foldwise.report.album import (
     PIXELS,
-    data_pictures,
     fold_pictures,
     holdout_pictures,
     search_pictures,
@@ -33,6 +32,7 @@ from foldwise.search.trials import FINAL, Part, Study, Trial, number_of
 from foldwise.settings import Between, OneOf
 from tests.factories import make_outer_fold, make_result
 from tests.unit.report.findings_cases import (
+    make_data_pictures,
     make_estimates,
     make_holdout_summary,
     make_judged,
@@ -62,7 +62,7 @@ def test_the_holdout_can_be_drawn_whatever_the_data(case: str) -> None:
     judged = make_judged(classes, shape=shape, rows=max(60, 4 * len(classes)))
     weights = make_linear(judged).coefficients
     drawn = holdout_pictures(make_holdout_summary(judged), judged, weights, meaning=PIXELS)
-    drawn += data_pictures(judged.images, judged.labels, classes, shape)
+    drawn += make_data_pictures(judged)
     pictures = 9 if len(classes) == 2 else 8  # precision against recall, of the positive class
     assert len({picture.name for picture in drawn}) == len(drawn) == pictures
 
@@ -71,8 +71,7 @@ def test_shifted_copies_are_told_apart_in_the_picture_of_the_classes() -> None:
     """Beside the words, which count them apart, the picture would contradict them."""
     classes, shape = SHAPES["colour"]
     judged = make_judged(classes, shape=shape, rows=60)
-    given = judged.images, judged.labels, classes, shape
-    (none,), (some,) = (data_pictures(*given, copies=copies) for copies in (0, 48))
+    (none,), (some,) = (make_data_pictures(judged, copies=copies) for copies in (0, 48))
     assert "60 images of 3 classes" in none.alt
     assert "60 images, 48 of them shifted copies, of 3 classes" in some.alt
 
@@ -289,7 +288,9 @@ def test_folds_of_several_partitions_are_told_apart() -> None:
 
 def test_a_fold_has_its_own_confusion_and_roc() -> None:
     """PNG alone: they are made for every fold."""
-    files = picture_files(fold_pictures(make_outer_fold(), ("a", "b", "c")))
+    fold = make_outer_fold()
+    drawn = fold_pictures(fold.predictions.values, fold.labels, ("a", "b", "c"))
+    files = picture_files(drawn)
     assert set(files) == {"confusion.png", "roc.png"}
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from foldwise.data.dataset import TableInfo
 from foldwise.report import page
-from foldwise.report.album import PIXELS, data_pictures, holdout_pictures, search_pictures
+from foldwise.report.album import PIXELS, holdout_pictures, search_pictures
 from foldwise.report.findings import Findings, Remark, Standing
 from foldwise.report.picture import Picture
 from foldwise.report.wording import strength
@@ -21,6 +21,7 @@ from foldwise.search.trials import FINAL, number_of
 from tests.factories import make_result
 from tests.unit.report.findings_cases import (
     PUBLISHED,
+    make_data_pictures,
     make_estimates,
     make_findings,
     make_holdout_summary,
@@ -109,7 +110,7 @@ def test_a_page_of_ten_classes_of_images_is_at_most_5_mb() -> None:
     weights = make_linear(judged).coefficients
     pictures = (
         *search_pictures(result, make_estimates(result)),
-        *data_pictures(judged.images, judged.labels, judged.classes, judged.shape),
+        *make_data_pictures(judged),
         *holdout_pictures(make_holdout_summary(judged), judged, weights, meaning=PIXELS),
     )
     assert {each.name for each in pictures} >= PICTURES.keys()

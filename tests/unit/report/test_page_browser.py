@@ -15,7 +15,6 @@ from foldwise import NestedSearchCV, write_report
 from foldwise.report import page
 from foldwise.report.album import (
     PIXELS,
-    data_pictures,
     holdout_pictures,
     search_pictures,
     versus_pictures,
@@ -24,6 +23,7 @@ from foldwise.report.rivals import compare
 from tests.factories import make_result
 from tests.unit.report.findings_cases import (
     PUBLISHED,
+    make_data_pictures,
     make_estimates,
     make_findings,
     make_holdout_summary,
@@ -82,7 +82,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     weights = make_linear(judged).coefficients
     pictures = (
         *search_pictures(result, make_estimates(result)),
-        *data_pictures(judged.images, judged.labels, LONG, judged.shape),
+        *make_data_pictures(judged),
         *holdout_pictures(make_holdout_summary(judged), judged, weights, meaning=PIXELS),
     )
     findings = replace(

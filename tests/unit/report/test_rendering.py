@@ -72,7 +72,8 @@ def test_values_stand_where_a_pointer_rests(rendered: tuple[Picture, ...]) -> No
 
 def test_no_window_system_and_no_global_figures_are_touched() -> None:
     """Figures are plain objects: pyplot, which keeps them all, is never imported."""
-    code = "import sys, foldwise.report.album; print('matplotlib.pyplot' in sys.modules)"
+    figures = "from foldwise.report.figures import columns, holdout, images, search, versus"
+    code = f"{figures}; import sys; print('matplotlib.pyplot' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "False"
 

@@ -1,0 +1,90 @@
+"""An artist: draws in a process of its own, beside other work, where there is a core for both."""
+
+import pickle
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from subprocess import DEVNULL, PIPE, Popen
+from types import TracebackType
+from typing import IO, Any, ParamSpec, Self, TypeVar
+
+from foldwise.threads import threads
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Artist:
+    """Draws what it is asked for, in that order; open it in a ``with`` statement.
+
+    With one thread (`foldwise.threads`) all is drawn here, when it is collected. So is what the
+    other process fails at, killed for its memory, say: what is wrong with a picture shows here.
+    """
+
+    def __init__(self) -> None:
+        self._process: Popen[bytes] | None = None
+        if threads() > 1:
+            command = [sys.executable, "-m", __name__]
+            self._process = Popen(command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
+        self._asking = ThreadPoolExecutor(1)
+
+    def draw(self, what: Callable[P, T], *seen: P.args, **how: P.kwargs) -> Callable[[], T]:
+        """Begin to draw; what is given back waits for the picture.
+
+        ``what`` is a module's own function, and what it is given can be pickled.
+        """
+        job = partial(what, *seen, **how)
+        if self._process is None:
+            return job
+        asked = self._asking.submit(_ask, self._process, job)
+
+        def collected() -> T:
+            try:
+                drawn: T = asked.result()
+            except (OSError, EOFError, pickle.UnpicklingError):
+                return job()
+            return drawn
+
+        return collected
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the process, whatever it is at."""
+        if self._process is not None:
+            self._process.kill()
+        self._asking.shutdown(cancel_futures=True)
+        if self._process is not None:
+            self._process.communicate()
+
+
+def _ask(process: Popen[bytes], job: Callable[[], T]) -> T:
+    assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018
+    pickle.dump(job, process.stdin)
+    process.stdin.flush()
+    drawn: T = pickle.load(process.stdout)  # noqa: S301 - our own process wrote it
+    return drawn
+
+
+def _serve(asked: IO[bytes], given: IO[bytes]) -> None:
+    """Draw until nobody asks any more, their end of the pipe being closed."""
+    from foldwise.report.figures import columns, holdout, images, search  # noqa: F401 - meanwhile
+
+    while True:
+        try:
+            job: Callable[[], Any] = pickle.load(asked)  # noqa: S301 - who started us wrote it
+        except EOFError:
+            return
+        pickle.dump(job(), given)
+        given.flush()
+
+
+if __name__ == "__main__":
+    _serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -1,0 +1,48 @@
+"""Pictures are drawn by another process where there is a core for it, and here where not."""
+
+import io
+import os
+import pickle
+import time
+from functools import partial
+
+import pytest
+
+from foldwise.report.artist import Artist, _serve
+
+
+def test_with_one_thread_nobody_else_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process would only take turns with this one."""
+    monkeypatch.setenv("FOLDWISE_THREADS", "1")
+    with Artist() as artist:
+        assert artist.draw(os.getpid)() == os.getpid()
+
+
+def test_what_the_other_process_fails_at_is_drawn_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One draws all, with two threads, and may be killed for its memory; faults are told here."""
+    monkeypatch.setenv("FOLDWISE_THREADS", "2")
+    with Artist() as artist:
+        drawn = [artist.draw(os.getpid), artist.draw(sorted, "cab"), artist.draw(os.getpid)]
+        wrong, after = artist.draw(int, "no number"), artist.draw(os.getpid)
+        first, words, second = (each() for each in drawn)
+        with pytest.raises(ValueError, match="no number"):
+            wrong()
+        assert after() == os.getpid()
+    assert first == second != os.getpid()
+    assert words == ["a", "b", "c"]
+
+
+def test_whoever_ends_waits_for_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends a stage at once, with all that it has started."""
+    monkeypatch.setenv("FOLDWISE_THREADS", "2")
+    with Artist() as artist:
+        artist.draw(time.sleep, 100_000.0)
+    assert artist._process is not None
+    assert artist._process.returncode is not None
+
+
+def test_the_other_process_ends_when_nobody_asks_any_more() -> None:
+    """A killed stage says nothing to it, but its end of the pipe is closed."""
+    given = io.BytesIO()
+    _serve(io.BytesIO(pickle.dumps(partial(sorted, "ba"))), given)
+    assert given.getvalue() == pickle.dumps(["a", "b"])
