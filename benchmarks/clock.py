@@ -1,6 +1,7 @@
 """Seconds and memory: of calls in turn, and of work in processes of their own."""
 
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -8,18 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-class Used(NamedTuple):
-    """Processor and wall seconds of a process, the most bytes held at once, what it printed."""
-
-    processor: float
-    wall: float
-    memory: int
-    told: str
 
 
 def seconds_of(work: Callable[[], object]) -> float:
@@ -43,23 +34,15 @@ def alternated(works: Sequence[Callable[[], float]], repeats: int) -> list[float
     return [median(values) for values in zip(*rounds, strict=True)]
 
 
-def apart(*command: str, folder: Path = ROOT, **environment: str) -> Used:
-    """Run Python with these arguments, unmoved by what is set for foldwise or MLflow here."""
+def apart(*command: str, **environment: str) -> tuple[float, str]:
+    """Seconds of Python with these arguments, and what it prints; nothing is set for foldwise."""
     ours = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "FOLDWISE_"))}
     began = perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, *command], cwd=folder, stdout=subprocess.PIPE, text=True,
-        env={**ours, "FOLDWISE_QUIET": "1", **environment},
-    )  # fmt: skip
-    assert process.stdout is not None
-    told = process.stdout.read()
-    # Linux begins a process's peak at its parent's memory: who asks for it holds nothing large.
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"python {' '.join(command)} ended with status {process.returncode}")
-    wall = perf_counter() - began
-    return Used(usage.ru_utime + usage.ru_stime, wall, _bytes(usage.ru_maxrss), told)
+    told = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, env=ours | environment, check=True,
+        stdout=subprocess.PIPE, text=True,
+    ).stdout  # fmt: skip
+    return perf_counter() - began, told
 
 
 def high_water() -> int:
@@ -67,10 +50,5 @@ def high_water() -> int:
     status = Path("/proc/self/status")
     if status.exists():
         return int(status.read_text().partition("VmHWM:")[2].split()[0]) * 1024
-    import resource
-
-    return _bytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-
-
-def _bytes(maxrss: int) -> int:
-    return maxrss * (1 if sys.platform == "darwin" else 1024)
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most * (1 if sys.platform == "darwin" else 1024)

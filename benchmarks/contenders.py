@@ -124,11 +124,9 @@ class Stock:
 
 def extrapolated(task: Task, made: Sequence[Made]) -> tuple[float, str]:
     """Seconds of all fits, a core each and none ever idle, and how they came about."""
-    seconds, workers = (
-        task.seconds((of.left_out, took) for of, _, _, took in made),
-        task.work.threads,
-    )
-    return seconds / workers, f"extrapolated; {workers} fits at a time"
+    workers = task.work.threads
+    seconds = task.seconds((of.left_out, took) for of, _, _, took in made) / workers
+    return seconds, f"extrapolated; {workers} fits at a time"
 
 
 @dataclass(slots=True)

@@ -111,7 +111,7 @@ def is_same(one: Searched, other: Searched, at: tuple[Parts, float]) -> bool:
 def stock(task: Task) -> float:
     """Seconds of all fits by scikit-learn on the card, from a sample, in a process of its own."""
     sample = [fit for fit in task.sampled if fit.scored == 1]
-    told = _apart("stock", *(str(fit.C) for fit in sample)).told.split()
+    told = _apart("stock", *(str(fit.C) for fit in sample))[1].split()
     return task.seconds(zip((fit.left_out for fit in sample), map(float, told), strict=True))
 
 
@@ -218,7 +218,7 @@ def main() -> None:
             say(*on_card.by_scikit_learn(work, [*map(float, strengths)]))
             return
     works: dict[str, Callable[[], Any]] = {
-        "cold process": lambda: _apart("cold").wall,
+        "cold process": lambda: _apart("cold")[0],
         **{
             f"{work.size.rows * by:,} rows": partial(on_card.measure, work, by, Curve())
             for by in COPIES
@@ -232,7 +232,7 @@ def main() -> None:
         say(name)
         try:
             found_by[name] = part()
-        except (Exception, SystemExit):  # noqa: BLE001  # the other parts are worth having
+        except Exception:  # noqa: BLE001  # the other parts are worth having
             traceback.print_exc()
         holds = write(found_by)
     if not holds or len(found_by) < len(works):

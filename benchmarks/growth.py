@@ -145,7 +145,7 @@ def peak(work: Work, fits: int) -> int:
     with TemporaryDirectory() as folder:
         np.save(Path(folder) / "images.npy", work.images)
         np.save(Path(folder) / "labels.npy", work.labels)
-        told = apart("-m", "benchmarks.growth", folder, str(work.size.folds), str(fits)).told
+        told = apart("-m", "benchmarks.growth", folder, str(work.size.folds), str(fits))[1]
     return int(told)
 
 

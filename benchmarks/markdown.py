@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 from importlib.metadata import distributions
 from pathlib import Path
 
+import numpy as np
+from threadpoolctl import threadpool_info
+
 from benchmarks.clock import ROOT
 
 DOCS = ROOT / "docs"
@@ -78,10 +81,6 @@ def machine() -> tuple[str, ...]:
 
 def _blas() -> str:
     """NumPy's BLAS library, its version and the kernels it chose for this processor."""
-    # Not above: `larger` must stay a small process until its stages have run.
-    import numpy as np
-    from threadpoolctl import threadpool_info
-
     found = [info for info in threadpool_info() if info["user_api"] == "blas"]
     numpys = [info for info in found if Path(np.__file__).parent.name in info["filepath"]]
     first = (numpys or found)[0]

@@ -42,7 +42,7 @@ def main() -> None:
         small("digits", load_digits(return_X_y=True), 3, cv=6, n_trials=12),
     ]
     for classes in (2, 10):
-        told = apart("-m", "benchmarks.tables", str(classes)).told.split()
+        told = apart("-m", "benchmarks.tables", str(classes))[1].split()
         name = f"{rows:,} × {COLUMNS}, 5 % missing, grouped, {classes} classes, as by default"
         lines.append((name, f"{float(told[0]):.1f} s", "", "", "", f"{float(told[1]):.0f} MiB"))
     header = (
