@@ -7,13 +7,10 @@ losses. Without a GPU it says so, and does nothing.
 
 import csv
 import os
-import platform
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from functools import cache, partial
-from importlib.metadata import version
 from math import log
 from statistics import mean
 from typing import Any
@@ -22,7 +19,7 @@ import numpy as np
 
 from benchmarks import on_card, solver
 from benchmarks.clock import ROOT, adding_to, apart
-from benchmarks.markdown import table, write_measured
+from benchmarks.markdown import machine, table, write_measured
 from benchmarks.solver import HIGH, LOW, Searched, search
 from benchmarks.work import Parts, Size, Task, Work
 from foldwise.errors import SearchError
@@ -188,12 +185,8 @@ def others(found_by: Figures) -> str:
 
 def write(found_by: Figures) -> bool:
     """Put what there is into the page; whether what must hold does, as far as it is known."""
-    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "numpy", "scikit-learn"))
-    place = (
-        f"`make gpu`: {on_card.card()}, {os.cpu_count()} cores;"
-        f" Python {platform.python_version()}, {versions}; {datetime.now(UTC):%Y-%m-%d}."
-    )
-    sections, holds = {"machine": place}, True
+    place = "; ".join((on_card.card(), *machine()))
+    sections, holds = {"machine": f"`make gpu`: {place}."}, True
     if "60,000 rows" in found_by:
         sections |= {"sizes": sizes(found_by), "others": others(found_by)}
         if "cores" in found_by:

@@ -18,7 +18,9 @@ DRAFTS = ROOT / "build" / "benchmarks"
 LOAD = os.getloadavg()[0]
 """Before the work begins: wall times depend on it."""
 
-_PACKAGES = ("foldwise", "numpy", "scipy", "scikit-learn", "scikit-learn-intelex", "optuna")
+_PACKAGES = (
+    "foldwise", "numpy", "scipy", "scikit-learn", "scikit-learn-intelex", "optuna", "torch",
+)  # fmt: skip
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool = False) -> str:
