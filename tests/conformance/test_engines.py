@@ -115,7 +115,7 @@ class TestNotebookTable(EngineCases):
     @pytest.fixture(params=[(2, False), (10, False), (10, True)], ids=str)
     def given(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Given:
         classes, is_single = request.param
-        monkeypatch.setattr("foldwise.logistic.pays_in_single", lambda *_: is_single)
+        monkeypatch.setattr("foldwise.solver.fits.pays_in_single", lambda *_: is_single)
         X = np.random.default_rng(2).normal(size=(240, 64)) + 0.3 * CASE.images.astype(np.float64)
         y = CASE.labels % classes
         search = NestedSearchCV(param_distributions={"C": loguniform(1e-3, 1)}, cv=3)
