@@ -6,7 +6,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from subprocess import DEVNULL, PIPE, Popen
-from types import TracebackType
 from typing import IO, Any, ParamSpec, Self, TypeVar
 
 from foldwise.threads import threads
@@ -51,12 +50,7 @@ class Artist:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End the process, whatever it is at."""
         if self._process is not None:
             self._process.kill()
