@@ -1,5 +1,6 @@
 """What there is to read of a version: the page, one HTML file, and the model card in Markdown."""
 
+import re
 from collections.abc import Iterable
 from functools import cache
 from inspect import isfunction
@@ -23,7 +24,8 @@ def render(findings: Findings, pictures: Iterable[Picture]) -> str:
     So it opens anywhere, also inside the sandboxed frame in which MLflow shows HTML artifacts.
     """
     page = _written("page.html.j2", findings, pictures=tuple(pictures))
-    return page.replace(" %", "\u00a0%")  # else a line may begin with it
+    # Else a line may begin with it; pictures stand as they were drawn.
+    return re.sub(r"(?s)(<svg.*?</svg>)| %", lambda found: found[1] or "\u00a0%", page)
 
 
 def render_card(findings: Findings) -> str:
