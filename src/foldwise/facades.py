@@ -297,7 +297,7 @@ def _pictures(search: "NestedSearchCV") -> "tuple[Picture, ...]":
         return drawn
     told = search.pos_label
     positive = 1 if told is None else search.classes_.tolist().index(told)
-    answered, profile = search.answered_, search.profile_
+    answered, profile = search.answered_, getattr(search, "profile_", None)
     drawn += album.outer_pictures(result, classes, positive=positive, answered=answered)
     if profile is None:
         return drawn

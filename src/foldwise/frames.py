@@ -219,13 +219,13 @@ class Profile:
         if not isinstance(final, StandardLogistic):
             return None
         columns = final.columns_
-        known = final.encoded_names_.tolist()
+        known = {name: place for place, name in enumerate(final.encoded_names_)}
         coefficients = np.full((1 + len(outer), *final.coef_.shape), np.nan)
         for own, model in zip(coefficients, (final, *outer), strict=True):
             if isinstance(model, StandardLogistic):  # a candidate of another kind may have won
-                names = model.encoded_names_.tolist()
-                places = slice(None) if names == known else [known.index(name) for name in names]
-                own[:, places] = model.coef_
+                for name, of_column in zip(model.encoded_names_, model.coef_.T, strict=True):
+                    if name in known:  # the final model may lack what an outer one has
+                        own[:, known[name]] = of_column
         cells = zip(*cells_of(X), strict=True)
         missing = {name: float(pd.isna(column).mean()) for name, column in cells}
         return cls(missing, told_names(columns, X, shows_rare=False), coefficients)

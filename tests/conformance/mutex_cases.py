@@ -139,7 +139,7 @@ class ServerCases(MutexCases):
         monkeypatch.setattr("foldwise.store.mutex.is_gone", is_gone)
         monkeypatch.setattr("foldwise.store.mutex._SILENCE", 1.0)
         assert not is_gone(left_elsewhere)
-        with held(store, NAME, DOING) as lease:
+        with held(store, NAME, DOING, wait=60) as lease:
             lease.check()
 
     @pytest.mark.usefixtures("left_elsewhere")
@@ -210,7 +210,7 @@ class ServerCases(MutexCases):
         with pytest.raises(Busy, match="another took over"), held(store, NAME, DOING) as late:
             late._over.set()  # type: ignore[attr-defined]  # it sleeps
             monkeypatch.setattr("foldwise.store.mutex._SILENCE", 1.0)
-            with held(store, NAME, DOING) as lease:
+            with held(store, NAME, DOING, wait=60) as lease:
                 monkeypatch.setattr("foldwise.store.mutex._SILENCE", -1.0)
                 lease.check()
                 late.check()

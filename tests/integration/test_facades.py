@@ -12,6 +12,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 import foldwise
 from foldwise.errors import MissingError
+from foldwise.frames import Profile
 from foldwise.report.wording import signed
 from foldwise.store.open import Store, open_store, search_runs
 
@@ -129,6 +130,22 @@ def test_the_page_shows_the_coefficients_the_gaps_and_no_rare_category(
     for found, fitted in zip(outer, search.outer_estimators_, strict=True):
         told = found[:, ~np.isnan(found[0])]
         np.testing.assert_array_equal(told, fitted.estimator_.coef_)
+
+
+def test_a_candidate_with_other_columns_has_points_where_the_final_model_has_columns() -> None:
+    """Indicators of gaps are columns of one of them alone, and it wins in a fold or at the end."""
+    X, y, _ = table()
+    X.loc[::4, "dose"] = np.nan
+    plain, gaps = foldwise.StandardLogistic(), foldwise.StandardLogistic(indicators=True)
+    fitted = [plain.fit(X, y), gaps.fit(X, y)]
+    for final, other in (fitted, fitted[::-1]):
+        profile = Profile.of(final, [other], X)
+        assert profile is not None
+        own, theirs = profile.coefficients
+        np.testing.assert_array_equal(own, final.coef_)
+        shared = min(own.shape[1], other.coef_.shape[1])
+        np.testing.assert_array_equal(theirs[:, :shared], other.coef_[:, :shared])
+        assert np.isnan(theirs[:, shared:]).all()
 
 
 def test_the_page_of_another_estimator_has_no_coefficients(tmp_path: Path) -> None:

@@ -45,9 +45,12 @@ NO_SUCH_EXPERIMENT = '{"error_code": "RESOURCE_DOES_NOT_EXIST"}'
 
 @contextmanager
 def _hanging(server: TrackingServer) -> Iterator[None]:
+    """Stopped, and waited for a second at most: alive it may take longer."""
     server.signal(signal.SIGSTOP)
     try:
-        yield
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+            yield
     finally:
         server.signal(signal.SIGCONT)
 
@@ -159,11 +162,9 @@ def test_a_password_in_the_address_reaches_no_run_and_no_message(
 def test_a_server_that_hangs_in_the_middle_costs_seconds_and_nothing_is_lost(
     team_store: Store,
     server: TrackingServer,
-    monkeypatch: pytest.MonkeyPatch,
     tries: Counter[str],
 ) -> None:
     """It is left alone after one failure; when it is back, the rest is written."""
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     events = make_events(RESULT)
     with Recorder.open(team_store, make_lineage(search_key="hang")) as recorder:
         recorder.record(events[0])
@@ -182,11 +183,9 @@ def test_a_server_that_hangs_in_the_middle_costs_seconds_and_nothing_is_lost(
 def test_a_server_that_stays_away_is_told_at_the_end_and_the_next_run_replays(
     team_store: Store,
     server: TrackingServer,
-    monkeypatch: pytest.MonkeyPatch,
     tries: Counter[str],
 ) -> None:
     """The results are kept, the stage fails, and the same command records what is missing."""
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     lineage = make_lineage(search_key="away")
     first = Recorder.open(team_store, lineage)
     tries.clear()
@@ -269,7 +268,7 @@ def test_what_speaks_no_http_is_told_so() -> None:
 
     def greet(listening: socket.socket) -> None:
         with listening.accept()[0] as asked:
-            asked.recv(1)
+            asked.recv(65536)
             asked.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
 
     with socket.create_server(("127.0.0.1", 0)) as listening:

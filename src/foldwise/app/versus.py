@@ -71,12 +71,14 @@ def compare_named(
     for table in told_of.tables(found, tells_rows=tells_rows):
         tell(f"\n{table.title}\n{columns(table.head, table.rows) if table.rows else ''}")
         tell(f"{fill(table.note, _WIDTH)}\n" if table.note else "")
-    for words in (told_of.meaning(found), told_of.next_step(found)):
+    next_step = told_of.next_step(found)
+    for words in (told_of.meaning(found), next_step):
         tell(f"\n{fill(words, _WIDTH, break_long_words=False, break_on_hyphens=False)}\n")
     if place is not None:
         from foldwise.report.page import render_versus  # matplotlib: a second
 
-        page = render_versus(found, finder.pictures(found), tells_rows=tells_rows)
+        pictures = finder.pictures(found)
+        page = render_versus(found, pictures, tells_rows=tells_rows, next_step=next_step)
         write_bytes(place, page.encode())
         tell(f"\nwritten: {output}\n")
 

@@ -48,7 +48,11 @@ def render_search(search: SearchResult, pictures: Iterable[Picture], **told: obj
 
 
 def render_versus(
-    comparison: SearchComparison, pictures: Iterable[Picture], *, tells_rows: bool
+    comparison: SearchComparison,
+    pictures: Iterable[Picture],
+    *,
+    tells_rows: bool,
+    next_step: str = "",
 ) -> str:
     """Write the page of a comparison of searches; ``tells_rows`` names rows by their numbers."""
     template = _environment().get_template("versus.html.j2")
@@ -56,7 +60,7 @@ def render_versus(
         comparison=comparison,
         headlines=[versus.headline(comparison, rival) for rival in comparison.rivals],
         meaning=versus.meaning(comparison),
-        next_step=versus.next_step(comparison),
+        next_step=next_step,
         tables=versus.tables(comparison, tells_rows=tells_rows),
         pictures=tuple(pictures),
     )

@@ -48,7 +48,10 @@ def meaning(comparison: SearchComparison) -> str:
 def next_step(comparison: SearchComparison) -> str:
     """What to do after a comparison, in a sentence with commands."""
     verdicts = {each.entrant.name: each.verdict for each in comparison.rivals}
-    better = [name for name, of in verdicts.items() if of == "better" and name != "champion"]
+    better = [name for name, of in verdicts.items() if of == "better"]
+    if verdicts.get("champion") == "worse":
+        better.append(comparison.reference.name)
+    better = [name for name in better if name != "champion"]
     for name in better:
         if name == "challenger" or name.isdecimal():
             return f"next: `foldwise promote {name} --dry-run`: does the holdout say so, too?"

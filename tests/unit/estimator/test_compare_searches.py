@@ -39,6 +39,7 @@ def test_a_search_of_fewer_columns_is_found_worse(whole: NestedSearchCV, tmp_pat
     assert (table["low"] <= table["difference"]).all()
     assert found.differing() == (("features", "columns", ("6", "1")),)
     page = write_report(found, tmp_path / "page.html").read_text()
+    assert "Next:" not in page  # its commands are those of a project
     assert "search 2 is worse than search 1" in page
     assert "by number" not in page
 

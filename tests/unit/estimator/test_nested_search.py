@@ -587,7 +587,8 @@ def test_ctrl_c_ends_the_workers_and_fit_goes_on_to_the_same_bits(tmp_path: Path
     with pytest.raises(KeyboardInterrupt):
         search.fit(*IRIS)
     watch.join()
-    workers = {int(each.read_text()) for each in tmp_path.glob("made *")}
+    told = (each.read_text() for each in tmp_path.glob("made *"))
+    workers = {int(each) for each in told if each}  # one may have been ended before it wrote
     assert os.getpid() not in workers
     assert all(map(_ended, workers))
     (tmp_path / "go on").touch()

@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import sys
 import time
 from functools import partial
 
@@ -30,6 +31,23 @@ def test_what_the_other_process_fails_at_is_drawn_here(monkeypatch: pytest.Monke
         assert after() == os.getpid()
     assert first == second != os.getpid()
     assert words == ["a", "b", "c"]
+
+
+def test_what_a_library_prints_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be waited for, or taken for a picture."""
+    monkeypatch.setenv("FOLDWISE_THREADS", "2")
+    with Artist() as artist:
+        printed, after = artist.draw(os.write, 1, b"garbage"), artist.draw(os.getpid)
+        assert printed() == len(b"garbage")
+        assert after() != os.getpid()
+
+
+def test_where_no_process_can_be_begun_all_is_drawn_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stage doesn't fail for a picture that it can draw itself."""
+    monkeypatch.setenv("FOLDWISE_THREADS", "2")
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with Artist() as artist:
+        assert artist.draw(os.getpid)() == os.getpid()
 
 
 def test_whoever_ends_waits_for_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:

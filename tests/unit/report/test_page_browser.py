@@ -20,6 +20,7 @@ from foldwise.report.album import (
     versus_pictures,
 )
 from foldwise.report.rivals import compare
+from foldwise.report.versus import next_step
 from tests.factories import make_result
 from tests.unit.report.findings_cases import (
     PUBLISHED,
@@ -117,7 +118,7 @@ def versus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = compare([entrant(names[0], 0.5, shift=1), entrant(names[1], 0.6)])
     drawn = versus_pictures(found, np.zeros((36, 16), np.uint8), LONG, (4, 4))
     file = tmp_path_factory.mktemp("versus") / "versus.html"
-    file.write_text(page.render_versus(found, drawn, tells_rows=True))
+    file.write_text(page.render_versus(found, drawn, tells_rows=True, next_step=next_step(found)))
     return file
 
 

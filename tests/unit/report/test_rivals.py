@@ -241,6 +241,8 @@ def test_two_searches_never_have_one_name_in_a_table(
         (("A", 0.5), ("challenger", 0.9), "next: `foldwise promote challenger --dry-run`"),
         (("A", 0.5), ("champion", 0.9), "next: by this nothing is to be promoted"),
         (("A", 0.9), ("B", 0.5), "next: by this nothing is to be promoted"),
+        (("challenger", 0.9), ("champion", 0.5), "next: `foldwise promote challenger --dry-run`"),
+        (("champion", 0.9), ("B", 0.5), "next: by this nothing is to be promoted"),
     ],
 )
 def test_a_comparison_ends_with_what_to_do_next(
@@ -249,7 +251,7 @@ def test_a_comparison_ends_with_what_to_do_next(
     """By what the better one is called; on the page, too."""
     found = compare([entrant(*first), entrant(*then)])
     assert next_step(found).startswith(told)
-    page = render_versus(found, (), tells_rows=True)
+    page = render_versus(found, (), tells_rows=True, next_step=next_step(found))
     assert "<strong>Next:</strong>" in page
     assert page.count("<code>") >= 2
 
