@@ -320,12 +320,14 @@ def _page(search: "NestedSearchCV", pictures: "Iterable[Picture]") -> str:
     from foldwise.report.page import contest_rows, render_search
 
     is_cut = _is_cut(search)
+    labels = search.result_.pooled()[1] if hasattr(search, "classes_") else np.zeros(1, np.int64)
     return render_search(
         _scored(search),
         pictures,
         estimator=_told(search.estimator) if search.estimator is not None else "StandardLogistic",
         estimate=_estimates(search)[search.result_.metric],
         summary=search.outer_summary_,
+        commonest=np.bincount(labels).max() / len(labels),
         groups=getattr(search, "n_groups_", None),
         thresholds=[*search.outer_thresholds_, search.threshold_] if is_cut else [],
         contest=contest_rows(search.result_, search.select),
