@@ -91,7 +91,7 @@ def compare_searches(
 
 
 def _entrant(search: Any, place: int) -> Entrant:
-    check_is_fitted(search)
+    _check_fitted(search)
     if not hasattr(search, "classes_") or search.threshold is not None:
         raise InputError(
             "searches that are compared must be of classifiers, without a threshold, got"
@@ -199,7 +199,7 @@ def log_to_mlflow(
     32
     """
     require_extra("workflow", "log_to_mlflow")
-    check_is_fitted(search)
+    _check_fitted(search)
     from foldwise.report.picture import picture_files
     from foldwise.runs.lineage import Lineage, surroundings
     from foldwise.runs.recorder import Recorder
@@ -240,6 +240,15 @@ def log_to_mlflow(
         recorder.record_all(result)
         recorder.record_artifacts(None, files)
         return recorder.run_id
+
+
+def _check_fitted(search: Any) -> None:
+    from foldwise.estimator import NestedSearchCV
+
+    if not isinstance(search, NestedSearchCV):
+        kind = type(search).__name__
+        raise InputError(f"a search must be a fitted NestedSearchCV, got a {kind}: pass one")
+    check_is_fitted(search)
 
 
 def _parameters(search: "NestedSearchCV") -> dict[str, str]:
@@ -287,7 +296,7 @@ def _scored(search: "NestedSearchCV") -> SearchResult:
 
 def _pictures(search: "NestedSearchCV") -> "tuple[Picture, ...]":
     require_extra("report", "a report")
-    check_is_fitted(search)
+    _check_fitted(search)
     from foldwise.report import album
 
     result = _scored(search)
@@ -311,12 +320,14 @@ def _page(search: "NestedSearchCV", pictures: "Iterable[Picture]") -> str:
     from foldwise.report.page import contest_rows, render_search
 
     is_cut = _is_cut(search)
+    labels = search.result_.pooled()[1] if hasattr(search, "classes_") else np.zeros(1, np.int64)
     return render_search(
         _scored(search),
         pictures,
         estimator=_told(search.estimator) if search.estimator is not None else "StandardLogistic",
         estimate=_estimates(search)[search.result_.metric],
         summary=search.outer_summary_,
+        commonest=np.bincount(labels).max() / len(labels),
         groups=getattr(search, "n_groups_", None),
         thresholds=[*search.outer_thresholds_, search.threshold_] if is_cut else [],
         contest=contest_rows(search.result_, search.select),

@@ -19,8 +19,10 @@ def group_codes(values: Any, rows: int, name: str) -> NDArray[np.int64]:
     """A column of any values as whole numbers from 0."""
     array = np.asarray(values)
     if array.shape != (rows,):
+        got = f"{values!r:.40}" if array.ndim == 0 else array.shape
         raise InputError(
-            f"{name} must have a value for each of the {rows} rows, got {array.shape}: pass one"
+            f"{name} must have a value for each of the {rows} rows, got {got}: pass them, such as a"
+            " column of the table"
         )
     codes = np.asarray(pd.factorize(array)[0], dtype=np.int64)
     if (codes < 0).any():

@@ -181,6 +181,8 @@ def test_a_page_of_two_classes_tells_the_positive_one_and_the_thresholds(tmp_pat
     page = foldwise.write_report(search, tmp_path / "report.html").read_text()
     assert "for ill against well" in page
     assert "Average precision" in page
+    assert f"always the commonest class: {max(np.mean(y == each) for each in set(y)):.4f}" in page
+    assert "inner ones know none. Columns by" in " ".join(page.split())
     for threshold in (search.threshold_, *search.outer_thresholds_):
         assert f">{threshold:.4f}<" in page
 

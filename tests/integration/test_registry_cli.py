@@ -623,7 +623,7 @@ def test_a_version_that_is_not_as_registered_predicts_nothing(
 @pytest.mark.parametrize(
     ("name", "content", "complaint"),
     [
-        ("gone", b"", "must be CSV, Parquet, IDX or a folder of PNGs"),
+        ("gone", b"", "IDX or a folder of PNGs, got gone, which is not there: name"),
         ("few.csv", b"a,b\n1,2\n", "must hold images of 4 x 4, 16 pixels each, got 2 columns"),
         ("wide.idx", struct.pack(">4B3I", 0, 0, 8, 3, 1, 1, 2) + b"ab", "got images of 1 x 2"),
     ],

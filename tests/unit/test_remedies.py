@@ -16,6 +16,10 @@ TYPED = {
     "dvc checkout {}": _DOCTOR,
     "dvc --cd comparison repro": "tests/e2e/"
     "test_comparison.py::test_a_killed_model_goes_on_with_the_trials_it_had",
+    "dvc exp apply {}": "tests/e2e/"
+    "test_remedies.py::test_the_commands_for_the_main_job_never_ask_for_the_comparison",
+    "dvc exp run --temp tune -S NAME=VALUE": "tests/e2e/"
+    "test_better_model.py::test_the_how_to_works_as_written",
     "dvc exp run --temp tune{}": "tests/e2e/"
     "test_remedies.py::test_a_search_runs_on_the_parts_of_another_by_what_compare_tells",
     "dvc exp show": "tests/e2e/test_better_model.py::test_the_how_to_works_as_written",
@@ -31,12 +35,18 @@ TYPED = {
     "dvc repro tune": _REMEDIES,
     "dvc status": "tests/e2e/"
     "test_remedies.py::test_the_commands_for_the_main_job_never_ask_for_the_comparison",
+    "foldwise compare workspace {}": "tests/e2e/"
+    "test_remedies.py::test_a_search_runs_on_the_parts_of_another_by_what_compare_tells",
     "foldwise history": "tests/e2e/test_tutorial.py::test_the_tutorial_works_as_written",
+    "foldwise init NAME": "tests/e2e/test_own_project.py::"
+    "test_a_new_project_is_reproduced_once_and_then_knows_that_nothing_is_stale",
     "foldwise promote": "tests/e2e/test_better_model.py::test_the_how_to_works_as_written",
     "foldwise promote --dry-run": "tests/e2e/test_sections.py::test_the_sections_work_as_written",
+    "foldwise promote {} --dry-run": "tests/integration/test_registry_cli.py::test_a_model_s_life",
     "foldwise promote VERSION": "tests/e2e/test_tutorial.py::test_the_tutorial_works_as_written",
     "foldwise relocate": "tests/e2e/test_sections.py::test_the_sections_work_as_written",
     "foldwise rollback": "tests/integration/test_registry_cli.py::test_a_model_s_life",
+    "foldwise rollback --reason WHY": "tests/integration/test_registry_cli.py::test_a_model_s_life",
     "foldwise show": "tests/e2e/test_sections.py::test_the_sections_work_as_written",
     "foldwise ui --port {}": "tests/integration/test_tracking_ui.py",
     "foldwise verify": "tests/integration/test_registry_cli.py::test_a_model_s_life",

@@ -215,7 +215,8 @@ def blocks_of(file: Path, stored: StoredModel) -> tuple[int, Iterator[Block]]:
         return _of_folder(file, shape)
     if not file.is_file():
         kinds = "a CSV or Parquet file" if is_table else "CSV, Parquet, IDX or a folder of PNGs"
-        raise DataError(f"what is to be predicted must be {kinds}, got {file}: name another")
+        got = f"{file}, {'a folder' if file.is_dir() else 'which is not there'}"
+        raise DataError(f"what is to be predicted must be {kinds}, got {got}: name another")
     if not is_table:
         with file.open("rb") as stream:
             if stream.read(2) in (b"\0\0", b"\x1f\x8b"):

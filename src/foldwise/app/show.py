@@ -15,7 +15,7 @@ from foldwise.files import DocumentError, decode, read_bytes
 from foldwise.registry.audit import CHALLENGER, CHAMPION, PREVIOUS
 from foldwise.registry.snapshot import Snapshot, model_name, repeats
 from foldwise.report.reference import REFERENCES, Reference, read_reference
-from foldwise.report.wording import counted, digits_told, known, number
+from foldwise.report.wording import brief, counted, digits_told, known, number
 from foldwise.settings import Settings, flattened, load_settings
 from foldwise.stats.scores import METRICS, is_loss, metric_label
 from foldwise.store.address import project_root
@@ -47,6 +47,7 @@ def show() -> None:
         table = f"{fill(_data(data), _WIDTH)}\n\n{result_table(tuning, evaluation, reference)}\n"
         fits, error = tuning["fits"], tuning.get("log10_error")
         facts = {
+            **guessing(data),
             **({f"best {next(iter(tuning['range']))}": known(error)} if error else {}),
             "parameters": parameters_told(settings),
             "fits": f"{fits['distinct']:,} distinct ones, {fits['converged']:,} converged",
@@ -89,6 +90,16 @@ def to_do(registry: Snapshot) -> dict[str, str]:
         "foldwise predict": "FILE --output OUT: what the champion says of images or rows",
         "foldwise rollback": f"--reason WHY: back, {back}",
     }
+
+
+def guessing(data: Json) -> dict[str, str]:
+    """Say which accuracy is had without a model."""
+    start = "development_class_"
+    rows = {name.removeprefix(start): of for name, of in data.items() if name.startswith(start)}
+    common = max(rows, key=lambda name: int(rows[name]), default="")
+    share = number(rows[common] / sum(rows.values())) if rows else ""
+    told = f"always {brief(common)}, the commonest class, has accuracy {share}"
+    return {"guessing": told} if rows else {}
 
 
 def outdone(store: Store, data: Json, tuning: Json) -> dict[str, str]:

@@ -37,9 +37,9 @@ class Entrant:
     """
 
     name: str
-    result: SearchResult
-    groups: NDArray[np.int64] | None = None
-    facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    result: SearchResult = field(repr=False)
+    groups: NDArray[np.int64] | None = field(default=None, repr=False)
+    facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     digest: str = ""
     seconds: float | None = None
     run: str = ""
@@ -65,11 +65,11 @@ class Rival:
     """
 
     entrant: Entrant
-    differences: Mapping[str, Difference] = field(default_factory=dict)
+    differences: Mapping[str, Difference] = field(default_factory=dict, repr=False)
     p: float = math.nan
     verdict: Verdict | None = None
-    won: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    lost: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    won: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64), repr=False)
+    lost: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64), repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,6 +111,11 @@ class SearchComparison:
         return (self.reference, *(rival.entrant for rival in self.rivals))
 
     @property
+    def is_from_python(self) -> bool:
+        """Whether all are fitted searches, of no project, its gate and parameters."""
+        return all("cv" in each.facts.get("parameters", {}) for each in self.entrants)
+
+    @property
     def together(self) -> tuple[Rival, ...]:
         """The rivals on the reference's parts."""
         return tuple(rival for rival in self.rivals if rival.differences)
@@ -137,9 +142,11 @@ class SearchComparison:
         return tuple(found)
 
     def frame(self) -> "pd.DataFrame":
-        """Give a row for each rival and metric, for a notebook."""
+        """Give a row for each rival and metric, for a notebook; on other parts the means alone."""
         import pandas as pd  # half a second that the command line saves
 
+        none = Interval(math.nan, math.nan, self.confidence, "")
+        nothing = Difference(math.nan, none, math.nan, none, math.nan, ())
         return pd.DataFrame(
             {
                 "search": rival.entrant.name,
@@ -155,9 +162,9 @@ class SearchComparison:
                 "corrected_p": found.corrected_p,
                 "verdict": rival.verdict if metric == self.metric else None,
             }
-            for rival in self.together
+            for rival in self.rivals
             for metric in self.metrics
-            for found in (rival.differences[metric],)
+            for found in (rival.differences.get(metric, nothing),)
         )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.report.rivals import Entrant, Rival, SearchComparison
-from foldwise.report.wording import brief, escaped, number, signed, span, values_text
+from foldwise.report.wording import brief, called, escaped, number, signed, span, values_text
 from foldwise.stats.intervals import Interval
 from foldwise.stats.scores import METRICS, metric_label
 
@@ -18,7 +18,7 @@ MEANING = (
     "Two procedures are compared here, not two models: on rows that both have learned from in"
     " their other folds, and trained on {share} of the data. It knows the searches named here,"
     " not those that were tried before and given up. So it guides exploration; what goes into use"
-    " is decided on the holdout, by `foldwise promote` alone."
+    " is decided on {decided}."
 )
 NAMED = 12
 """So many rows won, and lost, are shown."""
@@ -42,7 +42,9 @@ class Table:
 def meaning(comparison: SearchComparison) -> str:
     """What a comparison of searches says, and what it doesn't."""
     folds = comparison.reference.result.plan.folds
-    return MEANING.format(share=f"{folds - 1}/{folds}")
+    promoted = "the holdout, by `foldwise promote` alone"
+    decided = "rows that none of them has seen" if comparison.is_from_python else promoted
+    return MEANING.format(share=f"{folds - 1}/{folds}", decided=decided)
 
 
 def next_step(comparison: SearchComparison) -> str:
@@ -161,7 +163,7 @@ def _folds(comparison: SearchComparison) -> Table:
     metric, first, short = comparison.metric, comparison.reference, _shorts(comparison)
     rows = tuple(
         (
-            str(fold.study).removeprefix("outer-"),
+            called(fold.study, first.result).removeprefix("outer fold "),
             number(fold.scores[metric]),
             *(_signed(each.differences[metric].folds[place]) for each in comparison.together),
         )
@@ -189,11 +191,11 @@ def _rows(comparison: SearchComparison, *, tells_rows: bool) -> Table:
         for each in comparison.together
     )
     named = ("won, by number", "lost, by number") if tells_rows else ()
-    said = (
-        "Numbers are rows of the development set, not of the holdout, counted from 0."
-        if tells_rows
-        else "Rows of a table are named where report.rows asks for it."
-    )
+    said = "Rows of a table are named where report.rows asks for it."
+    if tells_rows:
+        said = "Numbers are rows of the development set, not of the holdout, counted from 0."
+    elif comparison.is_from_python:
+        said = "In Python a rival's `won` and `lost` have their numbers."
     title, head = "Rows that one alone has right", ("search", "won", "lost", *named)
     return Table(title, head, rows, said, "rows_apart")
 

@@ -10,6 +10,7 @@ from foldwise.app.commands import version_table
 from foldwise.app.drawing import Verdict
 from foldwise.app.show import (
     failing,
+    guessing,
     looks_told,
     parameters_told,
     result_rows,
@@ -73,6 +74,13 @@ def test_a_metric_that_the_reports_lack_is_a_dash() -> None:
     held = {key: of for key, of in HELD.items() if not key.startswith("f1")}
     rows = result_rows({**TUNING, "intervals": known}, held, None)
     assert [row for row in rows if "–" in row[1:3]] == [("F1", "–", "–", "–")]
+
+
+def test_what_guessing_gets_stands_beside_the_result() -> None:
+    """The commonest class's share of the development set; older reports lack the counts."""
+    told = guessing({"development_class_ill": 30, "development_class_well": 90, "classes": 2})
+    assert told == {"guessing": "always well, the commonest class, has accuracy 0.7500"}
+    assert guessing({"classes": 2}) == {}
 
 
 def test_only_parameters_that_are_not_the_defaults_are_told() -> None:

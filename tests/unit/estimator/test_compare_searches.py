@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from foldwise import NestedSearchCV, compare_searches, write_report
 from foldwise.errors import InputError, SearchError
+from foldwise.report.versus import headline, tables
 
 X, y = load_breast_cancer(return_X_y=True, as_frame=True)
 X, y = X.iloc[:200, :6], y.iloc[:200]
@@ -42,6 +43,7 @@ def test_a_search_of_fewer_columns_is_found_worse(whole: NestedSearchCV, tmp_pat
     assert "Next:" not in page  # its commands are those of a project
     assert "search 2 is worse than search 1" in page
     assert "by number" not in page
+    assert not re.search("foldwise promote</code> alone|report.rows", page)
 
 
 def test_other_parts_become_the_same_by_what_the_comparison_says(whole: NestedSearchCV) -> None:
@@ -49,13 +51,32 @@ def test_other_parts_become_the_same_by_what_the_comparison_says(whole: NestedSe
     other = fitted(random_state=7)
     found = compare_searches(whole, other)
     assert found.rivals[0].verdict is None
-    from foldwise.report.versus import headline
 
     told = re.search(r"cv=first\.result_\.(\S+) it", headline(found, found.rivals[0]))
     assert told is not None
     assert told[1] == "plan.part_of[0]"
     again = fitted(random_state=7, cv=whole.result_.plan.part_of[0])
     assert compare_searches(whole, again).rivals[0].verdict is not None
+
+
+def test_a_comparison_is_shown_by_a_notebook_in_a_line(whole: NestedSearchCV) -> None:
+    """What a cell ends with is its answer, not the arrays that it was made of."""
+    shown = repr(compare_searches(whole, fitted(X[["mean smoothness"]])))
+    assert "verdict='worse'" in shown
+    assert len(shown) < 500
+
+
+def test_folds_of_several_partitions_are_named_by_repeat_and_fold() -> None:
+    """Of the first partition as of the others."""
+    found = compare_searches(fitted(n_repeats=2), fitted(X[["mean smoothness"]], n_repeats=2))
+    (folds,) = (of for of in tables(found, tells_rows=False) if of.title.startswith("Outer folds"))
+    assert [row[0] for row in folds.rows][2:4] == ["repeat 0, fold 2", "repeat 1, fold 0"]
+
+
+def test_a_page_of_something_else_is_refused_in_a_line_that_tells_no_row(tmp_path: Path) -> None:
+    """A frame would be written out whole by what asks whether it is fitted."""
+    with pytest.raises(InputError, match=r"^a search must be a fitted .*, got a DataFrame: pass"):
+        write_report(X, tmp_path / "page.html")
 
 
 def test_groups_that_were_given_cluster_the_variances() -> None:

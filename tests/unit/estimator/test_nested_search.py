@@ -252,6 +252,13 @@ def test_no_group_is_ever_in_two_parts(seed: int, folds: int) -> None:
     assert set(part_of) == set(range(folds))
 
 
+def test_a_column_s_name_is_no_group() -> None:
+    """The line says what was given, and what to give."""
+    told = r"each of the 150 rows, got 'patient': pass them, such as a column of the table"
+    with pytest.raises(InputError, match=told):
+        NestedSearchCV(cv=3, n_trials=2).fit(*IRIS, groups="patient")
+
+
 @pytest.mark.parametrize("missing", [None, np.nan])
 def test_a_row_without_a_group_is_refused(missing: object) -> None:
     """All those without one would else be one group, and stand or fall together."""

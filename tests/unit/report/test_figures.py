@@ -7,6 +7,7 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
@@ -227,6 +228,13 @@ def test_the_panel_that_decides_is_the_larger_and_shows_what_is_near_the_best() 
     chosen = [number_of(trial.values, "C") for trial in best_trials(result)]
     assert first < low < min(chosen)
     assert max(chosen) < high < last
+
+
+@pytest.mark.parametrize(("folds", "bands"), [(6, 7), (7, 1)])
+def test_bands_of_many_studies_do_not_hide_the_lines(folds: int, bands: int) -> None:
+    """The final study's alone is drawn then."""
+    _, below = inner_curves(make_result(folds=folds), "C").axes
+    assert sum(isinstance(each, PolyCollection) for each in below.collections) == bands
 
 
 def test_whole_numbers_are_written_as_such() -> None:

@@ -124,7 +124,10 @@ def test_other_parts_get_estimates_and_the_way_to_the_same_ones() -> None:
     told = words(found)
     assert "B has other parts than A: estimates alone" in told
     assert "`dvc exp run --temp tune -S tune.folds=3 -S tune.trials=B`" in told
-    assert set(found.frame()["search"]) == {"C"}
+    table = found.frame().set_index("search")
+    assert [*table.index] == ["B", "C"]
+    assert table["mean"].notna().all()
+    assert table["difference"].notna().tolist() == [False, True]
 
 
 def test_what_a_command_sets_is_written_as_dvc_reads_it() -> None:

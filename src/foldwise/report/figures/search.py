@@ -62,7 +62,9 @@ def inner_curves(result: SearchResult, name: str, *, unit: str = "image") -> Fig
     for curve in studies:
         study = called(curve.study, result)
         _draw_scores(above, curve, f"{study}: {value_text(_chosen(curve, searched))}")
-        _draw_excess(below, curve)
+        if curve.study.is_final or len(studies) <= _BANDS:
+            _draw_band(below, curve)
+        _draw_line(below, curve, curve.excess)
     above.set_ylabel(axis_label("Mean inner", result.metric, unit).replace(" (", "\n("))
     above.legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
     _scale_excess(below, top, name)
@@ -96,6 +98,8 @@ def _window(studies: tuple[Curve, ...], searched: Between, top: float) -> tuple[
     return searched.at(low - 0.05 * reach), searched.at(high + 0.05 * reach)
 
 
+_BANDS = 7
+"""Studies up to which each has its band: more of them, one on the other, hide the lines."""
 _TICKS = 9
 _FEW = 100
 """Times the low end: up to there powers of ten are too few as ticks."""
@@ -165,7 +169,7 @@ def _draw_scores(axes: Axes, curve: Curve, label: str) -> None:
         axes.plot(*best, **_look(curve.study), markersize=13, markeredgecolor="white", zorder=5)
 
 
-def _draw_excess(axes: Axes, curve: Curve) -> None:
+def _draw_band(axes: Axes, curve: Curve) -> None:
     axes.fill_between(
         curve.values,
         np.maximum(curve.excess - curve.errors, 0),
@@ -174,7 +178,6 @@ def _draw_excess(axes: Axes, curve: Curve) -> None:
         alpha=0.3 if curve.study.is_final else 0.15,
         linewidth=0,
     )
-    _draw_line(axes, curve, curve.excess)
 
 
 def _draw_line(axes: Axes, curve: Curve, values: NDArray[np.float64], label: str = "") -> None:
