@@ -1,14 +1,14 @@
 """An artist: draws in a process of its own, beside other work, where there is a core for both."""
 
-import os
-import pickle
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from subprocess import DEVNULL, PIPE, Popen
-from typing import IO, Any, ParamSpec, Self, TypeVar
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from subprocess import DEVNULL, Popen
+from typing import Any, ParamSpec, Self, TypeVar
 
 from foldwise.threads import threads
 
@@ -31,19 +31,18 @@ class Artist:
     def draw(self, what: Callable[P, T], *seen: P.args, **how: P.kwargs) -> Callable[[], T]:
         """Begin to draw; what is given back waits for the picture.
 
-        ``what`` is a module's own function, and what it is given can be pickled.
+        ``what`` is a module's own function, and what it is given can be sent to another process.
         """
         job = partial(what, *seen, **how)
         if self._process is None and threads() > 1:
-            command = [sys.executable, "-m", __name__]
             with suppress(OSError):
-                self._process = Popen(command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
+                self._process, self._line = _begun()
         if self._process is None:
             return job
-        asked = self._asking.submit(_ask, self._process, job)
+        asked = self._asking.submit(_ask, self._process, self._line, job)
 
         def collected() -> T:
-            with suppress(Exception):  # whatever bytes raise that aren't its answer
+            with suppress(Exception):  # whatever it failed with
                 return asked.result()
             return job()
 
@@ -58,35 +57,41 @@ class Artist:
             self._process.kill()
         self._asking.shutdown(cancel_futures=True)
         if self._process is not None:
-            self._process.communicate()
+            self._process.wait()
+            self._line.close()
 
 
-def _ask(process: Popen[bytes], job: Callable[[], T]) -> T:
-    assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018
+def _begun() -> tuple[Popen[bytes], Connection]:
+    """The process, and our end of the pipe to it: whichever ends, the other finds it closed."""
+    ours, theirs = Pipe()
+    with theirs:
+        end = theirs.fileno()
+        command = [sys.executable, "-m", __name__, str(end)]
+        process = Popen(command, pass_fds=[end], stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL)
+    return process, ours
+
+
+def _ask(process: Popen[bytes], line: Connection, job: Callable[[], T]) -> T:
     try:
-        pickle.dump(job, process.stdin)
-        process.stdin.flush()
-        drawn: T = pickle.load(process.stdout)  # noqa: S301 - our own process wrote it
+        line.send(job)
+        drawn: T = line.recv()
     except BaseException:
         process.kill()  # its next answer could be to this
         raise
     return drawn
 
 
-def _serve(asked: IO[bytes], given: IO[bytes]) -> None:
-    """Draw until nobody asks any more, their end of the pipe being closed."""
+def _serve(line: Connection) -> None:
+    """Draw until nobody asks any more."""
     from foldwise.report.figures import columns, holdout, images, search  # noqa: F401 - meanwhile
 
     while True:
         try:
-            job: Callable[[], Any] = pickle.load(asked)  # noqa: S301 - who started us wrote it
+            job: Callable[[], Any] = line.recv()
         except EOFError:
             return
-        pickle.dump(job(), given)
-        given.flush()
+        line.send(job())
 
 
 if __name__ == "__main__":
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no answer
-    _serve(sys.stdin.buffer, answers)
+    _serve(Connection(int(sys.argv[1])))
