@@ -1,5 +1,6 @@
 """What a message tells to type is typed as it stands, in the state that shows it, and mends it."""
 
+import json
 import re
 import shutil
 import sqlite3
@@ -75,6 +76,13 @@ def _delete(name: str) -> Callable[[Project], None]:
     return lambda project: (project.folder / name).unlink()
 
 
+def _name_another_search(project: Project) -> None:
+    path = project.folder / "models" / "run.json"
+    told = json.loads(path.read_text())
+    path.unlink()  # DVC may have linked it to its cache
+    path.write_text(json.dumps(told | {"search_key": "0123abcd" * 4}))
+
+
 def _delete_predictions(project: Project) -> None:
     """As those of an earlier version of foldwise; there is another search, which has them."""
     for path in (project.folder / "mlruns" / "artifacts").glob("digits/*/artifacts/search/*"):
@@ -121,6 +129,7 @@ FAULTS = {
         _damage_tracked("reports/registered.json"), VERIFY, "git restore "
     ),
     "no word of which search it was": Fault(_delete("models/run.json"), EVALUATE, "dvc repro tune"),
+    "the word of another search": Fault(_name_another_search, EVALUATE, "dvc repro tune"),
     "a search without predictions": Fault(_delete_predictions, COMPARE, "dvc repro -f tune"),
     "a link where pictures go": Fault(_link("reports/figures/tune"), TUNE, "rm "),
 }

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from foldwise.app.cli import main
 from foldwise.app.doctor import Finding, examined
@@ -174,6 +175,19 @@ def test_without_git_two_things_are_wrong_and_their_remedies_in_order_mend_both(
         found = COMMAND.match(finding.remedy)
         assert found
         typed(found[1], project)
+    assert wrong(project) == []
+
+
+def test_a_key_that_dvc_reads_by_name_is_missed_though_it_has_a_default(project: Path) -> None:
+    """DVC itself would end before any stage runs."""
+    path = project / "params.yaml"
+    params = yaml.safe_load(path.read_text())
+    del params["seed"], params["evaluate"]["confidence"]
+    path.write_text(yaml.safe_dump(params))
+    (finding,) = wrong(project)
+    assert finding.value == "no evaluate.confidence, seed"
+    params["seed"], params["evaluate"] = 1, {"confidence": 0.95}
+    path.write_text(yaml.safe_dump(params))
     assert wrong(project) == []
 
 

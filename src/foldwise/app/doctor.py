@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 
@@ -14,12 +15,14 @@ from foldwise.app.commands import columns
 from foldwise.app.exits import tell
 from foldwise.app.init import dvc_init, top_level
 from foldwise.errors import SettingsError, StoreError
+from foldwise.registry.stored_files import read_yaml
 from foldwise.runs.lineage import git_state, installed
 from foldwise.settings import SOURCES, load_settings
 from foldwise.store.address import project_root, tracking_address
 from foldwise.store.open import open_store
 
 _PIN = re.compile(r"^([\w.-]+==[^\\\n]+)", re.MULTILINE)
+_REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 _NAMED = 3
 
 
@@ -97,7 +100,9 @@ def _contents(root: Path) -> Iterator[Finding]:
         yield Finding(holds, *_parted(error))
         yield Finding(rule, "unknown", "mend params.yaml first")
         return
-    yield Finding(holds, prepare.name)
+    lacking = ", ".join(_lacking(root))
+    remedy = "write these there, DVC reads them by name; `python -m foldwise.settings` has defaults"
+    yield Finding(holds, f"no {lacking}" if lacking else prepare.name, remedy if lacking else "")
     reads = SOURCES[prepare.source]
     if "path" not in reads.parameters:
         yield Finding(rule, prepare.source)
@@ -105,6 +110,24 @@ def _contents(root: Path) -> Iterator[Finding]:
     there = reads.finds(root / prepare.path)
     remedy = f"run `dvc checkout {prepare.path}`, or `dvc pull` from a remote, or put them there"
     yield Finding(rule, prepare.path, "" if there else remedy)
+
+
+def _lacking(root: Path) -> list[str]:
+    """What dvc.yaml reads by name and params.yaml lacks: DVC would end before any stage runs."""
+    path, params = root / "dvc.yaml", read_yaml(root / "params.yaml")
+    try:
+        stages = read_yaml(path)["stages"].values()
+        listed = {name for of in stages for name in of.get("params", ()) if isinstance(name, str)}
+        named = listed.union(_REFERENCE.findall(path.read_text(encoding="utf-8")))
+    except (AttributeError, KeyError, OSError, TypeError):
+        return []  # DVC itself says what is wrong with dvc.yaml
+    return sorted(name for name in named if not _holds(params, name))
+
+
+def _holds(told: Any, name: str) -> bool:
+    first, _, rest = name.partition(".")
+    is_there = isinstance(told, dict) and first in told
+    return is_there and (not rest or _holds(told[first], rest))
 
 
 def _store(root: Path) -> Finding:

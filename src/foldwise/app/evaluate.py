@@ -11,6 +11,7 @@ from foldwise.app.exits import run, say
 from foldwise.app.versus import tell_champion, tell_outline
 from foldwise.app.views import run_links
 from foldwise.data.columns import typical
+from foldwise.errors import SearchError
 from foldwise.files import check_writable
 from foldwise.registry.evidence import Evidence
 from foldwise.registry.gate import Case, changed_data, comparison_level, judge
@@ -30,6 +31,7 @@ from foldwise.search.jobs import Predictions
 from foldwise.search.space import KIND
 from foldwise.settings import parameter_digests
 from foldwise.stats.scores import PUBLISHED
+from foldwise.store.faults import Tolerating, store_faults
 
 EXAMPLES = 3
 
@@ -45,6 +47,7 @@ def main() -> None:
 
 def _evaluate(work: workspace.Workspace, artist: Artist) -> None:
     tuned, place = drawing.Tuned.read(work), workspace.SearchPlace.read()
+    require_own_search(work, place)
     registry = Snapshot.read(work.store, work.model_name)
     require_same_kind(work.store, registry, work.info)  # before the holdout is counted for it
     described = work.lineage(place.search_key, place.attempt, tuned.result.space)
@@ -83,6 +86,22 @@ def _evaluate(work: workspace.Workspace, artist: Artist) -> None:
         *findings.cautions(),
         "next: `foldwise show`, then `foldwise promote --dry-run`",
     )
+
+
+def require_own_search(work: workspace.Workspace, place: workspace.SearchPlace) -> None:
+    """Refuse the name of another search, as which this one would be registered and closed.
+
+    The store's word of the run counts; where it has no such run, what the settings describe.
+    """
+    own = {"search_key": work.search_key, "attempt": str(place.attempt)}
+    with store_faults("looking for the search's run"), Tolerating("RESOURCE_DOES_NOT_EXIST"):
+        own |= work.store.client.get_run(place.run_id).data.tags
+    told, known = (place.search_key, str(place.attempt)), (own["search_key"], own["attempt"])
+    if told != known:
+        raise SearchError(
+            f"{workspace.RUN} must name the search that was tuned, {' attempt '.join(known)}, got"
+            f" {' attempt '.join(told)}: run `dvc repro tune` or `dvc pull`"
+        )
 
 
 def count_look(work: workspace.Workspace, registry: Snapshot, verdict: drawing.Verdict) -> Snapshot:

@@ -21,7 +21,7 @@ from foldwise.search.jobs import Done, Engine, Job, Task
 from foldwise.search.nested import Book, NestedSearch
 from foldwise.search.space import KIND
 from foldwise.search.trials import Event, OuterFold, Part, Study, Values
-from foldwise.settings import LOGISTIC, of_search
+from foldwise.settings import LOGISTIC
 from foldwise.solver.fits import SolverOptions, arranged
 from foldwise.solver.layout import Layout
 from foldwise.stats.scores import Scores
@@ -35,12 +35,10 @@ def main() -> None:
     import_slim_mlflow()
     work = workspace.Workspace()
     _ = work.bank  # filters that do not fit begin no search
-    told, space = of_search(work.settings), workspace.search_space(work.settings)
-    trials = told.pop("trials")
-    key = work.key({**told, "startup_trials": space.startup})
+    space, key = workspace.search_space(work.settings), work.search_key
     shelf, began = work.shelf(key), time.monotonic()
     with work.held(key) as lease:
-        book = work.book(key, space, trials=len(space.numbers(trials)))
+        book = work.book(key, space, trials=len(space.numbers(work.settings.tune.trials)))
         if workspace.is_fresh():
             shelf.clear()
         with (

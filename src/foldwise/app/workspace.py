@@ -44,6 +44,7 @@ from foldwise.settings import (
     Settings,
     candidates,
     load_settings,
+    of_search,
 )
 from foldwise.store.address import project_root
 from foldwise.store.mutex import Lease, held
@@ -132,6 +133,13 @@ class Workspace:
         How many trials it makes is none of them: a search that goes on is the same.
         """
         return search_key(self.info.development_digest, parameters, self.settings.seed)
+
+    @cached_property
+    def search_key(self) -> str:
+        """The key of the search that the settings describe."""
+        told, startup = of_search(self.settings), search_space(self.settings).startup
+        del told["trials"]
+        return self.key({**told, "startup_trials": startup})
 
     def plan(self, development: dataset.Split) -> Plan:
         """The parts that the settings say."""
