@@ -7,6 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 _COMMAND = re.compile(r"`((?:(?:dvc|foldwise|git|make|mlflow|rm) |MLFLOW_)[^`]*)`")
+_MODULE = re.compile(r"python -m (foldwise[.a-z_]+[a-z])(?![.a-z_])")
 _REMEDIES = "tests/e2e/test_remedies.py::test_what_a_message_tells_to_type_mends_what_it_tells_of"
 _DOCTOR = "tests/integration/test_doctor.py::test_what_the_doctor_tells_to_type_mends_it"
 
@@ -98,3 +99,21 @@ def test_the_tests_that_type_them_are_there() -> None:
     for place in TYPED.values():
         file, _, name = place.partition("::")
         assert f"def {name}" in (ROOT / file).read_text(), place
+
+
+def test_every_module_that_is_named_to_be_run_does_something() -> None:
+    """Run as a script, a module without an end for that would say nothing, and end well."""
+    texts = [ROOT / "README.md", ROOT / "params.yaml", ROOT / "dvc.yaml"]
+    texts += [*(ROOT / "docs").glob("*.md"), *(ROOT / "src").rglob("*.j2")]
+    told = {name for path in texts for name in _MODULE.findall(path.read_text())}
+    assert told
+    silent = [
+        name
+        for name in sorted(told)
+        if '__name__ == "__main__"' not in _source(name).read_text(encoding="utf-8")
+    ]
+    assert silent == []
+
+
+def _source(module: str) -> Path:
+    return (ROOT / "src").joinpath(*module.split(".")).with_suffix(".py")

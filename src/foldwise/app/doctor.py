@@ -101,7 +101,7 @@ def _contents(root: Path) -> Iterator[Finding]:
         yield Finding(rule, "unknown", "mend params.yaml first")
         return
     lacking = ", ".join(_lacking(root))
-    remedy = "write these there, DVC reads them by name; `python -m foldwise.settings` has defaults"
+    remedy = "write these there, DVC reads them by name: docs/reference.md has their defaults"
     yield Finding(holds, f"no {lacking}" if lacking else prepare.name, remedy if lacking else "")
     reads = SOURCES[prepare.source]
     if "path" not in reads.parameters:
