@@ -30,8 +30,8 @@ def whole() -> NestedSearchCV:
     return fitted()
 
 
-def test_a_search_of_fewer_columns_is_found_worse(whole: NestedSearchCV, tmp_path: Path) -> None:
-    """With a table, and a page that shows no row."""
+def test_a_search_of_fewer_columns_is_found_worse(whole: NestedSearchCV) -> None:
+    """With a table."""
     found = compare_searches(whole, fitted(X[["mean smoothness"]]))
     assert found.rivals[0].verdict == "worse"
     table = found.frame().set_index("metric")
@@ -39,6 +39,12 @@ def test_a_search_of_fewer_columns_is_found_worse(whole: NestedSearchCV, tmp_pat
     assert table.loc["log_loss", "reference"] == pytest.approx(-means[0]["neg_log_loss"])
     assert (table["low"] <= table["difference"]).all()
     assert found.differing() == (("features", "columns", ("6", "1")),)
+
+
+def test_the_page_of_a_comparison_shows_no_row(whole: NestedSearchCV, tmp_path: Path) -> None:
+    """Nor does it send a notebook to a project."""
+    pytest.importorskip("matplotlib")
+    found = compare_searches(whole, fitted(X[["mean smoothness"]]))
     page = write_report(found, tmp_path / "page.html").read_text()
     assert "Next:" not in page  # its commands are those of a project
     assert "search 2 is worse than search 1" in page
@@ -75,6 +81,7 @@ def test_folds_of_several_partitions_are_named_by_repeat_and_fold() -> None:
 
 def test_a_page_of_something_else_is_refused_in_a_line_that_tells_no_row(tmp_path: Path) -> None:
     """A frame would be written out whole by what asks whether it is fitted."""
+    pytest.importorskip("matplotlib")
     with pytest.raises(InputError, match=r"^a search must be a fitted .*, got a DataFrame: pass"):
         write_report(X, tmp_path / "page.html")
 
