@@ -46,11 +46,11 @@ def test_a_folder_whose_path_no_database_can_have_is_told_of(
 ) -> None:
     """The variable is the remedy, not the cause: mostly it isn't set."""
     monkeypatch.setenv("FOLDWISE_STUDY_STORAGE", told)
-    path = r"/work/a%2Fb/(mlruns|team)/optuna\.db"
+    path = r"/home/a%2Fb/(mlruns|team)/optuna\.db"
     with pytest.raises(SearchError, match=rf"may not contain '%', got '{path}': rename the folder"):
-        study_storage(Path("/work/a%2Fb"))
+        study_storage(Path("/home/a%2Fb"))
     monkeypatch.setenv("FOLDWISE_STUDY_STORAGE", "sqlite:////elsewhere/optuna.db")
-    assert study_storage(Path("/work/a%2Fb")) == "sqlite:////elsewhere/optuna.db"
+    assert study_storage(Path("/home/a%2Fb")) == "sqlite:////elsewhere/optuna.db"
 
 
 @pytest.mark.parametrize(("name", "read"), [("FRESH", is_fresh), ("QUIET", is_quiet)])
