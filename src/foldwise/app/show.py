@@ -237,8 +237,8 @@ def status(registry: Snapshot, failing: Mapping[str, str] = MappingProxyType({})
     told += f", version {challenger.number} is the {CHALLENGER}"
     earlier = [each for each in registry.versions if each.number < challenger.number]
     same = repeats(challenger.content, earlier)
-    known = (told, failing.get(challenger.content, ""), same and f"is {same}")
+    words = (told, failing.get(challenger.content, ""), same and f"is {same}")
     return {
-        "status": ", which ".join(filter(None, known)),
+        "status": ", which ".join(filter(None, words)),
         "next": "`foldwise promote --dry-run`: may it be the champion?",
     }
