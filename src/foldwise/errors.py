@@ -1,7 +1,11 @@
 """What can go wrong in a way the user can mend: one line with rule, value and remedy."""
 
+import json
 import sys
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
+from shlex import quote
+from urllib.parse import unquote, urlsplit
 
 
 class FoldwiseError(Exception):
@@ -94,5 +98,24 @@ def require_extra(extra: str, doing: str) -> None:
     if missing:
         raise MissingError(
             f"{doing} needs {', '.join(missing)}, which this Python lacks: run"
-            f" `{sys.executable} -m pip install 'foldwise[{extra}]'`"
+            f" `{sys.executable} -m pip install {with_extra(extra)}`"
         )
+
+
+def with_extra(extra: str) -> str:
+    """What pip is to be given for foldwise with an extra: from where this one came.
+
+    That is a checkout, a wheel or a repository, which ``direct_url.json`` names (PEP 610), or an
+    index, which it doesn't.
+    """
+    try:
+        origin = json.loads(distribution("foldwise").read_text("direct_url.json") or "{}")
+    except PackageNotFoundError:  # its folder is merely on the path
+        origin = {}
+    url, vcs = origin.get("url"), origin.get("vcs_info")
+    if not url:
+        return quote(f"foldwise[{extra}]")
+    if origin.get("dir_info", {}).get("editable"):
+        return f"--editable {quote(f'{unquote(urlsplit(url).path)}[{extra}]')}"
+    at = f"{vcs['vcs']}+{url}@{vcs['commit_id']}" if vcs else url
+    return quote(f"foldwise[{extra}] @ {at}")

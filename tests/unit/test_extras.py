@@ -1,11 +1,18 @@
 """What foldwise alone needs, and what its extras bring: a notebook needs no MLflow and no DVC."""
 
 import ast
+import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from foldwise.errors import with_extra
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -91,5 +98,46 @@ def test_the_estimator_works_without_the_extras_and_a_command_says_which_one_it_
     assert worked == "True", done.stderr
     assert told == (
         "foldwise: the workflow needs click, dvc, jinja2, mlflow, which this Python lacks:"
-        f" run `{sys.executable} -m pip install 'foldwise[workflow]'`"
+        f" run `{sys.executable} -m pip install {with_extra('workflow')}`"
     )
+
+
+def came_from(origin: dict[str, object] | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let foldwise have been installed from there, or from an index."""
+    kept = SimpleNamespace(read_text={"direct_url.json": origin and json.dumps(origin)}.get)
+    monkeypatch.setattr("foldwise.errors.distribution", lambda _: kept)
+
+
+def told_by_pip(folder: Path, origin: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> str:
+    """What pip would do with the extra, told of one foldwise's origin; without a network."""
+
+    came_from(origin, monkeypatch)
+    alone = "--dry-run --no-deps --no-build-isolation --no-index --force-reinstall"
+    command = f"{sys.executable} -m pip install {alone} {with_extra('report')}"
+    typed = ["sh", "-c", command]
+    done = subprocess.run(typed, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, command + done.stderr
+    return done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("is_editable", [False, True])
+def test_pip_takes_what_is_told_of_an_extra_from_where_foldwise_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_editable: bool
+) -> None:
+    """On no index does it have to be: a folder, even one whose name asks for quotes."""
+    checkout = tmp_path / "a friend's copy"
+    shutil.copytree(ROOT / "src", checkout / "src")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, checkout)
+    origin: dict[str, object] = {"url": checkout.as_uri(), "dir_info": {"editable": is_editable}}
+    assert told_by_pip(tmp_path, origin, monkeypatch).startswith("Would install foldwise-")
+
+
+def test_a_repository_is_named_with_its_commit_and_an_index_by_no_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    vcs = {"vcs": "git", "commit_id": "abc"}
+    came_from({"url": "https://example.org/foldwise", "vcs_info": vcs}, monkeypatch)
+    assert with_extra("gpu") == "'foldwise[gpu] @ git+https://example.org/foldwise@abc'"
+    came_from(None, monkeypatch)
+    assert with_extra("gpu") == "'foldwise[gpu]'"

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from foldwise.app.commands import columns
 from foldwise.app.exits import tell
 from foldwise.app.init import dvc_init, top_level
-from foldwise.errors import SettingsError, StoreError
+from foldwise.errors import SettingsError, StoreError, with_extra
 from foldwise.registry.stored_files import read_yaml
 from foldwise.runs.lineage import git_state, installed
 from foldwise.settings import SOURCES, load_settings
@@ -67,7 +67,7 @@ def _versions(root: Path) -> Finding:
         f"{each.name} {installed(each.name) or 'missing'} for {each.specifier}"
         for each in wrong[:_NAMED]
     )
-    by = f"-r {lock.name}" if lock.is_file() else "'foldwise[workflow]'"
+    by = f"-r {lock.name}" if lock.is_file() else with_extra("workflow")
     rule = f"versions are those of {lock.name if lock.is_file() else 'foldwise'}"
     remedy = f"run `python -m pip install {by}`" if wrong else ""
     return Finding(rule, value or f"{len(told)} packages", remedy)
