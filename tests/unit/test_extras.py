@@ -110,7 +110,6 @@ def came_from(origin: dict[str, object] | None, monkeypatch: pytest.MonkeyPatch)
 
 def told_by_pip(folder: Path, origin: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> str:
     """What pip would do with the extra, told of one foldwise's origin; without a network."""
-
     came_from(origin, monkeypatch)
     alone = "--dry-run --no-deps --no-build-isolation --no-index --force-reinstall"
     command = f"{sys.executable} -m pip install {alone} {with_extra('report')}"
