@@ -100,8 +100,8 @@ class Command:
 
 
 def nothing_of(name: str) -> str:
-    """What the history says of a model without versions."""
-    return f"no version of {name} is registered: register one with {REGISTER}\n"
+    """What the history says of a model without versions, in a project that nobody has run yet."""
+    return f"no version of {name} is registered: register one with `dvc repro`\n"
 
 
 def test_a_model_s_life(project: Store, foldwise: Command) -> None:
@@ -164,6 +164,29 @@ def test_a_version_that_does_not_verify_ends_with_status_1(
     assert "stored files" in foldwise.out
     assert f"register it anew with {REGISTER}\n" in foldwise.out
     assert foldwise.out.endswith("not verified: don't serve this version\n")
+
+
+@pytest.mark.parametrize("harm", ["changed", "lost", "set by hand"])
+def test_a_rollback_that_would_be_refused_is_not_offered(
+    project: Store, foldwise: Command, harm: str
+) -> None:
+    """As after a promotion by force over a champion that can't be verified."""
+    foldwise("promote", "1")
+    path = fetch_files(project, seen(project).find("1"), Path("unused")) / "card.md"
+    if harm == "changed":
+        path.write_text("A better model.")
+    elif harm == "lost":
+        path.parent.rename(path.parent.with_name("elsewhere"))
+    else:
+        project.client.delete_registered_model_alias(NAME, "champion")
+        project.client.set_registered_model_alias(NAME, "previous_champion", "3")
+    asked = ("promote", "2", "--force", "--reason", "x")
+    for arguments in ((*asked, "--dry-run"), asked):
+        assert foldwise(*arguments) == 0
+        number = 3 if harm == "set by hand" else 1
+        last = foldwise.out.splitlines()[-1]
+        assert last.startswith(f"no rollback leads back to version {number}: ")
+    assert foldwise("rollback", "--reason", "x") == (1 if harm == "lost" else 2)
 
 
 def test_a_champion_set_by_hand_is_told(project: Store, foldwise: Command) -> None:
@@ -358,7 +381,7 @@ def test_what_only_reads_makes_no_database(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place}")
     for command in (["history"], ["verify"], ["promote"], ["rollback", "--reason", "x"], ["ui"]):
         assert foldwise(*command) == 1
-        assert f"there is no tracking database {place}: run `dvc repro && " in foldwise.err
+        assert f"{place}: run `dvc repro`, or correct MLFLOW_TRACKING_URI\n" in foldwise.err
     assert not place.parent.exists()
     assert seen(project).aliases == {"challenger": 3}
 
@@ -372,10 +395,14 @@ def test_a_store_on_a_read_only_disk_can_be_read(project: Store) -> None:
     for path in reversed(places):
         path.chmod(path.stat().st_mode & 0o555)
     try:
-        for command, said in (("history", "no decision"), ("verify", "\nverified")):
+        for command, said in (
+            ("history", "no decision"),
+            ("verify", "\nverified"),
+            ("promote 2 --dry-run", "dry run: version 2 would be promoted"),
+        ):
             done = subprocess.run(
-                [*plain, program, command], cwd=project.root, capture_output=True, text=True,
-                check=False,
+                [*plain, program, *command.split()], cwd=project.root, capture_output=True,
+                text=True, check=False,
             )  # fmt: skip
             assert (done.returncode, said in done.stdout) == (0, True), done.stderr
         refused = subprocess.run(
@@ -438,7 +465,7 @@ def test_the_history_is_told_without_what_loads_a_model(project: Store) -> None:
 def test_before_anything_is_registered_a_command_says_so(
     store: Store, foldwise: Command, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    """A fresh clone has a store and no model."""
+    """With no more than is needed: in a fresh clone all stages are stale, and no other address."""
     (store.root / "dvc.yaml").touch()
     (store.root / "params.yaml").write_text(PARAMS)
     monkeypatch.chdir(store.root)
@@ -447,9 +474,16 @@ def test_before_anything_is_registered_a_command_says_so(
         told = f"{nothing_of(NAME)}no decision on {NAME} yet\n"
         assert (status, foldwise.out) == (0, told)
     else:
-        assert status == 1
-        (line,) = foldwise.err.splitlines()
-        assert f"a version or alias of {NAME} must exist" in line or "dvc repro prepare" in line
+        which = f"a version or alias of {NAME} must exist, got 'challenger'"
+        told = f"foldwise: {which}: register one with `dvc repro`\n"
+        assert (status, foldwise.err) == (1, told)
+    (store.root / "models" / "evaluated").mkdir(parents=True)
+    foldwise(command)
+    assert f"register one with {REGISTER}\n" in foldwise.out + foldwise.err
+    database = store.root / "mlruns" / "mlflow.db"
+    database.unlink()
+    assert foldwise(command) == 1
+    assert foldwise.err == f"foldwise: there is no tracking database {database}: run {REGISTER}\n"
 
 
 def test_a_missing_holdout_is_one_line(project: Store, foldwise: Command) -> None:

@@ -252,7 +252,7 @@ os.chdir(sys.argv[1])
 if os.geteuid() == 0:  # root may write anywhere
     os.setuid(65534)
 try:
-    check_database(Path("mlruns/mlflow.db"))
+    check_database(Path("mlruns/mlflow.db"), Path())
 except StoreError as error:
     print(error)
 """

@@ -25,6 +25,11 @@ _LOCK_SECONDS = 60
 _BUSY_SECONDS = 5
 
 
+def registering(root: Path) -> str:
+    """What is to be typed to have runs and a version: `dvc repro` alone in a project never run."""
+    return REGISTER if (root / "models" / "evaluated").exists() else "`dvc repro`"
+
+
 def artifacts_of(database: Path) -> Path:
     """Folder of a database's artifacts: ``artifacts`` beside it."""
     return database.parent / "artifacts"
@@ -50,15 +55,15 @@ def create_once(database: Path) -> None:
             _create(database)
 
 
-def check_database(database: Path, *, writes: bool = True) -> None:
+def check_database(database: Path, root: Path, *, writes: bool = True) -> None:
     """Refuse a missing, damaged, locked or foreign file before MLflow spends minutes on it.
 
     And a read-only one, unless it is to be read alone.
     """
     if not database.exists():
+        or_else = ", or correct MLFLOW_TRACKING_URI" * bool(os.environ.get("MLFLOW_TRACKING_URI"))
         raise StoreError(
-            f"there is no tracking database {database}: run {REGISTER}, or correct "
-            "MLFLOW_TRACKING_URI"
+            f"there is no tracking database {database}: run {registering(root)}{or_else}"
         )
     if (what := foreign(database, "MLflow")) is not None:
         raise StoreError(
@@ -162,10 +167,11 @@ def relocate(root: Path | None = None) -> Relocation:
 
     The database is copied first and changed in one transaction.
     """
-    database = tracking_address(root or project_root()).database
+    root = root or project_root()
+    database = tracking_address(root).database
     if database is None:
         raise StoreError("MLFLOW_TRACKING_URI names a server: relocate is for a store in a folder")
-    check_database(database)
+    check_database(database, root)
     new = artifacts_of(database)
     with database_lock(database), closing(sqlite3.connect(database)) as connection:
         old = _former_places(connection, new)
