@@ -103,12 +103,7 @@ def test_relocating_leaves_no_mention_of_the_old_place(moved: Path) -> None:
     relocation = relocate(moved)
     assert _mentions(database, old) == []
     assert relocation.old == (f"{old}/mlruns/artifacts",)
-    assert relocation.changed == {
-        "experiments.artifact_location": 2,
-        "runs.artifact_uri": 9,
-        "logged_models.artifact_location": 1,
-        "model_versions.storage_location": 1,
-    }
+    assert relocation.changed == 2 + 9 + 1 + 1  # as above
 
 
 def test_a_relocated_store_reads_old_files_and_writes_new_ones_in_its_new_place(

@@ -228,8 +228,8 @@ def relocate() -> None:
     if not relocation.old:
         tell(f"nothing to mend: the store already points to {relocation.new}\n")
         return
-    rows = sum(relocation.changed.values())
-    tell(f"{rows} paths now point to {relocation.new}\nbefore: {', '.join(relocation.old)}\n")
+    tell(f"{relocation.changed} paths now point to {relocation.new}\n")
+    tell(f"before: {', '.join(relocation.old)}\n")
     tell(f"the database as it was: {relocation.backup}\n")
 
 

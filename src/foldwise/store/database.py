@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,18 +110,12 @@ def _check_schema(database: Path, version: str) -> None:
     import mlflow
     from mlflow.store.db.utils import _get_latest_schema_revision
 
-    if version == _get_latest_schema_revision():  # type: ignore[no-untyped-call]
-        return
-    migrations = Path(mlflow.__file__).parent / "store" / "db_migrations" / "versions"
-    if any(migrations.glob(f"{version}_*.py")):
+    if version != _get_latest_schema_revision():  # type: ignore[no-untyped-call]
         raise StoreError(
-            f"{database} was written by an older MLflow: copy it, "
-            f"then run `mlflow db upgrade 'sqlite:///{database}'`"
+            f"{database} was written by another MLflow than {mlflow.__version__} (schema"
+            f" {version}): install that one or, if it was older, copy the file and run"
+            f" `mlflow db upgrade 'sqlite:///{database}'`"
         )
-    raise StoreError(
-        f"{database} was written by another MLflow than {mlflow.__version__} "
-        f"(schema {version}): install the version that wrote it"
-    )
 
 
 _COLUMNS = (
@@ -142,12 +135,12 @@ _TAGGED = """
 class Relocation:
     """Artifact folders that the store pointed to, none if nothing was to mend; where it does now.
 
-    ``changed`` are the rows for each ``table.column``, ``backup`` the database as it was before.
+    ``changed`` rows were, and ``backup`` is the database as it was before.
     """
 
     old: tuple[str, ...]
     new: str
-    changed: Mapping[str, int]
+    changed: int
     backup: Path | None
 
 
@@ -176,7 +169,7 @@ def relocate(root: Path | None = None) -> Relocation:
     with database_lock(database), closing(sqlite3.connect(database)) as connection:
         old = _former_places(connection, new)
         if not old:
-            return Relocation(old=(), new=str(new), changed={}, backup=None)
+            return Relocation(old=(), new=str(new), changed=0, backup=None)
         try:
             backup = _copy(connection, database)
             changed = _mend(connection, old, str(new))
@@ -202,8 +195,8 @@ def _copy(connection: sqlite3.Connection, database: Path) -> Path:
     return backup
 
 
-def _mend(connection: sqlite3.Connection, old: tuple[str, ...], new: str) -> dict[str, int]:
-    changed = dict.fromkeys((f"{table}.{column}" for table, column in _COLUMNS), 0)
+def _mend(connection: sqlite3.Connection, old: tuple[str, ...], new: str) -> int:
+    changed = 0
     with connection:
         connection.execute("BEGIN IMMEDIATE")
         for table, column in _COLUMNS:
@@ -214,5 +207,5 @@ def _mend(connection: sqlite3.Connection, old: tuple[str, ...], new: str) -> dic
                     f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
                     (new, len(place) + 1, place, len(place) + 1, f"{place}/"),
                 )
-                changed[f"{table}.{column}"] += cursor.rowcount
+                changed += cursor.rowcount
     return changed
