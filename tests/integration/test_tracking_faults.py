@@ -22,7 +22,7 @@ from foldwise.store.open import Store
 from tests.factories import make_events, make_result, make_trial, outer
 from tests.run_tree import FIGURE, make_lineage, record_search, run_tree, statuses
 
-RESULT = make_result()
+RESULT = make_result(trials=2)
 LINEAGE = make_lineage()
 KEY = LINEAGE.key
 
@@ -36,7 +36,7 @@ from tests.run_tree import make_lineage
 
 with Recorder.open(open_store(Path(sys.argv[1])), make_lineage()) as recorder:
     print("open", flush=True)
-    for event in make_events(make_result()):
+    for event in make_events(make_result(trials=2)):
         recorder.record(event)
 """
 
@@ -77,7 +77,7 @@ def test_a_recorder_that_is_really_killed_is_made_good_by_the_next(store: Store)
     _tell(store, make_events(RESULT))
     _tell(store, make_events(RESULT), lineage=replace(LINEAGE, attempt=2))
     tree = run_tree(store.root)
-    assert len(tree) == 2 * 17
+    assert len(tree) == 2 * 13
     assert statuses(tree) == {"FINISHED"}
     for key, run in tree.items():
         if key.startswith(f"{KEY}/"):
@@ -126,7 +126,7 @@ def test_a_full_disk_costs_the_files_not_the_search(
         with pytest.raises(StoreError, match=r"files of outer-0.*the disk is full.*same command"):
             record_search(store, LINEAGE, RESULT)
     tree = run_tree(store.root)
-    assert len(tree) == 17
+    assert len(tree) == 13
     assert tree[KEY].status == "FAILED"
     assert ("outer_log_loss_low", 0, 0.27) in tree[KEY].rows
     record_search(store, LINEAGE, RESULT)

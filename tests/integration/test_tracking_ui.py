@@ -111,7 +111,12 @@ def test_a_port_that_is_taken_is_told_with_the_way_out(store: Store) -> None:
 
 @pytest.mark.e2e
 @pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 0), (signal.SIGKILL, -9)]
+    ("number", "status"),
+    [
+        (signal.SIGINT, 0),
+        (signal.SIGKILL, -9),
+        pytest.param(signal.SIGTERM, 0, marks=pytest.mark.soak),
+    ],
 )
 def test_the_ui_serves_pages_and_figures_and_ends_whole(
     number: signal.Signals, status: int, store: Store
