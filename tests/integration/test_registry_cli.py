@@ -218,7 +218,7 @@ def test_a_rollback_that_would_be_refused_is_not_offered(
         assert foldwise(*arguments) == 0
         number = 3 if harm == "set by hand" else 1
         last = foldwise.out.splitlines()[-1]
-        assert last.startswith(f"no rollback leads back to version {number}: ")
+        assert last.startswith(f"no rollback leads back to version {number}, it would refuse: ")
     assert foldwise("rollback", "--reason", "x") == (1 if harm == "lost" else 2)
 
 

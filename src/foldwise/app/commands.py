@@ -103,12 +103,11 @@ def _way_back(project: Project, decision: Decision) -> str:
         return "no rollback leads back to having none: it needs one that was champion before\n"
     registry = project.registry()
     version, by_hand = registry.find(str(number)), registry.set_by_record(PREVIOUS, "fail")
+    wrong = fault_of(project.store, version, partial(sealed, version, root=project.root))
     if decision.champion is None and by_hand.verdict == "fail":
         wrong = f"{PREVIOUS} {by_hand.figure}"
-    else:
-        wrong = fault_of(project.store, version, partial(sealed, version, root=project.root))
     if wrong:
-        return f"no rollback leads back to version {number}: {printable(wrong)}\n"
+        return f"no rollback leads back to version {number}, it would refuse: {printable(wrong)}\n"
     return f"the way back: `foldwise rollback --reason WHY`, to version {number}\n"
 
 
