@@ -2,11 +2,10 @@
 
 import errno
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
@@ -16,34 +15,29 @@ from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from foldwise.errors import StoreError
 from foldwise.runs.lineage import Lineage
 from foldwise.runs.recorder import Recorder
-from foldwise.search.trials import Event
+from foldwise.search.trials import Event as SearchEvent
 from foldwise.store.mutex import this_process
-from foldwise.store.open import Store
+from foldwise.store.open import Store, open_store
 from tests.factories import make_events, make_result, make_trial, outer
+from tests.integration.registry_cases import forks
 from tests.run_tree import FIGURE, make_lineage, record_search, run_tree, statuses
 
 RESULT = make_result(trials=2)
 LINEAGE = make_lineage()
 KEY = LINEAGE.key
 
-_CHILD = """
-import sys
-from pathlib import Path
-from foldwise.runs.recorder import Recorder
-from foldwise.store.open import open_store
-from tests.factories import make_events, make_result, outer
-from tests.run_tree import make_lineage
 
-with Recorder.open(open_store(Path(sys.argv[1])), make_lineage()) as recorder:
-    print("open", flush=True)
-    for event in make_events(make_result(trials=2)):
-        recorder.record(event)
-"""
+def _record(root: Path, opened: Event) -> None:
+    """Record the search in a process of its own."""
+    with Recorder.open(open_store(root), LINEAGE) as recorder:
+        opened.set()
+        for event in make_events(RESULT):
+            recorder.record(event)
 
 
 def _tell(
     store: Store,
-    events: Sequence[Event],
+    events: Sequence[SearchEvent],
     *,
     lineage: Lineage = LINEAGE,
     then: BaseException | None = None,
@@ -56,15 +50,13 @@ def _tell(
 
 
 def _record_and_be_killed(store: Store, *, after: float) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", _CHILD, str(store.root)],
-        cwd=Path(__file__).parents[2],
-        stdout=subprocess.PIPE,
-    ) as child:
-        assert child.stdout is not None
-        child.stdout.readline()
-        time.sleep(after)
-        child.kill()
+    opened = forks().Event()
+    child = forks().Process(target=_record, args=(store.root, opened))
+    child.start()
+    assert opened.wait(60)
+    time.sleep(after)
+    child.kill()
+    child.join()
 
 
 def _down(*_: object, **__: object) -> None:
