@@ -24,7 +24,7 @@ WORKERS, TURNS = 4, 3
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Signs of life and patience of moments; silence is long, so that no busy machine is silent."""
-    for name, seconds in (("_BEAT", 0.1), ("_SILENCE", 60.0), ("_POLL", 0.02), ("_GRACE", 0.3)):
+    for name, seconds in (("_BEAT", 0.1), ("_SILENCE", 60.0), ("_POLL", 0.1), ("_GRACE", 0.3)):
         monkeypatch.setattr(f"foldwise.store.mutex.{name}", seconds)
 
 
@@ -221,7 +221,7 @@ class ServerCases(MutexCases):
         """Whoever gave a reason doesn't wait for a process that hangs."""
         with pytest.raises(Busy, match="another took over"), held(store, NAME, DOING) as late:
             with pytest.raises(Busy, match="another is at it"):
-                held(store, NAME, DOING, wait=3).__enter__()
+                held(store, NAME, DOING, wait=1).__enter__()
             with held(store, NAME, DOING, wait=60, is_forced=True):
                 time.sleep(0.5)
                 late.check()

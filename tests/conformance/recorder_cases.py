@@ -233,6 +233,19 @@ class RecorderCases:
         assert recorder.unrecorded == ()
         assert self.shown(store, lineage) == expected
 
+    def test_after_a_rest_the_store_is_tried_again(
+        self, store: Store, lineage: Lineage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What an outage kept back is written while the search goes on."""
+        monkeypatch.setattr("foldwise.runs.recorder._REST", 0.0)
+        with Recorder.open(store, lineage) as recorder:
+            with monkeypatch.context() as patch:
+                patch.setattr(MlflowClient, "create_run", gone)
+                recorder.record(EVENTS[0])
+            assert recorder.unrecorded
+            recorder.record(EVENTS[1])
+            assert not recorder.unrecorded
+
     def test_an_outage_to_the_end_is_made_good_by_the_next_telling(
         self, store: Store, lineage: Lineage, expected: Shown, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -195,7 +195,7 @@ def is_write(call: str) -> bool:
 
 def start_together(*works: Callable[[], object]) -> list[int]:
     """Run each work in a process of its own, at the same time; returns their exit statuses."""
-    processes = [_context().Process(target=work) for work in works]
+    processes = [forks().Process(target=work) for work in works]
     for process in processes:
         process.start()
     for process in processes:
@@ -204,8 +204,8 @@ def start_together(*works: Callable[[], object]) -> list[int]:
 
 
 @cache
-def _context() -> ForkServerContext:
-    # Its children start with MLflow imported, which takes seconds otherwise, and nothing open.
+def forks() -> ForkServerContext:
+    """Children of it have MLflow imported, which takes seconds otherwise, and nothing open."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["mlflow.sklearn", "mlflow.artifacts", "skops.io", __name__])
     return context

@@ -22,7 +22,7 @@ from foldwise.registry.stored_files import fetch_files, files_digest
 from foldwise.solver.linear import probabilities
 from foldwise.store.database import REGISTER
 from foldwise.store.open import Store, open_store
-from tests.integration.conftest import copied
+from tests.integration.conftest import copied, without_outside_settings
 from tests.integration.registry_cases import (
     CLASSES,
     NAME,
@@ -57,12 +57,9 @@ def signals() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-@pytest.fixture
-def project(
-    registered: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Store:
-    """A project whose versions 1, 2 and 3 are good, better and worse; one works below its root."""
-    store = open_store(copied(registered(0.1, 0.0, 0.2), tmp_path / "project"))
+def made_project(registered: Callable[..., Path], folder: Path) -> Store:
+    """A project whose versions 1, 2 and 3 are good, better and worse."""
+    store = open_store(copied(registered(0.1, 0.0, 0.2), folder / "project"))
     (store.root / "dvc.yaml").touch()
     (store.root / "params.yaml").write_text(PARAMS)
     write_split(
@@ -73,8 +70,39 @@ def project(
         classes=CLASSES,
         image_shape=SHAPE,
     )
+    return store
+
+
+@pytest.fixture
+def project(
+    registered: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Store:
+    """A project of the test's own; one works below its root."""
+    store = made_project(registered, tmp_path)
     monkeypatch.chdir(store.root / "data")
     return store
+
+
+@pytest.fixture(scope="module")
+def shared_project(
+    registered: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Store:
+    """One project for the tests that change nothing in its store."""
+    with without_outside_settings():
+        return made_project(registered, tmp_path_factory.mktemp("shared"))
+
+
+@pytest.fixture
+def unchanged(
+    shared_project: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Store]:
+    """That project; one works below its root, in a folder of the test's own."""
+    place = shared_project.root / "data" / tmp_path.name
+    place.mkdir()
+    monkeypatch.chdir(place)
+    yield shared_project
+    assert seen(shared_project).aliases == {"challenger": 3}
+    assert seen(shared_project).decisions == ()
 
 
 @pytest.fixture
@@ -100,8 +128,8 @@ class Command:
 
 
 def nothing_of(name: str) -> str:
-    """What the history says of a model without versions."""
-    return f"no version of {name} is registered: register one with {REGISTER}\n"
+    """What the history says of a model without versions, in a project that nobody has run yet."""
+    return f"no version of {name} is registered: register one with `dvc repro`\n"
 
 
 def test_a_model_s_life(project: Store, foldwise: Command) -> None:
@@ -143,15 +171,20 @@ def test_a_model_s_life(project: Store, foldwise: Command) -> None:
     assert seen(project).aliases["champion"] == 1
 
 
-def test_verify_takes_the_challenger_while_there_is_no_champion(
-    project: Store, foldwise: Command
-) -> None:
-    """An alias, a number, or the one in use."""
+@pytest.mark.usefixtures("unchanged")
+def test_verify_takes_the_challenger_while_there_is_no_champion(foldwise: Command) -> None:
+    """An alias, a number, or the one in use; and it says which data it checked.
+
+    The development set and the raw files, too, which nothing is served of: they only warn.
+    """
     assert foldwise("verify") == 0
     assert foldwise.out.startswith(f"{NAME} version 3 (challenger)\n")
     assert foldwise("verify", "1") == 0
-    assert foldwise.out.startswith(f"{NAME} version 1 (no alias)\n")
-    assert project.is_server is False
+    first, second, *lines = foldwise.out.splitlines()
+    assert first == f"{NAME} version 1 (no alias)"
+    assert second == "against data/prepared and digits, which has no files here"
+    (line,) = (line for line in lines if line.startswith("development set"))
+    assert re.split(" {2,}", line)[1:] == ["not here", "d" * 12, "warning"]
 
 
 def test_a_version_that_does_not_verify_ends_with_status_1(
@@ -164,6 +197,29 @@ def test_a_version_that_does_not_verify_ends_with_status_1(
     assert "stored files" in foldwise.out
     assert f"register it anew with {REGISTER}\n" in foldwise.out
     assert foldwise.out.endswith("not verified: don't serve this version\n")
+
+
+@pytest.mark.parametrize("harm", ["changed", "lost", "set by hand"])
+def test_a_rollback_that_would_be_refused_is_not_offered(
+    project: Store, foldwise: Command, harm: str
+) -> None:
+    """As after a promotion by force over a champion that can't be verified."""
+    foldwise("promote", "1")
+    path = fetch_files(project, seen(project).find("1"), Path("unused")) / "card.md"
+    if harm == "changed":
+        path.write_text("A better model.")
+    elif harm == "lost":
+        path.parent.rename(path.parent.with_name("elsewhere"))
+    else:
+        project.client.delete_registered_model_alias(NAME, "champion")
+        project.client.set_registered_model_alias(NAME, "previous_champion", "3")
+    asked = ("promote", "2", "--force", "--reason", "x")
+    for arguments in ((*asked, "--dry-run"), asked):
+        assert foldwise(*arguments) == 0
+        number = 3 if harm == "set by hand" else 1
+        last = foldwise.out.splitlines()[-1]
+        assert last.startswith(f"no rollback leads back to version {number}, it would refuse: ")
+    assert foldwise("rollback", "--reason", "x") == (1 if harm == "lost" else 2)
 
 
 def test_a_champion_set_by_hand_is_told(project: Store, foldwise: Command) -> None:
@@ -226,17 +282,6 @@ def test_the_history_lists_versions_with_aliases_and_figures(
     assert f"figures: holdout accuracy {numbers['holdout accuracy']:.6f}, " in decisions
 
 
-@pytest.mark.usefixtures("project")
-def test_verify_says_which_data_it_checked(foldwise: Command) -> None:
-    """The development set and the raw files too, which nothing is served of: they only warn."""
-    foldwise("verify", "1")
-    assert (
-        foldwise.out.splitlines()[1] == "against data/prepared and digits, which has no files here"
-    )
-    (line,) = (line for line in foldwise.out.splitlines() if line.startswith("development set"))
-    assert re.split(" {2,}", line)[1:] == ["not here", "d" * 12, "warning"]
-
-
 def test_raw_files_that_changed_since_are_told(project: Store, foldwise: Command) -> None:
     """By the digest that DVC's lock has of them."""
     raw = project.root / "data" / "raw"
@@ -265,48 +310,43 @@ def test_the_history_of_a_deleted_version_is_told(project: Store, foldwise: Comm
     assert "1 -> none" in change
 
 
-@pytest.mark.parametrize(
-    ("arguments", "complaint"),
-    [
-        (("promote", "9"), f"a version or alias of {NAME} must exist, got '9'"),
-        (("verify", "9" * 20), f"a version or alias of {NAME} must exist, got '{'9' * 20}'"),
-        (("verify", "9" * 5000), f"a version or alias of {NAME} must exist, got '{'9' * 40}'"),
-        (("verify", " "), f"a version or alias of {NAME} must exist, got ' '"),
-        (("history", "--model", " "), "--model must name a registered model, got ' '"),
-        *((each, "no argument may be empty, got '") for each in EMPTY),
-        (("verify", "nobody"), f"a version or alias of {NAME} must exist, got 'nobody'"),
-        (
-            ("rollback", "--reason", "x"),
-            f"previous champion, and {NAME} has none: `foldwise promote",
-        ),
-        (("rollback", "--reason", " "), "--reason must say why"),
-        (("promote", "--force"), "--reason must say why"),
-        (("promote", "--reason", "x" * 1001), "at most 1000 characters"),
-    ],
-)
-def test_what_can_not_be_done_is_one_line_and_status_1(
-    project: Store, foldwise: Command, arguments: tuple[str, ...], complaint: str
-) -> None:
+IMPOSSIBLE = {
+    ("promote", "9"): f"a version or alias of {NAME} must exist, got '9'",
+    ("verify", "9" * 20): f"a version or alias of {NAME} must exist, got '{'9' * 20}'",
+    ("verify", "9" * 5000): f"a version or alias of {NAME} must exist, got '{'9' * 40}'",
+    ("verify", " "): f"a version or alias of {NAME} must exist, got ' '",
+    ("verify", "nobody"): f"a version or alias of {NAME} must exist, got 'nobody'",
+    ("history", "--model", " "): "--model must name a registered model, got ' '",
+    **dict.fromkeys(EMPTY, "no argument may be empty, got '"),
+    ("rollback", "--reason", "x"): f"previous champion, and {NAME} has none: `foldwise promote",
+    ("rollback", "--reason", " "): "--reason must say why",
+    ("promote", "--force"): "--reason must say why",
+    ("promote", "--reason", "x" * 1001): "at most 1000 characters, got 1001",
+}
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_what_can_not_be_done_is_one_line_and_status_1(foldwise: Command) -> None:
     """Never a traceback."""
-    assert foldwise(*arguments) == 1
-    (line,) = foldwise.err.splitlines()
-    assert line.startswith("foldwise: ")
-    assert complaint in line
-    assert foldwise.out == ""
-    assert project.client.get_registered_model(NAME).aliases == {"challenger": 3}
+    for arguments, complaint in IMPOSSIBLE.items():
+        assert foldwise(*arguments) == 1, arguments
+        (line,) = foldwise.err.splitlines()
+        assert line.startswith("foldwise: ")
+        assert complaint in line
+        assert foldwise.out == ""
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"run_id": "../..", "search_key": "a", "attempt": 1}'])
-def test_a_damaged_note_of_the_search_is_told(project: Store, foldwise: Command, text: str) -> None:
+def test_a_damaged_note_of_the_search_is_told(project: Store, foldwise: Command) -> None:
     """It decides nothing of a version, but `evaluate` goes on with it; a checkout may have none."""
     assert foldwise("verify", "2") == 0
     assert "models/run.json" not in foldwise.out
     (project.root / "models").mkdir()
-    (project.root / "models" / "run.json").write_text(text)
-    assert foldwise("verify", "2") == 0
-    (row,) = [line for line in foldwise.out.splitlines() if line.startswith("search ")]
-    assert row.endswith("warning")
-    assert "run `dvc repro tune` or `dvc pull`" in " ".join(foldwise.out.split())
+    for text in ("", "{", '{"run_id": "../..", "search_key": "a", "attempt": 1}'):
+        (project.root / "models" / "run.json").write_text(text)
+        assert foldwise("verify", "2") == 0
+        (row,) = [line for line in foldwise.out.splitlines() if line.startswith("search ")]
+        assert row.endswith("warning")
+        assert "run `dvc repro tune` or `dvc pull`" in " ".join(foldwise.out.split())
 
 
 @pytest.mark.parametrize("how", ["files", "tag", "both"])
@@ -331,23 +371,29 @@ def test_a_changed_champion_makes_no_command_look_healthy(
     assert foldwise("verify") == 1
 
 
-def test_what_is_decided_stands_though_nobody_reads_of_it(project: Store, tmp_path: Path) -> None:
+def test_what_is_decided_stands_though_nobody_reads_of_it(
+    project: Store, foldwise: Command
+) -> None:
     """A pipe whose reader has gone, a full disk, no stdout at all: the status is the decision's."""
     program = str(Path(sys.executable).with_name("foldwise"))
-    for number, where in enumerate((">&-", "> /dev/full", "| true")):
+    for number in ("1", "2"):
+        assert foldwise("promote", number) == 0
+    for where, status in ((">&-", 0), ("> /dev/full", 0), ("| true", 2)):
+        if status == 2:
+            project.client.set_registered_model_alias(NAME, "previous_champion", "3")
         done = subprocess.run(
-            ["bash", "-o", "pipefail", "-c", f'"{program}" promote {number % 2 + 1} {where}'],
+            ["bash", "-o", "pipefail", "-c", f'"{program}" rollback --reason x {where}'],
             cwd=project.root,
             capture_output=True,
             text=True,
             check=False,
         )
-        expected = 2 if number == 2 else 0  # the first, worse than the second
-        assert (done.returncode, done.stdout) == (expected, ""), done.stderr
+        assert (done.returncode, done.stdout) == (status, ""), done.stderr
         assert ("what was done stands" in done.stderr) is (where == "> /dev/full")
         assert len(done.stderr.splitlines()) <= 1
+    decided = [each.decision for each in seen(project).decisions[2:]]
+    assert decided == ["rolled back", "rolled back", "refused"]
     assert seen(project).aliases["champion"] == 2
-    assert tmp_path.exists()
 
 
 def test_what_only_reads_makes_no_database(
@@ -358,47 +404,57 @@ def test_what_only_reads_makes_no_database(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place}")
     for command in (["history"], ["verify"], ["promote"], ["rollback", "--reason", "x"], ["ui"]):
         assert foldwise(*command) == 1
-        assert f"there is no tracking database {place}: run `dvc repro && " in foldwise.err
+        assert f"{place}: run `dvc repro`, or correct MLFLOW_TRACKING_URI\n" in foldwise.err
     assert not place.parent.exists()
     assert seen(project).aliases == {"challenger": 3}
 
 
 def test_a_store_on_a_read_only_disk_can_be_read(project: Store) -> None:
-    """What nobody can write to can be looked at, and not decided on."""
+    """What nobody can write to can be looked at and judged, and not decided on."""
     plain = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
-    program = str(Path(sys.executable).with_name("foldwise"))
+    commands = ("history", "verify", "promote 2 --dry-run", "promote 2")
+    program = (
+        "from foldwise.app.cli import main\n"
+        f"for command in {commands}:\n"
+        "    try:\n"
+        "        main(command.split())\n"
+        "        print('ended with', 0)\n"
+        "    except SystemExit as ended:\n"
+        "        print('ended with', ended.code)\n"
+    )
     place = project.root / "mlruns"
     places = [place, *(path for path in place.rglob("*") if not path.is_symlink())]
     for path in reversed(places):
         path.chmod(path.stat().st_mode & 0o555)
     try:
-        for command, said in (("history", "no decision"), ("verify", "\nverified")):
-            done = subprocess.run(
-                [*plain, program, command], cwd=project.root, capture_output=True, text=True,
-                check=False,
-            )  # fmt: skip
-            assert (done.returncode, said in done.stdout) == (0, True), done.stderr
-        refused = subprocess.run(
-            [*plain, program, "promote"], cwd=project.root, capture_output=True, text=True,
-            check=False,
-        )  # fmt: skip
-        assert "is read-only: give this user write permission" in refused.stderr
+        done = subprocess.run(
+            [*plain, sys.executable, "-c", program],
+            cwd=project.root,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
     finally:
         for path in places:
             path.chmod(path.stat().st_mode | 0o200)
+    history, verified, judged, _ = done.stdout.split("ended with ")[:4]
+    assert "no decision" in history
+    assert verified.startswith("0\n")
+    assert "\nverified" in verified
+    assert "dry run: version 2 would be promoted" in judged
+    assert done.stdout.endswith("ended with 0\nended with 1\n"), done.stderr
+    assert "is read-only: give this user write permission" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["other", " ", "'", "it's", "'\"", "a/b", "%", "\ud800", "\n"])
-@pytest.mark.usefixtures("project")
-def test_a_name_that_no_model_has_is_one_line_with_those_there_are(
-    foldwise: Command, name: str
-) -> None:
+@pytest.mark.usefixtures("unchanged")
+def test_a_name_that_no_model_has_is_one_line_with_those_there_are(foldwise: Command) -> None:
     """Whatever its characters mean to MLflow; of a mistyped one there would be no decisions."""
-    for command in ("history", "verify", "promote"):
-        assert foldwise(command, "--model", name) == 1
-        (line,) = foldwise.err.splitlines()
-        assert f"--model must name a registered model, got {name!r} (there is '{NAME}')" in line
-        assert foldwise.out == ""
+    for name in ("other", " ", "'", "it's", "'\"", "a/b", "%", "\ud800", "\n"):
+        for command in ("history", "verify", "promote"):
+            assert foldwise(command, "--model", name) == 1
+            (line,) = foldwise.err.splitlines()
+            assert f"--model must name a registered model, got {name!r} (there is '{NAME}')" in line
+            assert foldwise.out == ""
 
 
 def test_another_model_is_named_on_the_line(project: Store, foldwise: Command) -> None:
@@ -412,7 +468,7 @@ def test_another_model_is_named_on_the_line(project: Store, foldwise: Command) -
     assert project.client.get_registered_model(NAME).aliases == {"challenger": 3}
 
 
-def test_the_history_is_told_without_what_loads_a_model(project: Store) -> None:
+def test_the_history_is_told_without_what_loads_a_model(unchanged: Store) -> None:
     """Importing that, and looking for garbage meanwhile, takes longer than all the rest."""
     program = (
         "import gc, sys\n"
@@ -426,7 +482,7 @@ def test_the_history_is_told_without_what_loads_a_model(project: Store) -> None:
     )
     ended = subprocess.run(
         [sys.executable, "-c", program],
-        cwd=project.root,
+        cwd=unchanged.root,
         capture_output=True,
         text=True,
         check=True,
@@ -438,7 +494,7 @@ def test_the_history_is_told_without_what_loads_a_model(project: Store) -> None:
 def test_before_anything_is_registered_a_command_says_so(
     store: Store, foldwise: Command, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    """A fresh clone has a store and no model."""
+    """With no more than is needed: in a fresh clone all stages are stale, and no other address."""
     (store.root / "dvc.yaml").touch()
     (store.root / "params.yaml").write_text(PARAMS)
     monkeypatch.chdir(store.root)
@@ -447,9 +503,16 @@ def test_before_anything_is_registered_a_command_says_so(
         told = f"{nothing_of(NAME)}no decision on {NAME} yet\n"
         assert (status, foldwise.out) == (0, told)
     else:
-        assert status == 1
-        (line,) = foldwise.err.splitlines()
-        assert f"a version or alias of {NAME} must exist" in line or "dvc repro prepare" in line
+        which = f"a version or alias of {NAME} must exist, got 'challenger'"
+        told = f"foldwise: {which}: register one with `dvc repro`\n"
+        assert (status, foldwise.err) == (1, told)
+    (store.root / "models" / "evaluated").mkdir(parents=True)
+    foldwise(command)
+    assert f"register one with {REGISTER}\n" in foldwise.out + foldwise.err
+    database = store.root / "mlruns" / "mlflow.db"
+    database.unlink()
+    assert foldwise(command) == 1
+    assert foldwise.err == f"foldwise: there is no tracking database {database}: run {REGISTER}\n"
 
 
 def test_a_missing_holdout_is_one_line(project: Store, foldwise: Command) -> None:
@@ -516,8 +579,9 @@ def images_as(kind: str, folder: Path, images: NDArray[np.generic]) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["idx", "csv", "parquet", "png"])
+@pytest.mark.usefixtures("unchanged")
 def test_predict_answers_as_the_model_from_every_kind_of_file(
-    project: Store, foldwise: Command, tmp_path: Path, kind: str
+    foldwise: Command, tmp_path: Path, kind: str
 ) -> None:
     """Row by row, in columns that bear the classes' names; CSV or Parquet, by the output's name."""
     expected = probabilities(model_of(0.1), SPLIT.images[:12])
@@ -533,16 +597,16 @@ def test_predict_answers_as_the_model_from_every_kind_of_file(
         assert found["predicted"].astype(int).tolist() == expected.argmax(axis=1).tolist()
     assert f"12 rows by version 1 of {NAME}" in foldwise.out
     assert not list(tmp_path.glob("*.errors.csv"))
-    assert project.is_server is False
 
 
+@pytest.mark.usefixtures("unchanged")
 def test_a_row_that_does_not_fit_ends_a_prediction_or_is_kept_apart(
-    project: Store, foldwise: Command, tmp_path: Path
+    foldwise: Command, tmp_path: Path
 ) -> None:
     """In one line that names row, column and remedy, and nothing is written; or with the reason."""
     rows = SPLIT.images[:4].astype(object)
     rows[1, 2], rows[2, 3], rows[3, 0] = "x", 300, None
-    file, output = images_as("csv", project.root, rows), tmp_path / "answers.csv"
+    file, output = images_as("csv", Path(), rows), tmp_path / "answers.csv"
     assert foldwise("predict", str(file), "--output", str(output)) == 1
     (line,) = foldwise.err.splitlines()
     assert "row 1, counted from 0, must fit the model, got 'x' where a number belongs" in line
@@ -555,13 +619,12 @@ def test_a_row_that_does_not_fit_ends_a_prediction_or_is_kept_apart(
     assert reasons == ["row,reason", "1,'x'", "2,300", "3,nothing"]
 
 
-def test_a_blank_cell_among_words_is_nothing(
-    project: Store, foldwise: Command, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("unchanged")
+def test_a_blank_cell_among_words_is_nothing(foldwise: Command, tmp_path: Path) -> None:
     """No number that can't be read."""
     rows = SPLIT.images[:3].astype(object)
     rows[1, 2], rows[2, 2] = "x", "  "
-    file, output = images_as("csv", project.root, rows), tmp_path / "answers.csv"
+    file, output = images_as("csv", Path(), rows), tmp_path / "answers.csv"
     assert foldwise("predict", str(file), "--output", str(output), "--errors", "keep") == 0
     kept = (tmp_path / "answers.csv.errors.csv").read_text().splitlines()
     reasons = [line.replace('"', "").split(" where")[0] for line in kept]
@@ -572,7 +635,7 @@ def test_a_blank_cell_among_words_is_nothing(
     ("output", "there"),
     [("rows.csv", "rows.csv"), ("taken.db", "taken.db"), ("a", "a.errors.csv")],
 )
-@pytest.mark.usefixtures("project")
+@pytest.mark.usefixtures("unchanged")
 def test_nothing_is_written_over(foldwise: Command, output: str, there: str) -> None:
     """Not the rows themselves, not a database, nor what merely stands beside the answers."""
     images_as("csv", Path(), SPLIT.images[:4]).rename("rows.csv")
@@ -586,7 +649,7 @@ def test_nothing_is_written_over(foldwise: Command, output: str, there: str) -> 
     assert foldwise(*asked, "another.csv") == 0
 
 
-@pytest.mark.usefixtures("project")
+@pytest.mark.usefixtures("unchanged")
 def test_a_folder_is_no_place_for_answers(foldwise: Command) -> None:
     """Not even one without a name of its own."""
     for folder in (".", "..", "/"):
@@ -594,7 +657,7 @@ def test_a_folder_is_no_place_for_answers(foldwise: Command) -> None:
         assert f"foldwise: {folder} must not be there yet" in foldwise.err
 
 
-@pytest.mark.usefixtures("project")
+@pytest.mark.usefixtures("unchanged")
 def test_answers_may_lie_behind_a_folder_that_is_a_link_and_are_none_themselves(
     foldwise: Command, tmp_path: Path
 ) -> None:
@@ -628,7 +691,7 @@ def test_a_version_that_is_not_as_registered_predicts_nothing(
         ("wide.idx", struct.pack(">4B3I", 0, 0, 8, 3, 1, 1, 2) + b"ab", "got images of 1 x 2"),
     ],
 )
-@pytest.mark.usefixtures("project")
+@pytest.mark.usefixtures("unchanged")
 def test_a_file_of_something_else_is_one_line(
     foldwise: Command, name: str, content: bytes, complaint: str
 ) -> None:

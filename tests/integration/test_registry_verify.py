@@ -1,5 +1,6 @@
 """A version that isn't what was evaluated is found out, and nothing of it is run."""
 
+import io
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import product
 from pathlib import Path
 from threading import Thread
 
@@ -25,7 +27,7 @@ from foldwise.registry.registration import register
 from foldwise.registry.snapshot import Version
 from foldwise.registry.stored_files import RECORDS, fetch_files, files_digest, record
 from foldwise.registry.stored_model import read_model
-from foldwise.registry.verify import Verification, verify
+from foldwise.registry.verify import Verification, look_inside, verify
 from foldwise.runs.lineage import git_state, library_versions
 from foldwise.store.database import REGISTER
 from foldwise.store.open import Store, open_store
@@ -44,6 +46,7 @@ from tests.integration.registry_cases import (
 
 SPLIT = make_holdout()
 HOLDOUT = as_found(SPLIT)
+NOT_OPENED = {"stored files": "fail", "model": "fail"}
 
 
 @pytest.fixture
@@ -73,8 +76,22 @@ def kept(shared_store: Store) -> Version:
     return seen(shared_store).find("1")
 
 
+@pytest.fixture
+def files(shared_store: Store, kept: Version, tmp_path: Path) -> Path:
+    """A copy of the version's files, to be changed."""
+    copy = tmp_path / "model" / "artifacts"
+    return shutil.copytree(stored_folder(shared_store, kept), copy)
+
+
 def verdicts(verification: Verification) -> dict[str, str]:
     return {check.name: check.verdict for check in verification.checks}
+
+
+def seen_inside(version: Version, files: Path) -> dict[str, str]:
+    """The verdicts on a version's files; what is not as registered must not have been opened."""
+    checks, stored = look_inside(version, files, None)
+    assert (stored is None) == (checks[-1].name == "model")
+    return {check.name: check.verdict for check in checks}
 
 
 def stored_folder(store: Store, version: Version) -> Path:
@@ -123,29 +140,31 @@ def test_a_version_whose_sigmoids_are_all_0_or_1_verifies(store: Store) -> None:
         assert verdicts(verified)["scores"] == "pass"
 
 
-@pytest.mark.parametrize("name", ["MLmodel", "model.skops", "evidence.json", "requirements.txt"])
 def test_a_changed_file_is_found_and_the_model_is_not_opened(
-    store: Store, version: Version, name: str
+    store: Store, version: Version
 ) -> None:
     """One byte more is enough; files that aren't ours are never parsed."""
-    path = stored_folder(store, version) / name
-    path.write_bytes(path.read_bytes() + b"\n")
-    verification = verify(store, version, HOLDOUT, SETTINGS)
-    assert not verification.holds
-    assert verdicts(verification) == {"stored files": "fail", "model": "fail"}
-    assert verification.evidence is None
-    assert verification.probabilities is None
+    for name in ("MLmodel", "model.skops", "evidence.json", "requirements.txt"):
+        path = stored_folder(store, version) / name
+        before = path.read_bytes()
+        path.write_bytes(before + b"\n")
+        verification = verify(store, version, HOLDOUT, SETTINGS)
+        assert not verification.holds
+        assert verdicts(verification) == NOT_OPENED
+        assert verification.evidence is None
+        assert verification.probabilities is None
+        path.write_bytes(before)
 
 
 @pytest.mark.parametrize(
     "change", [Path.unlink, lambda path: path.rename(path.with_name("card.mdx"))]
 )
 def test_a_missing_or_renamed_file_is_found(
-    store: Store, version: Version, change: Callable[[Path], object]
+    files: Path, kept: Version, change: Callable[[Path], object]
 ) -> None:
     """The digest covers the names too, and not just their order."""
-    change(stored_folder(store, version) / "card.md")
-    assert verdicts(verify(store, version, HOLDOUT, SETTINGS))["stored files"] == "fail"
+    change(files / "card.md")
+    assert seen_inside(kept, files) == NOT_OPENED
 
 
 def test_a_version_whose_files_are_gone_is_one_clear_error(store: Store, version: Version) -> None:
@@ -269,16 +288,17 @@ def test_a_commit_of_this_repository_passes_unless_it_was_dirty(shared_store: St
         assert verdicts(found)["git commit"] == verdict
 
 
-def reseal(store: Store, version: Version) -> Version:
+def reseal(version: Version, files: Path) -> Version:
     """What a forger with access to the store would do: make the digest fit."""
-    return retagged(version, "bytes_digest", files_digest(stored_folder(store, version)))
+    return retagged(version, "bytes_digest", files_digest(files))
 
 
 def test_evidence_that_a_later_version_wrote_verifies(store: Store, version: Version) -> None:
     """What is digested are the bytes stored, so a field that nobody here knows changes nothing."""
     path = stored_folder(store, version) / "evidence.json"
     path.write_bytes(path.read_bytes().replace(b"{", b'{"a_new_field":1,', 1))
-    told = retagged(reseal(store, version), "evidence_digest", evidence_digest(path.read_bytes()))
+    told = retagged(version, "evidence_digest", evidence_digest(path.read_bytes()))
+    told = reseal(told, path.parent)
     (store.root / RECORDS).unlink()
     record(store.root, told, ())
     assert verify(store, told, HOLDOUT, SETTINGS).holds
@@ -289,7 +309,15 @@ def test_an_untrusted_type_is_never_constructed(store: Store, version: Version) 
     path = stored_folder(store, version) / "model.skops"
     path.write_bytes(skops.io.dumps(FunctionTransformer(json.dumps)))
     with pytest.raises(StoreError, match=r"types alone, got json\.dumps"):
-        verify(store, reseal(store, version), HOLDOUT, SETTINGS)
+        verify(store, reseal(version, path.parent), HOLDOUT, SETTINGS)
+
+
+def changed_in(path: Path, old: str, new: str) -> Path:
+    """The folder of a file in which a text was replaced."""
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    return path.parent
 
 
 @pytest.mark.parametrize(
@@ -318,15 +346,11 @@ def test_an_untrusted_type_is_never_constructed(store: Store, version: Version) 
     ],
 )
 def test_a_description_that_would_load_something_else_is_refused(
-    store: Store, version: Version, old: str, new: str
+    files: Path, old: str, new: str
 ) -> None:
     """MLmodel decides what a server runs, so it must name the skops file and nothing else."""
-    path = stored_folder(store, version) / "MLmodel"
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
     with pytest.raises(StoreError, match="don't load or serve this version"):
-        verify(store, reseal(store, version), HOLDOUT, SETTINGS)
+        read_model(changed_in(files / "MLmodel", old, new))
 
 
 @pytest.mark.parametrize(
@@ -346,17 +370,11 @@ def test_a_description_that_would_load_something_else_is_refused(
     ],
 )
 def test_an_environment_that_would_install_something_else_is_refused(
-    request: pytest.FixtureRequest, name: str, old: str, new: str
+    files: Path, name: str, old: str, new: str
 ) -> None:
     """Whoever serves the version installs what it names."""
-    store: Store = request.getfixturevalue("store")
-    version = seen(store).find("1")
-    path = stored_folder(store, version) / name
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
     with pytest.raises(StoreError, match="don't load or serve this version"):
-        verify(store, reseal(store, version), HOLDOUT, SETTINGS)
+        read_model(changed_in(files / name, old, new))
 
 
 def plant_file(path: Path) -> None:
@@ -390,27 +408,25 @@ def plant_pipe(path: Path) -> None:
     ],
 )
 def test_what_was_planted_beside_the_model_is_found(
-    store: Store, version: Version, name: str, plant: Callable[[Path], object]
+    files: Path, kept: Version, name: str, plant: Callable[[Path], object]
 ) -> None:
     """Whatever it is, wherever it lies, and whether or not the digest was made to fit."""
-    plant(stored_folder(store, version) / name)
-    for told in (version, reseal(store, version)):
-        found = verify(store, told, HOLDOUT, SETTINGS)
-        assert verdicts(found) == {"stored files": "fail", "model": "fail"}
-        assert found.checks[0].figure.endswith(name)
+    plant(files / name)
+    for told in (kept, reseal(kept, files)):
+        assert seen_inside(told, files) == NOT_OPENED
+        assert look_inside(told, files, None)[0][0].figure.endswith(name)
 
 
-@pytest.mark.parametrize("which", ["model.skops", "evidence.json", ".."])
+@pytest.mark.parametrize("which", ["model.skops", "evidence.json", ".", ".."])
 def test_a_link_to_a_copy_elsewhere_is_found(
-    store: Store, version: Version, which: str, tmp_path: Path
+    files: Path, kept: Version, which: str, tmp_path: Path
 ) -> None:
     """The copy may be changed later, unseen."""
-    path = (stored_folder(store, version) / which).resolve()
+    path = Path(os.path.normpath(files / which))
     path.rename(tmp_path / "copy")
     path.symlink_to(tmp_path / "copy")
-    found = verify(store, version, HOLDOUT, SETTINGS)
-    assert verdicts(found) == {"stored files": "fail", "model": "fail"}
-    assert "a link" in found.checks[0].figure
+    assert seen_inside(kept, files) == NOT_OPENED
+    assert "a link" in look_inside(kept, files, None)[0][0].figure
 
 
 def test_a_folder_that_is_a_link_to_a_copy_elsewhere_is_one_line(
@@ -465,43 +481,35 @@ def test_a_report_of_another_content_is_found(store: Store) -> None:
     assert verdicts(found)["report"] == "warning"
 
 
-@pytest.mark.parametrize(
-    ("kind", "make"),
-    [
-        ("a link", lambda path: path.symlink_to(path.with_name("copy.html"))),
-        ("a folder", Path.mkdir),
-        ("a pipe or device", os.mkfifo),
-    ],
-)
-def test_a_report_that_is_no_file_is_found(
-    store: Store, kind: str, make: Callable[[Path], object]
-) -> None:
+def test_a_report_that_is_no_file_is_found(store: Store) -> None:
     """What it shows tomorrow isn't what was digested; it is looked at, and not opened."""
     run_id = start_run(store)
     store.client.log_text(run_id, "<p>page", "report.html")
     register(store, replace(submission(model_of(0.1), SPLIT, run_id), page=b"<p>page"))
     page = (store.artifacts or Path()) / "blobs" / run_id / "artifacts" / "report.html"
-    page.rename(page.with_name("copy.html"))
-    make(page)
-    (report,) = (
-        check
-        for check in verify(store, seen(store).find("2"), HOLDOUT, SETTINGS).checks
-        if check.name == "report"
-    )
-    assert (report.figure, report.verdict) == (kind, "fail")
+    copy = page.rename(page.with_name("copy.html"))
+    kinds: dict[str, Callable[[Path], object]] = {
+        "a link": lambda path: path.symlink_to(copy),
+        "a folder": Path.mkdir,
+        "a pipe or device": os.mkfifo,
+    }
+    for kind, make in kinds.items():
+        make(page)
+        found = verify(store, seen(store).find("2"), HOLDOUT, SETTINGS)
+        (report,) = (check for check in found.checks if check.name == "report")
+        assert (report.figure, report.verdict) == (kind, "fail")
+        page.rename(page.with_name(kind))
 
 
-@pytest.mark.parametrize("named", ["../..", "", "a b", "%"])
-def test_a_run_that_can_be_none_is_found(store: Store, named: str) -> None:
+def test_a_run_that_can_be_none_is_found(store: Store) -> None:
     """With what registers the version anew, by its own run."""
-    with closing(sqlite3.connect(store.root / "mlruns" / "mlflow.db")) as connection, connection:
-        connection.execute("UPDATE model_versions SET run_id = ?", (named,))
-    (run,) = (
-        check
-        for check in verify(store, seen(store).find("1"), HOLDOUT, SETTINGS).checks
-        if check.name == "run"
-    )
-    assert (run.figure, run.verdict) == (f"{named!r}; register it anew with {REGISTER}", "fail")
+    database = store.root / "mlruns" / "mlflow.db"
+    for named in ("../..", "", "a b", "%"):
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute("UPDATE model_versions SET run_id = ?", (named,))
+        found = verify(store, seen(store).find("1"), HOLDOUT, SETTINGS)
+        (run,) = (check for check in found.checks if check.name == "run")
+        assert (run.figure, run.verdict) == (f"{named!r}; register it anew with {REGISTER}", "fail")
     anew = register(store, submission(model_of(0.1), SPLIT, start_run(store)))
     assert verify(store, anew, HOLDOUT, SETTINGS).holds
 
@@ -569,13 +577,13 @@ def test_a_record_behind_a_link_is_one_line(store: Store, version: Version, lead
     assert verify(store, version, HOLDOUT, SETTINGS).holds
 
 
-def test_evidence_of_another_model_is_found(store: Store, version: Version) -> None:
+def test_evidence_of_another_model_is_found(files: Path, kept: Version) -> None:
     """It names the content that it was gathered of."""
-    path = stored_folder(store, version) / "evidence.json"
+    path = files / "evidence.json"
     evidence = Evidence.from_bytes(path.read_bytes())
     path.write_bytes(replace(evidence, content_digest="f" * 64).to_bytes())
-    told = retagged(reseal(store, version), "evidence_digest", evidence_digest(path.read_bytes()))
-    assert verdicts(verify(store, told, HOLDOUT, SETTINGS))["evidence"] == "fail"
+    told = retagged(reseal(kept, files), "evidence_digest", evidence_digest(path.read_bytes()))
+    assert seen_inside(told, files)["evidence"] == "fail"
 
 
 def test_a_source_that_is_no_model_of_the_store_is_one_line(
@@ -595,21 +603,8 @@ def test_a_source_that_is_no_model_of_the_store_is_one_line(
             verify(store, seen(store).find("1"), HOLDOUT, SETTINGS)
 
 
-@pytest.mark.parametrize(
-    ("scheme", "is_server"),
-    [
-        ("http", False),
-        ("mlflow-artifacts", False),
-        ("http", True),
-        ("HTTP", True),
-        ("mlflow-artifacts", True),
-    ],
-)
-@pytest.mark.parametrize("is_logged", [False, True])
 @pytest.mark.usefixtures("version")
-def test_an_address_is_judged_before_anything_is_asked_of_it(
-    store: Store, scheme: str, *, is_server: bool, is_logged: bool
-) -> None:
+def test_an_address_is_judged_before_anything_is_asked_of_it(store: Store) -> None:
     """Who writes a store would learn who reads it, his login even, and choose what is unpacked.
 
     Also where an experiment was made that keeps its own there.
@@ -621,24 +616,26 @@ def test_an_address_is_judged_before_anything_is_asked_of_it(
             asked.append(self.path)
             self.send_error(404)
 
+    behind, database = replace(store, artifacts=None), store.root / "mlruns" / "mlflow.db"
+    source = f"models:/{seen(store).find('1').model_id}"
+    readers = [("http", store), ("mlflow-artifacts", store)]
+    readers += [(scheme, behind) for scheme in ("http", "HTTP", "mlflow-artifacts")]
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        # What is laid out otherwise MLflow itself would not ask.
-        path = "mlflow-artifacts/artifacts/1/model"
-        place = f"{scheme}://127.0.0.1:{server.server_port}/{path}"
-        with (
-            closing(sqlite3.connect(store.root / "mlruns" / "mlflow.db")) as connection,
-            connection,
-        ):
-            connection.execute("UPDATE model_versions SET storage_location = ?", (place,))
-            if is_logged:
-                connection.execute("UPDATE experiments SET artifact_location = ?", (place,))
-                connection.execute("UPDATE logged_models SET artifact_location = ?", (place,))
-            else:
-                connection.execute("UPDATE model_versions SET source = ?", (place,))
-        reader = replace(store, artifacts=None) if is_server else store
-        with pytest.raises(StoreError, match="a model's files must lie in MLflow's store, got"):
-            verify(reader, seen(store).find("1"), HOLDOUT, SETTINGS)
+        for is_logged, (scheme, reader) in product((False, True), readers):
+            # What is laid out otherwise MLflow itself would not ask.
+            path = "mlflow-artifacts/artifacts/1/model"
+            place = f"{scheme}://127.0.0.1:{server.server_port}/{path}"
+            with closing(sqlite3.connect(database)) as connection, connection:
+                connection.execute(
+                    "UPDATE model_versions SET storage_location = ?, source = ?",
+                    (place, source if is_logged else place),
+                )
+                if is_logged:
+                    connection.execute("UPDATE experiments SET artifact_location = ?", (place,))
+                    connection.execute("UPDATE logged_models SET artifact_location = ?", (place,))
+            with pytest.raises(StoreError, match="a model's files must lie in MLflow's store, got"):
+                verify(reader, seen(store).find("1"), HOLDOUT, SETTINGS)
         server.shutdown()
     assert not asked
 
@@ -661,59 +658,59 @@ def test_on_a_server_files_lie_where_their_experiment_keeps_its_own(
             verify(reader, seen(store).find("1"), HOLDOUT, SETTINGS)
 
 
+def retold(content: bytes) -> bytes:
+    """An archive of a version of zip that Python doesn't know."""
+    at = content.rindex(b"PK\1\2") + 6
+    return content[:at] + b"\xff" + content[at + 1 :]
+
+
+def schema_of(text: str) -> Callable[[bytes], bytes]:
+    """An archive that holds another schema and nothing else."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("schema.json", text)
+    return lambda _: buffer.getvalue()
+
+
 @pytest.mark.parametrize(
-    "damage", ["cut", "schema", "nested", "later", "evidence", "evidence nested"]
+    ("name", "damage"),
+    [
+        ("model.skops", lambda content: content[:200]),
+        ("model.skops", schema_of("{}")),
+        ("model.skops", schema_of('{"content":' * 9999 + "1" + "}" * 9999)),
+        ("model.skops", retold),
+        ("evidence.json", lambda _: b"{}"),
+        ("evidence.json", lambda _: b'{"c":' * 99999 + b"1" + b"}" * 99999),
+    ],
+    ids=["cut", "schema", "nested", "later", "evidence", "evidence nested"],
 )
 def test_a_damaged_model_with_a_fitting_digest_is_one_clear_error(
-    store: Store, version: Version, damage: str
+    files: Path, kept: Version, name: str, damage: Callable[[bytes], bytes]
 ) -> None:
     """Whatever is wrong inside, it ends in a StoreError."""
-    folder = stored_folder(store, version)
-    path = folder / "model.skops"
-    match damage:
-        case "cut":
-            path.write_bytes(path.read_bytes()[:200])
-        case "schema":
-            with zipfile.ZipFile(path, "w") as archive:
-                archive.writestr("schema.json", "{}")
-        case "nested":
-            with zipfile.ZipFile(path, "w") as archive:
-                archive.writestr("schema.json", '{"content":' * 9999 + "1" + "}" * 9999)
-        case "later":  # a version of zip that Python doesn't know
-            content = path.read_bytes()
-            at = content.rindex(b"PK\1\2") + 6
-            path.write_bytes(content[:at] + b"\xff" + content[at + 1 :])
-        case "evidence":
-            (folder / "evidence.json").write_text("{}")
-        case "evidence nested":
-            (folder / "evidence.json").write_text('{"c":' * 99999 + "1" + "}" * 99999)
-    told = retagged(
-        reseal(store, version),
-        "evidence_digest",
-        evidence_digest((folder / "evidence.json").read_bytes()),
-    )
+    path = files / name
+    path.write_bytes(damage(path.read_bytes()))
+    digest = evidence_digest((files / "evidence.json").read_bytes())
     with pytest.raises(StoreError):
-        verify(store, told, HOLDOUT, SETTINGS)
+        look_inside(retagged(reseal(kept, files), "evidence_digest", digest), files, None)
 
 
 def test_a_model_that_would_fill_the_memory_is_not_unpacked(
-    store: Store, version: Version, monkeypatch: pytest.MonkeyPatch
+    files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Zeros are packed to a thousandth."""
     monkeypatch.setattr("foldwise.files._ALWAYS_ALLOWED", 1 << 20)
-    path = stored_folder(store, version) / "model.skops"
-    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(files / "model.skops", "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("more.npy", bytes(5 << 20))
     with pytest.raises(StoreError, match=r"unpacked, more than the [\d,]+ it can hold"):
-        verify(store, reseal(store, version), HOLDOUT, SETTINGS)
+        read_model(files)
 
 
-def test_a_model_of_another_kind_is_refused(store: Store, version: Version) -> None:
+def test_a_model_of_another_kind_is_refused(files: Path) -> None:
     """A trusted type that isn't our pipeline has no numbers to compare."""
-    folder = stored_folder(store, version)
-    (folder / "model.skops").write_bytes(skops.io.dumps(FunctionTransformer()))
+    (files / "model.skops").write_bytes(skops.io.dumps(FunctionTransformer()))
     with pytest.raises(StoreError, match="as foldwise wrote it"):
-        read_model(folder)
+        read_model(files)
 
 
 @pytest.mark.parametrize(
@@ -726,16 +723,13 @@ def test_a_model_of_another_kind_is_refused(store: Store, version: Version) -> N
     ],
     ids=["negative", "float32", "as it is", "another step"],
 )
-def test_a_first_step_that_does_more_than_convert_is_refused(
-    store: Store, version: Version, first: object
-) -> None:
+def test_a_first_step_that_does_more_than_convert_is_refused(files: Path, first: object) -> None:
     """Trusted as its type may be, the model's numbers would no longer say what it computes."""
-    folder = stored_folder(store, version)
-    pipeline = read_model(folder).pipeline
+    pipeline = read_model(files).pipeline
     pipeline.steps[0] = (pipeline.steps[0][0], first)
-    (folder / "model.skops").write_bytes(skops.io.dumps(pipeline))
+    (files / "model.skops").write_bytes(skops.io.dumps(pipeline))
     with pytest.raises(StoreError, match="that only makes float64 is expected"):
-        read_model(folder)
+        read_model(files)
 
 
 def test_a_version_that_others_registered_does_not_verify(store: Store, version: Version) -> None:

@@ -2,11 +2,10 @@
 
 import errno
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
@@ -16,34 +15,29 @@ from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from foldwise.errors import StoreError
 from foldwise.runs.lineage import Lineage
 from foldwise.runs.recorder import Recorder
-from foldwise.search.trials import Event
+from foldwise.search.trials import Event as SearchEvent
 from foldwise.store.mutex import this_process
-from foldwise.store.open import Store
+from foldwise.store.open import Store, open_store
 from tests.factories import make_events, make_result, make_trial, outer
+from tests.integration.registry_cases import forks
 from tests.run_tree import FIGURE, make_lineage, record_search, run_tree, statuses
 
-RESULT = make_result()
+RESULT = make_result(trials=2)
 LINEAGE = make_lineage()
 KEY = LINEAGE.key
 
-_CHILD = """
-import sys
-from pathlib import Path
-from foldwise.runs.recorder import Recorder
-from foldwise.store.open import open_store
-from tests.factories import make_events, make_result, outer
-from tests.run_tree import make_lineage
 
-with Recorder.open(open_store(Path(sys.argv[1])), make_lineage()) as recorder:
-    print("open", flush=True)
-    for event in make_events(make_result()):
-        recorder.record(event)
-"""
+def _record(root: Path, opened: Event) -> None:
+    """Record the search in a process of its own."""
+    with Recorder.open(open_store(root), LINEAGE) as recorder:
+        opened.set()
+        for event in make_events(RESULT):
+            recorder.record(event)
 
 
 def _tell(
     store: Store,
-    events: Sequence[Event],
+    events: Sequence[SearchEvent],
     *,
     lineage: Lineage = LINEAGE,
     then: BaseException | None = None,
@@ -56,15 +50,13 @@ def _tell(
 
 
 def _record_and_be_killed(store: Store, *, after: float) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", _CHILD, str(store.root)],
-        cwd=Path(__file__).parents[2],
-        stdout=subprocess.PIPE,
-    ) as child:
-        assert child.stdout is not None
-        child.stdout.readline()
-        time.sleep(after)
-        child.kill()
+    opened = forks().Event()
+    child = forks().Process(target=_record, args=(store.root, opened))
+    child.start()
+    assert opened.wait(60)
+    time.sleep(after)
+    child.kill()
+    child.join()
 
 
 def _down(*_: object, **__: object) -> None:
@@ -77,7 +69,7 @@ def test_a_recorder_that_is_really_killed_is_made_good_by_the_next(store: Store)
     _tell(store, make_events(RESULT))
     _tell(store, make_events(RESULT), lineage=replace(LINEAGE, attempt=2))
     tree = run_tree(store.root)
-    assert len(tree) == 2 * 17
+    assert len(tree) == 2 * 13
     assert statuses(tree) == {"FINISHED"}
     for key, run in tree.items():
         if key.startswith(f"{KEY}/"):
@@ -126,7 +118,7 @@ def test_a_full_disk_costs_the_files_not_the_search(
         with pytest.raises(StoreError, match=r"files of outer-0.*the disk is full.*same command"):
             record_search(store, LINEAGE, RESULT)
     tree = run_tree(store.root)
-    assert len(tree) == 17
+    assert len(tree) == 13
     assert tree[KEY].status == "FAILED"
     assert ("outer_log_loss_low", 0, 0.27) in tree[KEY].rows
     record_search(store, LINEAGE, RESULT)

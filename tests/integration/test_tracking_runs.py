@@ -15,7 +15,7 @@ from foldwise.store.open import Store, open_store
 from tests.factories import make_result
 from tests.run_tree import make_lineage, record_search, run_tree
 
-RESULT = make_result()
+RESULT = make_result(folds=2, trials=1)
 LINEAGE = make_lineage()
 KEY = LINEAGE.key
 
@@ -24,7 +24,7 @@ def test_every_run_is_found_by_its_level_and_its_pipeline(store: Store) -> None:
     """The UI's shared views select by these tags."""
     record_search(store, LINEAGE, RESULT)
     pipeline = store.client.search_runs([store.experiment("blobs")], "tags.level = 'pipeline'")[0]
-    for level, count in (("pipeline", 1), ("study", 4), ("trial", 12)):
+    for level, count in (("pipeline", 1), ("study", 3), ("trial", 3)):
         query = f"tags.level = '{level}' AND tags.pipeline = '{pipeline.info.run_id}'"
         assert len(store.client.search_runs([pipeline.info.experiment_id], query)) == count
 
@@ -75,7 +75,7 @@ def test_a_tree_larger_than_a_page_is_read_whole(
     monkeypatch.setattr("foldwise.store.open._PAGE", 5)
     record_search(store, LINEAGE, RESULT)
     record_search(store, LINEAGE, RESULT)
-    assert len(run_tree(store.root)) == 17
+    assert len(run_tree(store.root)) == 1 + 3 + 3
 
 
 def test_two_searches_that_begin_at_once_share_their_data(

@@ -1,5 +1,6 @@
 """The store behind a real MLflow server: recorded there, and what happens when it goes away."""
 
+import math
 import os
 import signal
 import socket
@@ -7,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
@@ -23,7 +23,7 @@ from foldwise.registry.registration import register
 from foldwise.registry.stored_files import fetch_files
 from foldwise.registry.verify import verify
 from foldwise.runs.ledger import Ledger
-from foldwise.runs.recorder import Patience, Recorder
+from foldwise.runs.recorder import Recorder
 from foldwise.store.open import Store, check_server, open_store
 from tests.factories import make_events, make_result, outer
 from tests.integration.registry_cases import (
@@ -63,7 +63,7 @@ def _statuses(store: Store, recorder: Recorder) -> list[str]:
 
 @pytest.fixture
 def tries(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often a recorder asks its store, before patience is over: its clock stands still."""
+    """How often a recorder asks its store, while it leaves one that failed alone."""
     counted: Counter[str] = Counter()
 
     def counting(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
@@ -75,7 +75,7 @@ def tries(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
     monkeypatch.setattr(Ledger, "write", counting("write", Ledger.write))
     monkeypatch.setattr(Store, "check", counting("check", Store.check))
-    monkeypatch.setattr("foldwise.runs.recorder.Patience", partial(Patience, lambda: 0.0))
+    monkeypatch.setattr("foldwise.runs.recorder._REST", math.inf)
     return counted
 
 

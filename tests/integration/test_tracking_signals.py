@@ -8,7 +8,7 @@ from tests.factories import make_events, make_result
 from tests.run_tree import make_lineage, record_search, run_tree, statuses
 
 LINEAGE = make_lineage()
-RESULT = make_result()
+RESULT = make_result(folds=2, trials=1)
 
 
 def interrupt(patch: pytest.MonkeyPatch, method: str, *, after: bool) -> None:
@@ -38,7 +38,7 @@ def test_stopped_while_the_run_is_begun_it_is_not_left_running(
     assert statuses(run_tree(store.root)) <= {"KILLED"}
     record_search(store, LINEAGE, RESULT)
     assert statuses(run_tree(store.root)) == {"FINISHED"}
-    assert len(run_tree(store.root)) == 17
+    assert len(run_tree(store.root)) == 1 + 3 + 3
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +15,17 @@ import pytest
 from foldwise.errors import StoreError
 from foldwise.store import database
 from foldwise.store.open import Store, open_store
+from tests.integration.registry_cases import forks, start_together
 
 _REPOSITORY = Path(__file__).parents[2]
-_OPEN = """
-import sys
-from pathlib import Path
-from foldwise.store.open import open_store
-
-store = open_store(Path(sys.argv[1]))
-print(store.experiment("blobs"))
-"""
 
 
-def _opening(root: Path) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-c", _OPEN, str(root)],
-        cwd=_REPOSITORY,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def _open(root: Path, told: Path) -> None:
+    """Open the store in a process of its own; what is printed lies in a file."""
+    with told.open("w") as file:
+        for number in (1, 2):
+            os.dup2(file.fileno(), number)
+    os.write(1, f"{open_store(root).experiment('blobs')}\n".encode())
 
 
 def _database(root: Path) -> Path:
@@ -42,9 +34,9 @@ def _database(root: Path) -> Path:
 
 def test_processes_that_create_the_store_at_once_do_not_collide(tmp_path: Path) -> None:
     """Each of three gets the one experiment of the one store, and nothing is printed beside."""
-    openings = [_opening(tmp_path) for _ in range(3)]
-    told = [opening.communicate(timeout=120) for opening in openings]
-    assert told == [("1\n", "")] * 3
+    files = [tmp_path / f"told-{number}" for number in range(3)]
+    assert start_together(*(partial(_open, tmp_path, file) for file in files)) == [0, 0, 0]
+    assert [file.read_text() for file in files] == ["1\n"] * 3
     with closing(sqlite3.connect(_database(tmp_path))) as connection:
         names = [row[0] for row in connection.execute("SELECT name FROM experiments")]
     assert sorted(names) == ["Default", "blobs"]
@@ -52,17 +44,18 @@ def test_processes_that_create_the_store_at_once_do_not_collide(tmp_path: Path) 
 
 def test_a_creation_killed_at_any_moment_leaves_no_half_store(tmp_path: Path) -> None:
     """The database appears whole or not at all, and the next process goes on."""
-    opening = _opening(tmp_path)
-    partial = tmp_path / "mlruns" / ".mlflow.partial.db"
+    opening = forks().Process(target=_open, args=(tmp_path, tmp_path / "told"))
+    opening.start()
+    partial_file = tmp_path / "mlruns" / ".mlflow.partial.db"
     deadline = time.monotonic() + 60
-    while not (partial.exists() and partial.stat().st_size > 0):
+    while not (partial_file.exists() and partial_file.stat().st_size > 0):
         assert time.monotonic() < deadline
         time.sleep(0.005)
     opening.kill()
-    opening.communicate()
+    opening.join()
     assert not _database(tmp_path).exists()
     assert open_store(tmp_path).experiment("blobs") == "1"
-    assert not partial.exists()
+    assert not partial_file.exists()
 
 
 def test_opening_again_changes_nothing(store: Store) -> None:
@@ -227,19 +220,15 @@ def test_a_database_that_is_locked_later_is_told_within_seconds_too(
     store.check()
 
 
-@pytest.mark.parametrize(
-    ("version", "remedy"),
-    [
-        ("ffffffffffff", "install the version that wrote it"),
-        ("451aebb31d03", "mlflow db upgrade 'sqlite:///"),
-    ],
-)
-def test_a_database_of_another_mlflow_is_refused(root: Path, version: str, remedy: str) -> None:
+@pytest.mark.parametrize("version", ["ffffffffffff", "451aebb31d03"])
+def test_a_database_of_another_mlflow_is_refused(root: Path, version: str) -> None:
     """A newer schema can't be read; an older one is not changed without a word."""
     with closing(sqlite3.connect(_database(root))) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
-    with pytest.raises(StoreError, match=remedy):
+    before = _database(root).read_bytes()
+    with pytest.raises(StoreError, match=rf"schema {version}\): install .* `mlflow db upgrade 's"):
         open_store(root)
+    assert _database(root).read_bytes() == before
 
 
 _LOOK_AS_NOBODY = """
@@ -252,7 +241,7 @@ os.chdir(sys.argv[1])
 if os.geteuid() == 0:  # root may write anywhere
     os.setuid(65534)
 try:
-    check_database(Path("mlruns/mlflow.db"))
+    check_database(Path("mlruns/mlflow.db"), Path())
 except StoreError as error:
     print(error)
 """

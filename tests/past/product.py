@@ -30,8 +30,9 @@ def command(folder: Path, *arguments: str, status: int = 0) -> str:
 
 
 def stage(folder: Path, name: str) -> None:
-    """Run a stage in a folder, as DVC would."""
-    with _inside(folder):
+    """Run a stage in a folder, as DVC would, but for the pixels of its pictures."""
+    with _inside(folder), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("foldwise.report.figures.style._saved", lambda *_: b"pixels")
         import_module(_STAGES.format(name)).main()
 
 

@@ -32,7 +32,7 @@ from foldwise.registry.snapshot import Snapshot, Version, model_name, repeats
 from foldwise.registry.stored_files import fault_of, read_yaml, sealed
 from foldwise.settings import Settings, load_settings
 from foldwise.store.address import project_root
-from foldwise.store.database import REGISTER
+from foldwise.store.database import registering
 from foldwise.store.faults import store_faults
 from foldwise.store.open import Store, all_pages, open_store
 
@@ -78,7 +78,8 @@ def promote(which: str, *, model: str | None, reason: str, is_dry: bool, is_forc
     from foldwise.registry import champion
 
     champion.check_reason(reason, is_needed=is_forced)
-    project = open_project(model, settles=not is_dry)
+    project = open_project(model, settles=not is_dry, writes=not is_dry)
+    project.registry().find(which)  # before the holdout is asked for
     decision = champion.promote(
         project.store,
         project.name,
@@ -92,13 +93,22 @@ def promote(which: str, *, model: str | None, reason: str, is_dry: bool, is_forc
     tell(check_table(decision.checks) + "\n" if decision.checks else "")
     already = f"the champion has the content of version {decision.version}"
     _conclude(decision, project.name, already, is_dry=is_dry)
-    back = decision.champion or decision.previous
-    if decision.decision == "unchanged":
-        return
-    if back is None:
-        tell("no rollback leads back to having none: it needs a version that was champion before\n")
-    else:
-        tell(f"the way back: `foldwise rollback --reason WHY`, to version {back}\n")
+    if decision.decision != "unchanged":
+        tell(_way_back(project, decision))
+
+
+def _way_back(project: Project, decision: Decision) -> str:
+    """How a promotion is undone, or why no rollback will undo it."""
+    if (number := decision.champion or decision.previous) is None:
+        return "no rollback leads back to having none: it needs one that was champion before\n"
+    registry = project.registry()
+    version, by_hand = registry.find(str(number)), registry.set_by_record(PREVIOUS, "fail")
+    wrong = fault_of(project.store, version, partial(sealed, version, root=project.root))
+    if decision.champion is None and by_hand.verdict == "fail":
+        wrong = f"{PREVIOUS} {by_hand.figure}"
+    if wrong:
+        return f"no rollback leads back to version {number}, it would refuse: {printable(wrong)}\n"
+    return f"the way back: `foldwise rollback --reason WHY`, to version {number}\n"
 
 
 def rollback(*, model: str | None, reason: str, is_forced: bool) -> None:
@@ -128,7 +138,7 @@ def history(*, model: str | None) -> None:
     project = open_project(model, writes=False)
     registry = project.registry()
     entries, champion = registry.history, registry.champion
-    none = f"no version of {project.name} is registered: register one with {REGISTER}"
+    none = f"no version of {project.name} is registered: register one with {registry.register}"
     tell(f"{version_table(registry.versions) if registry.versions else none}\n")
     tell(history_table(entries) if entries else f"no decision on {project.name} yet\n")
     if champion is None:
@@ -217,8 +227,8 @@ def relocate() -> None:
     if not relocation.old:
         tell(f"nothing to mend: the store already points to {relocation.new}\n")
         return
-    rows = sum(relocation.changed.values())
-    tell(f"{rows} paths now point to {relocation.new}\nbefore: {', '.join(relocation.old)}\n")
+    tell(f"{relocation.changed} paths now point to {relocation.new}\n")
+    tell(f"before: {', '.join(relocation.old)}\n")
     tell(f"the database as it was: {relocation.backup}\n")
 
 
@@ -243,7 +253,7 @@ def _known(store: Store, model: str) -> str:
         there = ", ".join(map(repr, names[:_SHOWN])) + ", ..." * (len(names) > _SHOWN)
         raise StoreError(
             f"--model must name a registered model, got {model[:60]!r} (there is"
-            f" {there or 'none'}): name one, or register one with {REGISTER}"
+            f" {there or 'none'}): name one, or register one with {registering(store.root)}"
         )
     return model
 

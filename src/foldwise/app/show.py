@@ -19,7 +19,6 @@ from foldwise.report.wording import brief, counted, digits_told, known, number
 from foldwise.settings import Settings, flattened, load_settings
 from foldwise.stats.scores import METRICS, is_loss, metric_label
 from foldwise.store.address import project_root
-from foldwise.store.database import REGISTER
 from foldwise.store.faults import store_faults
 from foldwise.store.open import Store, open_store
 
@@ -231,7 +230,7 @@ def status(registry: Snapshot, failing: Mapping[str, str] = MappingProxyType({})
         if moves and moves[-1].version == champion.number:
             told += f", {moves[-1].decision} on {moves[-1].at[:10]} by {moves[-1].who}"
     if challenger is None:
-        return {"status": f"{told}, nor registered", "next": f"{REGISTER} registers one"}
+        return {"status": f"{told}, nor registered", "next": f"{registry.register} registers one"}
     if challenger == champion:
         return {"status": told, "next": "`foldwise verify`: is it as it was evaluated?"}
     told += f", version {challenger.number} is the {CHALLENGER}"

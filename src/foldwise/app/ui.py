@@ -15,7 +15,7 @@ from foldwise.errors import StoreError
 from foldwise.registry.champion import reconcile
 from foldwise.registry.snapshot import model_name
 from foldwise.store.address import project_root
-from foldwise.store.database import REGISTER
+from foldwise.store.database import registering
 from foldwise.store.open import Store, open_store
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def serve_ui(*, host: str = "127.0.0.1", port: int = 5000, root: Path | None = N
     store = open_store(root, creates=False)
     names = recorded_data(store)
     if not names:
-        raise StoreError(f"nothing was recorded yet: run {REGISTER}")
+        raise StoreError(f"nothing was recorded yet: run {registering(root)}")
     for name in names:
         reconcile(store, model_name(name))
     if store.is_server:

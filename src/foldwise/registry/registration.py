@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from foldwise.data.dataset import Classes, DataInfo
+from foldwise.data.dataset import DataInfo
 from foldwise.errors import DataError
 from foldwise.registry.audit import CHALLENGER, CHAMPION
 from foldwise.registry.champion import deciding
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 # PostgreSQL's column for a version's description; SQLite would take more.
 _LONGEST_CARD = 5000
-_SHOWN_CLASSES = 3
+_SHOWN = 3
 _TOLD = ("accuracy", "log_loss")
 
 
@@ -144,48 +144,36 @@ def require_same_kind(store: Store, snapshot: Snapshot, data: DataInfo) -> None:
     for version in sorted(
         snapshot.versions, key=lambda each: (CHAMPION in each.aliases, each.number), reverse=True
     ):
-        known = fetch_evidence(store, version)
-        if known is not None:
-            _compare(version, known.data, data)
-            return
+        if (known := fetch_evidence(store, version)) is None:
+            continue
+        if told := differences(known.data, data):
+            raise DataError(
+                f"all versions of {version.name} must have one kind of data and the same classes,"
+                f" got {' and '.join(told)} as against version {version.number}: set"
+                f" prepare.source and prepare.path back to that model's data, or give these a"
+                f" prepare.name other than {data.name}"
+            )
+        return
 
 
-def _compare(version: Version, known: DataInfo, data: DataInfo) -> None:
-    differences, form = [], "image shape" if data.table is None else "set of columns"
-    one, other = ({} if of.table is None else dict(of.table.columns) for of in (known, data))
-    new, old = ("x".join(map(str, of.image_shape)) for of in (data, known))
-    if (known.table is None) != (data.table is None):
-        form, table = "kind of data", f"a table of {len(one or other)} columns"
-        of_table = f"{table} instead of images of {old} pixels"
-        differences.append(of_table if data.table else f"images of {new} pixels instead of {table}")
-    elif one != other:
-        changed = min(dict(one.items() ^ other.items()))
-        given, had = (of.get(changed, "missing") for of in (other, one))
-        differences.append(f"the column {changed!r} ({given} instead of {had})")
-    elif known.image_shape != data.image_shape:
-        differences.append(f"images of {new} instead of {old} pixels")
-    if known.classes != data.classes and form != "kind of data":
-        differences.append(f"the classes {_other_classes(known.classes, data.classes)}")
-    if differences:
-        raise DataError(
-            f"all versions of {version.name} must have one {form} and the same classes, got"
-            f" {' and '.join(differences)} as against version {version.number}: set"
-            f" prepare.source and prepare.path back to that model's data, or give these a"
-            f" prepare.name other than {data.name}"
-        )
-
-
-def _other_classes(known: Classes, given: Classes) -> str:
-    more = [label for label in given if label not in known]
-    fewer = [label for label in known if label not in given]
-    words = [f"{_labels(of)} {word}" for of, word in ((more, "more"), (fewer, "fewer")) if of]
-    return ", ".join(words) or "in another order"
-
-
-def _labels(labels: Sequence[object]) -> str:
-    shown = ", ".join(map(repr, labels[:_SHOWN_CLASSES]))
-    left = len(labels) - _SHOWN_CLASSES
-    return f"{shown} and {left} others" if left > 0 else shown
+def differences(known: DataInfo, data: DataInfo) -> list[str]:
+    """What all versions of a model must share and two data don't."""
+    kind, before = (
+        f"images of {'x'.join(map(str, of.image_shape))} pixels" if of.table is None else "a table"
+        for of in (data, known)
+    )
+    if kind != before:
+        return [f"{kind} instead of {before}"]
+    shared = (
+        ("columns", *((of.table and of.table.columns) or () for of in (known, data))),
+        ("classes", known.classes, data.classes),
+    )
+    told = []
+    for what, one, other in shared:
+        apart = sorted(map(repr, {*one} ^ {*other}))
+        if apart or (what == "classes" and one != other):
+            told.append(f"{what} that differ in {', '.join(apart[:_SHOWN]) or 'their order'}")
+    return told
 
 
 def _registered(

@@ -20,7 +20,7 @@ from foldwise.registry.audit import (
     in_order,
     unrecorded,
 )
-from foldwise.store.database import REGISTER
+from foldwise.store.database import REGISTER, registering
 from foldwise.store.faults import Tolerating, store_faults
 from foldwise.store.open import Store, all_pages
 
@@ -76,13 +76,15 @@ def model_name(data_name: str) -> str:
 class Snapshot:
     """One registered model at one moment, there or not: its versions, oldest first, and aliases.
 
-    ``tags`` are those of all registered models, by name: a holdout's uses span them.
+    ``tags`` are those of all registered models, by name: a holdout's uses span them. ``register``
+    is what is to be typed to have a version.
     """
 
     name: str
     versions: tuple[Version, ...]
     aliases: Mapping[str, int]
     tags: Mapping[str, Mapping[str, str]]
+    register: str = REGISTER
 
     @classmethod
     def read(cls, store: Store, name: str) -> Self:
@@ -92,7 +94,7 @@ class Snapshot:
             query = f"name = {quote}{name}{quote}"
             found = all_pages(store.client.search_model_versions, query)
         versions = sorted(map(to_version, found), key=lambda version: version.number)
-        return cls(name, tuple(versions), {}, {}).renewed(store)
+        return cls(name, tuple(versions), {}, {}, registering(store.root)).renewed(store)
 
     def renewed(self, store: Store) -> Self:
         """The same versions, with all aliases and tags of models read anew: one search."""
@@ -120,9 +122,10 @@ class Snapshot:
         for version in self.versions:
             if which == str(version.number) or version.number == self.aliases.get(which):
                 return version
+        look = "see `foldwise history`, or " if self.versions else ""
         raise StoreError(
             f"a version or alias of {self.name} must exist, got '{which:.40}':"
-            f" see `foldwise history`, or register one with {REGISTER}"
+            f" {look}register one with {self.register}"
         )
 
     def before(self, run_id: str) -> Version | None:

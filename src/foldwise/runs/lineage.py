@@ -10,6 +10,7 @@ import shlex
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -247,6 +248,7 @@ def _git(folder: Path, *arguments: str, index: Path | None = None) -> str | None
     return answer.stdout.strip()
 
 
+@cache
 def installed(library: str) -> str | None:
     """Which version of a library is installed, if any is."""
     try:

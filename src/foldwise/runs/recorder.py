@@ -4,7 +4,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime
 from types import FrameType, TracebackType
@@ -26,30 +26,9 @@ if TYPE_CHECKING:
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 _NAMED = 3
 _LONGEST_DIGEST = 36
-_FIRST_REST, _LONGEST_REST = 30.0, 300.0
+_REST = 120.0
+"""Seconds that a store which failed is left alone: a try may take five of the search's time."""
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class Patience:
-    """Says when to try again: at first after half a minute, then after twice as long each time."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._rest, self._until = 0.0, float("-inf")
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the store may be tried."""
-        return self._clock() >= self._until
-
-    def failed(self) -> None:
-        """Rest from now on, longer than the last time."""
-        self._rest = min(max(2 * self._rest, _FIRST_REST), _LONGEST_REST)
-        self._until = self._clock() + self._rest
-
-    def succeeded(self) -> None:
-        """The store is back."""
-        self._rest, self._until = 0.0, float("-inf")
 
 
 class Recorder:
@@ -68,7 +47,7 @@ class Recorder:
         self._trials: dict[tuple[Study, int], Trial] = {}
         self._wanted: dict[tuple[str, ...], tree.RunNode] = {}
         self._refused: set[tuple[str, ...]] = set()
-        self._patience = Patience()
+        self._resting_until = float("-inf")
         self._fault = ""
         self._in_doubt = False
 
@@ -186,7 +165,7 @@ class Recorder:
             known = self._wanted.get(node.identity)
             self._wanted[node.identity] = known.merged(node) if known else node
             self._refused.discard(node.identity)
-        if self._patience.is_over:
+        if time.monotonic() >= self._resting_until:
             self._sync()
 
     def _sync(self) -> None:
@@ -206,11 +185,10 @@ class Recorder:
                 self._refused.add(identity)
             except StoreError as error:
                 self._fault = str(error)
-                self._patience.failed()
+                self._resting_until = time.monotonic() + _REST
                 return
             else:
                 del self._wanted[identity]
-        self._patience.succeeded()
 
     def _close(self, status: Status) -> bool:
         try:

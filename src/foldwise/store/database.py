@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,11 @@ to date, the first command alone runs none. A version that is there is found, no
 _DEFAULT_EXPERIMENT = "0"
 _LOCK_SECONDS = 60
 _BUSY_SECONDS = 5
+
+
+def registering(root: Path) -> str:
+    """What is to be typed to have runs and a version: `dvc repro` alone in a project never run."""
+    return REGISTER if (root / "models" / "evaluated").exists() else "`dvc repro`"
 
 
 def artifacts_of(database: Path) -> Path:
@@ -50,15 +54,15 @@ def create_once(database: Path) -> None:
             _create(database)
 
 
-def check_database(database: Path, *, writes: bool = True) -> None:
+def check_database(database: Path, root: Path, *, writes: bool = True) -> None:
     """Refuse a missing, damaged, locked or foreign file before MLflow spends minutes on it.
 
     And a read-only one, unless it is to be read alone.
     """
     if not database.exists():
+        or_else = ", or correct MLFLOW_TRACKING_URI" * bool(os.environ.get("MLFLOW_TRACKING_URI"))
         raise StoreError(
-            f"there is no tracking database {database}: run {REGISTER}, or correct "
-            "MLFLOW_TRACKING_URI"
+            f"there is no tracking database {database}: run {registering(root)}{or_else}"
         )
     if (what := foreign(database, "MLflow")) is not None:
         raise StoreError(
@@ -106,18 +110,12 @@ def _check_schema(database: Path, version: str) -> None:
     import mlflow
     from mlflow.store.db.utils import _get_latest_schema_revision
 
-    if version == _get_latest_schema_revision():  # type: ignore[no-untyped-call]
-        return
-    migrations = Path(mlflow.__file__).parent / "store" / "db_migrations" / "versions"
-    if any(migrations.glob(f"{version}_*.py")):
+    if version != _get_latest_schema_revision():  # type: ignore[no-untyped-call]
         raise StoreError(
-            f"{database} was written by an older MLflow: copy it, "
-            f"then run `mlflow db upgrade 'sqlite:///{database}'`"
+            f"{database} was written by another MLflow than {mlflow.__version__} (schema"
+            f" {version}): install that one or, if it was older, copy the file and run"
+            f" `mlflow db upgrade 'sqlite:///{database}'`"
         )
-    raise StoreError(
-        f"{database} was written by another MLflow than {mlflow.__version__} "
-        f"(schema {version}): install the version that wrote it"
-    )
 
 
 _COLUMNS = (
@@ -137,12 +135,12 @@ _TAGGED = """
 class Relocation:
     """Artifact folders that the store pointed to, none if nothing was to mend; where it does now.
 
-    ``changed`` are the rows for each ``table.column``, ``backup`` the database as it was before.
+    ``changed`` rows were, and ``backup`` is the database as it was before.
     """
 
     old: tuple[str, ...]
     new: str
-    changed: Mapping[str, int]
+    changed: int
     backup: Path | None
 
 
@@ -162,15 +160,16 @@ def relocate(root: Path | None = None) -> Relocation:
 
     The database is copied first and changed in one transaction.
     """
-    database = tracking_address(root or project_root()).database
+    root = root or project_root()
+    database = tracking_address(root).database
     if database is None:
         raise StoreError("MLFLOW_TRACKING_URI names a server: relocate is for a store in a folder")
-    check_database(database)
+    check_database(database, root)
     new = artifacts_of(database)
     with database_lock(database), closing(sqlite3.connect(database)) as connection:
         old = _former_places(connection, new)
         if not old:
-            return Relocation(old=(), new=str(new), changed={}, backup=None)
+            return Relocation(old=(), new=str(new), changed=0, backup=None)
         try:
             backup = _copy(connection, database)
             changed = _mend(connection, old, str(new))
@@ -196,8 +195,8 @@ def _copy(connection: sqlite3.Connection, database: Path) -> Path:
     return backup
 
 
-def _mend(connection: sqlite3.Connection, old: tuple[str, ...], new: str) -> dict[str, int]:
-    changed = dict.fromkeys((f"{table}.{column}" for table, column in _COLUMNS), 0)
+def _mend(connection: sqlite3.Connection, old: tuple[str, ...], new: str) -> int:
+    changed = 0
     with connection:
         connection.execute("BEGIN IMMEDIATE")
         for table, column in _COLUMNS:
@@ -208,5 +207,5 @@ def _mend(connection: sqlite3.Connection, old: tuple[str, ...], new: str) -> dic
                     f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
                     (new, len(place) + 1, place, len(place) + 1, f"{place}/"),
                 )
-                changed[f"{table}.{column}"] += cursor.rowcount
+                changed += cursor.rowcount
     return changed

@@ -152,7 +152,8 @@ class Store:
         if self.is_server:
             check_server(self.tracking_uri, seconds=5.0)
         else:
-            database.check_database(Path(self.tracking_uri.removeprefix("sqlite:///")))
+            path = Path(self.tracking_uri.removeprefix("sqlite:///"))
+            database.check_database(path, self.root)
 
     def find_experiment(self, name: str) -> str | None:
         """Id of the experiment, or None if there is none yet."""
@@ -241,7 +242,7 @@ def open_store(
     with store_faults(f"opening {address.database}"):
         if creates:
             database.create_once(address.database)
-        database.check_database(address.database, writes=writes)
+        database.check_database(address.database, root, writes=writes)
         database.check_not_moved(address.database)
     return Store(
         root=root, tracking_uri=address.uri, artifacts=database.artifacts_of(address.database)

@@ -107,7 +107,7 @@ def test_a_clearly_worse_challenger_is_refused_for_both_reasons() -> None:
     assert (told.verdict, told.bound) == ("warning", "no loss at level 0.05, else a warning")
 
 
-@settings(deadline=None)
+@settings(max_examples=25)
 @given(SEEDS, st.floats(0, 8), st.integers(1, 50))
 def test_a_model_never_beats_itself(seed: int, skill: float, number: int) -> None:
     """The same predictions under another content digest are refused, whatever they are."""
@@ -115,7 +115,7 @@ def test_a_model_never_beats_itself(seed: int, skill: float, number: int) -> Non
     assert not is_promoted(same, same, number=number)
 
 
-@settings(deadline=None)
+@settings(max_examples=25)
 @given(SEEDS, SEEDS, SHARES)
 def test_improving_a_challenger_never_costs_it_the_promotion(
     ours: int, theirs: int, shares: Rows
@@ -129,7 +129,7 @@ def test_improving_a_challenger_never_costs_it_the_promotion(
         assert is_promoted(after, champion)
 
 
-@settings(deadline=None)
+@settings(max_examples=25)
 @given(SEEDS, SEEDS, st.floats(1, 4), st.floats(1, 4))
 def test_swapping_roles_flips_the_signs(ours: int, theirs: int, skill: float, other: float) -> None:
     """Differences change sign, gains and losses change places, and at most one is promoted."""
@@ -144,7 +144,7 @@ def test_swapping_roles_flips_the_signs(ours: int, theirs: int, skill: float, ot
     assert better != ["pass", "pass"]
 
 
-@settings(deadline=None)
+@settings(max_examples=25)
 @given(SEEDS, SEEDS)
 def test_the_differences_are_those_of_the_scores(ours: int, theirs: int) -> None:
     """Their means are the differences of log-loss and of error rate on the same rows."""
@@ -156,7 +156,7 @@ def test_the_differences_are_those_of_the_scores(ours: int, theirs: int) -> None
     assert of_errors.mean == pytest.approx(errors)
 
 
-@settings(deadline=None)
+@settings(max_examples=25)
 @given(SEEDS, SEEDS, st.integers(1, 30))
 def test_each_further_comparison_asks_for_more(ours: int, theirs: int, number: int) -> None:
     """What comparison k + 1 promotes, comparison k promotes too."""
