@@ -18,7 +18,8 @@ from foldwise.data.idx import KNOWN, read_idx_folder
 from foldwise.data.labels import TWO_WAYS, alike, make_dataset
 from foldwise.errors import DataError, SettingsError
 from foldwise.ownership import check_output
-from foldwise.settings import SOURCES, PrepareSettings, shown
+from foldwise.rules import shown
+from foldwise.settings import SOURCES, PrepareSettings
 from foldwise.threads import variable
 
 OPENML = "https://www.openml.org"
