@@ -116,7 +116,7 @@ def test_answers_are_scored_as_they_are_given() -> None:
         ({}, load_iris(return_X_y=True), "threshold is of two classes, y has 3: leave threshold"),
         ({"estimator": Ridge(), "param_distributions": {"alpha": [1.0]}, "scoring": "r2"},
          load_diabetes(return_X_y=True), "a regressor has none: leave threshold out"),
-        ({"threshold": "balanced"}, (X, Y), "threshold must be the name of one .*, got 'balanced'"),
+        ({"threshold": "balanced"}, (X, Y), "threshold must be one scorer, .*, got 'balanced'"),
         ({"threshold": "roc_auc"}, (X, Y), "a scorer of answers, .*, got 'roc_auc': choose one"),
         ({"threshold": lambda *_: 1.0}, (X, Y), "must be a scorer of answers, of make_scorer"),
         ({"estimator": Answers(), "param_distributions": SIZES, "scoring": "accuracy"}, (X, Y),
