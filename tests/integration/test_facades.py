@@ -11,6 +11,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 import foldwise
+from foldwise import facades
 from foldwise.errors import MissingError
 from foldwise.frames import Profile
 from foldwise.report.wording import signed
@@ -34,6 +35,21 @@ def search() -> Any:
     return foldwise.NestedSearchCV(cv=3, n_trials=2, n_repeats=2).fit(X, y, groups=patients)
 
 
+DRAWN: dict[tuple[str, Any], Any] = {}
+
+
+@pytest.fixture
+def _drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search's pictures are the same each time, and take a second: they are drawn once."""
+    draw = facades._pictures
+
+    def kept(search: Any) -> Any:
+        key = search.search_key_, search.threshold
+        return DRAWN[key] if key in DRAWN else DRAWN.setdefault(key, draw(search))
+
+    monkeypatch.setattr(facades, "_pictures", kept)
+
+
 def logged(store: Store, experiment_name: str = "ward") -> dict[str, dict[str, Any]]:
     """The runs of an experiment by name: parent, status, metrics, what else is told."""
     experiment = store.find_experiment(experiment_name)
@@ -52,6 +68,7 @@ def logged(store: Store, experiment_name: str = "ward") -> dict[str, dict[str, A
     }
 
 
+@pytest.mark.usefixtures("_drawn_once")
 def test_a_search_is_the_same_tree_of_runs_in_a_file_and_on_a_server_however_often_it_is_logged(
     search: Any, team_store: Store, tmp_path: Path
 ) -> None:
@@ -86,6 +103,7 @@ def _id(store: Store, name: str) -> str:
     return str(run.info.run_id)
 
 
+@pytest.mark.usefixtures("_drawn_once")
 def test_the_page_tells_the_estimate_and_no_row_or_group(search: Any, tmp_path: Path) -> None:
     page = foldwise.write_report(search, tmp_path / "report.html").read_text()
     assert f"{search.outer_summary_.loc['accuracy', 'mean']:.4f}" in page
@@ -158,6 +176,7 @@ def test_the_page_of_another_estimator_has_no_coefficients(tmp_path: Path) -> No
     assert "What the table holds" not in page
 
 
+@pytest.mark.usefixtures("_drawn_once")
 def test_the_address_of_a_search_s_storage_is_told_nowhere(
     search: Any, root: Path, tmp_path: Path
 ) -> None:
@@ -187,6 +206,7 @@ def test_a_page_of_two_classes_tells_the_positive_one_and_the_thresholds(tmp_pat
         assert f">{threshold:.4f}<" in page
 
 
+@pytest.mark.usefixtures("_drawn_once")
 def test_with_thresholds_page_and_run_tell_the_scores_of_the_answers(
     root: Path, tmp_path: Path
 ) -> None:
@@ -213,6 +233,7 @@ def test_with_thresholds_page_and_run_tell_the_scores_of_the_answers(
     assert told == pytest.approx(sorted(expected), abs=1e-6)
 
 
+@pytest.mark.usefixtures("_drawn_once")
 def test_candidates_and_regressors_have_a_page_and_a_tree_too(root: Path, tmp_path: Path) -> None:
     """What one kind of model alone has is shown of its trials; a scorer of one's own is a score."""
     X, y, _ = table()
