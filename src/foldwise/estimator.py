@@ -226,7 +226,8 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         ValueError
             Data or parameters can't be used; it says which and what to do.
         TypeError
-            X is sparse, which :class:`~foldwise.StandardLogistic` doesn't take.
+            X is sparse, which :class:`~foldwise.StandardLogistic` doesn't take, or some of its
+            columns' names are text and others not.
         MissingError
             X is of polars, and pyarrow isn't installed.
         SettingsError

@@ -359,16 +359,11 @@ def load_settings(path: Path = Path("params.yaml")) -> Settings:
     """
     _check_ours(path)
     settings = rules.read_as(Settings, rules.read_yaml(path), prefix="", file=path)
-    prepare, tune = settings.prepare, settings.tune
+    tune = settings.tune
     if not is_range(tune.c_low, tune.c_high):
         raise SettingsError(
             f"tune.c_low must be below tune.c_high, by a millionth at least, got {tune.c_low:g}"
             f" and {tune.c_high:g}: edit {path}"
-        )
-    if prepare.limit is not None and prepare.limit < 2 * tune.folds:
-        raise SettingsError(
-            f"prepare.limit must be at least {2 * tune.folds}, two classes in each of"
-            f" {tune.folds} folds, got {prepare.limit}: edit {path}"
         )
     return settings
 

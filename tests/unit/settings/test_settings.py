@@ -115,7 +115,6 @@ def test_numbers_with_an_exponent_are_numbers(tmp_path: Path, form: str) -> None
         ("prepare: {name: -rf}", "prepare.name must be text of letters, digits"),
         ("prepare: {path: ../raw}", "make a symbolic link inside the project), got '../raw'"),
         ("prepare: {augment: 25}", "prepare.augment must be an integer from 0 to 24, got 25"),
-        ("prepare: {limit: 11}", "prepare.limit must be at least 12, two classes in each of 6"),
         ("tune: {features: waves}", "tune.features must be pixels or filters, got 'waves': edit"),
         ("filters: {size: 1}", "filters.size must be an integer from 2 to 31, got 1: edit"),
         ("filters: {power: 0.3}", "filters.power must be 0.25, 0.5 or 1, got 0.3: edit"),
