@@ -51,22 +51,29 @@ _SMALL = 500_000
 _DEFAULT = {"C": Between(1e-4, 10.0, is_log=True)}
 
 
-class _Answered(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # has no types
-    """A classifier that has answered already: to a scorer it says what was predicted."""
+class Answered(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # has no types
+    """A classifier that has answered already: its rows are places in what it said."""
 
-    def __init__(self, values: Any, classes: Any, model: Any, encoded: Any) -> None:
-        self.values, self.classes_ = values, classes
-        self.model, self.encoded = model, encoded
+    def __init__(self, values: Any, classes: Any, model: Any = None, encoded: Any = None) -> None:
+        self.values, self.classes, self.model, self.encoded = values, classes, model, encoded
+        self.classes_ = classes
 
-    def decision_function(self, _: Any) -> NDArray[np.float64]:
-        scores = decision_scores(self.model.numbers, self.encoded)
+    def fit(self, *_: Any) -> Self:
+        """It has learned all that it will."""
+        return self
+
+    def decision_function(self, places: Any) -> NDArray[np.float64]:
+        """Of a linear model."""
+        scores = decision_scores(self.model.numbers, self.encoded[places[:, 0]])
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
-    def predict_proba(self, _: Any) -> NDArray[np.float64]:
-        return self.values  # type: ignore[no-any-return]
+    def predict_proba(self, places: Any) -> NDArray[np.float64]:
+        """What it said, or decision scores in its place."""
+        return self.values[places[:, 0]]  # type: ignore[no-any-return]
 
-    def predict(self, _: Any) -> NDArray[Any]:
-        return self.classes_[self.values.argmax(axis=1)]  # type: ignore[no-any-return]
+    def predict(self, places: Any) -> NDArray[Any]:
+        """The class of which it said the most."""
+        return self.classes_[self.predict_proba(places).argmax(axis=1)]  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -273,13 +280,13 @@ class Asked:
 
     def _scored(self, model: Model, predictions: Predictions, rows: NDArray[np.int64]) -> float:
         # A scorer that isn't scikit-learn's may ask anything.
-        answers = (
-            self.fitted(model)
-            if self.rows is None or not hasattr(self.scorer, "_response_method")
-            else _Answered(predictions.values, self.classes, model, self.rows.encoded[rows])
-        )
+        if self.rows is None or not hasattr(self.scorer, "_response_method"):
+            answers, X = self.fitted(model), _safe_indexing(self.X, rows)
+        else:
+            encoded, X = self.rows.encoded[rows], np.arange(len(rows))[:, np.newaxis]
+            answers = Answered(predictions.values, self.classes, model, encoded)
         try:
-            return float(self.scorer(answers, _safe_indexing(self.X, rows), self.y[rows]))
+            return float(self.scorer(answers, X, self.y[rows]))
         # Whatever somebody's scorer raises: they asked to go on.
         except Exception as error:
             if self.own.error_score == "raise":
