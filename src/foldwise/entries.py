@@ -87,9 +87,9 @@ class Entry:
     startup_trials: int | None = rules.integer(None, 1, 10_000, null=True)
     """How many of them are spread over the ranges, first; null: two thirds where one real number
     is searched, at most 8, and 6 elsewhere."""
-    outer: bool = rules.flag()
+    outer: bool = rules.parameter(default=False, rule="true or false", strict=True)
     """Whether outer folds estimate the procedure, too; else the holdout alone does."""
-    register: bool = rules.flag()
+    register: bool = rules.parameter(default=False, rule="true or false", strict=True)
     """Whether its model becomes a version of the registered model, to be judged and promoted."""
     fixed: Mapping[str, Value] = rules.parameter(
         {}, "a mapping of parameters to numbers, words, true, false or null"

@@ -47,11 +47,6 @@ def number(default: float, low: float, high: float) -> Any:
     return parameter(default, f"a number from {low:g} to {high:g}", ge=low, le=high, strict=True)
 
 
-def flag() -> Any:
-    """False unless it is asked for."""
-    return parameter(default=False, rule="true or false", strict=True)
-
-
 def share(default: float) -> Any:
     """A part of a whole, neither none nor all of it."""
     rule = "a number between 0 and 1 (both excluded)"

@@ -251,7 +251,7 @@ class EvaluateSettings:
 class ReportSettings:
     """What is told of a table's rows."""
 
-    rows: bool = rules.flag()
+    rows: bool = rules.parameter(default=False, rule="true or false", strict=True)
     """Whether rows of a table and rare values of its categories may stand in reports, MLflow and
     the registry: in pictures and the model's example; and whether a model that keeps training rows
     may be registered. Only `table` reads it: images are always shown."""
