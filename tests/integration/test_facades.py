@@ -16,6 +16,7 @@ from foldwise.errors import MissingError
 from foldwise.frames import Profile
 from foldwise.report.wording import signed
 from foldwise.store.open import Store, open_store, search_runs
+from tests.unit.estimator.table_cases import BALANCED
 
 ROWS = 60
 
@@ -131,9 +132,7 @@ def test_the_page_shows_the_coefficients_the_gaps_and_no_rare_category(
         "estimator": (own, {**C, "class_weight": foldwise.OneOf(("balanced",))}),
         "candidate": ({"own": (own, C), "none": (DummyClassifier(), {})}, None),
     }[estimator]
-    search = foldwise.NestedSearchCV(*asked, cv=3, n_trials=1, threshold="balanced_accuracy").fit(
-        X, y
-    )
+    search = foldwise.NestedSearchCV(*asked, cv=3, n_trials=1, threshold=BALANCED).fit(X, y)
     page = foldwise.write_report(search, tmp_path / "report.html").read_text()
     model = search.best_estimator_.estimator_
     names = ("age", "dose", "ward: often", "ward: a rare value", "dose is missing")
@@ -194,9 +193,9 @@ def test_the_address_of_a_search_s_storage_is_told_nowhere(
 def test_a_page_of_two_classes_tells_the_positive_one_and_the_thresholds(tmp_path: Path) -> None:
     """Chosen in each fold, and for the final model."""
     X, y, _ = table()
-    search = foldwise.NestedSearchCV(
-        cv=3, n_trials=2, threshold="balanced_accuracy", pos_label="ill"
-    ).fit(X, y)
+    search = foldwise.NestedSearchCV(cv=3, n_trials=2, threshold=BALANCED, pos_label="ill").fit(
+        X, y
+    )
     page = foldwise.write_report(search, tmp_path / "report.html").read_text()
     assert "for ill against well" in page
     assert "Average precision" in page
@@ -215,7 +214,7 @@ def test_with_thresholds_page_and_run_tell_the_scores_of_the_answers(
     y = np.where(X["age"] + X["dose"] ** 2 > 1.2, "ill", "well")
     asked: dict[str, Any] = {"cv": 3, "n_trials": 2, "scoring": "accuracy"}
     plain = foldwise.NestedSearchCV(**asked).fit(X, y)
-    search = foldwise.NestedSearchCV(**asked, threshold="balanced_accuracy").fit(X, y)
+    search = foldwise.NestedSearchCV(**asked, threshold=BALANCED).fit(X, y)
     scores = search.outer_scores_["accuracy"]
     assert (scores != plain.outer_scores_["accuracy"]).any()
     page = foldwise.write_report(search, tmp_path / "report.html").read_text()
