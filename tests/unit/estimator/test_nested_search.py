@@ -146,7 +146,8 @@ def test_the_environment_says_what_computes_the_fits(
     scoring: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The metrics are the device's, too; it is the same search, and told within the tolerance."""
-    search = NestedSearchCV(cv=3, n_repeats=2, n_trials=2, scoring=scoring)
+    C = {"C": [0.1, 1.0]}
+    search = NestedSearchCV(None, C, cv=3, n_repeats=2, n_trials=2, scoring=scoring)
     cores = clone(search).fit(*IRIS)
     monkeypatch.setattr("foldwise.search.engines.gpu.found", lambda _: NumpyDevice())
     monkeypatch.setenv("FOLDWISE_DEVICE", "cuda")
@@ -441,7 +442,7 @@ def test_a_class_with_too_few_rows_is_called_by_its_name() -> None:
     [
         ({"scoring": "neg_logloss"}, r"got 'neg_logloss' \(did you mean 'neg_log_loss'\?\)"),
         ({"scoring": "roc_auc"}, r"is of two classes, y has 3: choose 'roc_auc_ovr'"),
-        ({"scoring": ["accuracy"]}, r"must be one scorer, .*, got \['accuracy'\]: sklearn"),
+        ({"scoring": ["accuracy"]}, r"must be one scorer, .*, got \['accuracy'\] .*: sklearn"),
         ({"estimator": SVC(), "param_distributions": {"C": [1.0]}}, "asks for predict_proba"),
         ({"estimator": TREE}, "param_distributions must name parameters to search, got None"),
         ({"param_distributions": {"c": [1.0]}}, "of StandardLogistic, got 'c': name some"),
