@@ -12,9 +12,11 @@ from typing import Any
 from benchmarks.markdown import table, with_section
 from docs.quoting import REPORTS, ROOT, read_csv, read_json, with_interval
 from foldwise.app.show import result_rows
+from foldwise.entries import Entry
 from foldwise.report.reference import REFERENCES, read_reference
 from foldwise.report.wording import known
-from foldwise.settings import Entry, Settings, shown
+from foldwise.rules import shown
+from foldwise.settings import Settings
 from foldwise.stats.scores import PUBLISHED
 
 COMPARISON = ROOT / "comparison" / "reports"

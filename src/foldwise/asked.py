@@ -1,11 +1,9 @@
 """A search as it was asked for: checked before anything is fitted, with who makes its fits."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import astuple, dataclass, field, replace
-from difflib import get_close_matches
-from inspect import signature
 from typing import Any, Self, get_args
 
 import numpy as np
@@ -13,9 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.util import hash_pandas_object
 from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
-from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import check_scoring, get_scorer_names, make_scorer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import _safe_indexing, check_random_state, column_or_1d, indexable
@@ -33,6 +29,7 @@ from foldwise.logistic import (
     require_target,
 )
 from foldwise.partition import group_codes, plan_of, require_classes, require_weight
+from foldwise.scorers import Judging
 from foldwise.search.curve import starts
 from foldwise.search.engines.batched import BatchedEngine, LinearClassifier, Repeats, computing
 from foldwise.search.engines.estimator import EstimatorEngine, FittedEstimator, Kinds
@@ -45,7 +42,7 @@ from foldwise.search.trials import Part, Values
 from foldwise.search.version import search_key
 from foldwise.settings import Between, Dimension, OneOf
 from foldwise.solver.linear import decision_scores
-from foldwise.stats.scores import METRIC, SCORE, Scores
+from foldwise.stats.scores import SCORE, Scores
 from foldwise.threads import device, threads
 
 _STARTUP = 5
@@ -54,22 +51,29 @@ _SMALL = 500_000
 _DEFAULT = {"C": Between(1e-4, 10.0, is_log=True)}
 
 
-class _Answered(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # has no types
-    """A classifier that has answered already: to a scorer it says what was predicted."""
+class Answered(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # has no types
+    """A classifier that has answered already: its rows are places in what it said."""
 
-    def __init__(self, values: Any, classes: Any, model: Any, encoded: Any) -> None:
-        self.values, self.classes_ = values, classes
-        self.model, self.encoded = model, encoded
+    def __init__(self, values: Any, classes: Any, model: Any = None, encoded: Any = None) -> None:
+        self.values, self.classes, self.model, self.encoded = values, classes, model, encoded
+        self.classes_ = classes
 
-    def decision_function(self, _: Any) -> NDArray[np.float64]:
-        scores = decision_scores(self.model.numbers, self.encoded)
+    def fit(self, *_: Any) -> Self:
+        """It has learned all that it will."""
+        return self
+
+    def decision_function(self, places: Any) -> NDArray[np.float64]:
+        """Of a linear model."""
+        scores = decision_scores(self.model.numbers, self.encoded[places[:, 0]])
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
-    def predict_proba(self, _: Any) -> NDArray[np.float64]:
-        return self.values  # type: ignore[no-any-return]
+    def predict_proba(self, places: Any) -> NDArray[np.float64]:
+        """What it said, or decision scores in its place."""
+        return self.values[places[:, 0]]  # type: ignore[no-any-return]
 
-    def predict(self, _: Any) -> NDArray[Any]:
-        return self.classes_[self.values.argmax(axis=1)]  # type: ignore[no-any-return]
+    def predict(self, places: Any) -> NDArray[Any]:
+        """The class of which it said the most."""
+        return self.classes_[self.predict_proba(places).argmax(axis=1)]  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,10 +132,10 @@ class Asked:
             (X,) = indexable(X)
             weights, classes = checked_weights(sample_weight, X), None
             if is_classifier(estimator):
-                labels, classes = class_codes(own, y, rows=_num_samples(X))
+                labels, classes = class_codes(own, y, X)
             else:
-                require_target(y)
                 labels = column_or_1d(y, warn=True)
+                require_target(labels)
                 check_consistent_length(X, labels)
         targets = labels if classes is None else classes[labels]
         codes = np.zeros(len(labels), dtype=np.int64) if classes is None else labels
@@ -141,35 +145,25 @@ class Asked:
         plan = plan or plan_of(own, (X, targets, of_groups), codes, seed=seed, classes=names)
         require_classes(plan, codes, classes)
         require_weight(plan, weights)
-        positive = _positive(own.pos_label, classes)
-        label = None if positive is None or classes is None else classes.tolist()[positive]
-        scorer = _scorer(estimator, own.scoring, label)
-        _require_served(estimator, scorer, own.scoring, classes)
-        native = _native(own.scoring)
-        # Answers may be another matter than the largest of an estimator's probabilities.
-        is_own = rows is None and native in METRIC and METRIC[native].counts
-        metric = SCORE if classes is None or is_own else native
-        if own.select not in get_args(Select):
-            raise InputError(f"select must be 'best' or 'one_se', got {own.select!r}: choose one")
-        if metric == SCORE:
-            _require_judging(scorer, own.scoring, targets, classes)
+        judging = Judging.of(own, estimator, targets, classes, is_batched=rows is not None)
         startup = _STARTUP if curve_range(dimensions) is None else starts(int(own.n_trials))
-        space = Space(dimensions, "curve", startup, seed, metric)
+        space = Space(dimensions, "curve", startup, seed, judging.metric)
         return cls(
             own, estimator, X, targets, labels, classes, weights, of_groups, rows, plan, space,
-            scorer, positive, _cut_by(own.threshold, estimator, classes, label),
+            judging.scorer, judging.positive, judging.cut_by,
         )  # fmt: skip
 
     @classmethod
     def _of_candidates(cls, own: Any, given: tuple[Any, ...]) -> Self:
         """Each as if it were alone; of one kind, with one plan and one metric."""
         _require_candidates(own)
-        _seed(own)  # a RandomState is asked once for all
+        seed = _seed(own)  # a RandomState is asked once for all
         asked: dict[str, Self] = {}
         plan = None  # a splitter may draw, and an iterator ends: cv is asked once for all
         for name, (estimator, searched_in) in own.estimator.items():
             alone = copy(own)
             alone.estimator, alone.param_distributions = estimator, searched_in
+            alone.random_state = seed
             try:
                 asked[name] = cls.of(alone, given, plan=plan)
             except InputError as error:
@@ -286,13 +280,13 @@ class Asked:
 
     def _scored(self, model: Model, predictions: Predictions, rows: NDArray[np.int64]) -> float:
         # A scorer that isn't scikit-learn's may ask anything.
-        answers = (
-            self.fitted(model)
-            if self.rows is None or not hasattr(self.scorer, "_response_method")
-            else _Answered(predictions.values, self.classes, model, self.rows.encoded[rows])
-        )
+        if self.rows is None or not hasattr(self.scorer, "_response_method"):
+            answers, X = self.fitted(model), _safe_indexing(self.X, rows)
+        else:
+            encoded, X = self.rows.encoded[rows], np.arange(len(rows))[:, np.newaxis]
+            answers = Answered(predictions.values, self.classes, model, encoded)
         try:
-            return float(self.scorer(answers, _safe_indexing(self.X, rows), self.y[rows]))
+            return float(self.scorer(answers, X, self.y[rows]))
         # Whatever somebody's scorer raises: they asked to go on.
         except Exception as error:
             if self.own.error_score == "raise":
@@ -342,10 +336,7 @@ def _cells(table: Any) -> Any:
     try:
         return hash_pandas_object(table).to_numpy()
     except TypeError:  # lists and the like in cells
-        if table.ndim == 1:
-            return table.tolist()
-        columns = [_cells(table.iloc[:, place]) for place in range(table.shape[1])]
-        return [hash_pandas_object(table.index).to_numpy(), *columns]
+        return [table.index.tolist(), table.to_numpy(dtype=object).tolist()]
 
 
 def searched(own: Any) -> Any:
@@ -364,35 +355,41 @@ def _require_candidates(own: Any) -> None:
             f" got {own.param_distributions!r:.60}: put it beside its estimator"
         )
     for name, given in own.estimator.items():
-        if not isinstance(name, str) or not name or "." in name:
+        is_named = isinstance(name, str) and name and "." not in name
+        if not (is_named and isinstance(given, tuple) and len(given) == 2):
             raise InputError(
-                f"a candidate's name must be text without dots, got {name!r}: rename it"
-            )
-        if not isinstance(given, tuple) or len(given) != 2:
-            raise InputError(
-                "a candidate must be an estimator and its param_distributions,"
-                f" got {given!r:.60} for {name!r}: write (estimator, {{...}})"
+                "a candidate must be a name without dots, and an estimator with its"
+                f" param_distributions, got {name!r}: {given!r:.60}: write it as"
+                " {'name': (estimator, {...})}"
             )
     if not own.estimator:
         raise InputError("estimator must name a candidate at least, got {}: name one")
 
 
+def _is_count(given: Any) -> bool:
+    return isinstance(given, int | np.integer) and bool(given >= 1)
+
+
+_OPTIONS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "error_score": (
+        lambda of: isinstance(of, int | float | np.number) or of == "raise",
+        "a number or 'raise', got {}: give nan",
+    ),
+    "n_jobs": (
+        lambda of: of is None or (isinstance(of, int | np.integer) and of != 0),
+        "a whole number other than 0, or None, got {}: give -1 for all cores",
+    ),
+    "n_trials": (_is_count, "a whole number of at least 1, got {}: raise it"),
+    "n_repeats": (_is_count, "a whole number of at least 1, got {}: raise it"),
+    "select": (get_args(Select).__contains__, "'best' or 'one_se', got {}: choose one"),
+}
+"""What says how to search: whether it can, and what it must be."""
+
+
 def _require_options(own: Any) -> None:
-    """What says how to search must be possible."""
-    failed, jobs = own.error_score, own.n_jobs
-    if not (isinstance(failed, int | float | np.number) or failed == "raise"):
-        raise InputError(f"error_score must be a number or 'raise', got {failed!r}: give nan")
-    if jobs is not None and (not isinstance(jobs, int | np.integer) or jobs == 0):
-        raise InputError(
-            f"n_jobs must be a whole number other than 0, or None, got {jobs!r}: give -1 for all"
-            " cores"
-        )
-    for name in ("n_trials", "n_repeats"):
-        value = getattr(own, name)
-        if not isinstance(value, int | np.integer) or value < 1:
-            raise InputError(
-                f"{name} must be a whole number of at least 1, got {value!r}: raise it"
-            )
+    for name, (is_right, rule) in _OPTIONS.items():
+        if not is_right(value := getattr(own, name)):
+            raise InputError(f"{name} must be {rule.format(repr(value))}")
 
 
 def _dimensions(own: Any) -> dict[str, Dimension]:
@@ -442,140 +439,5 @@ def _seed(own: Any) -> int:
     given = own.random_state
     if given is None:
         return 0
-    if isinstance(given, int | np.integer):
-        if not 0 <= given < 2**31:
-            raise InputError(
-                f"random_state must be from 0 to {2**31 - 1}, got {given}: choose one between"
-            )
-        return int(given)
-    # Asked again it says something else, and a search that was begun would not be found.
-    drawn_of: Any
-    seed: int
-    drawn_of, seed = own.__dict__.get("_drawn", (None, 0))
-    if drawn_of is not given:
-        seed = int(check_random_state(given).randint(2**31))
-        own.__dict__["_drawn"] = (given, seed)
-    return seed
-
-
-def _scorer(estimator: Any, scoring: Any, positive: Any, name: str = "scoring") -> Any:
-    names = get_scorer_names()
-    if isinstance(scoring, str) and scoring not in names:
-        near = "".join(
-            f" (did you mean {each!r}?)" for each in get_close_matches(scoring, names, 1)
-        )
-        raise InputError(
-            f"{name} must be the name of one of scikit-learn's scorers, got {scoring!r}{near}:"
-            " sklearn.metrics.get_scorer_names() lists them"
-        )
-    if not (scoring is None or isinstance(scoring, str) or callable(scoring)):
-        raise InputError(
-            f"{name} must be one scorer, which the studies select by,"
-            f" got {scoring!r:.60}: give its name or the scorer itself"
-        )
-    scorer = check_scoring(estimator, scoring=scoring)
-    return scorer if positive is None or not isinstance(scoring, str) else _of(positive, scorer)
-
-
-def _positive(pos_label: Any, classes: NDArray[Any] | None) -> int | None:
-    """Code of the positive class: the greater one, unless another is said; None but of two."""
-    known = [] if classes is None else classes.tolist()
-    if pos_label is None:
-        return 1 if len(known) == 2 else None
-    if len(known) != 2:
-        what = f"y has {len(known)}" if known else "a regressor has none"
-        raise InputError(f"pos_label is of two classes, {what}: leave pos_label out")
-    if pos_label not in known:
-        raise InputError(
-            f"pos_label must be a class of y, got {pos_label!r}: name {known[0]!r} or {known[1]!r}"
-        )
-    return known.index(pos_label)
-
-
-def _of(positive: Any, scorer: Any) -> Any:
-    """The scorer, of this class if it asks which is the positive one, as f1 does."""
-    of = vars(scorer)
-    is_asked = "pos_label" in signature(of["_score_func"]).parameters
-    if not is_asked or of["_kwargs"].get("average", "binary") != "binary":
-        return scorer
-    told = copy(scorer)
-    vars(told)["_kwargs"] = {**of["_kwargs"], "pos_label": positive}
-    return told
-
-
-def _cut_by(threshold: Any, estimator: Any, classes: Any, positive: Any) -> Any:
-    """The scorer by which thresholds on the positive class's probability are chosen."""
-    if threshold is None:
-        return None
-    if positive is None:
-        what = "a regressor has none" if classes is None else f"y has {len(classes)}"
-        raise InputError(f"threshold is of two classes, {what}: leave threshold out")
-    if not any(hasattr(estimator, each) for each in ("predict_proba", "decision_function")):
-        raise InputError(
-            "threshold needs predict_proba or decision_function, which"
-            f" {type(estimator).__name__} doesn't have: leave threshold out"
-        )
-    of = vars(_scorer(estimator, threshold, positive, "threshold"))
-    if of.get("_response_method") != "predict":
-        raise InputError(
-            "threshold must be a scorer of answers, of make_scorer or by a name such as"
-            f" 'balanced_accuracy', got {threshold!r:.60}: choose one of those"
-        )
-
-    def judged(y: Any, answers: Any, *, pos_label: Any) -> Any:
-        del pos_label  # whose probability the threshold is on: the scorer has its own, or none
-        return of["_score_func"](y, answers, **of["_kwargs"])
-
-    return make_scorer(judged, greater_is_better=of["_sign"] > 0, pos_label=positive)
-
-
-def _require_served(
-    estimator: Any, scorer: Any, scoring: Any, classes: NDArray[Any] | None
-) -> None:
-    """A scorer may ask only for what the estimator has."""
-    wanted = getattr(scorer, "_response_method", "predict")
-    wanted = (wanted,) if isinstance(wanted, str) else wanted
-    name = type(estimator[-1] if isinstance(estimator, Pipeline) else estimator).__name__
-    if not any(hasattr(estimator, each) for each in wanted):
-        raise InputError(
-            f"scoring={scoring!r} asks for {' or '.join(wanted)}, which {name} doesn't have:"
-            " choose a scorer that it can serve"
-        )
-    if scoring == "roc_auc" and classes is not None and len(classes) > 2:
-        raise InputError(
-            f"scoring='roc_auc' is of two classes, y has {len(classes)}: choose 'roc_auc_ovr'"
-        )
-
-
-def _require_judging(
-    scorer: Any, scoring: Any, targets: NDArray[Any], classes: NDArray[Any] | None
-) -> None:
-    """scikit-learn's scorers must take such targets, whoever answers: here it is guessing."""
-    guess = (
-        DummyRegressor()
-        if classes is None
-        else DummyClassifier(strategy="stratified", random_state=0)
-    )
-    wanted = getattr(scorer, "_response_method", "")
-    if not any(hasattr(guess, each) for each in ([wanted] if isinstance(wanted, str) else wanted)):
-        return
-    rows = np.zeros((len(targets), 1))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            scorer(guess.fit(rows, targets), rows, targets)
-        except (ValueError, TypeError) as error:
-            kind = "numbers" if classes is None else f"the {len(classes)} classes"
-            remedy = "r2" if classes is None else "balanced_accuracy"
-            told = " ".join(str(error).split())[:200].rstrip(".")
-            raise InputError(
-                f"scoring must be a scorer of {kind} of y, {scoring!r:.60} says {told}: choose"
-                f" another, such as {remedy!r}"
-            ) from error
-
-
-def _native(scoring: Any) -> str:
-    """The metric that is a scorer's, or SCORE."""
-    if scoring == "roc_auc":
-        return "roc_auc"
-    return next((metric for metric, of in METRIC.items() if of.scorer == scoring), SCORE)
+    draws = check_random_state(given)  # which refuses what is no seed
+    return int(given) if isinstance(given, int | np.integer) else int(draws.randint(2**31))

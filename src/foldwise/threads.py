@@ -1,9 +1,10 @@
 """What computes, as the environment asks: threads of ours, BLAS's, one in each, or a device."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import cache
+from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
 from threading import Lock
 from typing import Any
 
@@ -47,7 +48,7 @@ def one_blas_thread() -> Iterator[None]:
     """
     with _CHANGING:
         if not _HOLDING:
-            _HOLDING.append(_libraries().limit(limits=1, user_api="blas"))
+            _HOLDING.append(_libraries(len(sys.modules)).limit(limits=1, user_api="blas"))
         _HOLDING.append(None)
     try:
         yield
@@ -63,5 +64,13 @@ _HOLDING: list[Any] = []
 """The limit, if there is one, and an entry for each that relies on it."""
 
 
-_libraries = cache(ThreadpoolController)
-"""What is loaded, which takes longer to find out than a fit of a small table."""
+def one_thread() -> AbstractContextManager[object]:
+    """Meanwhile BLAS and OpenMP compute in one thread, where this thread asks them."""
+    limiting: AbstractContextManager[object] = _libraries(len(sys.modules)).limit(limits=1)
+    return limiting
+
+
+@lru_cache(maxsize=1)
+def _libraries(_: int) -> ThreadpoolController:
+    """What so many modules have loaded: to find it out takes longer than a fit of a small table."""
+    return ThreadpoolController()

@@ -10,12 +10,11 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import clone
 from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 from sklearn.utils import _safe_indexing
 
-from foldwise.asked import Asked
-from foldwise.errors import InputError
+from foldwise.asked import Answered, Asked
 from foldwise.search.jobs import Done, Engine, Job, Predictions, Task
 from foldwise.search.summary import best_trials
 from foldwise.search.trials import OuterFold, Part, SearchResult, Study, Trial
@@ -98,20 +97,6 @@ def _counted(answers: Predictions, labels: NDArray[np.int64]) -> Scores:
     return {metric: scores[metric] for metric, of in METRIC.items() if of.counts}
 
 
-class _Said(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # has no types
-    """A classifier that has said it all: its rows are places in what it said."""
-
-    def __init__(self, values: Any, classes: Any) -> None:
-        self.values, self.classes = values, classes
-        self.classes_ = classes
-
-    def fit(self, *_: Any) -> Self:
-        return self
-
-    def predict_proba(self, rows: Any) -> NDArray[np.float64]:
-        return self.values[rows[:, 0]]  # type: ignore[no-any-return]
-
-
 def _chosen(asked: Asked, said: Mapping[Part, Predictions]) -> float:
     """The threshold of one study."""
     values = np.concatenate([each.values for each in said.values()])
@@ -119,18 +104,10 @@ def _chosen(asked: Asked, said: Mapping[Part, Predictions]) -> float:
     part_of = np.repeat(np.arange(len(said)), [len(each.values) for each in said.values()])
     splits = [np.flatnonzero(part_of == part) for part in range(len(said))]
     tuned = TunedThresholdClassifierCV(
-        _Said(values, asked.classes),
+        Answered(values, asked.classes),
         scoring=asked.cut_by,
         response_method="predict_proba",  # or decision scores in its place
         cv=[(np.setdiff1d(np.arange(len(values)), scored), scored) for scored in splits],
     )
-    try:
-        tuned.fit(np.arange(len(values))[:, np.newaxis], targets)
-    except ValueError as error:
-        if "constant predictions" not in str(error):
-            raise
-        raise InputError(
-            "threshold must have predictions that differ to choose by, a study's best model says"
-            " the same of all rows of a part: leave threshold out, or search other values"
-        ) from error
+    tuned.fit(np.arange(len(values))[:, np.newaxis], targets)
     return float(tuned.best_threshold_)

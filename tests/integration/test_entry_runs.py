@@ -9,9 +9,10 @@ from foldwise.app.compare import entry_space, experiment_name
 from foldwise.app.drawing import holdout_metrics
 from foldwise.app.views import page_links, refresh_page
 from foldwise.data.dataset import DataInfo
+from foldwise.entries import Entry
 from foldwise.runs.lineage import Lineage, lineage
 from foldwise.runs.recorder import Recorder
-from foldwise.settings import Entry, Settings
+from foldwise.settings import Settings
 from foldwise.store.open import Store
 from tests.run_tree import run_tree, statuses
 from tests.unit.app.result_cases import (

@@ -11,10 +11,12 @@ from sklearn.dummy import DummyClassifier
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 import foldwise
+from foldwise import facades
 from foldwise.errors import MissingError
 from foldwise.frames import Profile
 from foldwise.report.wording import signed
 from foldwise.store.open import Store, open_store, search_runs
+from tests.unit.estimator.table_cases import BALANCED
 
 ROWS = 60
 
@@ -32,6 +34,21 @@ def search() -> Any:
     """Two partitions in groups."""
     X, y, patients = table()
     return foldwise.NestedSearchCV(cv=3, n_trials=2, n_repeats=2).fit(X, y, groups=patients)
+
+
+DRAWN: dict[tuple[str, Any], Any] = {}
+
+
+@pytest.fixture
+def _drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search's pictures are the same each time, and take a second: they are drawn once."""
+    draw = facades._pictures
+
+    def kept(search: Any) -> Any:
+        key = search.search_key_, search.threshold
+        return DRAWN[key] if key in DRAWN else DRAWN.setdefault(key, draw(search))
+
+    monkeypatch.setattr(facades, "_pictures", kept)
 
 
 def logged(store: Store, experiment_name: str = "ward") -> dict[str, dict[str, Any]]:
@@ -52,6 +69,7 @@ def logged(store: Store, experiment_name: str = "ward") -> dict[str, dict[str, A
     }
 
 
+@pytest.mark.usefixtures("_drawn_once")
 def test_a_search_is_the_same_tree_of_runs_in_a_file_and_on_a_server_however_often_it_is_logged(
     search: Any, team_store: Store, tmp_path: Path
 ) -> None:
@@ -86,6 +104,7 @@ def _id(store: Store, name: str) -> str:
     return str(run.info.run_id)
 
 
+@pytest.mark.usefixtures("_drawn_once")
 def test_the_page_tells_the_estimate_and_no_row_or_group(search: Any, tmp_path: Path) -> None:
     page = foldwise.write_report(search, tmp_path / "report.html").read_text()
     assert f"{search.outer_summary_.loc['accuracy', 'mean']:.4f}" in page
@@ -113,9 +132,7 @@ def test_the_page_shows_the_coefficients_the_gaps_and_no_rare_category(
         "estimator": (own, {**C, "class_weight": foldwise.OneOf(("balanced",))}),
         "candidate": ({"own": (own, C), "none": (DummyClassifier(), {})}, None),
     }[estimator]
-    search = foldwise.NestedSearchCV(*asked, cv=3, n_trials=1, threshold="balanced_accuracy").fit(
-        X, y
-    )
+    search = foldwise.NestedSearchCV(*asked, cv=3, n_trials=1, threshold=BALANCED).fit(X, y)
     page = foldwise.write_report(search, tmp_path / "report.html").read_text()
     model = search.best_estimator_.estimator_
     names = ("age", "dose", "ward: often", "ward: a rare value", "dose is missing")
@@ -158,6 +175,7 @@ def test_the_page_of_another_estimator_has_no_coefficients(tmp_path: Path) -> No
     assert "What the table holds" not in page
 
 
+@pytest.mark.usefixtures("_drawn_once")
 def test_the_address_of_a_search_s_storage_is_told_nowhere(
     search: Any, root: Path, tmp_path: Path
 ) -> None:
@@ -175,9 +193,9 @@ def test_the_address_of_a_search_s_storage_is_told_nowhere(
 def test_a_page_of_two_classes_tells_the_positive_one_and_the_thresholds(tmp_path: Path) -> None:
     """Chosen in each fold, and for the final model."""
     X, y, _ = table()
-    search = foldwise.NestedSearchCV(
-        cv=3, n_trials=2, threshold="balanced_accuracy", pos_label="ill"
-    ).fit(X, y)
+    search = foldwise.NestedSearchCV(cv=3, n_trials=2, threshold=BALANCED, pos_label="ill").fit(
+        X, y
+    )
     page = foldwise.write_report(search, tmp_path / "report.html").read_text()
     assert "for ill against well" in page
     assert "Average precision" in page
@@ -187,6 +205,7 @@ def test_a_page_of_two_classes_tells_the_positive_one_and_the_thresholds(tmp_pat
         assert f">{threshold:.4f}<" in page
 
 
+@pytest.mark.usefixtures("_drawn_once")
 def test_with_thresholds_page_and_run_tell_the_scores_of_the_answers(
     root: Path, tmp_path: Path
 ) -> None:
@@ -195,7 +214,7 @@ def test_with_thresholds_page_and_run_tell_the_scores_of_the_answers(
     y = np.where(X["age"] + X["dose"] ** 2 > 1.2, "ill", "well")
     asked: dict[str, Any] = {"cv": 3, "n_trials": 2, "scoring": "accuracy"}
     plain = foldwise.NestedSearchCV(**asked).fit(X, y)
-    search = foldwise.NestedSearchCV(**asked, threshold="balanced_accuracy").fit(X, y)
+    search = foldwise.NestedSearchCV(**asked, threshold=BALANCED).fit(X, y)
     scores = search.outer_scores_["accuracy"]
     assert (scores != plain.outer_scores_["accuracy"]).any()
     page = foldwise.write_report(search, tmp_path / "report.html").read_text()
@@ -213,6 +232,7 @@ def test_with_thresholds_page_and_run_tell_the_scores_of_the_answers(
     assert told == pytest.approx(sorted(expected), abs=1e-6)
 
 
+@pytest.mark.usefixtures("_drawn_once")
 def test_candidates_and_regressors_have_a_page_and_a_tree_too(root: Path, tmp_path: Path) -> None:
     """What one kind of model alone has is shown of its trials; a scorer of one's own is a score."""
     X, y, _ = table()

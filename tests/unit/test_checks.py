@@ -1,6 +1,6 @@
 """Each check speaks where the data have what it looks for, and is silent where they don't."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -178,29 +178,26 @@ def repeated() -> Subject:
     return replace(whole, info=replace(whole.info, development_duplicates=3), shared_rows=5)
 
 
-ILL: Mapping[str, Callable[[], Subject]] = {
-    "optimum at an edge": at_edge,
-    "folds that disagree": odd_fold,
-    "overfitting": learned_by_heart,
-    "underfitting": blind,
-    "unbalanced classes": unbalanced,
-    "duplicates and rows shared with the holdout": repeated,
-    "a pixel that separates the classes alone": telling_pixel,
-    "shift between development set and holdout": shifted,
-    "unconverged fits": without_convergence,
-    "calibration": too_sure,
-    "other metrics": better_by_accuracy,
-    "each fold's choice in the other folds": choices_apart,
+ILL: Mapping[str, tuple[Callable[[Subject], Iterator[Remark]], Callable[[], Subject]]] = {
+    "optimum at an edge": (checks._edge, at_edge),
+    "folds that disagree": (checks._folds, odd_fold),
+    "overfitting": (checks._fitting, learned_by_heart),
+    "underfitting": (checks._fitting, blind),
+    "unbalanced classes": (checks._balance, unbalanced),
+    "duplicates and rows shared with the holdout": (checks._duplicates, repeated),
+    "a pixel that separates the classes alone": (checks._telling, telling_pixel),
+    "shift between development set and holdout": (checks._shift, shifted),
+    "unconverged fits": (checks._converged, without_convergence),
+    "calibration": (checks._calibrated, too_sure),
+    "other metrics": (checks._other_metrics, better_by_accuracy),
+    "each fold's choice in the other folds": (checks._elsewhere, choices_apart),
 }
-
-
-def remarks(of: Subject) -> dict[str, Remark]:
-    return {remark.name: remark for remark in look(of)}
+"""By remark: the check that makes it, and data that are so."""
 
 
 @pytest.fixture(scope="module")
 def sound() -> dict[str, Remark]:
-    return remarks(subject())
+    return {remark.name: remark for remark in look(subject())}
 
 
 @pytest.mark.parametrize("name", ILL)
@@ -208,7 +205,8 @@ def test_a_check_speaks_where_there_is_something_and_not_elsewhere(
     name: str, sound: dict[str, Remark]
 ) -> None:
     """It says what it saw either way, and what to do."""
-    found = remarks(ILL[name]())[name]
+    check, ill = ILL[name]
+    (found,) = (remark for remark in check(ill()) if remark.name == name)
     assert (found.matters != "no", sound[name].matters) == (True, "no")
     assert found.saw != sound[name].saw
     assert found.remedy
@@ -220,8 +218,8 @@ def test_every_check_is_tried_here(sound: dict[str, Remark]) -> None:
 
 
 def test_a_pixel_is_named_by_its_place() -> None:
-    told = remarks(telling_pixel())["a pixel that separates the classes alone"].saw
-    assert told == "row 2 column 1 (100.00 %)"
+    (told,) = checks._telling(telling_pixel())
+    assert told.saw == "row 2 column 1 (100.00 %)"
 
 
 def test_what_matters_comes_first() -> None:

@@ -15,6 +15,7 @@ from foldwise.app.evaluate import count_look, submit
 from foldwise.app.exits import run
 from foldwise.app.versus import tell_outline
 from foldwise.app.workspace import Workspace, fitting_bank, save, save_result
+from foldwise.entries import ENTRIES, Entry, load_entries
 from foldwise.errors import SettingsError
 from foldwise.files import check_writable
 from foldwise.registry.registration import require_same_kind
@@ -35,7 +36,6 @@ from foldwise.search.jobs import Model, Predictions
 from foldwise.search.nested import Book, NestedSearch
 from foldwise.search.space import Space, curve_range
 from foldwise.search.trials import Progress
-from foldwise.settings import ENTRIES, Entry, load_entries
 from foldwise.threads import threads
 
 _BLOCK_ROWS = 250

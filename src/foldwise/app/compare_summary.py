@@ -3,10 +3,10 @@
 from foldwise.app.exits import run, say
 from foldwise.app.workspace import Workspace, read_result, save, save_pictures
 from foldwise.data.dataset import Split
+from foldwise.entries import Entry, load_entries
 from foldwise.errors import SearchError
 from foldwise.report import contest
 from foldwise.report.album import contest_pictures
-from foldwise.settings import Entry, load_entries
 
 _REMEDY = "run `dvc --cd comparison repro`"
 

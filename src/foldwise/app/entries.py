@@ -16,13 +16,13 @@ from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 from foldwise.data.dataset import Split
 from foldwise.data.features import FilterBank
 from foldwise.data.labels import stratified_rows
+from foldwise.entries import ENTRIES, Entry
 from foldwise.errors import DataError, SettingsError
 from foldwise.search.engines.estimator import EstimatorEngine, FittedEstimator
 from foldwise.search.jobs import Done, Job, Model, Task
 from foldwise.search.plan import RESERVE, Plan
 from foldwise.search.space import own_values
 from foldwise.search.trials import Part, Values
-from foldwise.settings import ENTRIES, Entry
 
 
 class UnitScaler(MaxAbsScaler):  # type: ignore[misc]  # scikit-learn has no types

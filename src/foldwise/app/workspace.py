@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from foldwise.app.exits import is_on
 from foldwise.app.views import refresh_page
 from foldwise.data import dataset
+from foldwise.entries import Entry, candidates, of_search
 from foldwise.errors import SearchError, SettingsError
 from foldwise.files import DocumentError, decode, decode_arrays, encode, read_bytes, write_bytes
 from foldwise.ownership import check_output
@@ -36,16 +37,7 @@ from foldwise.search.jobs import Predictions
 from foldwise.search.plan import Plan
 from foldwise.search.space import Space
 from foldwise.search.version import search_key
-from foldwise.settings import (
-    LOGISTIC,
-    Between,
-    Entry,
-    FilterSettings,
-    Settings,
-    candidates,
-    load_settings,
-    of_search,
-)
+from foldwise.settings import LOGISTIC, Between, FilterSettings, Settings, load_settings
 from foldwise.store.address import project_root
 from foldwise.store.mutex import Lease, held
 from foldwise.store.open import Store, open_store

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.data.dataset import DataInfo
+from foldwise.entries import Entry
 from foldwise.report.findings import HoldoutSummary, Judged, summarise_holdout
 from foldwise.report.tables import evaluation
 from foldwise.report.wording import Json, csv_of, escaped, rounded, significant, values_text
 from foldwise.search.trials import SearchResult, Trial
-from foldwise.settings import Entry, Settings
+from foldwise.settings import Settings
 from foldwise.stats.paired import compare_pairs
 from foldwise.stats.scores import METRICS, Scores, predicted_codes
 

@@ -8,11 +8,12 @@ import numpy as np
 from foldwise.app.compare import entry_space
 from foldwise.app.entries import build, sampled
 from foldwise.data.dataset import Split
+from foldwise.entries import Entry, load_entries
 from foldwise.files import Value
 from foldwise.search.engines.estimator import EstimatorEngine
 from foldwise.search.nested import Book, NestedSearch
 from foldwise.search.plan import Plan as Parts
-from foldwise.settings import Between, Dimension, Entry, load_entries
+from foldwise.settings import Between, Dimension
 from tests.unit.solver.solver_cases import digits
 
 SHIPPED = Path(__file__).parents[3] / "comparison" / "params.yaml"

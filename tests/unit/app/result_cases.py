@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from foldwise.entries import Entry
 from foldwise.report.contest import Contestant, EntryResult, contestant
 from foldwise.report.findings import Judged
 from foldwise.search.engines.estimator import FittedEstimator
@@ -17,7 +18,7 @@ from foldwise.search.trials import (
     SearchResult,
     Trial,
 )
-from foldwise.settings import Between, Dimension, Entry, EvaluateSettings, OneOf, Settings
+from foldwise.settings import Between, Dimension, EvaluateSettings, OneOf, Settings
 from tests.factories import make_plan, make_scores
 from tests.unit.app.entry_cases import make_entry
 

@@ -39,6 +39,8 @@ PARAMETERS = {
 TOOLS = {
     "foldwise",  # its version
     "foldwise.settings",
+    "foldwise.entries",
+    "foldwise.rules",
     "foldwise.files",
     "foldwise.errors",
     "foldwise.ownership",

@@ -8,9 +8,10 @@ from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 
 from foldwise.app.entries import build, check_buildable, servable
+from foldwise.entries import Entry
 from foldwise.errors import SettingsError
 from foldwise.search.engines.estimator import FittedEstimator
-from foldwise.settings import Between, Entry
+from foldwise.settings import Between
 from foldwise.solver.fits import TrainingSet
 from tests.unit.app.entry_cases import make_entry, make_split, shipped_entries
 from tests.unit.solver.solver_cases import digits, two_digits

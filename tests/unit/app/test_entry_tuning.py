@@ -10,10 +10,11 @@ from sklearn.pipeline import Pipeline
 from foldwise.app.compare import entry_space
 from foldwise.app.entries import build
 from foldwise.app.workspace import search_space
+from foldwise.entries import Entry
 from foldwise.search.engines.estimator import EstimatorEngine, FittedEstimator
 from foldwise.search.nested import Book
 from foldwise.search.trials import FinalModel, OuterFold, Progress, SearchResult, Trial, Values
-from foldwise.settings import Entry, Settings, TuneSettings
+from foldwise.settings import Settings, TuneSettings
 from tests.unit.app.entry_cases import (
     FOLDS,
     SEED,

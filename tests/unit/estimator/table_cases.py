@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import make_scorer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
@@ -53,6 +54,14 @@ def by_scikit_learn(*, indicators: bool = False, **logistic: Any) -> Pipeline:
         (OneHotEncoder(handle_unknown="ignore"), make_column_selector(dtype_include="category")),
     )
     return make_pipeline(columns, LogisticRegression(max_iter=10_000, **logistic))
+
+
+def balanced(y: NDArray[Any], answers: NDArray[Any]) -> float:
+    """Mean recall, a hundred times as fast as balanced_accuracy: a threshold asks for hundreds."""
+    return float(np.mean([np.mean(answers[y == each] == each) for each in np.unique(y)]))
+
+
+BALANCED = make_scorer(balanced)
 
 
 def slope(model: StandardLogistic, X: pd.DataFrame, y: NDArray[Any]) -> float:

@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from foldwise import NestedSearchCV
+from foldwise import NestedSearchCV, StandardLogistic
 from foldwise.errors import InputError
 from foldwise.files import Value
 from foldwise.search.nested import MemoryBook
@@ -157,19 +157,24 @@ def test_after_ctrl_c_all_candidates_go_on(
 
 def test_storage_groups_repeats_and_weights_hold_for_candidates(tmp_path: Path) -> None:
     """A longer search goes on from the shorter one's trials."""
-    groups, weights = np.arange(150) // 2, np.where(Y == 1, 2.0, 1.0)
+    two = Y > 0
+    groups, weights = np.arange(100) // 2, np.where(Y[two] == 1, 2.0, 1.0)
+    strengths = {"C": loguniform(1e-3, 10)}
+    candidates = {"own": (StandardLogistic(), strengths), "chance": (DummyClassifier(), {})}
     asked = ASKED | {"cv": 3, "n_repeats": 2, "storage": tmp_path / "trials.db"}
-    few = NestedSearchCV(CANDIDATES, **asked | {"n_trials": 12})
-    few.fit(X, Y, groups=groups, sample_weight=weights)
-    STRENGTHS["logisticregression__C"].rvs()  # what a distribution would draw next is no matter
-    more = NestedSearchCV(CANDIDATES, **asked | {"n_trials": 13})
-    more.fit(X, Y, groups=groups, sample_weight=weights)
-    told, before = more.inner_results_, few.inner_results_
-    both = told.merge(before, on=[*before.columns])
-    assert (len(both), len(told)) == (len(before), 6 * (13 + 13 + 1) * 2 + (13 + 13 + 1) * 6)
+
+    def told(n_trials: int) -> NestedSearchCV:
+        search = NestedSearchCV(candidates, **asked | {"n_trials": n_trials})
+        return search.fit(X[two], Y[two], groups=groups, sample_weight=weights)
+
+    few = told(12).inner_results_
+    strengths["C"].rvs()  # what a distribution would draw next is no matter
+    more = told(13)
+    both = more.inner_results_.merge(few, on=[*few.columns])
+    assert (len(both), len(more.inner_results_)) == (len(few), 6 * (13 + 1) * 2 + (13 + 1) * 6)
     assert [*more.outer_scores_["repeat"]] == [0, 0, 0, 1, 1, 1]
     for part_of in more.result_.plan.part_of:
-        assert all(len({*part_of[groups == group]}) == 1 for group in range(75))
+        assert all(len({*part_of[groups == group]}) == 1 for group in range(50))
 
 
 def test_one_without_probabilities_may_win() -> None:
@@ -234,8 +239,8 @@ def test_one_standard_error_keeps_the_best_where_nothing_is_simpler() -> None:
 @pytest.mark.parametrize(
     ("estimator", "more", "told"),
     [
-        ({"a.b": (TREE, DEPTHS)}, {}, "name must be text without dots, got 'a.b': rename"),
-        ({"tree": TREE}, {}, r"an estimator and its param_distributions, .* for 'tree': write"),
+        ({"a.b": (TREE, DEPTHS)}, {}, "must be a name without dots, .* got 'a.b': "),
+        ({"tree": TREE}, {}, r"an estimator with its param_distributions, got 'tree': .*: write"),
         ({}, {}, "estimator must name a candidate at least, got {}"),
         (CANDIDATES, {"param_distributions": DEPTHS}, "must be None where estimator names"),
         ({"tree": (TREE, {"depth": [1]})}, {}, "candidate 'tree': .* got 'depth': name some"),

@@ -19,14 +19,14 @@ from foldwise import Between, NestedSearchCV, StandardLogistic
 @parametrize_with_checks(  # type: ignore[untyped-decorator]
     [
         StandardLogistic(),
-        NestedSearchCV(cv=3, n_trials=1),
+        NestedSearchCV(None, {"C": [0.1]}, cv=3, n_trials=1),
         NestedSearchCV(Ridge(), {}, cv=3, n_trials=1, scoring="r2", error_score="raise"),
         NestedSearchCV(
             DecisionTreeClassifier(random_state=0), {"max_depth": [2]},
             cv=3, n_trials=1, error_score="raise",
         ),
         NestedSearchCV(
-            {"own": (StandardLogistic(), {}), "theirs": (LogisticRegression(), {})},
+            {"own": (StandardLogistic(), {"C": [0.1]}), "theirs": (LogisticRegression(), {})},
             cv=3, n_trials=1, error_score="raise",
         ),
     ]

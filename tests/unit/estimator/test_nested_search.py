@@ -44,10 +44,15 @@ from tests.unit.estimator.table_cases import Table, by_scikit_learn, seeded, slo
 from tests.unit.solver.numpy_device import NumpyDevice
 
 IRIS = load_iris(return_X_y=True)
+TWO = tuple(of[:150] for of in load_breast_cancer(return_X_y=True))
+TWO = TWO[0][:, :4], TWO[1]  # two classes: where a third adds nothing, it costs five times as much
 PIPELINE = make_pipeline(StandardScaler(), LogisticRegression(tol=1e-6, max_iter=5000))
 STRENGTH = {"logisticregression__C": loguniform(1e-3, 10)}
 TREE = DecisionTreeClassifier(random_state=0)
 DEPTHS = {"max_depth": [1, 2, 4, None]}
+EACH_ENGINE = pytest.mark.parametrize(
+    ("estimator", "searched"), [(None, None), (TREE, DEPTHS)], ids=["batched", "estimator"]
+)
 
 
 def parts(search: NestedSearchCV) -> NDArray[np.int64]:
@@ -81,7 +86,7 @@ def test_each_fold_is_scored_as_scikit_learns_own_parts_score_it(
     """Inner folds and outer ones, at the values that were chosen there; groups where given."""
     model = StandardLogistic(class_weight=class_weight)
     C = {"C": loguniform(1e-3, 10)}
-    search = NestedSearchCV(model, C, cv=3, n_trials=3, random_state=2)
+    search = NestedSearchCV(model, C, cv=3, n_trials=2, random_state=2)
     search.fit(table.X, table.y, groups=table.groups)
     assert search.engine_ == "batched"
     (part_of,) = parts(search)
@@ -123,7 +128,7 @@ def test_each_fold_of_digits_is_solved_and_scored_as_scikit_learn_does_it() -> N
 
 def test_a_pipeline_of_scaler_and_logistic_regression_is_batched_by_itself() -> None:
     """And ends as that pipeline, which says what the estimator engine's would."""
-    X, y = IRIS
+    X, y = TWO
     batched = NestedSearchCV(PIPELINE, STRENGTH, cv=3, n_trials=3).fit(X, y)
     unlike = LogisticRegression(tol=1e-6, max_iter=5000, warm_start=True)
     pipeline = make_pipeline(StandardScaler(), unlike)
@@ -141,7 +146,8 @@ def test_the_environment_says_what_computes_the_fits(
     scoring: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The metrics are the device's, too; it is the same search, and told within the tolerance."""
-    search = NestedSearchCV(cv=3, n_repeats=2, n_trials=2, scoring=scoring)
+    C = {"C": [0.1, 1.0]}
+    search = NestedSearchCV(None, C, cv=3, n_repeats=2, n_trials=2, scoring=scoring)
     cores = clone(search).fit(*IRIS)
     monkeypatch.setattr("foldwise.search.engines.gpu.found", lambda _: NumpyDevice())
     monkeypatch.setenv("FOLDWISE_DEVICE", "cuda")
@@ -163,11 +169,11 @@ def test_a_gpu_that_is_asked_for_must_be_there(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     "scoring", ["balanced_accuracy", "f1_macro", "roc_auc_ovr", "neg_log_loss"]
 )
-@pytest.mark.parametrize("estimator", [None, TREE], ids=["batched", "estimator"])
-def test_a_scorer_is_scikit_learns(scoring: str, estimator: Any) -> None:
+@EACH_ENGINE
+def test_a_scorer_is_scikit_learns(scoring: str, estimator: Any, searched: Any) -> None:
     """Best score, outer scores and ``score`` are what it gives."""
     X, y = IRIS
-    searched = None if estimator is None else DEPTHS
+    searched = searched or {"C": [0.1, 1.0]}
     search = NestedSearchCV(estimator, searched, cv=3, n_trials=3, scoring=scoring).fit(X, y)
     (part_of,) = parts(search)
     scorer = get_scorer(scoring)
@@ -223,7 +229,7 @@ def test_predictions_keep_the_index_and_each_row_has_one() -> None:
     ],
 )
 def test_ranges_of_many_makers_are_taken(given: Any, kind: type, ends: tuple[float, float]) -> None:
-    search = NestedSearchCV(param_distributions={"C": given}, cv=3, n_trials=4).fit(*IRIS)
+    search = NestedSearchCV(param_distributions={"C": given}, cv=3, n_trials=4).fit(*TWO)
     tried = search.cv_results_["param_C"]
     assert all(type(each) is kind for each in tried.tolist())
     assert ends[0] <= tried.min() <= tried.max() <= ends[1]
@@ -271,7 +277,7 @@ def test_a_row_without_a_group_is_refused(missing: object) -> None:
 
 def test_groups_stay_together_and_count_in_the_intervals() -> None:
     """Rows told six times over: clustered, they tell no more than once."""
-    X, y = IRIS
+    X, y = TWO
     six = np.tile(np.arange(len(y)), 6)
     search = NestedSearchCV(cv=3, n_trials=2)
     clustered = search.fit(X[six], y[six], groups=six).outer_summary_
@@ -294,15 +300,15 @@ def test_groups_stay_together_and_count_in_the_intervals() -> None:
         np.arange(150) % 4,
         np.array(["a", "b", "c"])[np.arange(150) % 3],
         KFold(3, shuffle=True, random_state=1),
-        [*GroupKFold(3).split(*IRIS, np.arange(150) // 2)],
+        [*GroupKFold(3).split(*TWO, np.arange(150) // 2)],
     ],
     ids=["numbers", "names", "splitter", "splits"],
 )
 def test_parts_may_be_given(cv: Any) -> None:
-    search = NestedSearchCV(cv=cv, n_trials=1).fit(*IRIS)
+    search = NestedSearchCV(cv=cv, n_trials=1).fit(*TWO)
     (part_of,) = parts(search)
     if hasattr(cv, "split"):
-        cv = [*cv.split(*IRIS)]
+        cv = [*cv.split(*TWO)]
     if isinstance(cv, list):
         tested = [set(rows) for _, rows in cv]
     else:
@@ -311,15 +317,11 @@ def test_parts_may_be_given(cv: Any) -> None:
     assert sorted(map(sorted, found)) == sorted(map(sorted, tested))
 
 
-@pytest.mark.parametrize("estimator", [None, TREE], ids=["batched", "estimator"])
-def test_repeats_are_partitions_of_their_own(estimator: Any) -> None:
+@EACH_ENGINE
+def test_repeats_are_partitions_of_their_own(estimator: Any, searched: Any) -> None:
     """Each row is predicted in each; the first is the one that a single repeat has."""
-    search = NestedSearchCV(
-        estimator, None if estimator is None else DEPTHS, cv=3, n_repeats=2, n_trials=2
-    ).fit(*IRIS)
-    alone = NestedSearchCV(estimator, None if estimator is None else DEPTHS, cv=3, n_trials=2).fit(
-        *IRIS
-    )
+    search = NestedSearchCV(estimator, searched, cv=3, n_repeats=2, n_trials=2).fit(*TWO)
+    alone = NestedSearchCV(estimator, searched, cv=3, n_trials=2).fit(*TWO)
     assert len(search.outer_predictions_) == 300
     assert [*search.outer_scores_["repeat"]] == [0, 0, 0, 1, 1, 1]
     assert (parts(search)[0] != parts(search)[1]).any()
@@ -334,7 +336,7 @@ def test_weights_count_in_each_fold_as_rows_that_scikit_learn_is_given_so_often(
 ) -> None:
     """In means, deviations and losses of fits; a score counts every row once, also of weight 0."""
     often = np.random.default_rng(0).integers(0, 4, len(table.y))
-    search = NestedSearchCV(None, {"C": loguniform(1e-3, 1)}, cv=3, n_trials=2)
+    search = NestedSearchCV(None, {"C": loguniform(1e-3, 1)}, cv=3, n_trials=1)
     search.fit(table.X, table.y, groups=table.groups, sample_weight=often)
     assert search.engine_ == "batched"
     (part_of,) = parts(search)
@@ -387,15 +389,6 @@ def test_a_pipelines_weights_give_each_fold_scikit_learns_own_bits() -> None:
         np.testing.assert_allclose(told, theirs.predict_proba(X[part_of == fold]), atol=1e-9)
 
 
-def test_weights_reach_the_last_step_of_a_pipeline() -> None:
-    """A class that weighs next to nothing is hardly ever answered."""
-    X, y = IRIS
-    weights = np.where(y == 1, 1e-9, 1.0)
-    for estimator, searched in ((None, None), (PIPELINE, STRENGTH)):
-        search = NestedSearchCV(estimator, searched, cv=3, n_trials=2, scoring="accuracy")
-        assert 1 not in search.fit(X, y, sample_weight=weights).predict(X)
-
-
 class Fails(DecisionTreeClassifier):  # type: ignore[misc]  # has no types
     """A tree that can't have two levels."""
 
@@ -431,11 +424,11 @@ def test_a_fit_that_fails_is_never_chosen(jobs: int) -> None:
 
 @pytest.mark.parametrize("own", [StandardLogistic(), NestedSearchCV(cv=3, n_trials=1)])
 def test_names_of_two_kinds_are_refused_with_what_makes_one_of_them(own: Any) -> None:
-    X = pd.DataFrame(IRIS[0]).rename(columns={0: "length"})
-    with pytest.raises(InputError, match=r"as none's, got 1 beside text: set X\.columns"):
-        own.fit(X, IRIS[1])
+    X = pd.DataFrame(TWO[0]).rename(columns={0: "length"})
+    with pytest.raises(TypeError, match=r"only supported .*X\.columns = X\.columns\.astype"):
+        own.fit(X, TWO[1])
     X.columns = X.columns.astype(str)
-    assert own.fit(X, IRIS[1]).feature_names_in_.tolist() == ["length", "1", "2", "3"]
+    assert own.fit(X, TWO[1]).feature_names_in_.tolist() == ["length", "1", "2", "3"]
 
 
 def test_a_class_with_too_few_rows_is_called_by_its_name() -> None:
@@ -449,7 +442,7 @@ def test_a_class_with_too_few_rows_is_called_by_its_name() -> None:
     [
         ({"scoring": "neg_logloss"}, r"got 'neg_logloss' \(did you mean 'neg_log_loss'\?\)"),
         ({"scoring": "roc_auc"}, r"is of two classes, y has 3: choose 'roc_auc_ovr'"),
-        ({"scoring": ["accuracy"]}, r"must be one scorer, .*, got \['accuracy'\]: give its name"),
+        ({"scoring": ["accuracy"]}, r"must be one scorer, .*, got \['accuracy'\] .*: sklearn"),
         ({"estimator": SVC(), "param_distributions": {"C": [1.0]}}, "asks for predict_proba"),
         ({"estimator": TREE}, "param_distributions must name parameters to search, got None"),
         ({"param_distributions": {"c": [1.0]}}, "of StandardLogistic, got 'c': name some"),
@@ -468,12 +461,11 @@ def test_a_class_with_too_few_rows_is_called_by_its_name() -> None:
         ({"cv": np.arange(150) % 3, "n_repeats": 2}, "n_repeats must be 1 where cv says"),
         ({"n_trials": 0}, "n_trials must be a whole number of at least 1, got 0"),
         ({"cv": 5.0}, r"cv must be a number of parts, .*, got 5.0: give one of them"),
-        ({"scoring": "precision"}, "a scorer of the 3 classes of y, .*: choose another, such as"),
+        ({"scoring": "precision"}, "a scorer of such a y, .*: choose another"),
         ({"param_distributions": {"C": Between(1e-200, 1e200, is_log=True)}}, "300 powers of ten"),
         ({"param_distributions": {"C": Between(2.0, 1.0, is_log=True)}}, "low < high, above 0"),
         ({"param_distributions": {"C": Between(1.0, np.inf, is_log=False)}}, "low < high, got 1"),
         ({"param_distributions": {"C": OneOf(())}}, "C must be given a range: "),
-        ({"random_state": -1}, "random_state must be from 0 to 2147483647, got -1: choose one"),
         ({"error_score": "x"}, "error_score must be a number or 'raise', got 'x': give nan"),
         ({"n_jobs": 0}, "n_jobs must be a whole number other than 0, .*, got 0: give -1 for all"),
     ],
@@ -497,10 +489,7 @@ def test_the_same_seed_gives_the_same_bits_whatever_the_jobs() -> None:
         )
         for jobs in (1, 2)
     )
-    pd.testing.assert_frame_equal(one.inner_results_, other.inner_results_, check_exact=True)
-    pd.testing.assert_frame_equal(
-        one.outer_predictions_, other.outer_predictions_, check_exact=True
-    )
+    assert_same_bits(one, other)
 
 
 @pytest.fixture
@@ -529,24 +518,20 @@ class StoppedAt:
 
 
 @pytest.mark.usefixtures("_interruptible")
-@pytest.mark.parametrize("estimator", [None, TREE], ids=["batched", "estimator"])
+@EACH_ENGINE
 def test_after_ctrl_c_fit_goes_on_to_the_same_bits(
-    estimator: Any, monkeypatch: pytest.MonkeyPatch
+    estimator: Any, searched: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No trial is made twice."""
-    searched = None if estimator is None else DEPTHS
-    whole = NestedSearchCV(estimator, searched, cv=3, n_trials=7).fit(*IRIS)
+    whole = NestedSearchCV(estimator, searched, cv=3, n_trials=7).fit(*TWO)
     search = NestedSearchCV(estimator, searched, cv=3, n_trials=7)
     stopped = StoppedAt(monkeypatch, 9)
     with pytest.raises(KeyboardInterrupt):
-        search.fit(*IRIS)
+        search.fit(*TWO)
     assert stopped.kept == 9
-    search.fit(*IRIS)
+    search.fit(*TWO)
     assert stopped.kept == 4 * 7
-    pd.testing.assert_frame_equal(search.inner_results_, whole.inner_results_, check_exact=True)
-    pd.testing.assert_frame_equal(
-        search.outer_predictions_, whole.outer_predictions_, check_exact=True
-    )
+    assert_same_bits(search, whole)
 
 
 class Hangs(DecisionTreeClassifier):  # type: ignore[misc]  # has no types
@@ -605,7 +590,7 @@ def test_ctrl_c_ends_the_workers_and_fit_goes_on_to_the_same_bits(tmp_path: Path
 
 @pytest.mark.usefixtures("_interruptible")
 def test_other_data_begin_anew_after_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
-    X, y = IRIS
+    X, y = TWO
     search = NestedSearchCV(cv=3, n_trials=2)
     stopped = StoppedAt(monkeypatch, 3)
     with pytest.raises(KeyboardInterrupt):
@@ -617,9 +602,9 @@ def test_other_data_begin_anew_after_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> 
 def test_storage_keeps_trials_for_another_search(tmp_path: Path) -> None:
     """More trials are added to those that are there."""
     file = tmp_path / "trials.db"
-    few = NestedSearchCV(cv=3, n_trials=12, storage=file).fit(*IRIS)
-    more = NestedSearchCV(cv=3, n_trials=14, storage=f"sqlite:///{file}").fit(*IRIS)
-    fresh = NestedSearchCV(cv=3, n_trials=14).fit(*IRIS)
+    few = NestedSearchCV(cv=3, n_trials=12, storage=file).fit(*TWO)
+    more = NestedSearchCV(cv=3, n_trials=14, storage=f"sqlite:///{file}").fit(*TWO)
+    fresh = NestedSearchCV(cv=3, n_trials=14).fit(*TWO)
     kept = more.inner_results_[more.inner_results_["trial"] < 12].reset_index(drop=True)
     pd.testing.assert_frame_equal(kept, few.inner_results_, check_exact=True)
     pd.testing.assert_frame_equal(more.inner_results_, fresh.inner_results_, check_exact=True)
@@ -692,29 +677,26 @@ def test_classes_may_have_any_name(names: tuple[str, str]) -> None:
 
 def test_a_range_between_two_neighbours_is_searched() -> None:
     C = Between(1.0, float(np.nextafter(1.0, 2.0)), is_log=True)
-    search = NestedSearchCV(param_distributions={"C": C}, cv=3, n_trials=3).fit(*IRIS)
-    alone = NestedSearchCV(param_distributions={"C": [1.0]}, cv=3, n_trials=1).fit(*IRIS)
+    search = NestedSearchCV(param_distributions={"C": C}, cv=3, n_trials=3).fit(*TWO)
+    alone = NestedSearchCV(param_distributions={"C": [1.0]}, cv=3, n_trials=1).fit(*TWO)
     assert search.best_score_ == pytest.approx(alone.best_score_, abs=1e-3)
 
 
-@pytest.mark.parametrize("estimator", [None, TREE], ids=["batched", "estimator"])
-def test_weights_that_leave_a_fit_without_rows_are_refused(estimator: Any) -> None:
+@EACH_ENGINE
+def test_weights_that_leave_a_fit_without_rows_are_refused(estimator: Any, searched: Any) -> None:
     """The remedy, weights in a third part, helps."""
-    X, y = IRIS
+    X, y = TWO
     part_of = np.arange(150) % 4
-    search = NestedSearchCV(
-        estimator, None if estimator is None else DEPTHS, cv=part_of, n_trials=2
-    )
+    search = NestedSearchCV(estimator, searched, cv=part_of, n_trials=2)
     with pytest.raises(InputError, match=r"sample_weight must be above 0 .*, it is in 2: give"):
         search.fit(X, y, sample_weight=(part_of < 2) * 1.0)
     assert search.fit(X, y, sample_weight=(part_of < 3) * 1.0).best_score_ < 0
 
 
 @pytest.mark.filterwarnings("ignore:error_score stands for")
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_what_a_failed_fit_scores_has_scikit_learns_sign(jobs: int) -> None:
+def test_what_a_failed_fit_scores_has_scikit_learns_sign() -> None:
     """A bad score is bad where the metric is a loss, too."""
-    asked: dict[str, Any] = {"cv": 3, "n_trials": 6, "error_score": -99.0, "n_jobs": jobs}
+    asked: dict[str, Any] = {"cv": 3, "n_trials": 6, "error_score": -99.0}
     search = NestedSearchCV(Fails(random_state=0), {"max_depth": [1, 2, 3]}, **asked).fit(*IRIS)
     failed = search.cv_results_["param_max_depth"] == 2
     assert (search.cv_results_["mean_test_score"][failed] == -99).all()
@@ -735,37 +717,31 @@ def test_a_linear_range_is_walked_in_equal_steps() -> None:
 
 def test_a_range_of_one_value_is_that_value() -> None:
     one = NestedSearchCV(param_distributions={"C": Between(0.5, 0.5, is_log=True)}, cv=3)
-    assert one.set_params(n_trials=1).fit(*IRIS).best_params_ == {"C": 0.5}
+    assert one.set_params(n_trials=1).fit(*TWO).best_params_ == {"C": 0.5}
 
 
 def test_cv_none_is_the_default() -> None:
-    assert NestedSearchCV(cv=None, n_trials=1).fit(*IRIS).result_.plan.folds == 6
+    assert NestedSearchCV(cv=None, n_trials=1).fit(*TWO).result_.plan.folds == 6
 
 
-@pytest.mark.usefixtures("_interruptible")
-def test_a_random_state_goes_on_after_ctrl_c_and_then_draws_anew(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """As scikit-learn has it: what was finished isn't found again."""
-    draws = np.random.RandomState(3)
-    search = NestedSearchCV(cv=3, n_trials=2, random_state=draws)
-    stopped = StoppedAt(monkeypatch, 3)
-    with pytest.raises(KeyboardInterrupt):
-        search.fit(*IRIS)
-    search.fit(*IRIS)
-    assert stopped.kept == 4 * 2
-    again = NestedSearchCV(cv=3, n_trials=2, random_state=np.random.RandomState(3)).fit(*IRIS)
+def test_a_random_state_draws_anew_for_each_fit() -> None:
+    """Once for all candidates, which have the same parts."""
+    both = {"own": (StandardLogistic(), {}), "tree": (TREE, DEPTHS)}
+    search, again = (
+        NestedSearchCV(both, cv=3, n_trials=2, random_state=np.random.RandomState(3)).fit(*TWO)
+        for _ in range(2)
+    )
     assert_same_bits(search, again)
-    assert (parts(search.fit(*IRIS)) != parts(again)).any()
+    assert (parts(search.fit(*TWO)) != parts(again)).any()
 
 
 def test_a_scorer_of_ones_own_gets_a_whole_estimator() -> None:
     """Also where all fits run side by side."""
     search = NestedSearchCV(PIPELINE, STRENGTH, cv=3, n_trials=2, scoring=coefficients)
-    assert search.fit(*IRIS).engine_ == "batched"
+    assert search.fit(*TWO).engine_ == "batched"
     model, (part_of,) = search.outer_estimators_[0], parts(search)
     told = search.outer_scores_.loc[0, "score"]
-    assert told == coefficients(model, IRIS[0][part_of == 0], None) > 2
+    assert told == coefficients(model, TWO[0][part_of == 0], None) > 2
 
 
 def coefficients(model: Any, X: Any, _: Any) -> float:
@@ -773,8 +749,8 @@ def coefficients(model: Any, X: Any, _: Any) -> float:
 
 
 @pytest.mark.filterwarnings("ignore:the scorer failed")
-@pytest.mark.parametrize("estimator", [None, TREE], ids=["batched", "estimator"])
-def test_a_scorer_that_fails_gives_the_error_score(estimator: Any) -> None:
+@EACH_ENGINE
+def test_a_scorer_that_fails_gives_the_error_score(estimator: Any, searched: Any) -> None:
     calls = 0
 
     def now_and_then(model: Any, X: Any, y: Any) -> float:
@@ -784,30 +760,28 @@ def test_a_scorer_that_fails_gives_the_error_score(estimator: Any) -> None:
             raise RuntimeError("not now")
         return float(model.score(X, y))
 
-    searched = None if estimator is None else DEPTHS
     search = NestedSearchCV(
         estimator, searched, cv=3, n_trials=3, scoring=now_and_then, error_score=-7.0, n_jobs=1
-    ).fit(*IRIS)
+    ).fit(*TWO)
     assert (search.inner_results_["score"] == -7).any()
     with pytest.raises(RuntimeError, match="not now"):
-        search.set_params(error_score="raise").fit(*IRIS)
+        search.set_params(error_score="raise").fit(*TWO)
 
 
-@pytest.mark.parametrize("estimator", [None, TREE], ids=["batched", "estimator"])
-def test_where_nothing_has_a_score_no_model_is_given(estimator: Any) -> None:
-    searched = None if estimator is None else DEPTHS
+@EACH_ENGINE
+def test_where_nothing_has_a_score_no_model_is_given(estimator: Any, searched: Any) -> None:
     search = NestedSearchCV(estimator, searched, cv=3, n_trials=2, scoring=lambda *_: float("nan"))
     with pytest.raises(SearchError, match=r"none of the 2 of outer-0 has one: .*, correct it"):
-        search.fit(*IRIS)
+        search.fit(*TWO)
 
 
-@pytest.mark.parametrize("estimator", [None, TREE], ids=["batched", "estimator"])
-def test_columns_of_one_name_are_refused(estimator: Any) -> None:
-    X = pd.DataFrame(IRIS[0], columns=["a", "b", "c", "b"])
-    search = NestedSearchCV(estimator, None if estimator is None else DEPTHS, cv=3, n_trials=1)
+@EACH_ENGINE
+def test_columns_of_one_name_are_refused(estimator: Any, searched: Any) -> None:
+    X = pd.DataFrame(TWO[0], columns=["a", "b", "c", "b"])
+    search = NestedSearchCV(estimator, searched, cv=3, n_trials=1)
     with pytest.raises(InputError, match="got 'b' for columns 1 and 3: rename one"):
-        search.fit(X, IRIS[1])
-    assert search.fit(X.set_axis([*"abcd"], axis=1), IRIS[1]).best_score_ < 0
+        search.fit(X, TWO[1])
+    assert search.fit(X.set_axis([*"abcd"], axis=1), TWO[1]).best_score_ < 0
 
 
 @pytest.mark.parametrize("way", ["u\u0308", "\u00fc\u200b", "\u00a0\u00fc"])
@@ -837,7 +811,7 @@ def test_a_row_without_a_target_is_refused(estimator: Any, missing: Any) -> None
 
 def test_a_column_without_values_is_named_and_tells_nothing() -> None:
     """Nor does one whose values are all in the rows that a fold leaves out."""
-    X, y = pd.DataFrame(IRIS[0], columns=[*"abcd"]), IRIS[1]
+    X, y = pd.DataFrame(TWO[0], columns=[*"abcd"]), TWO[1]
     part_of = np.arange(150) % 3
     seldom = X.assign(seldom=np.where(part_of == 1, 1.0, np.nan))
     empty = seldom.assign(number=np.nan, kind=pd.Categorical([None] * 150))
@@ -848,7 +822,7 @@ def test_a_column_without_values_is_named_and_tells_nothing() -> None:
         "column 'number' has no value i", "column 'kind' has no value in ",
     ]  # fmt: skip
     plain = NestedSearchCV(cv=part_of, n_trials=2).fit(seldom, y)
-    assert plain.outer_estimators_[1].coef_[:, -1].tolist() == [0, 0, 0]
+    assert plain.outer_estimators_[1].coef_[:, -1].tolist() == [0]
     np.testing.assert_allclose(
         search.outer_scores_["neg_log_loss"], plain.outer_scores_["neg_log_loss"], atol=1e-3
     )
@@ -862,14 +836,14 @@ def test_a_notebook_without_widgets_sees_one_line_that_is_written_anew(
     monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
     monkeypatch.setattr("foldwise.estimator.find_spec", lambda _: None)
     monkeypatch.setenv("TERM", "xterm-color")
-    NestedSearchCV(cv=3, n_trials=2, verbose=1).fit(*IRIS)
+    NestedSearchCV(cv=3, n_trials=2, verbose=1).fit(*TWO)
     shown = capsys.readouterr().out
     assert re.search(r"fits .*100%.*0:00:00", shown)
     assert "\x1b[1A" not in shown
 
 
 def test_no_progress_is_shown_unasked(capsys: pytest.CaptureFixture[str]) -> None:
-    NestedSearchCV(cv=3, n_trials=1).fit(*IRIS)
+    NestedSearchCV(cv=3, n_trials=1).fit(*TWO)
     assert capsys.readouterr() == ("", "")
-    NestedSearchCV(cv=3, n_trials=1, verbose=1).fit(*IRIS)
+    NestedSearchCV(cv=3, n_trials=1, verbose=1).fit(*TWO)
     assert "fits" in capsys.readouterr().err

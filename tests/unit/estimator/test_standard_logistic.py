@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.linear_model import LogisticRegression
@@ -55,15 +55,23 @@ def test_weights_of_somebodys_own_may_be_of_any_size(
     table, logistic = seeded(classes=2), StandardLogistic(class_weight=given.get("class_weight"))
     weights = np.full(len(table.y), given["sample_weight"]) if "sample_weight" in given else None
     rows = Rows.of(logistic, (table.X, table.y, weights), indicators=False)
-    _, settings = rows.arranged(logistic, [np.arange(len(table.y))])
-    assert settings.double == bool(given)
+    _, options = rows.arranged(logistic, [np.arange(len(table.y))])
+    assert options.double == bool(given)
     logistic.fit(table.X, table.y, weights)
     assert np.isfinite(logistic.predict_proba(table.X)).all()
 
 
-@pytest.mark.parametrize("indicators", [False, True])
-@pytest.mark.parametrize("classes", [2, 4])
-@pytest.mark.parametrize("class_weight", [None, "balanced", {"no": 3.0}])
+@pytest.mark.parametrize(
+    ("indicators", "classes", "class_weight"),
+    [
+        (False, 2, None),
+        (True, 2, "balanced"),
+        (False, 2, {"no": 3.0}),
+        (False, 4, "balanced"),
+        (True, 4, None),
+        (True, 4, {"no": 3.0}),
+    ],
+)
 def test_gaps_and_categories_are_what_scikit_learn_makes_of_them(
     indicators: Any, classes: int, class_weight: Any
 ) -> None:
@@ -80,6 +88,7 @@ def test_gaps_and_categories_are_what_scikit_learn_makes_of_them(
 
 
 @given(st.integers(0, 2**32 - 1))
+@settings(max_examples=30)
 def test_a_weight_counts_a_row_so_often(seed: int) -> None:
     """In means, deviations and losses: 0 leaves it out, 2 is the row twice."""
     table = seeded(seed, rows=60)

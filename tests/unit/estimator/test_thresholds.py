@@ -13,14 +13,22 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from foldwise import NestedSearchCV
-from foldwise.errors import InputError
+from tests.unit.estimator.table_cases import BALANCED
 
 X, CODES = load_breast_cancer(return_X_y=True)
 X = X[:, :4] / X[:, :4].std(axis=0) + np.random.default_rng(0).normal(size=(569, 4))
 Y = np.array(["malignant", "benign"])[CODES]
 TREE = DecisionTreeClassifier(random_state=0)
 SIZES = {"min_samples_leaf": [20, 50]}
-BENIGN_F1 = make_scorer(f1_score, pos_label="benign")
+
+
+def quick_f1(y: Any, answers: Any, *, pos_label: str) -> float:
+    """As f1_score has it, a hundred times as fast."""
+    right = np.sum((answers == pos_label) & (y == pos_label))
+    return float(2 * right / (np.sum(answers == pos_label) + np.sum(y == pos_label)))
+
+
+BENIGN_F1 = make_scorer(quick_f1, pos_label="benign")
 
 
 class Answers(DecisionTreeClassifier):  # type: ignore[misc]  # has no types
@@ -32,10 +40,10 @@ class Answers(DecisionTreeClassifier):  # type: ignore[misc]  # has no types
 @pytest.mark.parametrize(
     ("estimator", "threshold", "theirs", "positive"),
     [
-        (TREE, "balanced_accuracy", "balanced_accuracy", None),
+        (TREE, "balanced_accuracy", BALANCED, None),
         (TREE, BENIGN_F1, BENIGN_F1, "benign"),
         (LinearSVC(), "f1", BENIGN_F1, "benign"),
-        (None, "balanced_accuracy", "balanced_accuracy", None),
+        (None, BALANCED, BALANCED, None),
     ],
     ids=["tree", "callable", "decision scores", "batched"],
 )
@@ -68,7 +76,7 @@ def test_of_candidates_the_threshold_is_the_winners() -> None:
     """Whoever wins a study has the threshold and the scores that it has alone."""
     candidates = {"tree": (TREE, SIZES), "svm": (LinearSVC(), {"C": [1e-3, 1e-2]})}
     asked: dict[str, Any] = {
-        "cv": 3, "n_trials": 2, "scoring": "roc_auc", "threshold": "balanced_accuracy",
+        "cv": 3, "n_trials": 2, "scoring": "roc_auc", "threshold": BALANCED,
     }  # fmt: skip
     search = NestedSearchCV(candidates, **asked).fit(X, Y)
     alone = {name: NestedSearchCV(*of, **asked).fit(X, Y) for name, of in candidates.items()}
@@ -83,7 +91,7 @@ def test_answers_are_scored_as_they_are_given() -> None:
     """What counts answers by those of the threshold, the rest as ever; inner scores know none."""
     plain, search = (
         NestedSearchCV(TREE, SIZES, cv=3, n_trials=2, scoring="f1_macro", threshold=each).fit(X, Y)
-        for each in (None, "balanced_accuracy")
+        for each in (None, BALANCED)
     )
     assert search.outer_params_ == plain.outer_params_
     assert search.best_score_ == plain.best_score_
@@ -116,16 +124,16 @@ def test_answers_are_scored_as_they_are_given() -> None:
         ({}, load_iris(return_X_y=True), "threshold is of two classes, y has 3: leave threshold"),
         ({"estimator": Ridge(), "param_distributions": {"alpha": [1.0]}, "scoring": "r2"},
          load_diabetes(return_X_y=True), "a regressor has none: leave threshold out"),
-        ({"threshold": "balanced"}, (X, Y), "threshold must be the name of one .*, got 'balanced'"),
+        ({"threshold": "balanced"}, (X, Y), "threshold must be one scorer, .*, got 'balanced'"),
         ({"threshold": "roc_auc"}, (X, Y), "a scorer of answers, .*, got 'roc_auc': choose one"),
         ({"threshold": lambda *_: 1.0}, (X, Y), "must be a scorer of answers, of make_scorer"),
         ({"estimator": Answers(), "param_distributions": SIZES, "scoring": "accuracy"}, (X, Y),
          "threshold needs predict_proba or decision_function, which Answers"),
         ({"estimator": TREE, "param_distributions": {"min_samples_leaf": [250]}}, (X, Y),
-         "predictions that differ to choose"),
+         "constant predictions"),
     ],
 )  # fmt: skip
 def test_what_has_no_threshold_is_one_line(parameters: Any, data: Any, told: str) -> None:
-    asked = {"threshold": "balanced_accuracy", "cv": 3, "n_trials": 1, **parameters}
-    with pytest.raises(InputError, match=told):
+    asked = {"threshold": BALANCED, "cv": 3, "n_trials": 1, **parameters}
+    with pytest.raises(ValueError, match=told):
         NestedSearchCV(**asked).fit(*data)

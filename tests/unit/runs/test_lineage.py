@@ -19,13 +19,7 @@ from foldwise.runs.lineage import (
     parameters_not_committed,
 )
 from foldwise.runs.recorder import _columns
-from foldwise.settings import (
-    FilterSettings,
-    PrepareSettings,
-    Settings,
-    TuneSettings,
-    load_settings,
-)
+from foldwise.settings import FilterSettings, PrepareSettings, Settings, TuneSettings, load_settings
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import ValidationError
 
+from foldwise.entries import Entry
 from foldwise.errors import SettingsError
+from foldwise.rules import shown
 from foldwise.settings import (
-    Entry,
     EvaluateSettings,
     OneOf,
     PrepareSettings,
@@ -19,7 +20,6 @@ from foldwise.settings import (
     Settings,
     TuneSettings,
     load_settings,
-    shown,
 )
 
 if TYPE_CHECKING:

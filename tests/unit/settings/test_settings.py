@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from foldwise.app.workspace import search_space
 from foldwise.data.sources import READERS
+from foldwise.entries import candidates, of_search
 from foldwise.errors import SettingsError
 from foldwise.settings import (
     SOURCES,
@@ -20,11 +21,9 @@ from foldwise.settings import (
     Settings,
     Source,
     TuneSettings,
-    candidates,
     flattened,
     in_use,
     load_settings,
-    of_search,
     parameter_digests,
     parameters_digest,
 )
@@ -116,7 +115,6 @@ def test_numbers_with_an_exponent_are_numbers(tmp_path: Path, form: str) -> None
         ("prepare: {name: -rf}", "prepare.name must be text of letters, digits"),
         ("prepare: {path: ../raw}", "make a symbolic link inside the project), got '../raw'"),
         ("prepare: {augment: 25}", "prepare.augment must be an integer from 0 to 24, got 25"),
-        ("prepare: {limit: 11}", "prepare.limit must be at least 12, two classes in each of 6"),
         ("tune: {features: waves}", "tune.features must be pixels or filters, got 'waves': edit"),
         ("filters: {size: 1}", "filters.size must be an integer from 2 to 31, got 1: edit"),
         ("filters: {power: 0.3}", "filters.power must be 0.25, 0.5 or 1, got 0.3: edit"),
@@ -125,7 +123,6 @@ def test_numbers_with_an_exponent_are_numbers(tmp_path: Path, form: str) -> None
             "must be a list of 1 to 8 numbers from 0.001 to 0.5, got an empty list: edit",
         ),
         ("filters: {frequencies: [0.1, 0.6]}", "from 0.001 to 0.5, got 0.6: edit"),
-        ("filters: {grid: 16}", "filters must make at most 4,096 features, got 16,384: lower"),
         ("tune: {fold: 5}", "got tune.fold (did you mean tune.folds?): remove or rename it in"),
         ("sede: 5", "got sede (did you mean seed?): remove or rename it in"),
         ("tune: {? [folds] : 5}", "got a tuple: remove or rename it in"),

@@ -30,6 +30,7 @@ from foldwise.search.plan import Plan
 from foldwise.search.space import KIND, own_values
 from foldwise.search.trials import Progress, Values
 from foldwise.stats.scores import METRICS, SCORE, Scores, is_loss
+from foldwise.threads import one_thread
 
 FAILED = "failed"
 """Status of a fit that ended in an error, which stands beside it."""
@@ -156,7 +157,7 @@ class EstimatorEngine:
 
     def _given(self, task: Task) -> Done:
         """One core a fit, so that its bits don't depend on how many are made."""
-        with threadpool_limits(limits=1):
+        with one_thread():
             try:
                 return self._do(task)
             # Whatever somebody's estimator raises: they asked to go on.
