@@ -99,9 +99,7 @@ def of_table(X: NDArray[np.float64], plan: Plan) -> Engine:
         parts = [plan.rows(Part(repeat, fold)) for fold in range(plan.folds)]
         backend = LocalBackend(Layout.of_table(X, CASE.labels, parts, classes=10), options)
         engines.append(
-            BatchedEngine(
-                X, CASE.labels, plan, backend, 1e-3, 1.0, threads=2, repeat=repeat, is_table=True
-            )
+            BatchedEngine(X, CASE.labels, plan, backend, 1e-3, 1.0, threads=2, repeat=repeat)
         )
     return Repeats(engines)
 

@@ -1,14 +1,12 @@
 """The nested search: no leakage, each fit once, and the same story however often it is cut."""
 
 from collections.abc import Generator
-from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 import pytest
 
-from foldwise.errors import DataError
-from foldwise.search.engines.batched import BatchedEngine, LinearClassifier
+from foldwise.search.engines.batched import LinearClassifier
 from foldwise.search.space import Space
 from foldwise.search.trials import (
     FINAL,
@@ -139,11 +137,3 @@ def test_log_uniform_draws_fill_the_range_by_logarithm() -> None:
     drawn = [number_of(many.propose(FINAL, n, []), "C") for n in range(200)]
     assert 70 < sum(C < 10**-1.5 for C in drawn) < 130
     assert SPACE.propose(outer(0), 0, []) == SPACE.propose(FINAL, 0, [])
-
-
-def test_images_of_another_type_than_the_layouts_are_refused() -> None:
-    """Fits on bytes, scored on the same images as fractions, look like bad fits."""
-    engine = nested_search(Memory()).engine
-    assert isinstance(engine, BatchedEngine)
-    with pytest.raises(DataError, match=r"must be uint8, .* got float64"):
-        replace(engine, images=engine.images / 16)

@@ -19,7 +19,7 @@ from sklearn.metrics import (
 from foldwise.stats.intervals import Fold, two_class_intervals
 from foldwise.stats.scores import METRICS, ThresholdCurve
 from foldwise.stats.two_classes import (
-    average_precision,
+    average_precision_terms,
     calibration_terms,
     sensitivity_at,
     two_class_scores,
@@ -202,7 +202,7 @@ def test_the_interval_reaches_what_few_positive_rows_in_a_part_make_too_good() -
         shares: Array = np.column_stack([1 - values, values])
         made.append(Fold(0, rows, (np.arange(100) < 2).astype(np.int64), shares, EVEN, EVEN))
     values = np.concatenate([each.probabilities[:, 1] for each in made])
-    together = average_precision(values, np.tile(np.arange(100) < 2, 6))
+    together = average_precision_terms(values, np.tile(np.arange(100) < 2, 6)).value
     mean, interval = two_class_intervals(made, 1, 0.95)["average_precision"]
     assert mean > 1.5 * together
     assert interval.low < together / 2
