@@ -268,7 +268,7 @@ class Asked:
             low, high = low / 2, high * 2
         return BatchedEngine(
             rows.encoded, self.labels, self.plan, backend, low, high,
-            threads=own_threads, repeat=repeat, is_table=True, judge=judge, scorer=scorer,
+            threads=own_threads, repeat=repeat, judge=judge, scorer=scorer,
         )  # fmt: skip
 
     def judged(self, model: Model, predictions: Predictions, rows: NDArray[np.int64]) -> Scores:

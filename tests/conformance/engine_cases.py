@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
@@ -16,13 +17,13 @@ from foldwise.search.plan import Plan
 from foldwise.search.trials import Progress, Values
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: what was made is kept
 class Given:
     """An engine and what it is asked about.
 
     ``engine_of`` makes it for rows, with nothing prepared; ``tried`` are values that give other
     models. One that scores elsewhere than it predicts may round otherwise, by a share of
-    ``rounding``.
+    ``rounding``. ``whole`` is what a new engine made of all tasks, for who only looks at it.
     """
 
     engine_of: Callable[[NDArray[Any]], Engine]
@@ -59,6 +60,11 @@ class Given:
             for values in self.tried
         )
 
+    @cached_property
+    def whole(self) -> dict[Job, Done]:
+        """What a new engine makes of all tasks."""
+        return self.run(self.tasks)
+
     def run(self, tasks: Sequence[Task], *, later: Iterable[LeftOut] = ()) -> dict[Job, Done]:
         """What a new engine makes of the tasks."""
         return self.by_job(self.make(), tasks, later=later)
@@ -75,12 +81,11 @@ class Given:
 
 
 class EngineCases:
-    """The cases; ``given`` is a fixture of the subclass."""
+    """The cases; ``given`` is a fixture of the subclass, made once for all of them."""
 
     def test_every_task_is_done_once(self, given: Given) -> None:
         """None is left out, none made twice, and each comes back with its own job."""
-        done = given.run(given.tasks)
-        assert set(done) == {task.job for task in given.tasks}
+        assert set(given.whole) == {task.job for task in given.tasks}
 
     def test_nothing_to_do_is_done_at_once(self, given: Given) -> None:
         assert given.run([]) == {}
@@ -100,7 +105,8 @@ class EngineCases:
 
     def test_a_score_is_that_of_the_parts_scored_rows(self, given: Given) -> None:
         """In the plan's order, against the rows' own labels."""
-        for task, done in self._by_task(given, given.tasks):
+        for task in given.tasks:
+            done = given.whole[task.job]
             for part in task.score_on:
                 rows = given.plan.scored_rows(part)
                 assert len(done.predictions[part].values) == len(rows)
@@ -127,14 +133,12 @@ class EngineCases:
         assert len({repr(done.scores) for done in kept.values()}) == 1
 
     def test_equal_jobs_give_the_same_bits_in_any_batch_and_order(self, given: Given) -> None:
-        """All at once, the other way round, one at a time, and asked again."""
-        tasks = given.tasks
-        together = given.run(tasks)
-        assert_same_bits(given.run(tuple(reversed(tasks))), together, given.classes)
+        """All at once, one at a time, and asked again, the other way round."""
         engine = given.make()
-        singly = {task.job: given.by_job(engine, [task])[task.job] for task in tasks}
-        assert_same_bits(singly, together, given.classes)
-        assert_same_bits(given.by_job(engine, tasks), together, given.classes)
+        singly = {task.job: given.by_job(engine, [task])[task.job] for task in given.tasks}
+        assert_same_bits(singly, given.whole, given.classes)
+        again = given.by_job(engine, tuple(reversed(given.tasks)))
+        assert_same_bits(again, given.whole, given.classes)
 
     def test_later_changes_no_bit(self, given: Given) -> None:
         """What an engine prepares for fits to come is nobody's business."""
@@ -144,7 +148,8 @@ class EngineCases:
 
     def test_a_model_predicts_what_was_scored(self, given: Given) -> None:
         """To the bit: the figures that are told are those of the model that is kept."""
-        for task, done in self._by_task(given, given.tasks):
+        for task in given.tasks:
+            done = given.whole[task.job]
             for part in task.score_on:
                 rows = given.plan.scored_rows(part)
                 found = model(done).predict(given.X[rows])
@@ -157,24 +162,21 @@ class EngineCases:
         changed = given.changed(given.plan.rows(part))
         for left_out, is_same in ((part, True), (other, False)):
             task = Task(Job.of(frozenset({left_out}), given.tried[0]), (left_out,), "model")
-            before, after = (
-                model(each.run([task])[task.job]).digest(given.classes) for each in (given, changed)
-            )
+            before = model(given.whole[task.job]).digest(given.classes)
+            after = model(changed.run([task])[task.job]).digest(given.classes)
             assert (before == after) == is_same
 
     def test_equal_models_have_equal_digests_and_others_others(self, given: Given) -> None:
-        """Fitted twice it is one model; other values or rows, or other classes, are another."""
-        first, second = (
-            {job: model(done).digest(given.classes) for job, done in given.run(given.tasks).items()}
-            for _ in range(2)
-        )
-        assert first == second
+        """Fitted twice it is one model; other values or rows are another."""
+        first = {job: model(done).digest(given.classes) for job, done in given.whole.items()}
+        task = given.tasks[0]
+        assert model(given.run([task])[task.job]).digest(given.classes) == first[task.job]
         assert len(set(first.values())) == len(first)
 
     def test_a_digest_survives_storing_and_loading(self, given: Given) -> None:
         """Through the estimator, skops and back, without a pickle; and it predicts the same."""
-        for done in given.run(given.tasks[:2]).values():
-            kept = model(done)
+        for task in given.tasks[:2]:
+            kept = model(given.whole[task.job])
             stored = skops.io.dumps(kept.estimator(given.classes))
             trusted = skops.io.get_untrusted_types(data=stored)
             loaded = FittedEstimator(skops.io.loads(stored, trusted=trusted))
@@ -185,21 +187,16 @@ class EngineCases:
 
     def test_the_estimator_answers_the_classes_as_the_model_ranks_them(self, given: Given) -> None:
         """The largest prediction is the class that scikit-learn would answer."""
-        kept = model(given.run(given.tasks[:1])[given.tasks[0].job])
+        kept = model(given.whole[given.tasks[0].job])
         answered = kept.estimator(given.classes).predict(given.X.astype(np.float32))
         found = np.asarray(given.classes)[kept.predict(given.X).values.argmax(axis=1)]
         np.testing.assert_array_equal(answered, found)
 
     def test_facts_are_numbers_and_words(self, given: Given) -> None:
         """They go into JSON as they are."""
-        for done in given.run(given.tasks).values():
+        for done in given.whole.values():
             assert done.facts
             assert all(isinstance(fact, int | float | str) for fact in done.facts.values())
-
-    @staticmethod
-    def _by_task(given: Given, tasks: Sequence[Task]) -> list[tuple[Task, Done]]:
-        done = given.run(tasks)
-        return [(task, done[task.job]) for task in tasks]
 
 
 def model(done: Done) -> Model:

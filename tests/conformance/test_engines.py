@@ -1,5 +1,6 @@
 """The engines of this machine: the batched solver, and any classifier of scikit-learn's."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -47,8 +48,9 @@ def arranged(X: NDArray[np.uint8]) -> Layout:
 class TestBatched(EngineCases):
     """Softmax and one against the rest, on one thread and on three."""
 
-    @pytest.fixture(params=[("multinomial", 1), ("ovr", 3)], ids=str)
-    def given(self, request: pytest.FixtureRequest) -> Given:
+    @pytest.fixture(scope="class", params=[("multinomial", 1), ("ovr", 3)], ids=str)
+    @classmethod
+    def given(cls, request: pytest.FixtureRequest) -> Given:
         multiclass, threads = request.param
         options = SolverOptions(multiclass=multiclass, threads=threads)
         return Given(
@@ -59,14 +61,15 @@ class TestBatched(EngineCases):
 class TestDevice(EngineCases):
     """The batched engine whose fits and scores are a device's."""
 
-    @pytest.fixture
-    def given(self) -> Given:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def given(cls) -> Given:
         return Given(
             on_device, CASE.images, CASE.labels, range(10), PLAN, STRENGTHS, rounding=1e-12
         )
 
     def test_what_computed_a_fit_is_told_with_it(self, given: Given) -> None:
-        for done in given.run(given.tasks[:2]).values():
+        for done in given.whole.values():
             assert done.facts["device"] == NumpyDevice.name
 
 
@@ -79,14 +82,15 @@ def on_device(X: NDArray[np.uint8]) -> BatchedEngine:
 
 
 class TestTable(EngineCases):
-    """A table of floats, whose columns have any mean and scale; alone, and of two partitions."""
+    """A table of floats, whose columns have any mean and scale, of two partitions."""
 
-    @pytest.fixture(params=[1, 2])
-    def given(self, request: pytest.FixtureRequest) -> Given:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def given(cls) -> Given:
         X = np.random.default_rng(2).normal(size=(240, 64)) + 0.3 * CASE.images.astype(np.float64)
         X = X * np.geomspace(0.01, 10, 64)
         plans = [Plan.stratified(CASE.labels, folds=3, seed=3 + each) for each in range(2)]
-        part_of = np.concatenate([plan.part_of for plan in plans[: request.param]])
+        part_of = np.concatenate([plan.part_of for plan in plans])
         plan = Plan(part_of, np.ones(240, dtype=bool))
         return Given(lambda X: of_table(X, plan), X, CASE.labels, range(10), plan, STRENGTHS)
 
@@ -99,9 +103,7 @@ def of_table(X: NDArray[np.float64], plan: Plan) -> Engine:
         parts = [plan.rows(Part(repeat, fold)) for fold in range(plan.folds)]
         backend = LocalBackend(Layout.of_table(X, CASE.labels, parts, classes=10), options)
         engines.append(
-            BatchedEngine(
-                X, CASE.labels, plan, backend, 1e-3, 1.0, threads=2, repeat=repeat, is_table=True
-            )
+            BatchedEngine(X, CASE.labels, plan, backend, 1e-3, 1.0, threads=2, repeat=repeat)
         )
     return Repeats(engines)
 
@@ -112,10 +114,16 @@ class TestNotebookTable(EngineCases):
     Two classes take Newton's steps, and the scores of many fits are computed at once.
     """
 
-    @pytest.fixture(params=[(2, False), (10, False), (10, True)], ids=str)
-    def given(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Given:
+    @pytest.fixture(scope="class", params=[(2, False), (10, True)], ids=str)
+    @classmethod
+    def given(cls, request: pytest.FixtureRequest) -> Iterator[Given]:
         classes, is_single = request.param
-        monkeypatch.setattr("foldwise.solver.fits.pays_in_single", lambda *_: is_single)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("foldwise.solver.fits.pays_in_single", lambda *_: is_single)
+            yield cls.given_for(classes, is_single=is_single)
+
+    @staticmethod
+    def given_for(classes: int, *, is_single: bool) -> Given:
         X = np.random.default_rng(2).normal(size=(240, 64)) + 0.3 * CASE.images.astype(np.float64)
         y = CASE.labels % classes
         search = NestedSearchCV(param_distributions={"C": loguniform(1e-3, 1)}, cv=3)
@@ -132,21 +140,23 @@ class EstimatorCases(EngineCases):
     """Fits of a scikit-learn classifier."""
 
     tried: tuple[Values, ...]
+    threads = 3
 
-    def build(self, values: Values) -> Any:
+    @classmethod
+    def build(cls, values: Values) -> Any:
         raise NotImplementedError
 
-    @pytest.fixture(params=[1, 3])
-    def given(self, request: pytest.FixtureRequest) -> Given:
-        threads = request.param
+    @pytest.fixture(scope="class")
+    @classmethod
+    def given(cls) -> Given:
         names = tuple("abcdefghij")
         return Given(
-            lambda X: EstimatorEngine(X, CASE.labels, names, PLAN, self.build, threads),
+            lambda X: EstimatorEngine(X, CASE.labels, names, PLAN, cls.build, cls.threads),
             CASE.images,
             CASE.labels,
             names,
             PLAN,
-            self.tried,
+            cls.tried,
         )
 
 
@@ -155,24 +165,28 @@ class TestPipeline(EstimatorCases):
 
     tried = STRENGTHS
 
-    def build(self, values: Values) -> Any:
+    @classmethod
+    def build(cls, values: Values) -> Any:
         return make_pipeline(StandardScaler(), LogisticRegression(**values))
 
 
 class TestTree(EstimatorCases):
-    """Probabilities with many ties."""
+    """Probabilities with many ties, one fit at a time."""
 
+    threads = 1
     tried = ({"max_depth": 2, "criterion": "gini"}, {"max_depth": None, "criterion": "entropy"})
 
-    def build(self, values: Values) -> Any:
+    @classmethod
+    def build(cls, values: Values) -> Any:
         return DecisionTreeClassifier(random_state=1, **values)
 
 
 class TestKinds(EngineCases):
     """An engine for each kind of model, which knows its own values alone."""
 
-    @pytest.fixture
-    def given(self) -> Given:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def given(cls) -> Given:
         classes = list(range(10))
         tried: tuple[Values, ...] = (
             {"candidate": "logistic", "logistic.C": 0.01},
@@ -194,5 +208,6 @@ class TestSvm(EstimatorCases):
 
     tried = ({"C": 0.01, "gamma": 0.001}, {"C": 3.0, "gamma": 0.001})
 
-    def build(self, values: Values) -> Any:
+    @classmethod
+    def build(cls, values: Values) -> Any:
         return SVC(break_ties=True, **values)

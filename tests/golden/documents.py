@@ -27,6 +27,7 @@ _KNOWN_BY = (("fold",), ("metric",), ("study", "number"), ("number",), ("part",)
 _OF_ITS_OWN = re.compile(
     r"tag\.(mlflow\.(user|parentRunId|runName|source.*)|pipeline|search_key|foldwise\..*"
     r"|git\..*|library\..*|bytes_digest)|(.*[._])?seconds(_sum)?(\[\d+\])?|arrays"
+    r"|run_id|standing\.(duration|links.*)"
 )
 
 

@@ -96,7 +96,7 @@ def _modules(case: Case, commands: dict[str, list[str]]) -> list[list[str]]:
     if case.classifiers:
         entries = [[*commands["compare"], entry] for entry in case.classifiers]
         return [commands["prepare"], *entries]
-    return [commands[name] for name in _SEARCH]
+    return [commands[name] for name in (_SEARCH if case.is_evaluated else _SEARCH[:2])]
 
 
 def _make_folder(case: Case, folder: Path, checkout: Path) -> Path:

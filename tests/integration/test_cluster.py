@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
 from numpy.typing import NDArray
 
 pytest.importorskip("distributed", reason="needs foldwise[dask]")
+
+from distributed import Client
 
 from foldwise.errors import SearchError
 from foldwise.search.engines import dask as module
@@ -49,16 +50,6 @@ def recorded(threads, made=fits.ThreadPoolExecutor):
     sys.pools.add(threads)
     return made(threads)
 fits.ThreadPoolExecutor = recorded
-"""
-HANG = """
-import sys, time
-from foldwise.search.engines.dask import connected
-from tests.unit.search.search_cases import Memory, nested_search
-search = nested_search(Memory())
-backend = search.engine.backend
-with connected(sys.argv[1], backend.layout, backend.options):
-    print("connected", flush=True)
-    time.sleep(600)
 """
 
 
@@ -107,8 +98,9 @@ def assert_same(result: SearchResult, expected: SearchResult) -> None:
 class TestDask(EngineCases):
     """The batched engine with its fits made by the cluster."""
 
-    @pytest.fixture
-    def given(self, lasting: Cluster) -> Iterator[Given]:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def given(cls, lasting: Cluster) -> Iterator[Given]:
         def engine_of(X: NDArray[Any]) -> BatchedEngine:
             return replace(batched(X, OPTIONS), backend=backend_of(X))
 
@@ -291,12 +283,9 @@ def test_the_pixels_of_killed_searches_are_freed(
 ) -> None:
     """A search that ends frees its own; the next one frees those of one that couldn't."""
     search, _ = local
-    with subprocess.Popen(
-        [sys.executable, "-c", HANG, lasting.address], stdout=subprocess.PIPE, cwd=Path.cwd()
-    ) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == b"connected\n"
-        other.kill()
+    with Client(lasting.address, set_as_default=False) as killed:
+        pixels = module.Pixels(layout_of(search), "cpu")
+        killed.register_plugin(pixels, name=f"foldwise-{killed.id}")
     with connected(lasting.address, layout_of(search), OPTIONS) as engine:
         held = engine.client.run(lambda dask_worker: list(dask_worker.plugins))
         for names in held.values():

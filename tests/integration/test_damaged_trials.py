@@ -1,6 +1,7 @@
 """What others put into the study storage is passed over; what is damaged in it is one line."""
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -26,12 +27,25 @@ def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/optuna.db"
 
 
+@pytest.fixture(scope="module")
+def one_trial(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with one trial in it."""
+    path = tmp_path_factory.mktemp("trials") / "optuna.db"
+    open_book(f"sqlite:///{path}", KEY, SPACE).add(TRIAL)
+    return path
+
+
 @pytest.fixture
-def book(url: str) -> TrialBook:
+def book(one_trial: Path, tmp_path: Path, url: str) -> TrialBook:
     """A book with one trial in it."""
-    book = open_book(url, KEY, SPACE)
-    book.add(TRIAL)
-    return book
+    shutil.copy(one_trial, tmp_path)
+    return open_book(url, KEY, SPACE)
+
+
+def change(folder: Path, command: str, *values: object) -> int:
+    """Change what is stored, behind Optuna's back; how many rows that were."""
+    with closing(sqlite3.connect(folder / "optuna.db")) as connection, connection:
+        return connection.execute(command, values).rowcount
 
 
 def stored_study(url: str) -> optuna.Study:
@@ -51,10 +65,15 @@ def test_trials_that_another_program_put_there_are_passed_over(book: TrialBook, 
     assert open_book(url, KEY, SPACE).completed(outer(0)) == (TRIAL, second)
 
 
-@pytest.mark.parametrize("name", ["copy", "2", "2.copy", "x.final", "-2.final", "2.outer-x", "."])
-def test_a_study_with_a_foreign_name_is_no_attempt(book: TrialBook, url: str, name: str) -> None:
-    """Only what foldwise calls its studies counts, whatever begins with the key."""
-    optuna.create_study(study_name=f"{KEY}.{name}", storage=url)
+def test_a_study_with_a_foreign_name_is_no_attempt(
+    book: TrialBook, url: str, tmp_path: Path
+) -> None:
+    """Only what foldwise calls its studies counts, whatever begins with the key, or is no text."""
+    for name in ("copy", "2", "2.copy", "x.final", "-2.final", "2.outer-x", ".", "bytes"):
+        optuna.create_study(study_name=f"{KEY}.{name}", storage=url)
+    assert change(
+        tmp_path, "UPDATE studies SET study_name = x'FFFE' WHERE study_name LIKE '%bytes'"
+    )
     assert open_book(url, KEY, SPACE).attempt == book.attempt == 1
 
 
@@ -64,21 +83,18 @@ def test_a_study_with_a_foreign_name_is_no_attempt(book: TrialBook, url: str, na
 )
 def test_damaged_json_is_one_line(book: TrialBook, tmp_path: Path, table: str, column: str) -> None:
     """A text cut short, which the database itself can't notice."""
-    with closing(sqlite3.connect(tmp_path / "optuna.db")) as connection, connection:
-        connection.execute(f"UPDATE {table} SET {column} = substr({column}, 1, 40)")
+    change(tmp_path, f"UPDATE {table} SET {column} = substr({column}, 1, 40)")
     with pytest.raises(SearchError, match=r"must hold whole trials.*: put a backup") as caught:
         book.completed(outer(0))
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["{}", "[]"])
 def test_a_damaged_trial_to_go_on_from_is_one_line(
-    book: TrialBook, url: str, tmp_path: Path, text: str
+    book: TrialBook, url: str, tmp_path: Path
 ) -> None:
     """A longer search takes over the trials of a registered one."""
     book.close("registered")
-    with closing(sqlite3.connect(tmp_path / "optuna.db")) as connection, connection:
-        connection.execute("UPDATE trial_user_attributes SET value_json = ?", (json.dumps(text),))
+    change(tmp_path, "UPDATE trial_user_attributes SET value_json = ?", json.dumps("{}"))
     with pytest.raises(SearchError, match=r"must hold whole trials.*: put a backup"):
         open_book(url, KEY, SPACE, trials=5)
 
@@ -86,26 +102,22 @@ def test_a_damaged_trial_to_go_on_from_is_one_line(
 DEEP = '{"a":' * 9999 + "1" + "}" * 9999
 
 
-@pytest.mark.parametrize("text", [DEEP, json.dumps(DEEP), '"9"', "[]", "null", "1e999"])
-def test_json_of_another_shape_is_one_line(book: TrialBook, tmp_path: Path, text: str) -> None:
+def test_json_of_another_shape_is_one_line(book: TrialBook, tmp_path: Path) -> None:
     """Nested without end, or no object at all."""
-    with closing(sqlite3.connect(tmp_path / "optuna.db")) as connection, connection:
-        connection.execute("UPDATE trial_user_attributes SET value_json = ?", (text,))
-    with pytest.raises(SearchError, match=r"must hold whole trials.*: put a backup"):
-        book.completed(outer(0))
+    for text in (DEEP, json.dumps(DEEP), '"9"', '"[]"', "[]", "null", "1e999"):
+        change(tmp_path, "UPDATE trial_user_attributes SET value_json = ?", text)
+        with pytest.raises(SearchError, match=r"must hold whole trials.*: put a backup"):
+            book.completed(outer(0))
 
 
-@pytest.mark.parametrize("direction", ["", "up", "two\nlines", "[" * 9999])
-def test_a_study_without_a_direction_is_one_line(
-    book: TrialBook, tmp_path: Path, direction: str
-) -> None:
+def test_a_study_without_a_direction_is_one_line(book: TrialBook, tmp_path: Path) -> None:
     """A flipped bit in one of the few words that SQLAlchemy knows."""
-    with closing(sqlite3.connect(tmp_path / "optuna.db")) as connection, connection:
-        connection.execute("UPDATE study_directions SET direction = ?", (direction,))
-    with pytest.raises(SearchError, match=r"must hold whole trials.*: put a backup") as caught:
-        book.completed(outer(0))
-    assert len(str(caught.value)) < 1000
-    assert "\n" not in str(caught.value)
+    for direction in ("", "up", "two\nlines", "[" * 9999):
+        change(tmp_path, "UPDATE study_directions SET direction = ?", direction)
+        with pytest.raises(SearchError, match=r"must hold whole trials.*: put a backup") as caught:
+            book.completed(outer(0))
+        assert len(str(caught.value)) < 1000
+        assert "\n" not in str(caught.value)
 
 
 @pytest.mark.usefixtures("book")
@@ -113,28 +125,13 @@ def test_a_trial_of_a_later_version_is_refused_and_one_of_an_earlier_is_read(
     url: str, tmp_path: Path
 ) -> None:
     """By its schema, which trials of the first versions don't bear."""
-
-    def rewrite(before: str, after: str) -> None:
-        with closing(sqlite3.connect(tmp_path / "optuna.db")) as connection, connection:
-            change = "UPDATE trial_user_attributes SET value_json = replace(value_json, ?, ?)"
-            assert connection.execute(change, (before, after)).rowcount == 1
-
-    rewrite(', \\"schema\\": 1', "")
+    rewrite = "UPDATE trial_user_attributes SET value_json = replace(value_json, ?, ?)"
+    assert change(tmp_path, rewrite, ', \\"schema\\": 1', "") == 1
     assert open_book(url, KEY, SPACE).completed(outer(0)) == (TRIAL,)
-    rewrite('{\\"study\\"', '{\\"schema\\": 2, \\"study\\"')
+    assert change(tmp_path, rewrite, '{\\"study\\"', '{\\"schema\\": 2, \\"study\\"') == 1
     with pytest.raises(SearchError, match="got 2, read it by the version of foldwise") as raised:
         open_book(url, KEY, SPACE).completed(outer(0))
     assert len(str(raised.value).splitlines()) == 1
-
-
-def test_a_study_whose_name_is_no_text_is_no_attempt(
-    book: TrialBook, url: str, tmp_path: Path
-) -> None:
-    """SQLite takes bytes for a name."""
-    optuna.create_study(study_name="another", storage=url)
-    with closing(sqlite3.connect(tmp_path / "optuna.db")) as connection, connection:
-        connection.execute("UPDATE studies SET study_name = x'FFFE' WHERE study_name = 'another'")
-    assert open_book(url, KEY, SPACE).attempt == book.attempt == 1
 
 
 @given(st.integers(0, len(TEXT) - 1), st.characters(codec="ascii"))
@@ -148,7 +145,7 @@ def test_a_flipped_character_gives_a_trial_or_one_line(place: int, other: str) -
 
 
 @pytest.mark.parametrize(
-    "change",
+    "other",
     [
         {"number": "0"},
         {"number": 0.0},
@@ -163,9 +160,9 @@ def test_a_flipped_character_gives_a_trial_or_one_line(place: int, other: str) -
     ],
     ids=str,
 )
-def test_a_field_of_another_kind_is_refused(change: dict[str, object]) -> None:
+def test_a_field_of_another_kind_is_refused(other: dict[str, object]) -> None:
     with pytest.raises((AttributeError, KeyError, TypeError, ValueError)):
-        trial_from_json(trial_to_json(TRIAL) | change)
+        trial_from_json(trial_to_json(TRIAL) | other)
 
 
 def assert_well_formed(trial: Trial) -> None:

@@ -117,16 +117,15 @@ def nested_search(
         )  # fmt: skip
     else:
         if bank is not None:
-            raw = images
-            images = shelf.features(lambda: workspace.transformed(bank, raw))
-            say(unseen_caution(raw, images))
+            images = workspace.transformed(bank, images)
+            say(unseen_caution(development.images, images))
         layout = Layout.build(images, labels, parts, classes=classes)
     with _backend(layout, options, workspace.dask_scheduler()) as (backend, scorer_of):
         scored = [plan.scored_rows(part) for part in plan.parts]
         scorer = scorer_of and scorer_of([(images[rows], labels[rows]) for rows in scored])
         logistic = batched.BatchedEngine(
             images, labels, plan, backend, tune.c_low, tune.c_high, shelf, threads(), features,
-            is_table=is_table, scorer=scorer,
+            scorer=scorer,
         )  # fmt: skip
         engine: Engine = logistic
         if tune.candidates:

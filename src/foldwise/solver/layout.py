@@ -146,10 +146,23 @@ class Layout:
 
     @classmethod
     def build(cls, images: Bytes, labels: Ints, parts: Sequence[Ints], *, classes: int) -> "Layout":
-        """Arrange ``images`` (rows, features), bytes, by ``parts``, arrays of row numbers."""
-        require_bytes(images)
+        """Arrange ``images`` (rows, features), bytes, by ``parts``, arrays of row numbers.
+
+        Raises
+        ------
+        DataError
+            The images are of another type.
+        """
+        if images.dtype != np.uint8:  # kept as bytes, 0.7 would become 0 without a word
+            raise DataError(
+                f"images must be uint8, whole numbers from 0 to 255, got {images.dtype}: scale and"
+                " round them to that range, then hand in images.astype(numpy.uint8)"
+            )
         moments = tuple(_moments(images, rows) for rows in parts)
-        ranked = [rank_by_peeling(images, rows) for rows in parts]
+        ranked = [
+            rank_by_peeling(images, rows, of.total > 0)
+            for rows, of in zip(parts, moments, strict=True)
+        ]
         lanes = tuple(_lanes(images, labels, *part) for part in zip(parts, ranked, strict=True))
         columns = tuple(np.concatenate([[0], 1 + pixels]) for pixels in ranked)
         return cls(lanes, moments, columns, images.shape[1], classes)
@@ -325,27 +338,12 @@ def _table_lanes(
     return tuple(tuple(lane) for lane in lanes)
 
 
-def require_bytes(images: NDArray[np.generic]) -> None:
-    """Refuse pixels of any type but uint8: kept as bytes, 0.7 would become 0 without a word.
-
-    Raises
-    ------
-    DataError
-        The images are of another type.
-    """
-    if images.dtype != np.uint8:
-        raise DataError(
-            f"images must be uint8, whole numbers from 0 to 255, got {images.dtype}: scale and"
-            " round them to that range, then hand in images.astype(numpy.uint8)"
-        )
-
-
-def rank_by_peeling(images: Bytes, rows: Ints, *, sample: int = 20_000) -> Ints:
+def rank_by_peeling(images: Bytes, rows: Ints, is_lit: Flags, *, sample: int = 20_000) -> Ints:
     """Order the pixels that some of the rows light, so that prefixes of sorted rows are short.
 
     From behind: take the pixel that the fewest remaining rows light, set those rows aside, go on.
     Judged on at most ``sample`` evenly spaced rows; pixels dark in those keep a place at the end
-    unless they are dark in all rows.
+    if ``is_lit`` (pixels,) says that another row lights them.
 
     Returns
     -------
@@ -363,15 +361,7 @@ def rank_by_peeling(images: Bytes, rows: Ints, *, sample: int = 20_000) -> Ints:
         aside = remaining & lit[:, pixel]
         counts = counts - lit[aside].sum(axis=0)
         remaining &= ~aside
-    dark = _dark_pixels(images, rows)
-    return np.array([pixel for pixel in reversed(backwards) if not dark[pixel]], dtype=np.int64)
-
-
-def _dark_pixels(images: Bytes, rows: Ints) -> Flags:
-    dark = np.ones(images.shape[1], dtype=bool)
-    for start in range(0, len(rows), 8 * BLOCK_ROWS):
-        dark &= ~np.any(images[rows[start : start + 8 * BLOCK_ROWS]], axis=0)
-    return dark
+    return np.array([pixel for pixel in reversed(backwards) if is_lit[pixel]], dtype=np.int64)
 
 
 def _moments(images: Bytes, rows: Ints) -> PartMoments:

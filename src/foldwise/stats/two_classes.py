@@ -33,35 +33,10 @@ FIGURES: Mapping[str, Figure] = {**METRIC, **TWO_CLASS}
 
 def two_class_scores(values: Array, positive: Flags) -> dict[str, float]:
     """All of the below, by name; ``sensitivity`` is that at :data:`SPECIFICITY`."""
-    slope, intercept = calibration_terms(values, positive)
-    return {
-        "average_precision": average_precision(values, positive),
-        "brier": brier(values, positive),
-        "sensitivity": sensitivity_at(SPECIFICITY, values, positive),
-        "calibration_slope": slope.value,
-        "calibration_intercept": intercept.value,
-    }
-
-
-def average_precision(values: Array, positive: Flags) -> float:
-    """Area under the precision-recall curve, in steps, as scikit-learn has it.
-
-    AP = sum_k (recall_k - recall_k-1) precision_k, k running down the distinct values: nothing is
-    interpolated, which would be too good (Davis and Goadrich, 2006, "The relationship between
-    precision-recall and ROC curves").
-    """
-    if not positive.any():
-        return float("nan")
-    curve = ThresholdCurve.of(values, positive)
-    return float(np.diff(curve.recall, prepend=0) @ curve.precision)
-
-
-def brier(values: Array, positive: Flags) -> float:
-    """Mean squared difference of probability and outcome.
-
-    Brier, 1950, "Verification of forecasts expressed in terms of probability".
-    """
-    return float(np.mean((values - positive) ** 2))
+    terms = two_class_terms(values, positive, np.zeros(len(values), dtype=np.int64))
+    found = {name: each.value for name, each in terms.items()}
+    found["sensitivity"] = sensitivity_at(SPECIFICITY, values, positive)
+    return {name: found[name] for name in TWO_CLASS}
 
 
 def sensitivity_at(specificity: float, values: Array, positive: Flags) -> float:
@@ -81,8 +56,10 @@ def sensitivity_at(specificity: float, values: Array, positive: Flags) -> float:
 def two_class_terms(values: Array, positive: Flags, part_of: Codes) -> Mapping[str, Terms]:
     """What has an influence function, with each row's influence on it.
 
-    With w_i the weight of row i, T_i that of the positive rows ranked no lower, F_i that of all,
-    the derivative of AP = sum over positives of w_i T_i / F_i / P towards a row k is
+    Brier's score is the mean squared difference of probability and outcome (Brier, 1950,
+    "Verification of forecasts expressed in terms of probability"). With w_i the weight of row i,
+    T_i that of the positive rows ranked no lower, F_i that of all, the derivative of AP = sum over
+    positives of w_i T_i / F_i / P towards a row k is
 
         AP     psi_k = n / P ([k positive] (T_k / F_k - AP) + sum_i ([k positive] - T_i/F_i) / F_i)
         Brier  psi_k = squared difference - Brier score,
@@ -107,7 +84,12 @@ def two_class_terms(values: Array, positive: Flags, part_of: Codes) -> Mapping[s
 
 
 def average_precision_terms(values: Array, positive: Flags, part_of: Codes | None = None) -> Terms:
-    """Average precision, the mean of that of the parts; without ``part_of`` all are of one."""
+    """Area under the precision-recall curve, in steps; the mean of that of the parts, if any.
+
+    AP = sum_k (recall_k - recall_k-1) precision_k, k running down the distinct values: nothing is
+    interpolated, which would be too good (Davis and Goadrich, 2006, "The relationship between
+    precision-recall and ROC curves").
+    """
     parts = np.zeros(len(values), dtype=np.int64) if part_of is None else part_of
     areas, psi = [], np.zeros(len(values))
     for part in (parts == each for each in np.unique(parts)):

@@ -70,7 +70,7 @@ def two_valleys(place: float) -> float:
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(at=st.floats(0.05, 0.95), offset=st.floats(0, 0.999))
 def test_twelve_trials_find_the_minimum(at: float, offset: float) -> None:
     """To a fiftieth of a decade, of five, wherever it lies."""
@@ -103,7 +103,7 @@ def test_two_valleys_do_not_fool_it() -> None:
     assert abs(lowest(points) - 0.85) < 0.02
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(means=st.lists(st.floats(0.1, 1.0), min_size=3, max_size=8), offset=st.floats(0, 0.999))
 def test_a_curve_that_was_not_convex_is_walked_to_its_end(
     means: list[float], offset: float
@@ -268,9 +268,9 @@ def test_a_trial_without_a_score_is_never_the_best() -> None:
 def overfitted() -> Case:
     """More pixels than a fit can bear: the loss has one steep valley, far from the dear end."""
     generator = np.random.default_rng(3)
-    labels = np.arange(300) % 2
-    centres = generator.integers(90, 110, (2, 300))
-    images = np.clip(centres[labels] + generator.normal(0, 60, (300, 300)), 0, 255)
+    labels = np.arange(200) % 2
+    centres = generator.integers(90, 110, (2, 200))
+    images = np.clip(centres[labels] + generator.normal(0, 60, (200, 200)), 0, 255)
     return Case("overfitted", images.astype(np.uint8), labels)
 
 
@@ -311,7 +311,7 @@ def test_the_archive_says_which_values_were_skipped(
     assert archive(restore(tmp_path)) == files
 
 
-@pytest.mark.parametrize("cut", [1, 7, 13, 20, 28, 35, 41, 47])
+@pytest.mark.parametrize("cut", [7, 28, 41])
 def test_a_cut_search_asks_the_same_and_ends_with_the_same_bits(
     cut: int, overfitted: Case, whole: tuple[BatchedEngine, SearchResult]
 ) -> None:

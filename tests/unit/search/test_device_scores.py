@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from foldwise.errors import SearchError
 from foldwise.search.engines.scoring import Cores, DeviceScores
 from foldwise.solver.linear import LinearModel, Multiclass, probabilities
-from foldwise.solver.lockstep import Device
 from foldwise.stats.scores import METRIC, METRICS, score
-from tests.unit.solver.numpy_device import NumpyDevice
 
 GENERATOR = np.random.default_rng(5)
 IMAGES = GENERATOR.integers(0, 256, (300, 12)).astype(np.uint8)
@@ -29,12 +27,11 @@ def model(outputs: int, multiclass: Multiclass = "multinomial", size: float = 1)
 def assert_same_scores(
     models: list[LinearModel], images: NDArray[np.generic], labels: NDArray[np.int64], classes: int
 ) -> None:
-    for device in (NumpyDevice(), Cores()):
-        scorer = DeviceScores(device, [(images[:0], labels[:0]), (images, labels)], classes)
-        for one, told in zip(models, scorer(models, 1), strict=True):
-            expected = score(probabilities(one, images), labels)
-            assert set(told) == set(METRICS)
-            assert told == pytest.approx(expected, rel=1e-12, nan_ok=True)
+    scorer = DeviceScores(Cores(), [(images[:0], labels[:0]), (images, labels)], classes)
+    for one, told in zip(models, scorer(models, 1), strict=True):
+        expected = score(probabilities(one, images), labels)
+        assert set(told) == set(METRICS)
+        assert told == pytest.approx(expected, rel=1e-12, nan_ok=True)
 
 
 @pytest.mark.parametrize("images", [IMAGES, TABLE], ids=["bytes", "numbers with gaps"])
@@ -64,12 +61,12 @@ def test_a_metric_that_the_table_has_besides_is_scored_from_the_rows(
     added = replace(METRIC["log_loss"], of=lambda rows: rows.probabilities[:, 0] @ rows.labels)
     monkeypatch.setitem(METRIC, "added", added)
     models, labels = [model(4), model(4)], GENERATOR.integers(0, 4, 300)
-    told = DeviceScores(NumpyDevice(), [(IMAGES, labels)], 4)(models, 0)
+    told = DeviceScores(Cores(), [(IMAGES, labels)], 4)(models, 0)
     alone = [score(probabilities(each, IMAGES), labels)["added"] for each in models]
     assert [scores["added"] for scores in told] == pytest.approx(alone)
 
 
-class Full(NumpyDevice):
+class Full(Cores):
     """A device that takes no array more."""
 
     def array(self, _: NDArray[Any]) -> NDArray[Any]:
@@ -81,23 +78,15 @@ def test_rows_that_a_device_has_no_room_for_are_one_line() -> None:
         DeviceScores(Full(), [(IMAGES, GENERATOR.integers(0, 4, 300))], 4)
 
 
-@pytest.mark.parametrize(
-    ("device", "rows", "together"),
-    [
-        (NumpyDevice(), IMAGES, 8),
-        (NumpyDevice(), TABLE, 8),
-        (Cores(), TABLE, 8),
-        (Cores(), TABLE, 0),
-    ],
-)
+@pytest.mark.parametrize(("rows", "together"), [(IMAGES, 8), (TABLE, 8), (TABLE, 0)])
 @pytest.mark.parametrize("classes", [2, 4, 30])
 def test_a_models_scores_do_not_depend_on_how_many_are_scored(
-    device: Device, rows: NDArray[np.generic], together: int, classes: int
+    rows: NDArray[np.generic], together: int, classes: int
 ) -> None:
     """To the bit, more of them than are scored at a time, too."""
     labels = GENERATOR.integers(0, classes, 300)
     models = [model(classes if classes > 2 else 1) for _ in range(11)]
-    scorer = DeviceScores(device, [(rows, labels)], classes, together=together)
+    scorer = DeviceScores(Cores(), [(rows, labels)], classes, together=together)
     assert scorer(models, 0) == [scorer([each], 0)[0] for each in models]
 
 

@@ -1,6 +1,7 @@
 """The stock scikit-learn pipeline computes exactly what our linear model computes."""
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,11 @@ from foldwise.search.engines.pipeline import (
 from foldwise.solver.linear import LinearModel, Multiclass, probabilities
 
 DIGITS = load_digits()
-IMAGES = DIGITS.data.astype(np.uint8)
-LABELS = DIGITS.target.astype(np.int64)
+IMAGES = DIGITS.data[:900].astype(np.uint8)
+LABELS = DIGITS.target[:900].astype(np.int64)
 
 
+@cache
 def fit_sklearn(multiclass: Multiclass, classes: int) -> tuple[Pipeline, NDArray[np.uint8]]:
     """Let scikit-learn fit the first ``classes`` digits."""
     chosen = np.isin(LABELS, range(classes))
@@ -45,7 +47,7 @@ def fit_sklearn(multiclass: Multiclass, classes: int) -> tuple[Pipeline, NDArray
     return pipeline.fit(IMAGES[chosen], LABELS[chosen]), IMAGES[chosen]
 
 
-@pytest.mark.parametrize("classes", [2, 3, 10])
+@pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("multiclass", ["multinomial", "ovr"])
 def test_a_pipeline_read_and_made_again_predicts_as_scikit_learn_fitted_it(
     multiclass: Multiclass, classes: int
@@ -58,7 +60,7 @@ def test_a_pipeline_read_and_made_again_predicts_as_scikit_learn_fitted_it(
     assert repr(again) == repr(fitted)
 
 
-@pytest.mark.parametrize("classes", [2, 3, 10])
+@pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("multiclass", ["multinomial", "ovr"])
 def test_the_pipeline_predicts_what_the_linear_model_predicts(
     multiclass: Multiclass, classes: int
@@ -135,17 +137,18 @@ def test_skops_trusts_every_type_in_the_stored_pipeline(multiclass: Multiclass) 
 
 def test_division_by_255_before_standardising_changes_nothing_in_the_fitted_function() -> None:
     """Standardising undoes any scaling, so the pipeline may take raw pixels."""
-    raw = fit_sklearn("multinomial", 10)[0]
-    scaled = make_pipeline(StandardScaler(), LogisticRegression(C=0.01)).fit(IMAGES / 255, LABELS)
+    raw, images = fit_sklearn("multinomial", 3)
+    labels = LABELS[LABELS < 3]
+    scaled = make_pipeline(StandardScaler(), LogisticRegression(C=0.01)).fit(images / 255, labels)
     np.testing.assert_allclose(
-        scaled.predict_proba(IMAGES / 255), raw.predict_proba(IMAGES), rtol=0, atol=1e-10
+        scaled.predict_proba(images / 255), raw.predict_proba(images), rtol=0, atol=1e-10
     )
 
 
 def test_the_content_digest_survives_storing_and_loading() -> None:
     """The digest is of the numbers, not of the bytes that skops happens to write."""
-    for multiclass, classes in (("multinomial", 10), ("ovr", 3), ("ovr", 2)):
-        model = from_pipeline(fit_sklearn(multiclass, classes)[0])  # type: ignore[arg-type]
+    for multiclass, classes in (("multinomial", 3), ("ovr", 3), ("ovr", 2)):
+        model = from_pipeline(fit_sklearn(multiclass, classes)[0])
         stored = skops.io.dumps(to_pipeline(model, range(classes)))
         loaded = from_pipeline(skops.io.loads(stored, trusted=[]))
         assert content_digest(loaded, range(classes)) == content_digest(model, range(classes))

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from foldwise.search.engines.batched import PathShelf
 from foldwise.search.trials import Event, Progress, SearchResult
@@ -38,27 +37,6 @@ def test_a_file_cut_short_is_no_path(tmp_path: Path, left: int) -> None:
     [file] = tmp_path.glob("*.npz")
     file.write_bytes(file.read_bytes()[:left])
     assert shelf.find(PATH.left_out) is None
-
-
-def test_features_are_made_once(tmp_path: Path) -> None:
-    """A resumed search finds them; cut short or cleared, they are made anew."""
-    shelf, made = PathShelf(tmp_path / "paths"), []
-
-    def make() -> NDArray[np.uint8]:
-        made.append(1)
-        return np.arange(60, dtype=np.uint8).reshape(6, 10)
-
-    first, again = shelf.features(make), shelf.features(make)
-    assert len(made) == 1
-    np.testing.assert_array_equal(first, again)
-    [file] = (tmp_path / "paths").iterdir()
-    file.write_bytes(file.read_bytes()[:-30])
-    np.testing.assert_array_equal(shelf.features(make), first)
-    shelf.clear()
-    shelf.features(make)
-    assert len(made) == 3
-    PathShelf().features(make)
-    assert len(made) == 4
 
 
 def test_a_place_that_takes_no_files_costs_only_time(tmp_path: Path) -> None:

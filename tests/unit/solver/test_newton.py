@@ -33,7 +33,7 @@ def layout(X: NDArray[np.float64], **more: Any) -> Layout:
     return Layout.of_table(X, LABELS, parts, classes=2, **more)
 
 
-def fitted(arranged: Layout, *, C: float = 0.5, tol: float = 1e-9) -> Fit:
+def fitted(arranged: Layout, *, C: float = 0.05, tol: float = 1e-9) -> Fit:
     [fit] = solve(arranged, [FitRequest(OUT, C)], SolverOptions(double=True, tol=tol))
     return fit
 

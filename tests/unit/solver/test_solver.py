@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from foldwise.solver.descent import is_curved
 from foldwise.solver.fits import FitRequest, SolverOptions, TrainingSet, solve
-from foldwise.solver.layout import Layout
+from foldwise.solver.layout import Layout, rank_by_peeling
 from foldwise.solver.linear import Fit, probabilities
 from tests.unit.solver.gradients import objective_and_gradient
 from tests.unit.solver.solver_cases import CASES, Case, digits, reference, two_digits
@@ -33,32 +33,27 @@ def fits_of(case: Case, requests: list[FitRequest], **options: Any) -> dict[FitR
 @pytest.mark.parametrize("multiclass", ["multinomial", "ovr"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_predictions_are_scikit_learns(case: Case, multiclass: str) -> None:
-    """In float64 at tol 1e-9, probabilities are within 1e-4 of scikit-learn's at tol 1e-10."""
+    """In float64 at tol 1e-9, probabilities are within 1e-4 of scikit-learn's at tol 1e-10.
+
+    In float32 at the study's tolerance the objective is within 1e-4 of the tight one.
+    """
     requests = [FitRequest(frozenset({0, 2}), C) for C in STRENGTHS]
     fits = fits_of(case, requests, tol=1e-9, double=True, multiclass=multiclass, max_iter=20_000)
+    loose = fits_of(case, requests[:2], tol=1e-4, multiclass=multiclass)
     for request, fit in fits.items():
         theirs = reference(case, request.left_out, C=request.C, multiclass=multiclass, tol=1e-10)
         ours = probabilities(fit.model, case.images)
         assert np.abs(ours - theirs.predict_proba(case.images)).max() < 1e-4
         assert fit.outcome.status != "exhausted"
-
-
-@pytest.mark.parametrize("multiclass", ["multinomial", "ovr"])
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_single_precision_reaches_the_objective(case: Case, multiclass: str) -> None:
-    """In float32 at the study's tolerance the objective is within 1e-4 of the tight one."""
-    requests = [FitRequest(frozenset({1}), C) for C in STRENGTHS[:2]]
-    loose = fits_of(case, requests, tol=1e-4, multiclass=multiclass)
-    tight = fits_of(case, requests, tol=1e-9, double=True, multiclass=multiclass, max_iter=20_000)
-    for request in requests:
-        best = tight[request].outcome.objective
+    for request in requests[:2]:
+        best = fits[request].outcome.objective
         assert loose[request].outcome.objective == pytest.approx(best, rel=1e-4)
 
 
 @pytest.mark.parametrize("multiclass", ["multinomial", "ovr"])
 def test_the_company_a_fit_keeps_does_not_change_it(multiclass: str) -> None:
     """A fit made alone has the coefficients that it has in a batch of forty, to the bit."""
-    case = digits()
+    case = digits(300)
     requests = [
         FitRequest(frozenset({out}), C) for out in range(4) for C in np.geomspace(1e-3, 3, 10)
     ]
@@ -74,24 +69,9 @@ def test_the_company_a_fit_keeps_does_not_change_it(multiclass: str) -> None:
 def test_threads_do_not_change_a_bit(multiclass: str) -> None:
     """One, two and five threads give the same bytes."""
     requests = [FitRequest(frozenset({out}), 0.1) for out in range(4)]
-    runs = [fits_of(digits(), requests, threads=n, multiclass=multiclass) for n in (1, 2, 5)]
+    runs = [fits_of(digits(300), requests, threads=n, multiclass=multiclass) for n in (1, 2, 5)]
     for request in requests:
         assert len({run[request].model.coefficients.tobytes() for run in runs}) == 1
-
-
-def test_held_out_rows_are_not_seen() -> None:
-    """Changing every pixel and label of a left-out part leaves the fit as it was, to the bit."""
-    case = digits()
-    images, labels = case.images.copy(), case.labels.copy()
-    out = case.parts[1]
-    images[out] = 255 - images[out]
-    labels[out] = (labels[out] + 1) % case.classes
-    changed = Case("changed", images, labels)
-    request = FitRequest(frozenset({1}), 0.05)
-    before = fits_of(case, [request], tol=1e-9, double=True, max_iter=20_000)[request].model
-    after = fits_of(changed, [request], tol=1e-9, double=True, max_iter=20_000)[request].model
-    np.testing.assert_array_equal(before.mean, after.mean)
-    np.testing.assert_allclose(before.coefficients, after.coefficients, atol=1e-6)
 
 
 def test_each_training_set_is_standardised_by_its_own_rows() -> None:
@@ -111,11 +91,11 @@ def test_each_training_set_is_standardised_by_its_own_rows() -> None:
 @pytest.mark.parametrize("multiclass", ["multinomial", "ovr"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_what_a_fit_leaves_out_moves_no_bit_of_it(case: Case, multiclass: str) -> None:
-    """Other images in the left-out part, with pixels lit that were dark: the very same numbers."""
-    images = case.images.copy()
-    noise = np.random.default_rng(3).integers(0, 256, (len(case.parts[1]), images.shape[1]))
-    images[case.parts[1]] = noise
-    changed = Case("changed", images, case.labels)
+    """Other labels and images, with pixels lit that were dark: the very same numbers."""
+    images, labels, out = case.images.copy(), case.labels.copy(), case.parts[1]
+    images[out] = np.random.default_rng(3).integers(0, 256, (len(out), images.shape[1]))
+    labels[out] = (labels[out] + 1) % case.classes
+    changed = Case("changed", images, labels)
     request = FitRequest(frozenset({1}), 1.0)
     before, after = (
         fits_of(each, [request], multiclass=multiclass, scale_floor=0.1)[request].model
@@ -213,6 +193,16 @@ def test_layout_prefixes_hold_every_lit_pixel() -> None:
         total = sum(int(b.pixels[:, 1:].sum(dtype=np.int64)) for lane in lanes for b in lane)
         assert total == int(case.images[part].sum(dtype=np.int64))
         assert sum(len(b.labels) for lane in lanes for b in lane) == len(part)
+
+
+def test_pixels_that_no_row_of_the_sample_lights_come_last() -> None:
+    """Those that no row at all lights don't come."""
+    case = CASES[2]
+    rows = np.arange(1, 300)
+    is_lit, in_sample = (case.images[seen].max(axis=0) > 0 for seen in (rows, rows[::14]))
+    ranked = rank_by_peeling(case.images, rows, is_lit, sample=20).tolist()
+    assert sorted(ranked) == np.flatnonzero(is_lit).tolist()
+    assert [pixel for pixel in ranked if not in_sample[pixel]] == ranked[-1:] == [6]
 
 
 def test_a_caller_who_stops_half_way_leaves_no_thread_behind() -> None:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
@@ -100,6 +100,7 @@ def test_nadeau_and_bengios_t_stands_beside_it() -> None:
     assert width == pytest.approx((ends.high - ends.low) * longer)
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 1000), st.integers(1, 2))
 def test_the_other_way_round_it_is_the_same_with_the_other_sign(seed: int, repeats: int) -> None:
     """Whichever search is the reference, for every metric."""

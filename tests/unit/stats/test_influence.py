@@ -46,6 +46,7 @@ def weighted_score(
     }
 
 
+@settings(max_examples=40)
 @given(SEEDS, CLASSES)
 def test_a_metric_is_the_mean_of_its_terms(seed: int, classes: int) -> None:
     """All, as they are scored elsewhere, and each class's F1."""
@@ -58,6 +59,7 @@ def test_a_metric_is_the_mean_of_its_terms(seed: int, classes: int) -> None:
     )
 
 
+@settings(max_examples=40)
 @given(SEEDS, CLASSES)
 def test_influences_sum_to_nothing(seed: int, classes: int) -> None:
     """Drawing the same rows again leaves every term where it is."""
@@ -65,7 +67,7 @@ def test_influences_sum_to_nothing(seed: int, classes: int) -> None:
         np.testing.assert_allclose(terms.influence.mean(axis=0), 0, atol=1e-12)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(SEEDS, CLASSES, st.integers(0, 39))
 def test_influence_is_the_derivative_towards_a_row(seed: int, classes: int, row: int) -> None:
     """One row counts by 1e-6 of all more: the metric moves by 1e-6 of the row's influence."""

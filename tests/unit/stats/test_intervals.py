@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
@@ -134,6 +134,7 @@ def test_the_interval_of_a_log_loss_is_students_of_its_logarithm() -> None:
     assert (found.low, found.high) == pytest.approx(expected, rel=1e-4)
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.integers(2, 6), st.integers(12, 80), CONFIDENCE)
 def test_intervals_hold_their_score_and_no_end_is_impossible(
     seed: int, classes: int, rows: int, confidence: float
@@ -147,6 +148,7 @@ def test_intervals_hold_their_score_and_no_end_is_impossible(
         assert found.low < found.high <= (math.inf if metric == "log_loss" else 1)
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.integers(2, 7), st.floats(0, 0.1))
 def test_outer_intervals_hold_the_mean_and_no_end_is_impossible(
     seed: int, folds: int, trained: float

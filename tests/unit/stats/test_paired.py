@@ -23,7 +23,7 @@ def upper(differences: Rows, level: float) -> float:
     return paired_bound(differences, level=level, draws=60, seed=1).upper
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(DIFFERENCES, LEVELS, st.data())
 def test_the_bound_never_rises_when_a_row_improves(
     differences: Rows, level: float, data: st.DataObject
@@ -33,7 +33,7 @@ def test_the_bound_never_rises_when_a_row_improves(
     assert upper(differences - gains, level) <= upper(differences, level) + 1e-6
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(DIFFERENCES, LEVELS)
 def test_a_stricter_level_never_lowers_the_bound(differences: Rows, level: float) -> None:
     """What is claimed at a smaller level is claimed at a larger one too; the mean is below both."""
@@ -41,7 +41,7 @@ def test_a_stricter_level_never_lowers_the_bound(differences: Rows, level: float
     assert upper(differences, level) <= upper(differences, level / 3) + 1e-6
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(DIFFERENCES, LEVELS, st.integers(1, 4))
 def test_rows_of_a_group_count_as_one(differences: Rows, level: float, copies: int) -> None:
     """Each row given several times over, as a group, tells no more than it did once."""
@@ -52,7 +52,7 @@ def test_rows_of_a_group_count_as_one(differences: Rows, level: float, copies: i
     assert (again.mean, again.upper) == pytest.approx((once.mean, once.upper), rel=1e-9, abs=1e-9)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(DIFFERENCES, LEVELS, st.floats(-5, 5), st.floats(0.01, 100))
 def test_the_bound_moves_and_scales_with_the_differences(
     differences: Rows, level: float, shift: float, scale: float
@@ -62,7 +62,7 @@ def test_the_bound_moves_and_scales_with_the_differences(
     assert moved == pytest.approx(shift + scale * upper(differences, level), rel=1e-5, abs=1e-5)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(DIFFERENCES, LEVELS)
 def test_roles_swapped_flip_the_sign_and_never_both_win(differences: Rows, level: float) -> None:
     """The mean changes sign, and at most one of two models is better than the other."""
@@ -72,7 +72,7 @@ def test_roles_swapped_flip_the_sign_and_never_both_win(differences: Rows, level
     assert not (ours.upper < 0 and theirs.upper < 0)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(DIFFERENCES, st.floats(1e-4, 0.3), st.integers(0, 2**32 - 1))
 def test_no_likely_weighting_exceeds_the_likelihood_bound(
     differences: Rows, level: float, seed: int

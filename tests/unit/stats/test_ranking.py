@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_curve
 
@@ -10,6 +10,7 @@ from foldwise.stats.scores import area_under_curve, per_class, roc_curve_points
 from tests.unit.solver.predictions import Predictions, draw_predictions, predictions
 
 
+@settings(max_examples=30)
 @given(predictions())
 def test_an_unthinned_curve_is_scikit_learns(given_predictions: Predictions) -> None:
     """Its corners are the same, ties passed in one step."""
@@ -20,6 +21,7 @@ def test_an_unthinned_curve_is_scikit_learns(given_predictions: Predictions) -> 
         np.testing.assert_allclose(true, expected[1])
 
 
+@settings(max_examples=30)
 @given(predictions(), st.integers(2, 30))
 def test_a_thinned_curve_takes_corners_of_the_whole_one(
     given_predictions: Predictions, points: int

@@ -19,7 +19,7 @@ from sklearn.metrics import (
 from foldwise.stats.intervals import Fold, two_class_intervals
 from foldwise.stats.scores import METRICS, ThresholdCurve
 from foldwise.stats.two_classes import (
-    average_precision,
+    average_precision_terms,
     calibration_terms,
     sensitivity_at,
     two_class_scores,
@@ -41,6 +41,7 @@ def drawn(seed: int, rows: int = 60, slope: float = 1.0) -> tuple[Array, Flags]:
     return values, positive
 
 
+@settings(max_examples=30)
 @given(SEEDS)
 def test_scores_are_scikit_learns(seed: int) -> None:
     values, positive = drawn(seed)
@@ -65,6 +66,7 @@ def test_calibration_is_scikit_learns_regression_without_a_penalty(seed: int) ->
     assert with_intercept.sum() == pytest.approx(positive.sum())
 
 
+@settings(max_examples=30)
 @given(SEEDS)
 def test_the_curve_is_scikit_learns(seed: int) -> None:
     """Both of them, at the same thresholds."""
@@ -94,6 +96,7 @@ def test_a_rows_influence_is_what_more_of_it_changes(seed: int) -> None:
         assert moved == pytest.approx(each.influence[row, 0], abs=2e-2, rel=1e-2), metric
 
 
+@settings(max_examples=30)
 @given(SEEDS)
 def test_influences_sum_to_nothing_and_parts_are_ranked_apart(seed: int) -> None:
     values, positive = drawn(seed)
@@ -153,6 +156,7 @@ def folds(
     return made, np.concatenate([60 * fold + np.arange(60 * times) % 60 for fold in range(3)])
 
 
+@settings(max_examples=30)
 @given(SEEDS)
 def test_intervals_hold_what_they_are_around_and_count_groups(seed: int) -> None:
     """Rows told four times over tell no more than once."""
@@ -180,6 +184,7 @@ def test_intervals_are_as_wide_as_estimates_are_apart() -> None:
         assert 0.8 < width / (2 * 1.96 * spread) < 1.5, metric
 
 
+@settings(max_examples=30)
 @given(SEEDS)
 def test_other_rows_to_train_on_widen_what_probabilities_and_ranks_are_scored_by(seed: int) -> None:
     """Where log-loss and ROC AUC say that they matter; calibration knows nothing of them."""
@@ -202,7 +207,7 @@ def test_the_interval_reaches_what_few_positive_rows_in_a_part_make_too_good() -
         shares: Array = np.column_stack([1 - values, values])
         made.append(Fold(0, rows, (np.arange(100) < 2).astype(np.int64), shares, EVEN, EVEN))
     values = np.concatenate([each.probabilities[:, 1] for each in made])
-    together = average_precision(values, np.tile(np.arange(100) < 2, 6))
+    together = average_precision_terms(values, np.tile(np.arange(100) < 2, 6)).value
     mean, interval = two_class_intervals(made, 1, 0.95)["average_precision"]
     assert mean > 1.5 * together
     assert interval.low < together / 2

@@ -26,7 +26,7 @@ from foldwise.search.jobs import Classes, Done, Engine, Job, Judge, LeftOut, Pre
 from foldwise.search.plan import Plan
 from foldwise.search.trials import Facts, Part, Progress
 from foldwise.solver.fits import FitRequest, SolverOptions, solve
-from foldwise.solver.layout import Layout, require_bytes
+from foldwise.solver.layout import Layout
 from foldwise.solver.linear import Fit, LinearModel, probabilities
 from foldwise.solver.paths import RegularisationPath, Stretch, Traced, anchors, trace
 from foldwise.stats.scores import Scores
@@ -136,51 +136,35 @@ def computing(device: str, layout: Layout, options: SolverOptions) -> tuple[Back
 
 @dataclass(frozen=True, slots=True)
 class PathShelf:
-    """One search's paths, a file each, and features, in a folder of their own, if there is one."""
+    """One search's paths, a file each in a folder of their own, if there is one."""
 
     folder: Path | None = None
 
     def find(self, left_out: Folds) -> RegularisationPath | None:
         """The path of the training set without these parts; None if there is no whole file."""
-        stored = self._read(_name(left_out), "anchors", "solutions", "evaluations")
-        if stored is None:
+        if self.folder is None:
             return None
-        anchors, solutions, evaluations = stored
-        return RegularisationPath(left_out, anchors, tuple(solutions), int(evaluations))
+        try:
+            stored = decode_arrays(read_bytes(self.folder / _name(left_out)))
+            solutions, evaluations = tuple(stored["solutions"]), int(stored["evaluations"])
+            return RegularisationPath(left_out, stored["anchors"], solutions, evaluations)
+        except (OSError, KeyError, DocumentError):
+            return None
 
     def keep(self, path: RegularisationPath) -> None:
         """Write a path whole, or not at all if the disk has no room for it."""
-        self._write(
-            _name(path.left_out),
+        if self.folder is None:
+            return
+        buffer = io.BytesIO()
+        np.savez(
+            buffer,
+            allow_pickle=False,
             anchors=path.anchors,
             solutions=np.stack(path.solutions),
             evaluations=np.array(path.evaluations),
         )
-
-    def features(self, make: Callable[[], NDArray[np.uint8]]) -> NDArray[np.uint8]:
-        """The features kept here; where there are none, they are made and kept."""
-        kept = self._read("features.npz", "features")
-        features = make() if kept is None else kept[0]
-        if kept is None:
-            self._write("features.npz", features=features)
-        return features
-
-    def _read(self, name: str, *arrays: str) -> list[NDArray[Any]] | None:
-        if self.folder is None:
-            return None
-        try:
-            stored = decode_arrays(read_bytes(self.folder / name))
-            return [stored[array] for array in arrays]
-        except (OSError, KeyError, DocumentError):
-            return None
-
-    def _write(self, name: str, **arrays: NDArray[Any]) -> None:
-        if self.folder is None:
-            return
-        buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **arrays)
         with suppress(OSError, OutputError):
-            write_bytes(self.folder / name, buffer.getvalue())
+            write_bytes(self.folder / _name(path.left_out), buffer.getvalue())
 
     def clear(self) -> None:
         """Forget all paths: the search is over."""
@@ -209,8 +193,6 @@ class BatchedEngine:
         What ``images`` are of raw ones, for the models that are kept.
     repeat : int
         Of several partitions the one that the backend's layout is of; see :class:`Repeats`.
-    is_table : bool
-        Whether the layout is of floats, as the images then are.
     scorer : Scorer, optional
         A device's: where there is no judge it scores in place of this machine's cores.
 
@@ -233,15 +215,11 @@ class BatchedEngine:
     threads: int = 1
     features: Features | None = None
     repeat: int | None = None
-    is_table: bool = False
     judge: Judge | None = None
     scorer: Scorer | None = None
     _paths: dict[Folds, RegularisationPath] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        # The layout holds bytes: fits on those, scored on anything else, would be worth nothing.
-        if not self.is_table:
-            require_bytes(self.images)
         if (count := len(self.plan.part_of)) != 1 and self.repeat is None:
             raise SearchError(
                 f"the batched engine's plan must have one partition, got {count}: say which by "
