@@ -8,13 +8,13 @@ from dataclasses import replace
 from html import escape
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from foldwise.app.results import SearchPlace
 from foldwise.app.show import outdone
 from foldwise.app.versus import OUTLINE, Finder, tell_champion, tell_outline
-from foldwise.app.workspace import SearchPlace, Workspace
 from foldwise.errors import FoldwiseError
 from foldwise.files import encode
 from foldwise.registry.registration import register
@@ -33,6 +33,9 @@ from tests.integration.registry_cases import (
 from tests.integration.test_registry_cli import Command, foldwise, signals
 from tests.run_tree import make_lineage, run_tree
 from tests.unit.report.test_rivals import result_of
+
+if TYPE_CHECKING:
+    from foldwise.app.workspace import Workspace
 
 __all__ = ["foldwise", "signals"]
 

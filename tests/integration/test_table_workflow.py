@@ -16,8 +16,9 @@ import yaml
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from foldwise.app import commands, compare, drawing, evaluate, predict, prepare, tune
-from foldwise.app.workspace import TUNED, Workspace
+from foldwise.app import anew, commands, compare, evaluate, predict, prepare, tune
+from foldwise.app.results import TUNED
+from foldwise.app.workspace import Workspace
 from foldwise.data.dataset import load
 from foldwise.errors import DataError, SettingsError
 from foldwise.registry.snapshot import Snapshot, Version
@@ -207,7 +208,7 @@ def test_the_page_says_what_promotion_asks_and_what_the_checks_saw(done: Done, c
     for words in ("No other model has been scored", "calibration error", "&lt;= 0.03", "chosen C"):
         assert words in asked
     assert "verification" not in asked
-    drawing.checks()
+    anew.checks()
     said = capsys.readouterr().out.splitlines()
     assert max(map(len, said)) <= 80
     grave, slight = (sum(f"(matters: {of})" in line for line in said) for of in ("yes", "a little"))

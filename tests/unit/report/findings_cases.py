@@ -4,7 +4,8 @@ import numpy as np
 
 from foldwise.data.dataset import DataInfo
 from foldwise.report.album import SAMPLES, data_pictures
-from foldwise.report.findings import Findings, HoldoutSummary, Judged, origin, summarise_holdout
+from foldwise.report.findings import Findings, origin
+from foldwise.report.judged import HoldoutSummary, Judged, summarise_holdout
 from foldwise.report.picture import Picture
 from foldwise.report.reference import Reference
 from foldwise.search.summary import Estimates, outer_estimates

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from foldwise.data.dataset import DataInfo
-from foldwise.report.album import contest_pictures, model_pictures
+from foldwise.report.album import contest_pictures, outcome_pictures
 from foldwise.report.contest import (
     Contestant,
     model_card,
@@ -19,7 +19,7 @@ from foldwise.report.figures.versus import accuracy_against_time
 from foldwise.report.picture import Picture
 from foldwise.report.wording import json_text, values_text
 from foldwise.stats.intervals import Interval
-from tests.unit.app.result_cases import ROWS, make_contestant
+from tests.unit.app.result_cases import ROWS, make_contestant, make_judged
 
 DATA = DataInfo("blobs", (0, 1, 2), (4, 4), 60, "e" * 64, 60, "f" * 64)
 
@@ -103,7 +103,7 @@ def test_pictures_come_out_the_same_every_time() -> None:
 
     def draw() -> tuple[Picture, ...]:
         of_all = contest_pictures(models, DATA)
-        return (*of_all, *model_pictures(models[1].holdout))
+        return (*of_all, *outcome_pictures(make_judged(are_probabilities=False, mistakes=20)))
 
     assert draw() == draw()
     assert all(picture.alt.endswith(".") for picture in draw())

@@ -14,9 +14,10 @@ from matplotlib.text import Text
 
 from foldwise.report.album import (
     PIXELS,
-    fold_pictures,
     holdout_pictures,
+    outcome_pictures,
     search_pictures,
+    weight_pictures,
 )
 from foldwise.report.figures.columns import coefficient_bars, column_profile
 from foldwise.report.figures.holdout import confusion_matrix, roc_curves
@@ -26,11 +27,11 @@ from foldwise.report.figures.images import (
     confused_pairs,
 )
 from foldwise.report.figures.search import inner_curves, outer_folds, trial_order
-from foldwise.report.findings import Judged
+from foldwise.report.judged import Judged
 from foldwise.report.picture import picture_files
 from foldwise.search.summary import best_trials
 from foldwise.search.trials import FINAL, Part, Study, Trial, number_of
-from foldwise.settings import Between, OneOf
+from foldwise.settings import Between
 from tests.factories import make_outer_fold, make_result
 from tests.unit.report.findings_cases import (
     make_data_pictures,
@@ -62,7 +63,8 @@ def test_the_holdout_can_be_drawn_whatever_the_data(case: str) -> None:
     classes, shape = SHAPES[case]
     judged = make_judged(classes, shape=shape, rows=max(60, 4 * len(classes)))
     weights = make_linear(judged).coefficients
-    drawn = holdout_pictures(make_holdout_summary(judged), judged, weights, meaning=PIXELS)
+    drawn = holdout_pictures(make_holdout_summary(judged), judged)
+    drawn += weight_pictures(weights, classes, shape, meaning=PIXELS)
     drawn += make_data_pictures(judged)
     pictures = 9 if len(classes) == 2 else 8  # precision against recall, of the positive class
     assert len({picture.name for picture in drawn}) == len(drawn) == pictures
@@ -108,38 +110,12 @@ def test_the_lowest_panel_of_each_column_has_its_numbers() -> None:
     assert numbered == [False] * 3 + [True] * 4
 
 
-def test_values_of_several_parameters_stand_beside_each_other() -> None:
-    """Long names and all: no word on another."""
-    result = make_result(folds=3)
-    dimensions = {
-        **result.space.dimensions,
-        "min_samples_leaf": OneOf((1, 20)),
-        "kernel": OneOf(("rbf", "poly")),
-    }
-    folds = [
-        replace(
-            each,
-            best=replace(
-                each.best, values={"C": 1.5e-5, "min_samples_leaf": 20, "kernel": "rbf or another"}
-            ),
-        )
-        for each in result.outer
-    ]
-    space = replace(result.space, dimensions=dimensions)
-    several = replace(result, space=space, outer=tuple(folds))
-    figure = outer_folds(several, make_estimates(result)["log_loss"])
-    figure.draw_without_rendering()
-    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
-    assert len(boxes) == (1 + 3) * (1 + 3)
-    assert not [pair for pair in combinations(boxes, 2) if pair[0].overlaps(pair[1])]
-
-
 def test_a_perfect_model_has_no_pictures_of_mistakes() -> None:
     """An empty one tells nothing."""
     judged = make_judged(rows=6)
     judged.probabilities[:] = 0.01
     judged.probabilities[range(6), judged.labels] = 0.98
-    drawn = holdout_pictures(make_holdout_summary(judged), judged, None, meaning="")
+    drawn = holdout_pictures(make_holdout_summary(judged), judged)
     assert not {"confused_pairs", "mistakes"} & {picture.name for picture in drawn}
 
 
@@ -297,7 +273,8 @@ def test_folds_of_several_partitions_are_told_apart() -> None:
 def test_a_fold_has_its_own_confusion_and_roc() -> None:
     """PNG alone: they are made for every fold."""
     fold = make_outer_fold()
-    drawn = fold_pictures(fold.predictions.values, fold.labels, ("a", "b", "c"))
+    judged = Judged(None, fold.labels, fold.predictions.values, ("a", "b", "c"), ())
+    drawn = outcome_pictures(judged, with_svg=False)
     files = picture_files(drawn)
     assert set(files) == {"confusion.png", "roc.png"}
 

@@ -18,6 +18,7 @@ from foldwise.report.album import (
     holdout_pictures,
     search_pictures,
     versus_pictures,
+    weight_pictures,
 )
 from foldwise.report.rivals import compare
 from foldwise.report.versus import next_step
@@ -84,7 +85,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pictures = (
         *search_pictures(result, make_estimates(result)),
         *make_data_pictures(judged),
-        *holdout_pictures(make_holdout_summary(judged), judged, weights, meaning=PIXELS),
+        *holdout_pictures(make_holdout_summary(judged), judged),
+        *weight_pictures(weights, judged.classes, judged.shape, meaning=PIXELS),
     )
     findings = replace(
         make_findings(judged=judged),

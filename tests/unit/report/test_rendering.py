@@ -9,7 +9,7 @@ import matplotlib as mpl
 import pytest
 
 from foldwise.report import page
-from foldwise.report.album import PIXELS, holdout_pictures, search_pictures
+from foldwise.report.album import PIXELS, holdout_pictures, search_pictures, weight_pictures
 from foldwise.report.picture import Picture, picture_files
 from foldwise.report.wording import number, rounded, strength
 from foldwise.search.trials import number_of
@@ -82,11 +82,9 @@ def _all_pictures() -> tuple[Picture, ...]:
     judged, result = make_judged(), make_result()
     return (
         *search_pictures(result, make_estimates(result)),
-        *holdout_pictures(
-            make_holdout_summary(judged),
-            judged,
-            make_linear(judged).coefficients,
-            meaning=PIXELS,
+        *holdout_pictures(make_holdout_summary(judged), judged),
+        *weight_pictures(
+            make_linear(judged).coefficients, judged.classes, judged.shape, meaning=PIXELS
         ),
     )
 
