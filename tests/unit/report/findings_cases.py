@@ -3,7 +3,14 @@
 import numpy as np
 
 from foldwise.data.dataset import DataInfo
-from foldwise.report.album import SAMPLES, data_pictures
+from foldwise.report.album import (
+    PIXELS,
+    SAMPLES,
+    data_pictures,
+    holdout_pictures,
+    search_pictures,
+    weight_pictures,
+)
 from foldwise.report.findings import Findings, origin
 from foldwise.report.judged import HoldoutSummary, Judged, summarise_holdout
 from foldwise.report.picture import Picture
@@ -72,6 +79,18 @@ def make_data_pictures(judged: Judged, *, copies: int = 0) -> tuple[Picture, ...
     samples = [judged.images[judged.labels == code][:SAMPLES] for code in codes]
     counts = np.bincount(judged.labels, minlength=len(codes)).tolist()
     return data_pictures(counts, samples, judged.classes, judged.shape, copies=copies)
+
+
+def make_pictures(judged: Judged | None = None) -> tuple[Picture, ...]:
+    """All that stand on a page of images."""
+    judged, result = judged or make_judged(), make_result()
+    weights = make_linear(judged).coefficients
+    return (
+        *search_pictures(result, make_estimates(result)),
+        *make_data_pictures(judged),
+        *holdout_pictures(make_holdout_summary(judged), judged),
+        *weight_pictures(weights, judged.classes, judged.shape, meaning=PIXELS),
+    )
 
 
 def make_estimates(result: SearchResult | None = None) -> Estimates:

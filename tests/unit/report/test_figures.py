@@ -47,33 +47,48 @@ LETTERS = tuple("abcdefghijklmn")
 pytestmark = pytest.mark.usefixtures("sketched")
 
 
-SHAPES: dict[str, tuple[tuple[str, ...], tuple[int, ...]]] = {
-    "two classes": (("no", "yes"), (4, 4)),
-    "letters, wide": (LETTERS, (3, 7)),
-    "no picture, long names": (("an ankle boot that is brown", "T-shirt/top", "$\\frac$"), (12,)),
-    "colour": (("a", "b", "c"), (4, 4, 3)),
-    "colour, channels first": (("a", "b", "c"), (3, 4, 5)),
-    "grey, channel first": (("a", "b", "c"), (1, 5, 6)),
+CLASSES: dict[str, tuple[str, ...]] = {
+    "two": ("no", "yes"),
+    "letters": LETTERS,
+    "long names": ("an ankle boot that is brown", "T-shirt/top", "$\\frac$"),
+}
+SHAPES: dict[str, tuple[int, ...]] = {
+    "wide": (3, 7),
+    "no picture": (12,),
+    "colour": (4, 4, 3),
+    "colour, channels first": (3, 4, 5),
+    "grey, channel first": (1, 5, 6),
 }
 
 
-@pytest.mark.parametrize("case", SHAPES)
-def test_the_holdout_can_be_drawn_whatever_the_data(case: str) -> None:
-    """No class count, name or image shape is hard-wired."""
-    classes, shape = SHAPES[case]
-    judged = make_judged(classes, shape=shape, rows=max(60, 4 * len(classes)))
-    weights = make_linear(judged).coefficients
+@pytest.mark.parametrize("case", CLASSES)
+def test_the_holdout_can_be_drawn_whatever_the_classes(case: str) -> None:
+    """No class count or name is hard-wired; of two there is precision against recall."""
+    classes = CLASSES[case]
+    judged = make_judged(classes, rows=max(60, 4 * len(classes)))
     drawn = holdout_pictures(make_holdout_summary(judged), judged)
-    drawn += weight_pictures(weights, classes, shape, meaning=PIXELS)
-    drawn += make_data_pictures(judged)
-    pictures = 9 if len(classes) == 2 else 8  # precision against recall, of the positive class
-    assert len({picture.name for picture in drawn}) == len(drawn) == pictures
+    names = {"class_f1", "confusion", "roc", "calibration", "confused_pairs", "mistakes"}
+    of_two = {"precision_recall"} if len(classes) == 2 else set()
+    assert {each.name for each in drawn} == names | of_two
+
+
+@pytest.mark.parametrize("case", SHAPES)
+def test_images_can_be_drawn_whatever_their_shape(case: str) -> None:
+    """Some of each class, those that are mistaken, and what the model looks for."""
+    judged = make_judged(shape=SHAPES[case], rows=60)
+    weights = make_linear(judged).coefficients
+    drawn = (
+        *make_data_pictures(judged),
+        *weight_pictures(weights, judged.classes, judged.shape, meaning=PIXELS),
+    )
+    assert [each.name for each in drawn] == ["classes", "coefficients"]
+    for figure in (confident_mistakes(judged), confused_pairs(judged)):
+        figure.draw_without_rendering()
 
 
 def test_shifted_copies_are_told_apart_in_the_picture_of_the_classes() -> None:
     """Beside the words, which count them apart, the picture would contradict them."""
-    classes, shape = SHAPES["colour"]
-    judged = make_judged(classes, shape=shape, rows=60)
+    judged = make_judged(rows=60)
     (none,), (some,) = (make_data_pictures(judged, copies=copies) for copies in (0, 48))
     assert "60 images of 3 classes" in none.alt
     assert "60 images, 48 of them shifted copies, of 3 classes" in some.alt
@@ -279,12 +294,12 @@ def test_a_fold_has_its_own_confusion_and_roc() -> None:
     assert set(files) == {"confusion.png", "roc.png"}
 
 
-@pytest.mark.parametrize("count", [2, 10, 29, 31, 70, 100, 300])
-@pytest.mark.parametrize("width", [1, 3, 24])
+@pytest.mark.parametrize("count", [2, 10, 29, 300])
+@pytest.mark.parametrize("width", [3, 24])
 def test_class_names_never_run_into_each_other(count: int, width: int) -> None:
     """However many classes there are, on both axes of the confusion matrix."""
     classes = [f"{number:0{width}d}" for number in range(count)]
-    figure = confusion_matrix(np.eye(count, dtype=np.int64) * 9 + 1, classes)
+    figure = confusion_matrix(np.eye(count, dtype=np.int64), classes)
     figure.draw_without_rendering()
     (axes,) = figure.axes
     for labels in (axes.get_xticklabels(), axes.get_yticklabels()):

@@ -13,19 +13,14 @@ import pytest
 
 from foldwise.data.dataset import TableInfo
 from foldwise.report import page
-from foldwise.report.album import PIXELS, holdout_pictures, search_pictures, weight_pictures
 from foldwise.report.findings import Findings
 from foldwise.report.picture import Picture
 from foldwise.report.standing import Remark, Standing
-from tests.factories import make_result
 from tests.unit.report.findings_cases import (
     PUBLISHED,
-    make_data_pictures,
-    make_estimates,
     make_findings,
-    make_holdout_summary,
     make_judged,
-    make_linear,
+    make_pictures,
 )
 
 PICTURES = {
@@ -105,14 +100,8 @@ def test_every_picture_is_inside_and_has_words(reader: _Reader) -> None:
 
 def test_a_page_of_ten_classes_of_images_is_at_most_5_mb() -> None:
     """Of images as large as MNIST's, and noisier than any: nothing of them can be compressed."""
-    judged, result = make_judged(tuple("abcdefghij"), shape=(28, 28), rows=2000), make_result()
-    weights = make_linear(judged).coefficients
-    pictures = (
-        *search_pictures(result, make_estimates(result)),
-        *make_data_pictures(judged),
-        *holdout_pictures(make_holdout_summary(judged), judged),
-        *weight_pictures(weights, judged.classes, judged.shape, meaning=PIXELS),
-    )
+    judged = make_judged(tuple("abcdefghij"), shape=(28, 28), rows=2000)
+    pictures = make_pictures(judged)
     assert {each.name for each in pictures} >= PICTURES.keys()
     size = len(page.render(make_findings(judged=judged), pictures).encode())
     assert 200_000 < size <= 5_000_000
