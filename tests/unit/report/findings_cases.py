@@ -81,16 +81,21 @@ def make_data_pictures(judged: Judged, *, copies: int = 0) -> tuple[Picture, ...
     return data_pictures(counts, samples, judged.classes, judged.shape, copies=copies)
 
 
-def make_pictures(judged: Judged | None = None) -> tuple[Picture, ...]:
-    """All that stand on a page of images."""
-    judged, result = judged or make_judged(), make_result()
+def make_model_pictures(judged: Judged) -> tuple[Picture, ...]:
+    """The pictures of a development set that has the judged rows, and of a model on them."""
     weights = make_linear(judged).coefficients
     return (
-        *search_pictures(result, make_estimates(result)),
         *make_data_pictures(judged),
         *holdout_pictures(make_holdout_summary(judged), judged),
         *weight_pictures(weights, judged.classes, judged.shape, meaning=PIXELS),
     )
+
+
+def make_pictures() -> tuple[Picture, ...]:
+    """All that stand on a page of images."""
+    result = make_result()
+    searched = search_pictures(result, make_estimates(result))
+    return (*searched, *make_model_pictures(make_judged()))
 
 
 def make_estimates(result: SearchResult | None = None) -> Estimates:
