@@ -21,8 +21,8 @@ settings.load_profile("foldwise")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, lambda *_: None)
 
-_COSTLY = {"commands": "commands|reproduced", "world": "world"}
-"""Fixtures that import all, or run the whole pipeline, and the words that ask for each."""
+_COSTLY = {"commands": "commands|reproduced", "world": "world", "pictures": "rendered"}
+"""Fixtures that import all, run the whole pipeline or draw, and the words that ask for each."""
 
 
 class Together(LoadScopeScheduling):  # type: ignore[misc]  # has no types

@@ -17,7 +17,8 @@ from scipy.special import chdtrc
 from foldwise.data.columns import Columns
 from foldwise.data.dataset import DataInfo, Split
 from foldwise.leaks import telling_columns
-from foldwise.report.findings import Matters, Remark, edge_caution
+from foldwise.report.findings import edge_caution
+from foldwise.report.standing import Matters, Remark
 from foldwise.report.wording import brief, counted, number, percent, signed, span, values_text
 from foldwise.search.summary import Curve, Estimates, curves
 from foldwise.search.trials import SearchResult, best_trial, number_of

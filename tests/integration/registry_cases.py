@@ -15,7 +15,7 @@ from foldwise.registry.evidence import Evidence, gather_evidence
 from foldwise.registry.registration import Submission
 from foldwise.registry.snapshot import Snapshot
 from foldwise.registry.verify import Holdout
-from foldwise.report.findings import Judged
+from foldwise.report.judged import Judged
 from foldwise.runs.lineage import library_versions
 from foldwise.search.engines.batched import LinearClassifier
 from foldwise.search.trials import FitCounts

@@ -45,7 +45,10 @@ def _tell(store: Store, entry: Entry = ENTRY, *, are_probabilities: bool = True)
 def test_an_entry_is_one_tree_however_often_it_is_told(
     store: Store, *, are_probabilities: bool
 ) -> None:
-    """One run, its study below it and the trials below that; none left running, no value twice."""
+    """One run, its study below it and the trials below that; none left running, no value twice.
+
+    Decision scores have no log-loss: no metric, rather than a NaN in a chart.
+    """
     _tell(store, are_probabilities=are_probabilities)
     tree = run_tree(store.root)
     assert statuses(tree) == {"FINISHED"}
@@ -56,12 +59,18 @@ def test_an_entry_is_one_tree_however_often_it_is_told(
         f"{top}/final/0": f"{top}/final",
         f"{top}/final/1": f"{top}/final",
     }
+    keys = {row[0] for run in tree.values() for row in run.rows}
+    assert {"inner_accuracy", "inner_accuracy_mean", "inner_roc_auc_mean", "log10_C"} <= keys
+    assert any("log_loss" in key for key in keys) == are_probabilities
     _tell(store, are_probabilities=are_probabilities)
     assert run_tree(store.root) == tree
 
 
-def test_entries_stand_side_by_side_with_the_same_metrics(store: Store) -> None:
-    """In an experiment of their own, told apart by a tag, compared by what both have."""
+def test_entries_stand_side_by_side_with_the_same_metrics_and_a_page(store: Store) -> None:
+    """In an experiment of their own, told apart by a tag, compared by what both have.
+
+    Of two views the note has links, and none to what there isn't.
+    """
     other = replace(ENTRY, name="other")
     _tell(store)
     _tell(store, other)
@@ -77,21 +86,7 @@ def test_entries_stand_side_by_side_with_the_same_metrics(store: Store) -> None:
         assert run.data.params["estimator"] == "sklearn.svm.SVC"
         assert "tune.trials" not in run.data.params
     assert store.find_experiment("blobs") is None
-
-
-def test_what_is_not_there_is_not_logged(store: Store) -> None:
-    """Decision scores have no log-loss: no metric, rather than a NaN in a chart."""
-    _tell(store, are_probabilities=False)
-    keys = {row[0] for run in run_tree(store.root).values() for row in run.rows}
-    assert not [key for key in keys if "log_loss" in key]
-    assert {"inner_accuracy", "inner_accuracy_mean", "inner_roc_auc_mean", "log10_C"} <= keys
-
-
-def test_the_comparison_has_its_own_page(store: Store) -> None:
-    """Two views of the classifiers, links to them in the note, and none to what it hasn't."""
-    _tell(store)
     refresh_page(store, experiment_name("blobs"))
-    experiment = store.experiment(experiment_name("blobs"))
     tags = store.client.get_experiment(experiment).tags
     views = {tag.rpartition(".")[2]: tags[tag] for tag in tags if "sharedViewState" in tag}
     assert views.keys() == {"models", "costs"}
@@ -99,10 +94,8 @@ def test_the_comparison_has_its_own_page(store: Store) -> None:
     first, _, rest = tags["mlflow.note.content"].partition("\n")
     assert first.startswith("Views: [Models](#/experiments/")
     assert "**classifier**" in rest
-    assert [link.name for link in page_links(store, experiment_name("blobs"))] == [
-        "Models",
-        "Accuracy and time",
-    ]
+    names = [link.name for link in page_links(store, experiment_name("blobs"))]
+    assert names == ["Models", "Accuracy and time"]
 
 
 def test_a_stopped_entry_goes_on_in_the_same_run(store: Store) -> None:

@@ -12,9 +12,10 @@ from typing import Any, cast
 
 import pytest
 
+from foldwise.app.results import SearchPlace
 from foldwise.app.show import outdone
 from foldwise.app.versus import OUTLINE, Finder, tell_champion, tell_outline
-from foldwise.app.workspace import SearchPlace, Workspace
+from foldwise.app.workspace import Workspace
 from foldwise.errors import FoldwiseError
 from foldwise.files import encode
 from foldwise.registry.registration import register
@@ -72,6 +73,13 @@ def project(searched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     root = copied(searched, tmp_path / "project")
     monkeypatch.chdir(root)
     return open_store(root)
+
+
+@pytest.fixture
+def looked(searched: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The project itself, only to be looked at."""
+    monkeypatch.chdir(searched)
+    return open_store(searched)
 
 
 def run_of(store: Store, stem: str) -> Any:
@@ -135,69 +143,64 @@ NAMES: dict[str, Callable[[Store], str]] = {
 }
 
 
-@pytest.mark.parametrize("kind", NAMES)
-def test_a_search_is_found_by_each_of_its_names(
-    project: Store, foldwise: Command, kind: str
-) -> None:
-    """And held against the champion, by alias or by number: the answer is the same."""
-    name = NAMES[kind](project)
-    assert foldwise("compare", "champion", name) == 0, foldwise.err
-    first = foldwise.out.splitlines()[0]
-    assert "is better than champion: log-loss" in first
-    assert foldwise("compare", "1", name) == 0
-    assert foldwise.out.splitlines()[0] == first.replace("champion", "1")
-    for part in (
-        "What differs",
-        "Outer folds",
-        "Rows that one alone",
-        "Choice and cost",
-        "promote",
-    ):
-        assert part in foldwise.out
+def test_a_search_is_found_by_each_of_its_names(project: Store) -> None:
+    """Its run is the second one's, but of MLflow's experiment the newest in it."""
+    own = run_of(project, "b").info.run_id
+    found = {kind: Finder(project.root).entrant(name(project)).run for kind, name in NAMES.items()}
+    others = project.client.search_runs([project.experiment("others")], "tags.level = 'pipeline'")
+    assert found.pop("an experiment of MLflow's") == others[0].info.run_id
+    assert found == dict.fromkeys(found, own)
 
 
-def test_a_better_search_than_the_one_shown_is_named_with_how_to_compare(project: Store) -> None:
+def test_a_better_search_than_the_one_shown_is_named_with_how_to_compare(looked: Store) -> None:
     """The best of the same data by the outer score; of itself nothing is said."""
-    scores = {key: run_of(project, key).data.metrics for key in RESULTS}
+    scores = {key: run_of(looked, key).data.metrics for key in RESULTS}
     data = {"name": "blobs", "development_digest": make_lineage().tags["development_digest"]}
 
     def told(key: str, **other: str) -> dict[str, str]:
         own = {"metric": "log_loss", "outer_log_loss": scores[key]["outer_log_loss"]}
-        return outdone(project, data | other, own)
+        return outdone(looked, data | other, own)
 
     (line,) = told("a").values()
     assert line.startswith("bold-fox has outer log-loss 0.")
     assert line.endswith("`foldwise compare workspace bold-fox`")
     assert told("b") == {}
     for own, is_outdone in ((0.9, True), (1.0, False)):
-        found = outdone(project, data, {"metric": "accuracy", "outer_accuracy": own})
+        found = outdone(looked, data, {"metric": "accuracy", "outer_accuracy": own})
         assert bool(found) == is_outdone
     assert told("a", development_digest="other") == {}
     assert told("a", name="unknown") == {}
 
 
 def test_all_is_told_in_a_hundred_columns_and_on_a_page(project: Store, foldwise: Command) -> None:
-    """The page holds the same, and what is printed stands in no longer line."""
+    """The page holds the same, and what is printed stands in no longer line.
+
+    Held against the champion, by alias or by number, the answer is the same.
+    """
     assert foldwise("compare", "champion", "bold-fox", "--output", "page.html") == 0
-    lines = foldwise.out.splitlines()
-    assert max(map(len, lines[1:])) <= 100
+    first, *lines = foldwise.out.splitlines()
+    assert "is better than champion: log-loss" in first
+    assert max(map(len, lines)) <= 100
     assert "next: take its parameters, an experiment's by `dvc exp apply bold-fox`" in foldwise.out
+    for part in ("What differs", "Outer folds", "Rows that one alone", "Choice and cost"):
+        assert part in lines
+    assert "won, by number" in foldwise.out
     page = (project.root / "page.html").read_text()
-    assert escape(lines[0].replace(" %", "\u00a0%")) in page
+    assert escape(first.replace(" %", "\u00a0%")) in page
     assert "<svg role=" in page
     assert not re.search(r"""(src|href)=["']https?:|url\(["']?https?:""", page)
+    assert foldwise("compare", "1", "bold-fox") == 0
+    assert foldwise.out.splitlines()[0] == first.replace("champion", "1")
 
 
-@pytest.mark.parametrize("there", ["page.html", "mlruns/mlflow.db"])
-def test_no_page_is_written_over_anything(project: Store, foldwise: Command, there: str) -> None:
+def test_no_page_is_written_over_anything(project: Store, foldwise: Command) -> None:
     """Whosever it is: a database of ours, or somebody's page."""
-    place = project.root / there
-    if not place.exists():
-        place.write_text("precious")
-    content = place.read_bytes()
-    assert foldwise("compare", "champion", "bold-fox", "--output", there) == 1
-    assert f"{there} must not be there yet" in foldwise.err
-    assert place.read_bytes() == content
+    (project.root / "page.html").write_text("precious")
+    for there in ("page.html", "mlruns/mlflow.db"):
+        content = (project.root / there).read_bytes()
+        assert foldwise("compare", "champion", "bold-fox", "--output", there) == 1
+        assert f"{there} must not be there yet" in foldwise.err
+        assert (project.root / there).read_bytes() == content
 
 
 @pytest.mark.parametrize(
@@ -215,13 +218,13 @@ def test_no_page_is_written_over_anything(project: Store, foldwise: Command, the
     ],
 )
 def test_what_can_not_be_compared_is_said_in_one_line(
-    project: Store, foldwise: Command, arguments: tuple[str, ...], words: str
+    looked: Store, foldwise: Command, arguments: tuple[str, ...], words: str
 ) -> None:
     """With what to do instead, and status 1."""
     assert foldwise("compare", *arguments) == 1
     assert words in foldwise.err
     assert foldwise.err.count("\n") == 1
-    assert project.root.exists()
+    assert looked.root.exists()
 
 
 def test_a_search_of_an_earlier_version_is_told_what_it_lacks(
@@ -240,26 +243,27 @@ def test_a_search_of_an_earlier_version_is_told_what_it_lacks(
 
 
 def test_a_table_s_rows_are_named_only_where_they_may_be(project: Store, foldwise: Command) -> None:
-    """Numbers of rows are told of images, and of tables whose report.rows asks for it."""
-    shown = {}
-    for rows in ("null", "false", "true"):
-        text = "prepare: {source: digits, name: blobs}\n"
-        if rows != "null":
-            text = f"prepare: {{source: table, name: blobs}}\nreport: {{rows: {rows}}}\n"
+    """Numbers of rows are told of tables whose report.rows asks for it, as of images."""
+    for rows in (False, True):
+        text = f"prepare: {{source: table, name: blobs}}\nreport: {{rows: {str(rows).lower()}}}\n"
         (project.root / "params.yaml").write_text(text)
         assert foldwise("compare", "champion", "bold-fox") == 0, foldwise.err
-        shown[rows] = "won, by number" in foldwise.out
-        assert ("rows of the development set, not of the holdout" in foldwise.out) == shown[rows]
-    assert shown == {"null": True, "false": False, "true": True}
+        assert ("won, by number" in foldwise.out) == rows
+        assert ("rows of the development set, not of the holdout" in foldwise.out) == rows
+
+
+def at_work(store: Store, digest: str = "d" * 64) -> Workspace:
+    """What of a stage's workspace a comparison with the champion asks for."""
+    info = SimpleNamespace(development_digest=digest, table=None)
+    told = SimpleNamespace(
+        store=store, root=store.root, model_name=NAME, info=info, settings=SETTINGS
+    )
+    return cast("Workspace", told)
 
 
 def test_a_search_is_set_beside_the_champion_s_once(project: Store) -> None:
     """As a picture and in the note, which evaluate's telling keeps; told again, all stays."""
-    info = SimpleNamespace(development_digest="d" * 64, table=None)
-    told = SimpleNamespace(
-        store=project, root=project.root, model_name=NAME, info=info, settings=SETTINGS
-    )
-    work, trees = cast("Workspace", told), []
+    work, trees = at_work(project), []
     described = replace(make_lineage(search_key="b" * 8), stem="b")
     for _ in range(2):
         with Recorder.open(project, described) as recorder:
@@ -277,33 +281,28 @@ def test_a_search_is_set_beside_the_champion_s_once(project: Store) -> None:
 
 def test_what_was_prepared_otherwise_is_set_beside_the_champion_s_too(project: Store) -> None:
     """Shifted copies are other data by their digest, and may be what is compared."""
-    info = SimpleNamespace(development_digest="f" * 64, table=None)
-    told = SimpleNamespace(
-        store=project, root=project.root, model_name=NAME, info=info, settings=SETTINGS
-    )
     described = make_lineage(search_key="b" * 8)
     params = {**described.params, "prepare.augment": "4"}
     described = replace(described, search_key="c" * 8, params=params, stem="c")
     with Recorder.open(project, described) as recorder:
-        tell_champion(cast("Workspace", told), recorder, RESULTS["b"])
+        tell_champion(at_work(project, "f" * 64), recorder, RESULTS["b"])
     assert "than champion (version 1)" in run_of(project, "c").data.tags["mlflow.note.content"]
 
 
-@pytest.mark.parametrize("case", ["the champion's own", "other data", "no champion"])
-def test_nothing_is_said_where_there_is_nothing_to_compare(project: Store, case: str) -> None:
+def test_nothing_is_said_where_there_is_nothing_to_compare(project: Store) -> None:
     """The champion's own search, other data, or no champion yet."""
-    key = "a" if case == "the champion's own" else "b"
-    digest = ("e" if case == "other data" else "d") * 64
-    if case == "no champion":
-        project.client.delete_registered_model_alias(NAME, "champion")
-        assert seen(project).champion is None
-    info = SimpleNamespace(development_digest=digest, table=None)
-    told = SimpleNamespace(
-        store=project, root=project.root, model_name=NAME, info=info, settings=SETTINGS
-    )
+
+    def told(key: str, digest: str) -> None:
+        described = replace(make_lineage(search_key=key * 8), stem=key)
+        with Recorder.open(project, described) as recorder:
+            tell_champion(at_work(project, digest * 64), recorder, RESULTS[key])
+
     before = run_tree(project.root)
-    with Recorder.open(project, replace(make_lineage(search_key=key * 8), stem=key)) as recorder:
-        tell_champion(cast("Workspace", told), recorder, RESULTS[key])
+    told("a", "d")
+    told("b", "e")
+    project.client.delete_registered_model_alias(NAME, "champion")
+    assert seen(project).champion is None
+    told("b", "d")
     assert run_tree(project.root) == before
 
 
@@ -321,11 +320,11 @@ def test_a_table_s_groups_come_with_its_search(project: Store) -> None:
     assert Finder(project.root).entrant("champion").groups is None
 
 
-def test_from_python_names_are_found_too(project: Store) -> None:
+def test_from_python_names_are_found_too(looked: Store) -> None:
     """Beside fitted searches; what isn't there is an error of ours."""
     from foldwise import compare_searches
 
     assert compare_searches("champion", "bold-fox").rivals[0].verdict == "better"
     with pytest.raises(FoldwiseError, match="nobody"):
         compare_searches("champion", "nobody")
-    assert project.root.exists()
+    assert looked.root.exists()

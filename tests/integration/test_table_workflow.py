@@ -1,9 +1,11 @@
 """A table through all stages in one process: what is told of it, and what is never told."""
 
+import io
 import json
 import struct
 import sys
 from collections.abc import Iterator
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
@@ -16,8 +18,9 @@ import yaml
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from foldwise.app import commands, compare, drawing, evaluate, predict, prepare, tune
-from foldwise.app.workspace import TUNED, Workspace
+from foldwise.app import anew, commands, compare, evaluate, predict, prepare, tune
+from foldwise.app.results import TUNED
+from foldwise.app.workspace import Workspace
 from foldwise.data.dataset import load
 from foldwise.errors import DataError, SettingsError
 from foldwise.registry.snapshot import Snapshot, Version
@@ -40,6 +43,7 @@ class Done:
     """A project whose stages have run, and what was printed."""
 
     folder: Path
+    said: str
 
     def files(self, *places: str) -> Iterator[tuple[Path, bytes]]:
         """All files below these folders."""
@@ -78,46 +82,42 @@ def words_of(
 def in_words() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        patch.setenv("FOLDWISE_QUIET", "1")
         patch.setenv("FOLDWISE_THREADS", "1")  # figures are drawn here, not by another process
         patch.setattr(style, "drawn", words_of)
         yield
 
 
-def run(folder: Path, table: Any, holdout: object, **more: object) -> Iterator[Done]:
-    """A project of a table, its three stages run, with the process in its folder."""
+def run(folder: Path, table: Any, holdout: object, **more: object) -> Done:
+    """A project of a table, its three stages run."""
     table_files.write(table, folder)
     (folder / "dvc.yaml").write_text("stages: {}\n")
-    done = Done(folder)
     data = {**table_files.PARAMETERS, "name": "people", "holdout": holdout}
-    done.change(prepare=data, tune=TUNE | more)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
+    Done(folder, "").change(prepare=data, tune=TUNE | more)
+    said = io.StringIO()
+    with chdir(folder), redirect_stdout(said), redirect_stderr(said):
         for stage in (prepare, tune, evaluate):
             stage.main()
-        yield done
+    return Done(folder, said.getvalue())
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
+def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     """Breast cancer, a fifth held out."""
-    yield from run(tmp_path_factory.mktemp("people"), table_files.cancer(), None)
+    return run(tmp_path_factory.mktemp("people"), table_files.cancer(), None)
 
 
 @pytest.fixture(scope="module")
-def unheld(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
-    """Wine, nothing held out."""
-    yield from run(tmp_path_factory.mktemp("unheld"), table_files.wine(), "none")
+def unheld(tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """Wine, nothing held out, in a range that ends too early."""
+    folder = tmp_path_factory.mktemp("unheld")
+    return run(folder, table_files.wine(), "none", trials=3, c_high=0.001)
 
 
-def test_an_optimum_at_an_edge_of_the_range_is_said_by_tune_and_evaluate(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """On the terminal, where who has chosen the range looks."""
-    monkeypatch.delenv("FOLDWISE_QUIET")
-    next(run(tmp_path, table_files.wine(), "none", trials=3, c_high=0.001))
-    said = "".join(capfd.readouterr())
-    assert said.count("A chosen C lies at an edge of the range: widen it in params.yaml.") == 2
+@pytest.fixture(autouse=True)
+def in_its_folder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for a project works in it."""
+    (name,) = {"done", "unheld"}.intersection(request.fixturenames)
+    monkeypatch.chdir(request.getfixturevalue(name).folder)
 
 
 def test_rows_groups_and_rare_values_stand_nowhere_but_in_the_model_s_own_categories(
@@ -207,7 +207,7 @@ def test_the_page_says_what_promotion_asks_and_what_the_checks_saw(done: Done, c
     for words in ("No other model has been scored", "calibration error", "&lt;= 0.03", "chosen C"):
         assert words in asked
     assert "verification" not in asked
-    drawing.checks()
+    anew.checks()
     said = capsys.readouterr().out.splitlines()
     assert max(map(len, said)) <= 80
     grave, slight = (sum(f"(matters: {of})" in line for line in said) for of in ("yes", "a little"))
@@ -326,6 +326,12 @@ def test_nothing_held_out_is_said_by_evidence_card_and_page(unheld: Done) -> Non
     metrics = store.client.get_run(version.run_id).data.metrics
     assert not [name for name in metrics if name.startswith("holdout")]
     assert not unheld.registry.looks(version.tags["holdout_digest"])
+
+
+def test_an_optimum_at_an_edge_of_the_range_is_said_by_tune_and_evaluate(unheld: Done) -> None:
+    """On the terminal, where who has chosen the range looks."""
+    told = "A chosen C lies at an edge of the range: widen it in params.yaml."
+    assert unheld.said.count(told) == 2
 
 
 def test_nothing_held_out_verifies_and_is_promoted_by_force_alone(

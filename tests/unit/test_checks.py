@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from foldwise import checks
 from foldwise.checks import Subject, look, told_apart
 from foldwise.data.dataset import DataInfo, Split, TableInfo
-from foldwise.report.findings import Remark
+from foldwise.report.standing import Remark
 from foldwise.search.jobs import Predictions
 from foldwise.search.plan import Plan
 from foldwise.search.summary import best_trials, outer_estimates

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import yaml
 
-from foldwise.app.workspace import Workspace, save, save_all
+from foldwise.app.results import save, save_all
+from foldwise.app.workspace import Workspace
 from foldwise.data.dataset import PREPARED, replacing_data
 from foldwise.data.sources import read_openml
 from foldwise.errors import OutputError

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from foldwise.app.blocks import blocks_of
 from foldwise.app.drawing import Verdict
-from foldwise.app.predict import blocks_of
+from foldwise.app.results import SearchPlace, read_result, save_result
 from foldwise.app.show import show
-from foldwise.app.workspace import SearchPlace, read_result, save_result
 from foldwise.data.dataset import load, load_info
 from foldwise.errors import FoldwiseError, SearchError
 from foldwise.registry.snapshot import Version

@@ -182,7 +182,7 @@ def verify() -> None:
     """
 
 
-@_command("drawing.checks", "foldwise checks                after `dvc repro`")
+@_command("anew.checks", "foldwise checks                after `dvc repro`")
 def checks() -> None:
     """Check the search and its data: leaks, duplicates, shift, folds that disagree."""
 
@@ -216,7 +216,7 @@ def predict() -> None:
     """
 
 
-@_command("drawing.draw", "foldwise draw                  after a change of colours or words")
+@_command("anew.draw", "foldwise draw                  after a change of colours or words")
 def draw() -> None:
     """Draw all pictures and the page anew from kept results."""
 

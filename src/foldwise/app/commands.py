@@ -173,7 +173,7 @@ def verify(which: str | None, *, model: str | None) -> None:
 
 def _data_checks(project: Project, version: Version) -> Iterator[Check]:
     """Whether development set and raw files are the version's, too: nothing is served of them."""
-    from foldwise.app.workspace import RUN, SearchPlace
+    from foldwise.app.results import RUN, SearchPlace
     from foldwise.data.dataset import PREPARED, load, load_facts
 
     if (project.root / RUN).exists():

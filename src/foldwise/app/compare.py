@@ -13,8 +13,9 @@ from foldwise.app.drawing import Tuned, Verdict, holdout_metrics
 from foldwise.app.entries import check_buildable, ready, sampled
 from foldwise.app.evaluate import count_look, submit
 from foldwise.app.exits import run
+from foldwise.app.results import save, save_result
 from foldwise.app.versus import tell_outline
-from foldwise.app.workspace import Workspace, fitting_bank, save, save_result
+from foldwise.app.workspace import Workspace, fitting_bank
 from foldwise.entries import ENTRIES, Entry, load_entries
 from foldwise.errors import SettingsError
 from foldwise.files import check_writable
@@ -23,8 +24,8 @@ from foldwise.registry.snapshot import Snapshot
 from foldwise.registry.stored_files import RECORDS
 from foldwise.registry.stored_model import require_servable
 from foldwise.report import contest
-from foldwise.report.album import model_pictures, search_pictures
-from foldwise.report.findings import Judged
+from foldwise.report.album import outcome_pictures, search_pictures
+from foldwise.report.judged import Judged
 from foldwise.report.picture import picture_files
 from foldwise.report.tables import curve_csv, trials_csv
 from foldwise.report.wording import escaped, json_text
@@ -86,7 +87,7 @@ def main() -> None:
             model = contest.contestant(entry, told, judged, work.settings)
             said = Predictions(judged.probabilities, judged.are_probabilities)
             save_result(contest.RESULTS / entry.name, told, said)
-            _report(tuned, model, recorder)
+            _report(tuned, model, judged, recorder)
             display.say(f"holdout accuracy {model.holdout.scores['accuracy']:.4f}")
             if entry.register:
                 evidence, card = tuned.evidence(judged), contest.model_card(model, work.info)
@@ -162,7 +163,7 @@ def _judge(tuned: Tuned, display: Display) -> tuple[Judged, dict[str, float]]:
     return tuned.work.judged(holdout, said), seconds
 
 
-def _report(tuned: Tuned, model: contest.Contestant, recorder: Recorder) -> None:
+def _report(tuned: Tuned, model: contest.Contestant, judged: Judged, recorder: Recorder) -> None:
     result = tuned.result
     report = {f"{model.entry.name}.json": json_text(contest.model_report(model)).encode()}
     save(contest.REPORTS, report)
@@ -170,7 +171,7 @@ def _report(tuned: Tuned, model: contest.Contestant, recorder: Recorder) -> None
     # The intervals are those of probabilities.
     is_estimated = bool(result.outer) and model.holdout.are_probabilities
     outer = tuned.outer if is_estimated else {}
-    pictures = (*search_pictures(result, outer), *model_pictures(model.holdout))
+    pictures = (*search_pictures(result, outer), *outcome_pictures(judged))
     recorder.record_artifacts(None, report | tables | picture_files(pictures, "figures/"))
     if result.outer:
         tell_outline(recorder, result)

@@ -1,7 +1,8 @@
 """``python -m foldwise.app.compare_summary``: all classifiers beside each other."""
 
 from foldwise.app.exits import run, say
-from foldwise.app.workspace import Workspace, read_result, save, save_pictures
+from foldwise.app.results import read_result, save, save_pictures
+from foldwise.app.workspace import Workspace
 from foldwise.data.dataset import Split
 from foldwise.entries import Entry, load_entries
 from foldwise.errors import SearchError

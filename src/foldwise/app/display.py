@@ -19,8 +19,8 @@ from foldwise.search.nested import NestedSearch
 LINE_SECONDS = 15.0
 _WHOLE = ("fits", "rows")
 """The pieces that work is made of; others are on the way to them."""
-_TELLING = 0.05
-"""Share of all pieces from whose pace the rest can be told."""
+_FOREVER = 1e9
+"""Seconds: by the mean pace, as pieces end in bursts, the quick ones first."""
 
 
 class Display:
@@ -54,6 +54,7 @@ class Display:
             rich.TextColumn("{task.fields[best]}"),
             console=Console(stderr=True),
             get_time=time.monotonic,
+            speed_estimate_period=_FOREVER,
             disable=not self._is_drawn,
         )
         self._tasks: dict[str, rich.TaskID] = {}
@@ -99,9 +100,12 @@ class Display:
         place = self._bar(self._stage, made.total)
         bar = self._bars.tasks[place]
         is_whole, was_whole = made.what in _WHOLE, bar.fields["what"] in _WHOLE
-        # What was replayed took no time; other pieces than these are on the way to them.
+        # What was replayed took no time; other pieces than these are on the way to them. The first
+        # burst tells nothing: what start-up trials need is done before any of them ends, and then
+        # they end at once.
         if is_whole and (not was_whole or made.done <= self._burst * made.total):
-            self._bars.update(bar.id, first=made.done, began=time.monotonic())
+            self._bars.reset(bar.id, total=made.total)
+            self._bars.advance(bar.id, made.done)
             for study, trials in self._studies.items():
                 self._bar(study_name(study), trials)
         if is_whole or not was_whole or bar.finished:
@@ -109,12 +113,12 @@ class Display:
         if not self._is_drawn and time.monotonic() - self._spoke > LINE_SECONDS:
             best = self._best.get(events.FINAL)
             found = f"; {study_name(events.FINAL)}: {values_text(best.values)}" if best else ""
-            left = time_left(bar) if is_whole else ""
+            left = time_left(bar)
             self.say(f"{made.done:,} of {made.total:,} {made.what}{left and f', {left}'}{found}")
 
     def _bar(self, name: str, total: int | None) -> rich.TaskID:
         if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(name, total=total, best="", first=None, what="")
+            self._tasks[name] = self._bars.add_task(name, total=total, best="", what="")
         return self._tasks[name]
 
     def say(self, line: str) -> None:
@@ -129,19 +133,9 @@ class Display:
 
 
 def time_left(task: rich.Task) -> str:
-    """``about 40 s left``, or nothing while it can't be told or is over.
-
-    By the mean pace since the task's ``first`` piece. That of the last seconds would promise too
-    much: pieces end in bursts, the quick ones first. The first burst tells nothing: what start-up
-    trials need is done before any of them ends, and then they end at once.
-    """
-    first, total = task.fields["first"], task.total
-    if first is None or total is None or task.completed >= total or task.completed < first:
-        return ""
-    made, spent = task.completed - first, task.get_time() - task.fields["began"]
-    if made < max(1, _TELLING * total):
-        return ""
-    return f"about {span((total - task.completed) * spent / made)} left"
+    """``about 40 s left`` of the stage's work, or nothing while it can't be told or is over."""
+    left = task.time_remaining if task.fields["what"] in _WHOLE else None
+    return f"about {span(left)} left" if left else ""
 
 
 class _Left(rich.ProgressColumn):

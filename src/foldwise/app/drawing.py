@@ -1,51 +1,28 @@
 """What is shown of kept results, when they are made or anew: tables, pictures and the page."""
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain
-from textwrap import fill
 from typing import TYPE_CHECKING, Literal, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foldwise.app.exits import printable, say, tell
-from foldwise.app.workspace import (
-    EVALUATED,
-    REPORTS,
-    TUNED,
-    Workspace,
-    read_result,
-    save,
-    save_pictures,
-    search_space,
-)
+from foldwise.app.results import REPORTS, TUNED
+from foldwise.app.workspace import Workspace, search_space
 from foldwise.checks import Subject, look
 from foldwise.data.columns import Columns, told_names
 from foldwise.data.dataset import Split
-from foldwise.errors import SearchError
 from foldwise.files import Value
 from foldwise.registry.evidence import Evidence, gather_evidence, shared_rows
 from foldwise.report import album, page
 from foldwise.report.artist import Artist
-from foldwise.report.findings import (
-    Findings,
-    HoldoutSummary,
-    Judged,
-    Remark,
-    Standing,
-    origin,
-    summarise_holdout,
-)
+from foldwise.report.findings import Findings, origin
+from foldwise.report.judged import HoldoutSummary, Judged, summarise_holdout
 from foldwise.report.picture import Picture, picture_files
 from foldwise.report.reference import Reference, read_reference
-from foldwise.report.tables import search_files
-from foldwise.report.wording import DIGITS
+from foldwise.report.standing import Remark, Standing
+from foldwise.report.tables import holdout_headline, search_files
 from foldwise.runs.lineage import CHANGED
 from foldwise.runs.recorder import Recorder
 from foldwise.search.archive import restore
@@ -67,7 +44,6 @@ _SEEN = 200
 Drawn = Callable[[], tuple[Picture, ...]]
 """Waits for pictures that an `Artist` was asked for."""
 _NONE = cast("Model", None)
-_REMEDY = "run `dvc repro` or `dvc pull`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +222,7 @@ class Tuned:
         """Have the pictures of the data drawn, and of the final model on the holdout."""
         classes, images = judged.classes, self.development.images
         counts = np.bincount(self.development.labels, minlength=len(classes)).tolist()
+        drawn = artist.draw(album.holdout_pictures, summary, judged, unit=self.work.info.unit)
         if self.work.info.table is not None:
             models = [self.model, *(fold.model for fold in self.result.outer)]
             coefficients = np.array([of.arrays()["coefficients"] for of in models])
@@ -254,17 +231,18 @@ class Tuned:
             missing = {str(name): float(share) for name, share in images.isna().mean().items()}
             return (
                 artist.draw(album.column_pictures, counts, classes, missing),
-                artist.draw(album.table_pictures, summary, judged),
+                drawn,
                 artist.draw(album.coefficient_pictures, coefficients, names, classes),
             )
-        copies = int((~self.development.is_original).sum())
+        shape, copies = judged.shape, int((~self.development.is_original).sum())
         first = self._first(album.SAMPLES)
-        weights = None if self.linear is None else self._weights(self.linear)
+        data = artist.draw(album.data_pictures, counts, first, classes, shape, copies=copies)
+        if self.linear is None:
+            return data, drawn
         meaning = album.PIXELS if self.bank is None else album.EVIDENCE
-        return (
-            artist.draw(album.data_pictures, counts, first, classes, judged.shape, copies=copies),
-            artist.draw(album.holdout_pictures, summary, judged, weights, meaning=meaning),
-        )
+        weights = self._weights(self.linear)
+        looks = artist.draw(album.weight_pictures, weights, classes, shape, meaning=meaning)
+        return data, drawn, looks
 
     def _first(self, few: int) -> list[NDArray[np.uint8]]:
         """The first images of each class."""
@@ -309,84 +287,17 @@ def the_page(findings: Findings, pictures: Sequence[Picture]) -> dict[str, bytes
 
 def holdout_metrics(holdout: HoldoutSummary) -> dict[str, float]:
     """The holdout's figures as MLflow metrics, as far as there are any; intervals are reports'."""
-    told = {name: of for name, of in holdout.scores.items() if name in holdout.intervals}
-    if holdout.are_probabilities:
-        told["calibration_error"] = holdout.calibration_error
-    return {f"holdout_{name}": round(value, DIGITS) for name, value in told.items()}
+    told = holdout_headline(holdout).items()
+    return {f"holdout_{name}": value for name, value in told if value is not None}
 
 
 def fold_pictures(work: Workspace, artist: Artist, fold: OuterFold) -> Drawn:
     """Have an outer fold's pictures drawn."""
-    return artist.draw(album.fold_pictures, fold.predictions.values, fold.labels, work.classes)
+    judged = Judged(None, fold.labels, fold.predictions.values, work.classes, ())
+    return artist.draw(album.outcome_pictures, judged, with_svg=False)
 
 
 def tell_folds(recorder: Recorder, drawn: Mapping[Study, Drawn]) -> None:
     """Put the pictures of outer folds beside the runs of their studies."""
     for study, pictures in drawn.items():
         recorder.record_artifacts(study, picture_files(pictures(), "figures/"))
-
-
-def draw() -> None:
-    """Draw all pictures and the page anew from kept results; no model is scored again.
-
-    DVC takes the new files for the stages' own, unless a stage has other changes to be run for.
-    What is kept of another model or holdout than those that are there is refused.
-    """
-    os.chdir(project_root())
-    tuned = Tuned.read(Workspace())
-    verdict, predictions = read_result(Verdict, EVALUATED, _REMEDY)
-    made_of = (verdict.model_digest, verdict.holdout_digest)
-    digest = tuned.model.digest(tuned.work.info.classes)
-    if made_of != (digest, tuned.work.info.holdout_digest):
-        raise SearchError(
-            f"{EVALUATED} must be of the model in {TUNED} and of this holdout, it isn't: {_REMEDY}"
-        )
-    judged = tuned.judged(predictions)
-    summary = tuned.summary(judged)
-    with Artist() as artist:
-        drawn = tuned.pictures(artist), *tuned.model_pictures(artist, summary, judged)
-        findings = tuned.findings(summary, verdict)
-        of_search, *others = (pictures() for pictures in drawn)
-    of_model = tuple(chain(*others))
-    save_pictures(OF_SEARCH, of_search)
-    save_pictures(OF_MODEL, of_model)
-    save(REPORTS, the_page(findings, (*of_search, *of_model)))
-    say(f"drawn: {REPORTS}/report.html, {OF_SEARCH} and {OF_MODEL}", *_committed())
-
-
-def _committed() -> tuple[str, ...]:
-    """Enter the new files into dvc.lock, where nothing else would make the stages run."""
-    told = _dvc("status", "--json", "tune", "evaluate")
-    if told is None:
-        return ("dvc.lock doesn't have them: DVC gave no answer",)
-    changes = [change for stage in json.loads(told).values() for change in stage]
-    others = [each for each in changes if not _is_drawn(each)]
-    if others or _dvc("commit", "--quiet", "--force", "tune", "evaluate") is None:
-        return ("dvc.lock doesn't have them: `dvc status` tells what else has changed",)
-    return ()
-
-
-def checks() -> None:
-    """Print what the checks of the search and its data say; no model is scored on the holdout."""
-    os.chdir(project_root())
-    remarks = Tuned.read(Workspace()).remarks
-    for each in remarks:
-        tell(f"{each.name} (matters: {each.matters})\n")
-        told = {"saw": each.saw} if each.matters == "no" else {"saw": each.saw, "do": each.remedy}
-        for name, words in told.items():
-            first = f"  {name:5}"
-            tell(f"{fill(printable(words), 80, initial_indent=first, subsequent_indent=' ' * 7)}\n")
-    much, little = (sum(each.matters == of for each in remarks) for of in ("yes", "a little"))
-    tell(f"of {len(remarks)} checks {much or 'none'} matter much, {little or 'none'} a little\n")
-
-
-def _is_drawn(change: object) -> bool:
-    drawn = {OF_SEARCH.as_posix(), OF_MODEL.as_posix(), (REPORTS / PAGE).as_posix()}
-    outs = change.get("changed outs") if isinstance(change, dict) and len(change) == 1 else None
-    return isinstance(outs, dict) and set(outs) <= drawn
-
-
-def _dvc(*arguments: str) -> str | None:
-    command = [sys.executable, "-m", "dvc", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout if done.returncode == 0 else None

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 from scipy.special import ndtri
 
-from foldwise.app import drawing, workspace
+from foldwise.app import drawing, results
 from foldwise.app.display import span
 from foldwise.app.exits import run, say
 from foldwise.app.versus import tell_champion, tell_outline
 from foldwise.app.views import run_links
+from foldwise.app.workspace import Workspace
 from foldwise.data.columns import typical
 from foldwise.errors import SearchError
 from foldwise.files import check_writable
@@ -20,9 +21,11 @@ from foldwise.registry.snapshot import Snapshot, Version, note_holdout_use, repe
 from foldwise.registry.stored_files import RECORDS
 from foldwise.registry.stored_model import fetch_evidence, require_servable
 from foldwise.report.artist import Artist
-from foldwise.report.findings import Findings, Judged, Standing
+from foldwise.report.findings import Findings
+from foldwise.report.judged import Judged
 from foldwise.report.page import render_card
 from foldwise.report.picture import Picture, picture_files
+from foldwise.report.standing import Standing
 from foldwise.report.tables import HOLDOUT_FILES, holdout_files
 from foldwise.report.wording import counted
 from foldwise.runs.recorder import Recorder
@@ -38,15 +41,15 @@ EXAMPLES = 3
 
 def main() -> None:
     """Score the final model, write the reports, register the version, close the search."""
-    work = workspace.Workspace()
-    tables = (workspace.REPORTS / name for name in (*HOLDOUT_FILES, drawing.PAGE))
-    check_writable(*tables, work.root / RECORDS, folders=[drawing.OF_MODEL, workspace.EVALUATED])
+    work = Workspace()
+    tables = (results.REPORTS / name for name in (*HOLDOUT_FILES, drawing.PAGE))
+    check_writable(*tables, work.root / RECORDS, folders=[drawing.OF_MODEL, results.EVALUATED])
     with Artist() as artist:
         _evaluate(work, artist)
 
 
-def _evaluate(work: workspace.Workspace, artist: Artist) -> None:
-    tuned, place = drawing.Tuned.read(work), workspace.SearchPlace.read()
+def _evaluate(work: Workspace, artist: Artist) -> None:
+    tuned, place = drawing.Tuned.read(work), results.SearchPlace.read()
     require_own_search(work, place)
     registry = Snapshot.read(work.store, work.model_name)
     require_same_kind(work.store, registry, work.info)  # before the holdout is counted for it
@@ -69,7 +72,7 @@ def _evaluate(work: workspace.Workspace, artist: Artist) -> None:
         change = _change(work, registry, verdict)
         verdict = replace(verdict, data_change=change, standing=standing)
         findings = tuned.findings(summary, verdict)
-        workspace.save_result(workspace.EVALUATED, verdict, Predictions(judged.probabilities))
+        results.save_result(results.EVALUATED, verdict, Predictions(judged.probabilities))
         of_model = tuple(picture for pictures in drawn for picture in pictures())
         page = _report(findings, judged, recorder, of_search=of_search, of_model=of_model)
         kind: str = work.settings.tune.multiclass
@@ -82,13 +85,13 @@ def _evaluate(work: workspace.Workspace, artist: Artist) -> None:
         findings.headline(),
         findings.answer(),
         f"registered: version {version.number} of {version.name}"
-        f"{standing.same and f', {standing.same}'}; page: {workspace.REPORTS / drawing.PAGE}",
+        f"{standing.same and f', {standing.same}'}; page: {results.REPORTS / drawing.PAGE}",
         *findings.cautions(),
         "next: `foldwise show`, then `foldwise promote --dry-run`",
     )
 
 
-def require_own_search(work: workspace.Workspace, place: workspace.SearchPlace) -> None:
+def require_own_search(work: Workspace, place: results.SearchPlace) -> None:
     """Refuse the name of another search, as which this one would be registered and closed.
 
     The store's word of the run counts; where it has no such run, what the settings describe.
@@ -99,12 +102,12 @@ def require_own_search(work: workspace.Workspace, place: workspace.SearchPlace) 
     told, known = (place.search_key, str(place.attempt)), (own["search_key"], own["attempt"])
     if told != known:
         raise SearchError(
-            f"{workspace.RUN} must name the search that was tuned, {' attempt '.join(known)}, got"
+            f"{results.RUN} must name the search that was tuned, {' attempt '.join(known)}, got"
             f" {' attempt '.join(told)}: run `dvc repro tune` or `dvc pull`"
         )
 
 
-def count_look(work: workspace.Workspace, registry: Snapshot, verdict: drawing.Verdict) -> Snapshot:
+def count_look(work: Workspace, registry: Snapshot, verdict: drawing.Verdict) -> Snapshot:
     """Note the model's look at the holdout, before it is taken; with it, all looks there are."""
     holdout, content = verdict.holdout_digest, verdict.model_digest
     return note_holdout_use(
@@ -113,11 +116,11 @@ def count_look(work: workspace.Workspace, registry: Snapshot, verdict: drawing.V
 
 
 def _standing(
-    work: workspace.Workspace,
+    work: Workspace,
     registry: Snapshot,
     verdict: drawing.Verdict,
     *,
-    place: workspace.SearchPlace,
+    place: results.SearchPlace,
     evidence: Evidence,
     judged: Judged,
 ) -> Standing:
@@ -158,7 +161,7 @@ def _standing(
 
 
 def _champion(
-    work: workspace.Workspace, registry: Snapshot, verdict: drawing.Verdict
+    work: Workspace, registry: Snapshot, verdict: drawing.Verdict
 ) -> tuple[str, Mapping[str, float]]:
     """Which is the champion, and its figures of this holdout, or why there are none."""
     champion = registry.champion
@@ -208,7 +211,7 @@ def _tell_search(
     Gives its pictures, as `tune` drew them; drawn anew only where they are missing.
     """
     recorder.record_all(tuned.result)
-    pictures = workspace.kept_pictures(drawing.OF_SEARCH) or tuned.pictures(artist)()
+    pictures = results.kept_pictures(drawing.OF_SEARCH) or tuned.pictures(artist)()
     if not is_known:
         folds = {
             of.study: drawing.fold_pictures(tuned.work, artist, of) for of in tuned.result.outer
@@ -220,7 +223,7 @@ def _tell_search(
     return pictures
 
 
-def _change(work: workspace.Workspace, registry: Snapshot, verdict: drawing.Verdict) -> str:
+def _change(work: Workspace, registry: Snapshot, verdict: drawing.Verdict) -> str:
     before = registry.before(verdict.run_id)
     changed = changed_data(before, work.info)
     if before is None or not changed:
@@ -239,8 +242,8 @@ def _report(
     """Write tables, pictures and the page, which is given back, and put them beside the run."""
     page = drawing.the_page(findings, (*of_search, *of_model))
     reports = holdout_files(findings.holdout, judged, has_holdout=findings.has_holdout) | page
-    workspace.save(workspace.REPORTS, reports)
-    figures = workspace.save_pictures(drawing.OF_MODEL, of_model)
+    results.save(results.REPORTS, reports)
+    figures = results.save_pictures(drawing.OF_MODEL, of_model)
     recorder.log_metrics(drawing.holdout_metrics(findings.holdout) if findings.has_holdout else {})
     recorder.record_artifacts(None, reports | figures)
     return b"".join(page.values())

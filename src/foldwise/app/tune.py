@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from foldwise.app import workspace
+from foldwise.app import results, workspace
 from foldwise.app.display import Display
 from foldwise.app.drawing import OF_SEARCH, Drawn, Tuned, fold_pictures, tell_folds
 from foldwise.app.exits import import_slim_mlflow, run, say
@@ -30,8 +30,8 @@ from foldwise.threads import device, threads
 
 def main() -> None:
     """Search, or go on with an open search, as params.yaml says."""
-    reports = (workspace.REPORTS / name for name in SEARCH_FILES)
-    check_writable(workspace.RUN, *reports, folders=[workspace.TUNED, OF_SEARCH])
+    reports = (results.REPORTS / name for name in SEARCH_FILES)
+    check_writable(results.RUN, *reports, folders=[results.TUNED, OF_SEARCH])
     import_slim_mlflow()
     work = workspace.Workspace()
     _ = work.bank  # filters that do not fit begin no search
@@ -61,10 +61,10 @@ def main() -> None:
             pictures = tuned.pictures(artist)
             untuned = tuple(untuned_scores(search, display.show))
             tables = tuned.tables()
-            workspace.save_all(workspace.TUNED, archive(result))
-            workspace.save(workspace.REPORTS, tables)
-            figures = workspace.save_pictures(OF_SEARCH, pictures())
-            workspace.SearchPlace(recorder.run_id, key, book.attempt, seconds, kept, untuned).save()
+            results.save_all(results.TUNED, archive(result))
+            results.save(results.REPORTS, tables)
+            figures = results.save_pictures(OF_SEARCH, pictures())
+            results.SearchPlace(recorder.run_id, key, book.attempt, seconds, kept, untuned).save()
             tell_folds(recorder, folds)
             recorder.record_artifacts(None, tables | figures)
             tell_outline(recorder, result, work.clusters(tuned.development))

@@ -144,7 +144,7 @@ class Finder:
         if _RUN_ID.fullmatch(name):
             found = client.get_run(name)
         elif name == WORKSPACE:
-            from foldwise.app.workspace import SearchPlace
+            from foldwise.app.results import SearchPlace
 
             found = client.get_run(SearchPlace.read(self.root).run_id)
         elif name in {*self.registry.aliases, *(str(of.number) for of in self.registry.versions)}:
@@ -173,7 +173,7 @@ class Finder:
 
     def _of_commit(self, revision: str) -> "Run | None":
         """The pipeline whose results a commit's dvc.lock names; else the newest that ran there."""
-        from foldwise.app.workspace import SearchPlace
+        from foldwise.app.results import SearchPlace
 
         commit = committed(self.root, revision)
         if commit is None:

@@ -14,7 +14,7 @@ from foldwise.data.dataset import Classes, DataInfo
 from foldwise.errors import StoreError
 from foldwise.files import DocumentError, Value, decode, encode, plain
 from foldwise.registry.stored_files import required, serving
-from foldwise.report.findings import Judged
+from foldwise.report.judged import Judged
 from foldwise.search.trials import FitCounts, SearchResult
 from foldwise.settings import Dimension, Settings, parameters_digest
 from foldwise.stats.scores import (

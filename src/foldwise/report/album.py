@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from foldwise.data.dataset import DataInfo
 from foldwise.report.contest import Contestant
-from foldwise.report.findings import ROC_POINTS, HoldoutSummary, Judged
+from foldwise.report.judged import ROC_POINTS, HoldoutSummary, Judged
 from foldwise.report.picture import Picture
 from foldwise.report.rivals import SearchComparison
 from foldwise.report.versus import NAMED
 from foldwise.report.wording import brief, counted
 from foldwise.search.summary import Estimates
 from foldwise.search.trials import SearchResult
-from foldwise.stats.scores import Rates, confusion, per_class, roc_curve_points
+from foldwise.stats.scores import PUBLISHED, confusion, per_class, roc_curve_points
 
 PIXELS, EVIDENCE = "Coefficient (per standard deviation)", "Evidence (added to the score)"
 """What images of weights can mean."""
@@ -76,7 +76,7 @@ _PLACES = {name: (place, told) for place, of in _CAPTIONS.items() for name, told
 def _drawn(name: str, figure: Any, *, of: str = "", with_svg: bool = True) -> Picture:
     from foldwise.report.figures.style import drawn
 
-    return drawn(name, figure, *_PLACES[of or name], with_svg=with_svg)
+    return drawn(name, figure, *_PLACES.get(of or name, ()), with_svg=with_svg)
 
 
 def data_pictures(
@@ -114,6 +114,37 @@ def search_pictures(
     return tuple(pictures)
 
 
+def outcome_pictures(
+    judged: Judged,
+    answered: NDArray[np.float64] | None = None,
+    *,
+    positive: int = 1,
+    with_svg: bool = True,
+) -> tuple[Picture, ...]:
+    """Draw who was taken for whom, ``confusion``, and each class's ``roc`` curve.
+
+    Of two classes it is the ``positive`` one's, and there is its ``precision_recall``. The
+    confusion is that of what was ``answered`` (rows, classes), if that isn't the most probable
+    class.
+    """
+    from foldwise.report.figures import columns as of_columns
+    from foldwise.report.figures import holdout as of_holdout
+
+    values, labels, classes = judged.probabilities, judged.labels, judged.classes
+    counts = confusion(values if answered is None else answered, labels)
+    curves = roc_curve_points(values, labels, ROC_POINTS)
+    areas = [round(each.roc_auc, PUBLISHED) for each in per_class(values, labels)]
+    figures = {
+        "confusion": of_holdout.confusion_matrix(counts, classes),
+        "roc": of_holdout.roc_curves(curves, areas, classes, positive=positive),
+    }
+    if len(classes) == 2:
+        figures["precision_recall"] = of_columns.precision_recall(
+            values[:, positive], labels == positive, classes[positive]
+        )
+    return tuple(_drawn(name, figure, with_svg=with_svg) for name, figure in figures.items())
+
+
 def outer_pictures(
     result: SearchResult,
     classes: Sequence[str],
@@ -121,53 +152,45 @@ def outer_pictures(
     positive: int = 1,
     answered: SearchResult | None = None,
 ) -> tuple[Picture, ...]:
-    """Draw ``confusion`` and ``roc`` of what the first partition's outer models predicted.
-
-    Of two classes the ``positive`` one's, and its ``precision_recall``. The confusion is that of
-    what they ``answered``, if that isn't the most probable class.
-    """
-    _, labels, probabilities = result.pooled()
-    judged = Judged(None, labels, probabilities, classes, ())
-    counts = confusion((answered or result).pooled()[2], labels)
-    return (*_of_rows(judged, counts, positive=positive), *_of_two(judged, positive=positive))
-
-
-def fold_pictures(
-    values: NDArray[np.float64], labels: NDArray[np.int64], classes: Sequence[str]
-) -> tuple[Picture, ...]:
-    """Draw one outer fold's own ``confusion`` matrix and ``roc`` curves; PNG alone, for speed."""
-    judged = Judged(None, labels, values, classes, ())
-    return _of_rows(judged, confusion(values, labels), with_svg=False)
+    """Draw what the first partition's outer models predicted, and what they ``answered``."""
+    _, labels, values = result.pooled()
+    said = None if answered is None else answered.pooled()[2]
+    return outcome_pictures(Judged(None, labels, values, classes, ()), said, positive=positive)
 
 
 def holdout_pictures(
-    holdout: HoldoutSummary,
-    judged: Judged,
-    weights: NDArray[np.float64] | None,
-    *,
-    meaning: str,
+    holdout: HoldoutSummary, judged: Judged, *, unit: str = "image"
 ) -> tuple[Picture, ...]:
-    """Draw the final model on the holdout.
+    """Draw the final model on the holdout; ``unit`` is what a row is.
 
-    ``weights`` (classes, pixels), if it has any, are shown as images of this ``meaning``. Where it
-    makes no mistake, none is shown.
+    Of images those are shown that it mistakes, if it does, but no row of a table.
     """
+    from foldwise.report.figures import holdout as of_holdout
     from foldwise.report.figures import images as of_images
 
+    f1 = [each.f1 for each in holdout.by_class]
+    of_classes = of_holdout.class_f1(f1, holdout.f1_intervals, holdout.classes)
+    diagram = of_holdout.reliability_diagram(holdout.bins, holdout.calibration_error, unit=unit)
     galleries = {}
-    if len(judged.mistakes()):
+    if unit == "image" and len(judged.mistakes()):
         galleries["confused_pairs"] = of_images.confused_pairs(judged)
         galleries["mistakes"] = of_images.confident_mistakes(judged)
-    pictures = [_drawn(name, of, with_svg=False) for name, of in galleries.items()]
-    if weights is not None:
-        looks = of_images.coefficient_images(weights, judged.classes, judged.shape, meaning=meaning)
-        pictures.append(_drawn("coefficients", looks, of=meaning, with_svg=False))
-    return (*_of_scores(holdout, judged), *pictures)
+    return (
+        _drawn("class_f1", of_classes),
+        *outcome_pictures(judged),
+        _drawn("calibration", diagram),
+        *(_drawn(name, gallery, with_svg=False) for name, gallery in galleries.items()),
+    )
 
 
-def table_pictures(holdout: HoldoutSummary, judged: Judged) -> tuple[Picture, ...]:
-    """Draw the final model of a table on the holdout, no row of which is shown."""
-    return _of_scores(holdout, judged, unit="row")
+def weight_pictures(
+    weights: NDArray[np.float64], classes: Sequence[str], shape: tuple[int, ...], *, meaning: str
+) -> tuple[Picture, ...]:
+    """Draw what a linear model looks for, ``coefficients``: images of weights (classes, pixels)."""
+    from foldwise.report.figures import images as of_images
+
+    looks = of_images.coefficient_images(weights, classes, shape, meaning=meaning)
+    return (_drawn("coefficients", looks, of=meaning, with_svg=False),)
 
 
 def coefficient_pictures(
@@ -195,72 +218,13 @@ def column_pictures(
     return (_drawn("classes", figure, of="columns"),)
 
 
-def _of_rows(judged: Judged, counts: NDArray[np.int64], **shown: Any) -> tuple[Picture, ...]:
-    values, labels = judged.probabilities, judged.labels
-    areas = [each.roc_auc for each in per_class(values, labels)]
-    curves = roc_curve_points(values, labels, ROC_POINTS)
-    return _confusion_and_roc(counts, curves, areas, judged.classes, **shown)
-
-
-def _of_two(judged: Judged, *, positive: int = 1) -> tuple[Picture, ...]:
-    if len(judged.classes) != 2:
-        return ()
-    from foldwise.report.figures import columns as of_columns
-
-    values, is_positive = judged.probabilities[:, positive], judged.labels == positive
-    curve = of_columns.precision_recall(values, is_positive, judged.classes[positive])
-    return (_drawn("precision_recall", curve),)
-
-
-def _of_scores(
-    holdout: HoldoutSummary, judged: Judged, *, unit: str = "image"
-) -> tuple[Picture, ...]:
-    """What is drawn of probabilities alone."""
-    from foldwise.report.figures import holdout as of_holdout
-
-    classes, error = holdout.classes, holdout.calibration_error
-    f1 = [each.f1 for each in holdout.by_class]
-    return (
-        _drawn("class_f1", of_holdout.class_f1(f1, holdout.f1_intervals, classes)),
-        *model_pictures(holdout),
-        *_of_two(judged),
-        _drawn("calibration", of_holdout.reliability_diagram(holdout.bins, error, unit=unit)),
-    )
-
-
-def model_pictures(holdout: HoldoutSummary) -> tuple[Picture, ...]:
-    """Draw a model's ``confusion`` matrix and ``roc`` curves on the holdout."""
-    areas = [each.roc_auc for each in holdout.by_class]
-    return _confusion_and_roc(holdout.confusion, holdout.curves, areas, holdout.classes)
-
-
-def _confusion_and_roc(
-    counts: NDArray[np.int64],
-    curves: Sequence[Rates],
-    areas: Sequence[float],
-    classes: Sequence[str],
-    *,
-    positive: int = 1,
-    with_svg: bool = True,
-) -> tuple[Picture, ...]:
-    """Who was taken for whom, and each class's curve."""
-    from foldwise.report.figures import holdout as of_holdout
-
-    roc = of_holdout.roc_curves(curves, areas, classes, positive=positive)
-    return (
-        _drawn("confusion", of_holdout.confusion_matrix(counts, classes), with_svg=with_svg),
-        _drawn("roc", roc, with_svg=with_svg),
-    )
-
-
 def contest_pictures(models: Sequence[Contestant], data: DataInfo) -> tuple[Picture, ...]:
     """Draw ``accuracy_time``: what each classifier's accuracy costs."""
     from foldwise.report.figures import versus as of_versus
-    from foldwise.report.figures.style import drawn
 
     rows, holdout = data.development_rows, data.holdout_rows
     figure = of_versus.accuracy_against_time(models, rows=rows, holdout=holdout)
-    return (drawn("accuracy_time", figure),)
+    return (_drawn("accuracy_time", figure),)
 
 
 def versus_pictures(
@@ -276,9 +240,8 @@ def versus_pictures(
     if not comparison.together:
         return ()
     from foldwise.report.figures import versus as of_versus
-    from foldwise.report.figures.style import drawn
 
-    folds = drawn("versus", of_versus.difference_panels(comparison))
+    folds = _drawn("versus", of_versus.difference_panels(comparison))
     if images is None or len(comparison.rivals) > 1:
         return (folds,)
     (rival,), strips = comparison.rivals, []
@@ -292,4 +255,4 @@ def versus_pictures(
         names = [f"{classes[labels[place]]} → {classes[said[place]]}" for place in places]
         title = f"{brief(right.name, 40)} alone has {counted(len(rows), 'image')} right"
         strips.append((title, images[rows[:NAMED]], names))
-    return (folds, drawn("rows_apart", of_versus.rows_apart(strips, shape), with_svg=False))
+    return (folds, _drawn("rows_apart", of_versus.rows_apart(strips, shape), with_svg=False))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from foldwise.data.dataset import DataInfo
 from foldwise.entries import Entry
-from foldwise.report.findings import HoldoutSummary, Judged, summarise_holdout
+from foldwise.report.judged import HoldoutSummary, Judged, summarise_holdout
 from foldwise.report.tables import evaluation
 from foldwise.report.wording import Json, csv_of, escaped, rounded, significant, values_text
 from foldwise.search.trials import SearchResult, Trial

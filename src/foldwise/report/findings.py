@@ -1,18 +1,19 @@
-"""A version's results, gathered once for card, page and figures: judged holdout, findings."""
+"""All that is known of a version, gathered for card and page, and the sentences that say it."""
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from shlex import quote
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.data.dataset import DataInfo
 from foldwise.files import Value
+from foldwise.report.judged import HoldoutSummary
 from foldwise.report.reference import Reference
+from foldwise.report.standing import Remark, Standing, compared, is_better
 from foldwise.report.wording import (
     LIMIT_OF_TABLES,
     brief,
@@ -26,205 +27,13 @@ from foldwise.report.wording import (
     span,
     values_text,
 )
-from foldwise.search.jobs import Predictions
 from foldwise.search.space import Space
 from foldwise.search.summary import Estimates, best_trials, contest, edges, optimum_error
-from foldwise.search.trials import CORES, FINAL, SearchResult, number_of
-from foldwise.stats.intervals import Interval, f1_intervals, score_intervals
-from foldwise.stats.scores import (
-    METRIC,
-    PUBLISHED,
-    ClassScores,
-    Rates,
-    ReliabilityBin,
-    Scores,
-    calibration_error,
-    confusion,
-    is_loss,
-    metric_label,
-    per_class,
-    predicted_codes,
-    published,
-    reliability,
-    roc_curve_points,
-)
+from foldwise.search.trials import CORES, SearchResult
+from foldwise.stats.scores import metric_label
 
 _CLASSES = 20
 """So many are named in a sentence."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Judged:
-    """Rows, their labels and predicted probabilities, or decision scores in their place.
-
-    ``images`` are bytes (rows, features), each of one ``shape``, or a table's data frame; rows with
-    one number in ``groups`` (rows,) were drawn together.
-    """
-
-    images: Any
-    labels: NDArray[np.int64]
-    probabilities: NDArray[np.float64]
-    classes: Sequence[str]
-    shape: tuple[int, ...]
-    are_probabilities: bool = True
-    groups: NDArray[np.int64] | None = None
-
-    def mistakes(self) -> NDArray[np.int64]:
-        """Row numbers of the wrong predictions, the most confident first."""
-        confidence = self.probabilities.max(axis=1)
-        wrong = np.flatnonzero(predicted_codes(self.probabilities) != self.labels)
-        return wrong[np.argsort(-confidence[wrong], kind="stable")]
-
-    def confusions(self) -> tuple[NDArray[np.int64], ...]:
-        """Row numbers of each confused pair's wrong predictions, the most confident first.
-
-        A pair is an actual and a predicted class; the commonest comes first.
-        """
-        rows = self.mistakes()
-        pairs = np.stack([self.labels[rows], predicted_codes(self.probabilities[rows])], axis=1)
-        each = [rows[(pairs == pair).all(axis=1)] for pair in np.unique(pairs, axis=0)]
-        return tuple(sorted(each, key=len, reverse=True))
-
-    def verdict(self, row: int) -> str:
-        """Actual class, predicted class and its probability: ``4 → 9 (98.1 %)``.
-
-        Names too long for one line are put on lines of their own.
-        """
-        code = int(self.probabilities[row].argmax())
-        actual, predicted = brief(self.classes[self.labels[row]]), brief(self.classes[code])
-        sure = percent(float(self.probabilities[row, code]))
-        if max(map(len, self.classes)) > 3:
-            return f"{actual}\n→ {predicted}\n{sure}"
-        return f"{actual} → {predicted} ({sure})"
-
-
-ROC_POINTS = 150
-"""Points of a ROC curve: more can't be seen, and would make roc.csv and the plots heavy."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class HoldoutSummary:
-    """What a model's predictions on the holdout come to, in the digits that may be shown.
-
-    ``intervals``, by metric, take the model as given; decision scores have no log-loss. There are
-    counts by actual and predicted class, and one of ``by_class``, ``f1_intervals`` and ``curves``
-    for each class.
-    """
-
-    rows: int
-    classes: tuple[str, ...]
-    scores: Scores
-    intervals: Mapping[str, Interval]
-    calibration_error: float
-    bins: tuple[ReliabilityBin, ...]
-    confusion: NDArray[np.int64]
-    by_class: tuple[ClassScores, ...]
-    f1_intervals: tuple[Interval, ...]
-    curves: tuple[Rates, ...]
-    are_probabilities: bool = True
-
-
-def summarise_holdout(judged: Judged, *, confidence: float) -> HoldoutSummary:
-    """Score the holdout's predictions."""
-    probabilities, labels, real = judged.probabilities, judged.labels, judged.are_probabilities
-    intervals = score_intervals(probabilities, labels, confidence, judged.groups)
-    error = calibration_error(probabilities, labels) if real else float("nan")
-    bins = reliability(probabilities, labels) if real else ()
-    by_class = per_class(probabilities, labels)
-    return HoldoutSummary(
-        rows=len(labels),
-        classes=tuple(judged.classes),
-        scores=published(Predictions(probabilities, real).scores(labels)),
-        intervals={m: _told(m, of) for m, of in intervals.items() if real or m != "log_loss"},
-        calibration_error=round(error, PUBLISHED),
-        bins=tuple(replace(each, confidence=round(each.confidence, PUBLISHED)) for each in bins),
-        confusion=confusion(probabilities, labels),
-        by_class=tuple(replace(each, roc_auc=round(each.roc_auc, PUBLISHED)) for each in by_class),
-        f1_intervals=f1_intervals(probabilities, labels, confidence, judged.groups),
-        curves=roc_curve_points(probabilities, labels, ROC_POINTS),
-        are_probabilities=real,
-    )
-
-
-Matters = Literal["yes", "a little", "no"]
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """What a check of the search or its data saw, whether it matters, and what to do if it does."""
-
-    name: str
-    saw: str
-    matters: Matters
-    remedy: str
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a version stands when it is registered; what becomes of it, the registry tells.
-
-    Attributes
-    ----------
-    gate : tuple of (check, figure, bound, verdict)
-        What promotion asks, but for the champion; nothing without a holdout.
-    looks, comparison : int
-        Models scored on this holdout, this one among them; the number that a comparison with the
-        champion has on it.
-    errors : three floats
-        Standard errors that a gain must show in the first comparison on a holdout, in this one, and
-        in the next.
-    champion, champion_scores : str, mapping
-        Which it is, or why it isn't compared with; what it is registered with, of this holdout.
-    untuned : tuple of mapping
-        Scores of each outer fold at C = 1.
-    links : tuple of (name, address)
-        Its runs in MLflow.
-    same : str
-        Which earlier version has the very same model, if one has.
-    """
-
-    model: str
-    gate: tuple[tuple[str, str, str, str], ...] = ()
-    looks: int = 0
-    comparison: int = 0
-    errors: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    champion: str = ""
-    champion_scores: Mapping[str, float] = field(default_factory=dict)
-    untuned: tuple[Mapping[str, float], ...] = ()
-    duration: str = ""
-    links: tuple[tuple[str, str], ...] = ()
-    same: str = ""
-
-    @property
-    def failed(self) -> tuple[str, ...]:
-        """Names of the checks that fail."""
-        return tuple(name for name, _, _, verdict in self.gate if verdict == "fail")
-
-
-def _compared(
-    name: str, where: str, metric: str, *figures: float, note: str = ""
-) -> tuple[str, ...]:
-    """With what the model is compared, by what, its figure and the model's, and which is better.
-
-    They are of rows of the "outer" folds, or of the "holdout".
-    """
-    digits, (theirs, ours) = digits_told(metric) if where == "holdout" else 4, figures
-    word = "better" if _is_better(metric, ours, theirs) else "not better"
-    told = (number(of, digits=digits) for of in figures)
-    return (name, f"{where} {metric_label(metric)}", *told, word + note)
-
-
-def _is_better(metric: str, ours: float, theirs: float) -> bool:
-    return ours < theirs if is_loss(metric) else ours > theirs
-
-
-def _told(metric: str, interval: Interval) -> Interval:
-    """In the digits that may be shown, outwards: rounded to one another its ends would meet."""
-    if METRIC[metric].counts or math.isnan(interval.low):
-        return interval
-    scale = 10**PUBLISHED
-    low, high = math.floor(interval.low * scale), math.ceil(interval.high * scale)
-    return replace(interval, low=low / scale, high=high / scale)
 
 
 def origin(tags: Mapping[str, str], *, run_id: str = "", model_digest: str = "") -> dict[str, str]:
@@ -344,32 +153,27 @@ class Findings:
         common, support = int(counts.argmax()), [each.support for each in self.holdout.by_class]
         name = f"always {brief(self.holdout.classes[common])}, the commonest class"
         where, share = "holdout" if self.has_holdout else "outer", support[common] / sum(support)
-        found = [_compared(name, where, "accuracy", share, self.holdout.scores["accuracy"])]
+        found = [compared(name, where, "accuracy", share, self.holdout.scores["accuracy"])]
         found += self._untuned()
         standing, metric = self.standing, self.search.metric
         if standing is not None and metric in standing.champion_scores:
             theirs, ours = standing.champion_scores[metric], self.holdout.scores[metric]
             note = "; whether by more than luck, foldwise promote tests"
-            found.append(_compared(standing.champion, where, metric, theirs, ours, note=note))
+            found.append(compared(standing.champion, where, metric, theirs, ours, note=note))
         return tuple(found)
 
     def _untuned(self) -> list[tuple[str, ...]]:
-        """The outer estimate without a search: K fits at C = 1, or the final study's nearest."""
-        metric, name = self.search.metric, "C"
-        if self.standing is not None and self.standing.untuned:
-            theirs = [scores[metric] for scores in self.standing.untuned]
-            ours = [fold.scores[metric] for fold in self.search.outer]
-            better = sum(map(_is_better, [metric] * len(ours), ours, theirs))
-            means = float(np.mean(theirs)), float(np.mean(ours))
-            agreed = better if _is_better(metric, means[1], means[0]) else len(ours) - better
-            note = f", in {agreed} of {len(ours)} folds"
-            return [_compared("untuned, C = 1", "outer", metric, *means, note=note)]
-        trials = [each for each in self.search.study_trials(FINAL) if name in each.values]
-        if not trials:
+        """The outer estimate without a search, by K fits at C = 1, where the range has it."""
+        if self.standing is None or not self.standing.untuned:
             return []
-        nearest = min(trials, key=lambda each: abs(math.log(number_of(each.values, name))))
-        words = f"untuned, {values_text(nearest.values)} (of those tried the nearest to 1)"
-        return [_compared(words, "outer", metric, nearest.mean(metric), self.outer[metric].mean)]
+        metric = self.search.metric
+        theirs = [scores[metric] for scores in self.standing.untuned]
+        ours = [fold.scores[metric] for fold in self.search.outer]
+        better = sum(map(is_better, [metric] * len(ours), ours, theirs))
+        means = float(np.mean(theirs)), float(np.mean(ours))
+        agreed = better if is_better(metric, means[1], means[0]) else len(ours) - better
+        note = f", in {agreed} of {len(ours)} folds"
+        return [compared("untuned, C = 1", "outer", metric, *means, note=note)]
 
     def weakest(self) -> str:
         """The class with the lowest F1, and what it is taken for, in a sentence."""

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from foldwise.report.findings import HoldoutSummary, Judged
+from foldwise.report.judged import HoldoutSummary, Judged
 from foldwise.report.wording import DIGITS, Json, csv_of, json_text, rounded, significant
 from foldwise.search import summary
 from foldwise.search.trials import OuterFold, SearchResult, Values
@@ -74,7 +74,7 @@ def outer_headline(result: SearchResult, outer: summary.Estimates) -> dict[str, 
     return {**_values(result.final.best.values), **means, **ends}
 
 
-def holdout_headline(holdout: HoldoutSummary) -> dict[str, Json]:
+def holdout_headline(holdout: HoldoutSummary) -> dict[str, float | None]:
     """The same of the holdout, by the same names: DVC shows them in the same columns."""
     told = {metric: rounded(holdout.scores[metric]) for metric in holdout.intervals}
     return {**told, "calibration_error": rounded(holdout.calibration_error)}

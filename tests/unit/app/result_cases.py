@@ -6,7 +6,7 @@ import numpy as np
 
 from foldwise.entries import Entry
 from foldwise.report.contest import Contestant, EntryResult, contestant
-from foldwise.report.findings import Judged
+from foldwise.report.judged import Judged
 from foldwise.search.engines.estimator import FittedEstimator
 from foldwise.search.space import Space
 from foldwise.search.trials import (

@@ -33,23 +33,24 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def left(clock: Clock, first: int, done: int, total: int | None) -> str:
-    """What is said of work that began twenty seconds ago."""
+def left(clock: Clock, *done: int, total: int | None = 40) -> str:
+    """What is said of work of which so much is done every ten seconds."""
     bars = rich.Progress(get_time=clock)
-    task = bars.add_task("fits", total=total, first=first, began=clock())
-    clock.now += 20
-    bars.update(task, completed=done)
+    task = bars.add_task("fits", total=total, what="fits")
+    for each in done:
+        bars.update(task, completed=each)
+        clock.now += 10
     return time_left(bars.tasks[task])
 
 
 def test_the_time_left_follows_the_mean_pace(clock: Clock) -> None:
-    """Ten of forty in twenty seconds: the thirty others take a minute."""
-    assert left(clock, 0, 10, 40) == "about 60 s left"
+    """Eight of forty in twenty seconds, after the first: the thirty others take 75."""
+    assert left(clock, 2, 9, 10) == "about 75 s left"
 
 
 def test_what_was_replayed_is_not_counted_as_quick_work(clock: Clock) -> None:
     """A resumed search begins with trials that took no time."""
-    assert left(clock, 30, 32, 40) == "about 80 s left"
+    assert left(clock, 30, 31, 32) == "about 80 s left"
 
 
 @pytest.mark.parametrize(("done", "total"), [(0, 40), (1, 40), (5, None), (40, 40)])
@@ -57,7 +58,7 @@ def test_nothing_is_said_of_time_that_cannot_be_told(
     clock: Clock, done: int, total: int | None
 ) -> None:
     """Before the first piece, without a total, and at the end."""
-    assert left(clock, 0, done, total) == ""
+    assert left(clock, done, total=total) == ""
 
 
 def test_what_start_up_trials_need_tells_nothing_of_the_rest(
@@ -80,7 +81,7 @@ def test_what_start_up_trials_need_tells_nothing_of_the_rest(
     Display("tune").follow(cast("NestedSearch", search))
     assert capsys.readouterr().err.splitlines() == [
         "tune: 1 of 100 fits",
-        "tune: 44 of 100 fits",
+        "tune: 44 of 100 fits, about 5 min left",
         "tune: 48 of 100 fits, about 4 min left",
     ]
 

@@ -5,11 +5,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from foldwise.app.exits import run
+from foldwise.errors import DataError
+
 SRC = Path(__file__).parents[3] / "src"
+AGAIN = "run the same command again"
 
 
 def outcome(
@@ -25,7 +30,6 @@ def outcome(
     """
     program = (
         "import time, pathlib\n"
-        "from foldwise.errors import DataError\n"
         "from foldwise.app.exits import run\n"
         "def wait():\n"
         "    pathlib.Path('ready').touch()\n"
@@ -48,38 +52,68 @@ def outcome(
     return process.wait(timeout=20), process.communicate()[1]
 
 
-def test_a_command_that_ends_well_says_nothing(tmp_path: Path) -> None:
-    """Status 0, no words."""
-    assert outcome(tmp_path, "    pass") == (0, "")
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """The signals' handlers as they were, once a command has run in this process."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
-def test_a_word_that_is_no_answer_is_refused_by_every_command(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (DataError("rule,\n value: remedy"), "rule, value: remedy"),
+        (DataError("got \x1b[2Jverified"), "got ?[2Jverified"),
+        (
+            OSError(28, "No space left on device"),
+            f"the system refused: [Errno 28] No space left on device: mend that, then {AGAIN}",
+        ),
+    ],
+    ids=["ours", "what steers the terminal", "the system's"],
+)
+def test_a_fault_that_is_the_user_s_to_mend_is_one_line(
+    error: Exception, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Even if its text, which may quote what lies in a store, had a newline."""
+
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as ended:
+        run(fail)
+    assert ended.value.code == 1
+    assert capsys.readouterr() == ("", f"foldwise: {words}\n")
+
+
+@pytest.mark.usefixtures("handlers")
+def test_what_ends_well_says_nothing_and_a_bug_keeps_its_traceback(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What the user can't mend is shown in full."""
+
+    def fail() -> None:
+        raise KeyError("x")
+
+    run(lambda: None)
+    with pytest.raises(KeyError):
+        run(fail)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_word_that_is_no_answer_is_refused_by_every_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """By one that has nothing to keep quiet, too."""
-    status, words = outcome(tmp_path, "    pass", within=("env", "FOLDWISE_QUIET=maybe"))
-    assert status == 1
-    assert words.startswith("foldwise: FOLDWISE_QUIET must be one of 1, on, true, yes or 0,")
-
-
-def test_our_own_error_is_one_line(tmp_path: Path) -> None:
-    """Even if its text had a newline."""
-    body = "    raise DataError('rule,\\n value: remedy')"
-    assert outcome(tmp_path, body) == (1, "foldwise: rule, value: remedy\n")
-
-
-def test_an_error_can_not_steer_the_terminal(tmp_path: Path) -> None:
-    """It may quote what lies in a store."""
-    body = "    raise DataError('got \\x1b[2Jverified')"
-    assert outcome(tmp_path, body) == (1, "foldwise: got ?[2Jverified\n")
-
-
-def test_a_fault_of_the_system_is_one_line(tmp_path: Path) -> None:
-    """A full disk or a missing permission is the user's to mend, not a bug."""
-    status, words = outcome(tmp_path, "    raise OSError(28, 'No space left on device', 'a.npy')")
-    assert status == 1
-    assert words == (
-        "foldwise: the system refused: [Errno 28] No space left on device: 'a.npy':"
-        " mend that, then run the same command again\n"
-    )
+    monkeypatch.setenv("FOLDWISE_QUIET", "maybe")
+    with pytest.raises(SystemExit) as ended:
+        run(lambda: None)
+    assert ended.value.code == 1
+    words = "foldwise: FOLDWISE_QUIET must be one of 1, on, true, yes or 0,"
+    assert capsys.readouterr().err.startswith(words)
 
 
 @pytest.mark.parametrize("where", [">&-", "> /dev/full", "| true", "2>&-", "2> /dev/full"])
@@ -109,13 +143,6 @@ def test_who_has_heard_enough_stops_nothing(tmp_path: Path, where: str) -> None:
     assert (done.returncode, (tmp_path / "done").exists()) == (0, True), done.stderr
     assert "Traceback" not in done.stderr
     assert "Exception" not in done.stderr
-
-
-def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
-    """What the user can't mend is shown in full."""
-    status, words = outcome(tmp_path, "    raise KeyError('x')")
-    assert status == 1
-    assert "Traceback" in words
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -175,9 +202,10 @@ def test_in_the_background_sigint_stays_ignored(tmp_path: Path) -> None:
 
 def test_a_suite_in_the_background_tests_signals_all_the_same() -> None:
     """What the tests start has SIGINT as from a terminal, however they were started."""
-    one = f"{__file__}::{test_a_second_sigint_ends_at_once.__name__}"
-    command = [*IN_BACKGROUND, sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", one]
-    ended = subprocess.run(
-        command, cwd=SRC.parent, capture_output=True, text=True, check=False, timeout=120
+    ask = "import signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"
+    started = (
+        f"import subprocess, sys, tests.conftest; subprocess.run([sys.executable, '-c', {ask!r}])"
     )
-    assert ended.returncode == 0, ended.stdout
+    command = [*IN_BACKGROUND, sys.executable, "-c", started]
+    ended = subprocess.run(command, cwd=SRC.parent, capture_output=True, text=True, check=True)
+    assert ended.stdout == "False\n"

@@ -9,7 +9,7 @@ import pytest
 from foldwise.app import compare
 from foldwise.app.display import Display
 from foldwise.app.entries import build
-from foldwise.app.workspace import read_result, save_result
+from foldwise.app.results import read_result, save_result
 from foldwise.errors import SearchError
 from foldwise.files import encode
 from foldwise.report.contest import EntryResult

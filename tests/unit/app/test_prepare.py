@@ -1,4 +1,4 @@
-"""The stage's command: one line for its result or its error."""
+"""The stage's command: what it says of its result, and what it refuses."""
 
 import os
 import shlex
@@ -9,67 +9,62 @@ from pathlib import Path
 
 import pytest
 
-from foldwise.app.prepare import look
-from foldwise.errors import DataError, SettingsError
+from foldwise.app.prepare import look, main
+from foldwise.errors import DataError, FoldwiseError, SettingsError
 
 REPOSITORY = Path(__file__).parents[3]
 SRC = REPOSITORY / "src"
 DIGITS = "prepare: {source: digits, name: digits}\n"
 
 
-def run_stage(folder: Path, params: str | None, **environment: str) -> tuple[int, str, str]:
-    """Run the stage as DVC would."""
-    if params is not None:
-        (folder / "params.yaml").write_text(params)
+def test_the_stage_says_what_it_has_prepared(tmp_path: Path) -> None:
+    """Rows, shape, classes and digests; run as DVC would."""
+    (tmp_path / "params.yaml").write_text(DIGITS)
     done = subprocess.run(
         [sys.executable, "-m", "foldwise.app.prepare"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(SRC), "FOLDWISE_QUIET": "", **environment},
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(SRC), "FOLDWISE_QUIET": ""},
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
-    return done.returncode, done.stdout, done.stderr
-
-
-def test_the_stage_says_what_it_has_prepared(tmp_path: Path) -> None:
-    """Rows, shape, classes and digests; nothing if it shall be quiet."""
-    status, out, err = run_stage(tmp_path, DIGITS)
-    assert (status, err) == (0, "")
+    assert (done.returncode, done.stderr) == (0, "")
     said = "prepared digits: 1,500 development and 297 holdout images of 8x8 pixels, 10 classes"
-    assert out.startswith(said)
+    assert done.stdout.startswith(said)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "params.yaml", "reports"]
-    assert run_stage(tmp_path, DIGITS, FOLDWISE_QUIET="1") == (0, "", "")
 
 
 @pytest.mark.parametrize(
     ("params", "said"),
     [
-        (None, "foldwise: params.yaml must be a readable file"),
-        ("tune: {folds: 2}", "foldwise: tune.folds must be an integer from 3 to 100, got 2"),
-        ("{}", "foldwise: data/raw must be a folder of four IDX files: check prepare.path"),
-        (DIGITS.replace("}", ", limit: 9999}"), "foldwise: prepare.limit must be at most the"),
+        (None, "params.yaml must be a readable file"),
+        ("tune: {folds: 2}", "tune.folds must be an integer from 3 to 100, got 2"),
+        ("{}", "data/raw must be a folder of four IDX files: check prepare.path"),
+        (DIGITS.replace("}", ", limit: 9999}"), "prepare.limit must be at most the"),
     ],
 )
-def test_an_error_is_one_line_and_status_1(tmp_path: Path, params: str | None, said: str) -> None:
-    """Never a traceback, and nothing is written."""
-    status, out, err = run_stage(tmp_path, params)
-    assert (status, out) == (1, "")
-    assert err.startswith(said)
-    assert len(err.splitlines()) == 1
-    assert not (tmp_path / "data").exists()
-    assert not (tmp_path / "reports").exists()
+def test_what_can_not_be_prepared_is_said_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, params: str | None, said: str
+) -> None:
+    """By an error of ours, which ends a stage in one line."""
+    monkeypatch.chdir(tmp_path)
+    if params is not None:
+        (tmp_path / "params.yaml").write_text(params)
+    with pytest.raises(FoldwiseError) as refused:
+        main()
+    assert str(refused.value).startswith(said)
+    assert not {"data", "reports"} & {path.name for path in tmp_path.iterdir()}
 
 
-def test_a_folder_that_can_not_be_written_is_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_can_not_be_written_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A file stands where the folder belongs."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text(DIGITS)
     (tmp_path / "data").write_text("in the way")
-    status, _, err = run_stage(tmp_path, DIGITS)
-    assert status == 1
-    assert (
-        err == "foldwise: data must be a folder, it is a file: move it away, then run this again\n"
-    )
+    with pytest.raises(FoldwiseError, match="data must be a folder, it is a file: move it"):
+        main()
 
 
 def test_a_second_file_that_dvc_does_not_follow_is_told_before_anything_is_read(
@@ -109,10 +104,12 @@ def test_a_table_is_looked_for_as_a_file(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make isn't installed")
-@pytest.mark.parametrize("target", ["repro", "classifiers"])
 @pytest.mark.parametrize(
-    ("params", "path"),
-    [("prepare: {name: toys, path: data/toys}\n", "data/toys"), (DIGITS, "data/raw")],
+    ("target", "params", "path"),
+    [
+        ("repro", "prepare: {name: toys, path: data/toys}\n", "data/toys"),
+        ("classifiers", DIGITS, "data/raw"),
+    ],
 )
 def test_make_tells_a_missing_data_folder_before_dvc(
     tmp_path: Path, target: str, params: str, path: str

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from foldwise.app.workspace import SearchPlace
+from foldwise.app.results import SearchPlace
 from foldwise.errors import SearchError
 
 PLACE = SearchPlace("0" * 32, "0123abcd" * 4, 2)

@@ -21,8 +21,8 @@ from foldwise.app.show import (
 from foldwise.files import encode
 from foldwise.registry.audit import CHALLENGER, CHAMPION, Decision
 from foldwise.registry.snapshot import Snapshot, Version
-from foldwise.report.findings import Standing
 from foldwise.report.reference import Reference
+from foldwise.report.standing import Standing
 from foldwise.report.tables import evaluation, tuning
 from foldwise.settings import Settings, TuneSettings
 from foldwise.stats.scores import METRICS

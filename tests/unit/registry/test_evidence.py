@@ -19,7 +19,7 @@ from foldwise.registry.evidence import (
     labels_digest,
     shared_rows,
 )
-from foldwise.report.findings import Judged
+from foldwise.report.judged import Judged
 from foldwise.search.trials import SearchResult
 from foldwise.settings import Between, Dimension, OneOf, Settings
 from foldwise.stats.scores import METRIC, calibration_error, published, score

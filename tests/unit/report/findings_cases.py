@@ -3,8 +3,16 @@
 import numpy as np
 
 from foldwise.data.dataset import DataInfo
-from foldwise.report.album import SAMPLES, data_pictures
-from foldwise.report.findings import Findings, HoldoutSummary, Judged, origin, summarise_holdout
+from foldwise.report.album import (
+    PIXELS,
+    SAMPLES,
+    data_pictures,
+    holdout_pictures,
+    search_pictures,
+    weight_pictures,
+)
+from foldwise.report.findings import Findings, origin
+from foldwise.report.judged import HoldoutSummary, Judged, summarise_holdout
 from foldwise.report.picture import Picture
 from foldwise.report.reference import Reference
 from foldwise.search.summary import Estimates, outer_estimates
@@ -71,6 +79,23 @@ def make_data_pictures(judged: Judged, *, copies: int = 0) -> tuple[Picture, ...
     samples = [judged.images[judged.labels == code][:SAMPLES] for code in codes]
     counts = np.bincount(judged.labels, minlength=len(codes)).tolist()
     return data_pictures(counts, samples, judged.classes, judged.shape, copies=copies)
+
+
+def make_model_pictures(judged: Judged) -> tuple[Picture, ...]:
+    """The pictures of a development set that has the judged rows, and of a model on them."""
+    weights = make_linear(judged).coefficients
+    return (
+        *make_data_pictures(judged),
+        *holdout_pictures(make_holdout_summary(judged), judged),
+        *weight_pictures(weights, judged.classes, judged.shape, meaning=PIXELS),
+    )
+
+
+def make_pictures() -> tuple[Picture, ...]:
+    """All that stand on a page of images."""
+    result = make_result()
+    searched = search_pictures(result, make_estimates(result))
+    return (*searched, *make_model_pictures(make_judged()))
 
 
 def make_estimates(result: SearchResult | None = None) -> Estimates:

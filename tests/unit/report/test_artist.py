@@ -20,26 +20,22 @@ def test_with_one_thread_nobody_else_draws(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_what_the_other_process_fails_at_is_drawn_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One draws all, with two threads, and may be killed for its memory; faults are told here."""
+    """One draws all, with two threads, and may be killed for its memory; faults are told here.
+
+    What a library prints is no answer: it would be waited for, or taken for a picture.
+    """
     monkeypatch.setenv("FOLDWISE_THREADS", "2")
     with Artist() as artist:
         drawn = [artist.draw(os.getpid), artist.draw(sorted, "cab"), artist.draw(os.getpid)]
+        printed, later = artist.draw(os.write, 1, b"garbage"), artist.draw(os.getpid)
         wrong, after = artist.draw(int, "no number"), artist.draw(os.getpid)
         first, words, second = (each() for each in drawn)
+        assert (printed(), later()) == (len(b"garbage"), first)
         with pytest.raises(ValueError, match="no number"):
             wrong()
         assert after() == os.getpid()
     assert first == second != os.getpid()
     assert words == ["a", "b", "c"]
-
-
-def test_what_a_library_prints_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would be waited for, or taken for a picture."""
-    monkeypatch.setenv("FOLDWISE_THREADS", "2")
-    with Artist() as artist:
-        printed, after = artist.draw(os.write, 1, b"garbage"), artist.draw(os.getpid)
-        assert printed() == len(b"garbage")
-        assert after() != os.getpid()
 
 
 def test_where_no_process_can_be_begun_all_is_drawn_here(monkeypatch: pytest.MonkeyPatch) -> None:

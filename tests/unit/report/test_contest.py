@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from foldwise.data.dataset import DataInfo
-from foldwise.report.album import contest_pictures, model_pictures
+from foldwise.report.album import contest_pictures, outcome_pictures
 from foldwise.report.contest import (
     Contestant,
     model_card,
@@ -16,10 +16,9 @@ from foldwise.report.contest import (
     pairs_csv,
 )
 from foldwise.report.figures.versus import accuracy_against_time
-from foldwise.report.picture import Picture
 from foldwise.report.wording import json_text, values_text
 from foldwise.stats.intervals import Interval
-from tests.unit.app.result_cases import ROWS, make_contestant
+from tests.unit.app.result_cases import ROWS, make_contestant, make_judged
 
 DATA = DataInfo("blobs", (0, 1, 2), (4, 4), 60, "e" * 64, 60, "f" * 64)
 
@@ -97,16 +96,14 @@ def test_every_model_stands_in_the_picture_at_its_time_and_accuracy() -> None:
     assert [text.get_text() for text in legend.get_texts()] == [cost.entry.title for cost in costs]
 
 
-def test_pictures_come_out_the_same_every_time() -> None:
-    """With words for those who can't see them."""
+@pytest.mark.usefixtures("sketched")
+def test_pictures_have_words_for_those_who_cannot_see_them() -> None:
+    """Of all side by side, and of one that has no probabilities."""
     models = [make_contestant(), make_contestant(are_probabilities=False, mistakes=20)]
-
-    def draw() -> tuple[Picture, ...]:
-        of_all = contest_pictures(models, DATA)
-        return (*of_all, *model_pictures(models[1].holdout))
-
-    assert draw() == draw()
-    assert all(picture.alt.endswith(".") for picture in draw())
+    of_one = outcome_pictures(make_judged(are_probabilities=False, mistakes=20))
+    drawn = (*contest_pictures(models, DATA), *of_one)
+    assert [picture.name for picture in drawn] == ["accuracy_time", "confusion", "roc"]
+    assert all(picture.alt.endswith(".") for picture in drawn)
 
 
 def test_the_card_begins_with_a_line_of_plain_text() -> None:

@@ -1,42 +1,34 @@
 """The pages as people see them, in Chromium: nothing fetched, no word cut, tables that sort."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from playwright.sync_api import Browser, Page
 from sklearn.datasets import load_breast_cancer
 
 from docs.screenshots import chromium, open_browser
 from foldwise import NestedSearchCV, write_report
 from foldwise.report import page
-from foldwise.report.album import (
-    PIXELS,
-    holdout_pictures,
-    search_pictures,
-    versus_pictures,
-)
+from foldwise.report.album import versus_pictures
+from foldwise.report.figures import style
+from foldwise.report.picture import Picture
 from foldwise.report.rivals import compare
 from foldwise.report.versus import next_step
-from tests.factories import make_result
-from tests.unit.report.findings_cases import (
-    PUBLISHED,
-    make_data_pictures,
-    make_estimates,
-    make_findings,
-    make_holdout_summary,
-    make_judged,
-    make_linear,
-)
+from tests.unit.report.findings_cases import PUBLISHED, make_findings, make_judged
 from tests.unit.report.test_page import REMARKS, STANDING
 from tests.unit.report.test_rivals import entrant
 
 pytestmark = pytest.mark.browser
 
 WIDTHS = (1280, 390)
+PAGES = ("file", "notebook", "versus")
+Opened = Callable[[str, int], tuple[Page, list[str]]]
 LONG = ("an-ankle-boot-that-is-brown-and-has-no-space-in-its-name", "b", "c")
 # What of a text lies outside of the window, or of a box that would hide it.
 CUT = """() => {
@@ -77,17 +69,10 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def file(tmp_path_factory: pytest.TempPathFactory, rendered: tuple[Picture, ...]) -> Path:
     """A version's page, with all that can stand on it and long names."""
-    judged, result = make_judged(LONG), make_result()
-    weights = make_linear(judged).coefficients
-    pictures = (
-        *search_pictures(result, make_estimates(result)),
-        *make_data_pictures(judged),
-        *holdout_pictures(make_holdout_summary(judged), judged, weights, meaning=PIXELS),
-    )
     findings = replace(
-        make_findings(judged=judged),
+        make_findings(judged=make_judged(LONG)),
         commands=(f"dvc exp run --temp {' '.join(f'-S tune.a{n}=0.123' for n in range(12))}",),
         parameters={"prepare.path": "data/" + "raw/" * 20, "tune.folds": 5},
         defaults={"tune.folds": 6},
@@ -96,8 +81,17 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         remarks=REMARKS,
     )
     file = tmp_path_factory.mktemp("page") / "report.html"
-    file.write_text(page.render(findings, pictures))
+    file.write_text(page.render(findings, rendered))
     return file
+
+
+def empty(
+    name: str, figure: Figure, section: str = "", caption: str = "", *, with_svg: bool = True
+) -> Picture:
+    """A picture's frame with its words: what stands in it is drawn on the version's page alone."""
+    words = f"{figure.get_label()} {figure.get_suptitle()}."
+    svg = b'<?xml version="1.0"?><svg viewBox="0 0 576 288"></svg>' if with_svg else None
+    return Picture(name, words, b"", svg, section, caption)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +101,9 @@ def notebook(tmp_path_factory: pytest.TempPathFactory) -> Path:
     X = X.iloc[:300, :12].rename(columns={"mean radius": LONG[0]})
     told = y.iloc[:300].map({0: "malignant-as-the-pathologist-wrote-it-down", 1: "benign"})
     search = NestedSearchCV(cv=3, n_repeats=2, n_trials=2).fit(X, told)
-    page: Path = write_report(search, tmp_path_factory.mktemp("notebook") / "report.html")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(style, "drawn", empty)
+        page: Path = write_report(search, tmp_path_factory.mktemp("notebook") / "report.html")
     return page
 
 
@@ -115,49 +111,80 @@ def notebook(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def versus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a comparison: two searches whose names begin alike, and what sets them apart."""
     names = ("cv-2026-11-27-1d0e.1", "cv-2026-11-27-77ab.1")
-    found = compare([entrant(names[0], 0.5, shift=1), entrant(names[1], 0.6)])
+    found = compare([entrant(names[0], 0.6), entrant(names[1], 0.5, shift=1)])
     drawn = versus_pictures(found, np.zeros((36, 16), np.uint8), LONG, (4, 4))
     file = tmp_path_factory.mktemp("versus") / "versus.html"
     file.write_text(page.render_versus(found, drawn, tells_rows=True, next_step=next_step(found)))
     return file
 
 
-def opened(browser: Browser, file: Path, width: int) -> tuple[Page, list[str]]:
-    """The page, and all that it asked for."""
-    view = browser.new_page(viewport={"width": width, "height": 900})
-    asked: list[str] = []
-    view.on("request", lambda request: asked.append(request.url))
-    view.goto(file.as_uri())
-    return view, asked
+@pytest.fixture(scope="module")
+def opened(browser: Browser, request: pytest.FixtureRequest) -> Opened:
+    """Gives a page at a width, and all that it asked for; each is opened once."""
+
+    @cache
+    def view(which: str, width: int) -> tuple[Page, list[str]]:
+        file: Path = request.getfixturevalue(which)
+        view = browser.new_page(viewport={"width": width, "height": 900})
+        asked: list[str] = []
+        view.on("request", lambda request: asked.append(request.url))
+        view.goto(file.as_uri())
+        return view, [url.removeprefix(file.as_uri()) for url in asked]
+
+    return view
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("which", ["file", "notebook", "versus"])
-def test_nothing_is_asked_for_and_no_word_is_cut(
-    browser: Browser, which: str, width: int, request: pytest.FixtureRequest
-) -> None:
+@pytest.mark.parametrize("which", PAGES)
+def test_nothing_is_asked_for_and_no_word_is_cut(opened: Opened, which: str, width: int) -> None:
     """But for the file itself; and nothing moves sideways."""
-    file: Path = request.getfixturevalue(which)
-    view, asked = opened(browser, file, width)
-    assert [url for url in asked if not url.startswith("data:")] == [file.as_uri()]
+    view, asked = opened(which, width)
+    assert [url for url in asked if not url.startswith("data:")] == [""]
     assert view.evaluate(CUT) == []
     assert view.evaluate("document.documentElement.scrollWidth") <= width
-    view.close()
 
 
-def test_a_word_that_is_cut_would_be_found(browser: Browser, file: Path) -> None:
-    view, _ = opened(browser, file, WIDTHS[1])
-    view.add_style_tag(content="h1 { white-space: nowrap }")
-    assert view.evaluate(CUT) != []
-    view.close()
+@pytest.mark.parametrize("which", PAGES)
+def test_on_a_phone_each_cell_is_told_with_its_column_s_head(opened: Opened, which: str) -> None:
+    """There a row is a list, and the heads' row is gone."""
+    view, _ = opened(which, WIDTHS[1])
+    told = view.locator("tbody th, tbody td").evaluate_all(
+        "cells => cells.map(cell => getComputedStyle(cell, '::before').content)"
+    )
+    assert len(told) > 20
+    assert {each for each in told if not each.strip('"').strip()} == set()
+
+
+@pytest.mark.parametrize("which", PAGES)
+def test_the_words_of_pictures_keep_their_size_on_a_phone(opened: Opened, which: str) -> None:
+    """Ten points of eight inches are eleven pixels; the box that moves can be reached by keys."""
+    view, _ = opened(which, WIDTHS[1])
+    pictures = view.locator("figure img, figure svg[role]")
+    wide = pictures.evaluate_all("of => of.map(each => each.getBoundingClientRect().width)")
+    assert min(wide) >= 10.9 * 8 * 72 / 10
+    boxes = view.locator("figure > [tabindex='0']")
+    assert boxes.evaluate_all("of => of.every(box => box.scrollWidth > box.clientWidth)")
+    assert boxes.count() == len(wide)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 664)])
+def test_the_list_of_contents_stands_on_the_first_screen(
+    opened: Opened, width: int, height: int
+) -> None:
+    """And leads to every section, whose title it tells; a phone's own bars take the rest of 844."""
+    view, _ = opened("file", width)
+    links = view.locator("nav a")
+    assert (
+        max(at["y"] + at["height"] for each in links.all() if (at := each.bounding_box())) < height
+    )
+    titles = view.locator("h2").all_inner_texts()
+    assert [each.get_attribute("title") for each in links.all()] == titles
 
 
 @pytest.mark.parametrize(("which", "head"), [("file", "Optimism"), ("versus", "difference")])
-def test_a_table_sorts_by_the_column_that_is_clicked(
-    browser: Browser, which: str, head: str, request: pytest.FixtureRequest
-) -> None:
+def test_a_table_sorts_by_the_column_that_is_clicked(opened: Opened, which: str, head: str) -> None:
     """As numbers, signs and all, up and then down."""
-    view, _ = opened(browser, request.getfixturevalue(which), WIDTHS[0])
+    view, _ = opened(which, WIDTHS[0])
     table = view.locator("table", has=view.get_by_text(head, exact=True)).first
     place = table.locator("thead th").all_inner_texts().index(head)
     for up in (True, False):
@@ -166,56 +193,18 @@ def test_a_table_sorts_by_the_column_that_is_clicked(
         numbers = [float(cell.replace("−", "-")) for cell in cells]
         assert numbers == sorted(numbers, reverse=not up)
         assert len(numbers) >= 3
-    view.close()
 
 
-@pytest.mark.parametrize("which", ["file", "notebook", "versus"])
-def test_on_a_phone_each_cell_is_told_with_its_column_s_head(
-    browser: Browser, which: str, request: pytest.FixtureRequest
-) -> None:
-    """There a row is a list, and the heads' row is gone."""
-    view, _ = opened(browser, request.getfixturevalue(which), WIDTHS[1])
-    told = view.locator("tbody th, tbody td").evaluate_all(
-        "cells => cells.map(cell => getComputedStyle(cell, '::before').content)"
-    )
-    assert len(told) > 20
-    assert {each for each in told if not each.strip('"').strip()} == set()
-    view.close()
-
-
-@pytest.mark.parametrize("which", ["file", "notebook", "versus"])
-def test_the_words_of_pictures_keep_their_size_on_a_phone(
-    browser: Browser, which: str, request: pytest.FixtureRequest
-) -> None:
-    """Ten points of eight inches are eleven pixels; the box that moves can be reached by keys."""
-    view, _ = opened(browser, request.getfixturevalue(which), WIDTHS[1])
-    pictures = view.locator("figure img, figure svg[role]")
-    wide = pictures.evaluate_all("of => of.map(each => each.getBoundingClientRect().width)")
-    assert min(wide) >= 10.9 * 8 * 72 / 10
-    boxes = view.locator("figure > [tabindex='0']")
-    assert boxes.evaluate_all("of => of.every(box => box.scrollWidth > box.clientWidth)")
-    assert boxes.count() == len(wide)
-    view.close()
-
-
-@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
-def test_the_list_of_contents_stands_on_the_first_screen(
-    browser: Browser, file: Path, width: int, height: int
-) -> None:
-    """And leads to every section, whose title it tells."""
-    view, _ = opened(browser, file, width)
-    links = view.locator("nav a")
-    assert (
-        max(at["y"] + at["height"] for each in links.all() if (at := each.bounding_box())) < height
-    )
-    titles = view.locator("h2").all_inner_texts()
-    assert [each.get_attribute("title") for each in links.all()] == titles
-    view.close()
-
-
-def test_printed_it_has_no_list_of_contents_and_whole_tables(browser: Browser, file: Path) -> None:
-    view, _ = opened(browser, file, WIDTHS[1])
+def test_printed_it_has_no_list_of_contents_and_whole_tables(opened: Opened) -> None:
+    view, _ = opened("file", WIDTHS[1])
     view.emulate_media(media="print")
     assert not view.locator("nav").is_visible()
     assert view.locator("thead").first.is_visible()
-    view.close()
+    view.emulate_media(media="screen")
+
+
+def test_a_word_that_is_cut_would_be_found(opened: Opened) -> None:
+    view, _ = opened("file", WIDTHS[1])
+    style = view.add_style_tag(content="h1 { white-space: nowrap }")
+    assert view.evaluate(CUT) != []
+    style.evaluate("of => of.remove()")

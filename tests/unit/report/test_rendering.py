@@ -6,33 +6,25 @@ import sys
 from html import escape
 
 import matplotlib as mpl
-import pytest
 
 from foldwise.report import page
-from foldwise.report.album import PIXELS, holdout_pictures, search_pictures
 from foldwise.report.picture import Picture, picture_files
 from foldwise.report.wording import number, rounded, strength
 from foldwise.search.trials import number_of
 from tests.factories import make_result
 from tests.unit.report.findings_cases import (
-    make_estimates,
     make_findings,
     make_holdout_summary,
     make_judged,
-    make_linear,
+    make_pictures,
 )
-
-
-@pytest.fixture(scope="module", name="rendered")
-def _rendered() -> tuple[Picture, ...]:
-    return _all_pictures()
 
 
 def test_pictures_come_out_the_same_each_time(rendered: tuple[Picture, ...]) -> None:
     """No date and no random identifiers: otherwise every run would look like a change."""
     before, files = dict(mpl.rcParams), picture_files(rendered)
     assert all(file.startswith((b"\x89PNG", b"<?xml")) for file in files.values())
-    assert files == picture_files(_all_pictures())
+    assert files == picture_files(make_pictures())
     assert dict(mpl.rcParams) == before, "the style belongs to our figures, not to who imports us"
 
 
@@ -76,19 +68,6 @@ def test_no_window_system_and_no_global_figures_are_touched() -> None:
     code = f"{figures}; import sys; print('matplotlib.pyplot' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "False"
-
-
-def _all_pictures() -> tuple[Picture, ...]:
-    judged, result = make_judged(), make_result()
-    return (
-        *search_pictures(result, make_estimates(result)),
-        *holdout_pictures(
-            make_holdout_summary(judged),
-            judged,
-            make_linear(judged).coefficients,
-            meaning=PIXELS,
-        ),
-    )
 
 
 def test_a_tie_is_written_as_it_is_from_a_file() -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from foldwise.data.dataset import picture_axes
 from foldwise.report.figures import style
-from foldwise.report.findings import Judged
+from foldwise.report.judged import Judged
 from foldwise.report.wording import brief, counted, percent
 
 Shape = tuple[int, ...]
@@ -30,27 +30,20 @@ def draw_strip(
 ) -> None:
     """Draw images (examples, features) side by side: one panel is faster than many.
 
-    Dark ink on white, in colour where the shape has 3 channels. Shapes that are no picture,
-    (features,) for one, are drawn as a profile over the features. There is room for so many
+    Dark ink on white, in colour where the shape has 3 channels. There is room for so many
     ``columns``; above each image stands its title, below it which number it has.
     """
     style.bare(axes)
-    sample = _picture(np.zeros(images.shape[1], dtype=np.uint8), shape)
-    height, width, *colours = (1, images.shape[1], 1) if sample is None else sample.shape
+    height, width, colours = _picture(np.zeros(images.shape[1], dtype=np.uint8), shape).shape
     step = width + ceil(width / 10) * bool(titles)
-    blank = 255 if max(colours) > 1 else 0
+    blank = 255 if colours > 1 else 0
     size = max(columns, len(images)) * step
-    strip = np.full((height, size, *colours), blank, dtype=np.uint8)
+    strip = np.full((height, size, colours), blank, dtype=np.uint8)
     for place, image in enumerate(images):
-        picture = _picture(image, shape)
-        filled = image.reshape(1, -1, 1) if picture is None else picture
-        strip[:, place * step : place * step + width] = filled
-    if sample is not None:
-        # Of images that are dark throughout, as of bytes up to 16, the brightest is black.
-        axes.imshow(strip.squeeze(), cmap="gray_r", vmin=0, vmax=max(int(strip.max()), 1))
-    else:
-        axes.fill_between(range(size), strip[0, :, 0], color=style.MUTED, linewidth=0)
-        axes.set_ylim(0, 255)
+        strip[:, place * step : place * step + width] = _picture(image, shape)
+    # Of images that are dark throughout, as of bytes up to 16, the brightest is black.
+    shown = strip[:, :, 0] if colours == 1 else strip
+    axes.imshow(shown, cmap="gray_r", vmin=0, vmax=max(int(strip.max()), 1))
     axes.set_anchor("W")
     bottom, top = axes.get_ylim()
     below = [f"no. {which}" for which in numbers]
@@ -61,36 +54,17 @@ def draw_strip(
             axes.annotate(text, at, (0, gap), textcoords="offset points", ha="center", **look)
 
 
-def draw_signed(axes: Axes, values: NDArray[np.float64], shape: Shape, limit: float) -> None:
-    """Draw signed values (features,) on the common scale from -limit to limit; channels added."""
-    style.bare(axes)
-    if (drawn := _added(values, shape)).ndim == 2:
-        axes.imshow(drawn, cmap=style.SIGNED, vmin=-limit, vmax=limit)
-    else:
-        axes.axhline(0, color=style.MUTED, linewidth=0.6)
-        axes.bar(
-            range(values.size), values, width=1.0, color=style.SIGNED(np.sign(values) / 2 + 0.5)
-        )
-        axes.set_ylim(-limit, limit)
-
-
-def _added(values: NDArray[np.float64], shape: Shape) -> NDArray[np.float64]:
-    """What is drawn of values: a picture's channels are added."""
-    picture = _picture(values, shape)
-    return values if picture is None else np.asarray(picture.sum(axis=2))
-
-
 def tallness(shape: Shape) -> float:
-    """Height of an image over its width, within [1/3, 3]; 1 for shapes that are no picture."""
-    picture = _picture(np.empty(prod(shape)), shape)
-    return 1.0 if picture is None else min(max(picture.shape[0] / picture.shape[1], 1 / 3), 3.0)
+    """Height of an image over its width, within [1/3, 3]."""
+    height, width, _ = _picture(np.empty(prod(shape)), shape).shape
+    return float(np.clip(height / width, 1 / 3, 3))
 
 
-def _picture(values: NDArray[Any], shape: Shape) -> NDArray[Any] | None:
-    """Values (features,) as (height, width, channels); None for shapes that are no picture."""
+def _picture(values: NDArray[Any], shape: Shape) -> NDArray[Any]:
+    """Values (features,) as (height, width, channels): stripes where the shape is no picture's."""
     down_across = picture_axes(shape)
-    if down_across is None or min(shape[axis] for axis in down_across) < 2:
-        return None
+    if down_across is None:
+        return np.tile(values, (ceil(values.size / 3), 1))[:, :, np.newaxis]
     picture = np.moveaxis(values.reshape(shape), down_across, (0, 1))
     return picture.reshape(*picture.shape[:2], -1)
 
@@ -139,16 +113,17 @@ def coefficient_images(
     classes = style.shown(classes)
     titles = list(classes) if len(classes) > 2 else [f"{classes[1]} against {classes[0]}"]
     columns = min(_COLUMNS, len(titles))
-    drawn = np.abs([_added(own, shape) for own in weights])
-    limit = float(np.quantile(drawn, 0.995)) or 1.0
+    looks = [_picture(own, shape).sum(axis=2) for own in weights]  # channels added
+    limit = float(np.quantile(np.abs(looks), 0.995)) or 1.0
     figure = style.canvas(
         "What the model looks for: light pixels for the class, dark against",
         "An image for each class: light pixels speak for the class, dark ones against it.",
         max(2.8, 0.6 + (0.3 + 1.2 * tallness(shape)) * ceil(len(titles) / columns)),
     )
     grid = style.panels(figure, len(titles), columns)
-    for axes, title, own in zip(grid, titles, weights, strict=True):
-        draw_signed(axes, own, shape, limit)
+    for axes, title, look in zip(grid, titles, looks, strict=True):
+        style.bare(axes)
+        axes.imshow(look, cmap=style.SIGNED, vmin=-limit, vmax=limit)
         axes.set_title(title, loc="center")
     scale = ScalarMappable(Normalize(-limit, limit), style.SIGNED)
     figure.colorbar(

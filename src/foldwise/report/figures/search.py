@@ -15,7 +15,6 @@ from foldwise.palette import fold_colour, fold_marker
 from foldwise.report.figures import style
 from foldwise.report.wording import (
     axis_label,
-    brief,
     called,
     chosen,
     number,
@@ -307,10 +306,7 @@ def outer_folds(result: SearchResult, estimate: OuterEstimate, *, unit: str = "i
     axes = figure.subplots()
     _draw_folds(axes, result)
     for row, interval in enumerate(intervals.values(), start=folds):
-        axes.plot(
-            [interval.low, interval.high], [row, row], color=style.INK, linewidth=4, alpha=0.45
-        )
-        axes.plot(mean, row, "|", color=style.INK, markersize=14, markeredgewidth=2.5)
+        style.draw_mean(axes, row, mean, interval)
     axes.axvline(mean, color=style.INK, linewidth=0.8, linestyle=":")
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.6)
@@ -324,10 +320,7 @@ def outer_folds(result: SearchResult, estimate: OuterEstimate, *, unit: str = "i
     told = {"outer score (estimates)": style.MUTED, "inner score (selects)": "white"}
     for label, face in told.items():
         axes.plot([], [], "o", color=style.MUTED, markersize=8, markerfacecolor=face, label=label)
-    if len(result.space.dimensions) == 1:
-        axes.legend(ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
-    else:  # further columns leave less room
-        axes.legend(loc="lower right", bbox_to_anchor=(1, 1))
+    axes.legend(ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
     return figure
 
 
@@ -339,29 +332,7 @@ def _draw_folds(axes: Axes, result: SearchResult) -> None:
         axes.plot([inner, outer], [row, row], color=look["color"], linewidth=2, alpha=0.5)
         axes.plot(inner, row, **look, markersize=8, markerfacecolor="white")
         axes.plot(outer, row, **look, markersize=9)
-    right = 0.0
-    columns = {"optimism": [signed(optimism(fold, metric)) for fold in folds]}
-    for name in [KIND] if result.space.kinds else result.space.dimensions:
-        columns[brief(name)] = [brief(value_text(fold.best.values[name])) for fold in folds]
-    for head, cells in columns.items():
-        right += 14 + _CHARACTER * max(map(len, (head, *cells)))
-        _note(axes, -0.85, head, right)
-        for row, text in enumerate(cells):
-            _note(axes, row, text, right)
-
-
-_CHARACTER = 6.0
-"""Points that a character of the figure's text takes, at most on average."""
-
-
-def _note(axes: Axes, row: float, text: str, right: float) -> None:
-    """Write beside the axes, up to so many points from them."""
-    axes.annotate(
-        style.literal(text),
-        (1, row),
-        xycoords=axes.get_yaxis_transform(),
-        xytext=(right, 0),
-        textcoords="offset points",
-        ha="right",
-        va="center",
-    )
+    beside = axes.secondary_yaxis("right")
+    beside.set_yticks(range(len(folds)), [signed(optimism(fold, metric)) for fold in folds])
+    beside.tick_params(length=0)
+    beside.set_ylabel("Optimism")

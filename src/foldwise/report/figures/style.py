@@ -18,6 +18,7 @@ from matplotlib.ticker import PercentFormatter
 
 from foldwise.report.picture import Picture
 from foldwise.report.wording import brief
+from foldwise.stats.intervals import Interval
 
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType  # which its oldest versions here don't have
@@ -167,6 +168,12 @@ def panels(figure: Figure, count: int, columns: int, *, shared: bool = False) ->
     for axes in grid[count:]:
         axes.remove()
     return list(grid[:count])
+
+
+def draw_mean(axes: Axes, row: float, mean: float, interval: Interval) -> None:
+    """Draw a mean with its interval."""
+    axes.plot([interval.low, interval.high], [row, row], color=INK, linewidth=4, alpha=0.45)
+    axes.plot(mean, row, "|", color=INK, markersize=14, markeredgewidth=2.5)
 
 
 def percentages(axis: Axis) -> None:

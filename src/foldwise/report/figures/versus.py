@@ -59,11 +59,7 @@ def _draw_differences(axes: Axes, found: Difference, folds: int) -> None:
     for place, difference in enumerate(found.folds):
         fold = place % folds
         axes.plot(difference, fold, fold_marker(fold), color=fold_colour(fold), markersize=6)
-    interval = found.interval
-    axes.plot(
-        [interval.low, interval.high], [folds, folds], color=style.INK, linewidth=4, alpha=0.45
-    )
-    axes.plot(found.value, folds, "|", color=style.INK, markersize=12, markeredgewidth=2.5)
+    style.draw_mean(axes, folds, found.value, found.interval)
     axes.set_yticks(range(folds + 1), [*map(str, range(folds)), "mean"])
     axes.set_ylim(folds + 0.6, -0.6)
     axes.xaxis.set_major_locator(MaxNLocator(3))
