@@ -2,9 +2,11 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,15 +22,22 @@ DIGITS: dict[str, dict[str, Any]] = {
 # them. Of a search they are made, but not drawn; of others what they would show is told in words.
 _SKETCHED = """
 
+_styled, _drawn = styled, drawn
+
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    real = _styled(draw)
+
     @wraps(draw)
     def sketched(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        if args and hasattr(args[0], "trials"):
-            with mpl.rc_context(_STYLE):
-                return draw(*args, **kwargs)
+        if args and hasattr(args[0], "trials") or _is_drawn():
+            return real(*args, **kwargs)
         return Figure(label=f"{draw.__name__}{_told((args, sorted(kwargs.items())))}.")
 
     return sketched
+
+
+def _is_drawn() -> bool:
+    return "DRAWN" in __import__("os").environ
 
 
 def _told(seen: Any) -> str:
@@ -42,6 +51,8 @@ def _told(seen: Any) -> str:
 
 
 def drawn(name: str, figure: Figure, *place: str, with_svg: bool = True) -> Picture:
+    if _is_drawn():
+        return _drawn(name, figure, *place, with_svg=with_svg)
     words = f"{figure.get_label()} {figure.get_suptitle()}."
     picture = b"<svg></svg>" + words.encode().ljust(30_000)
     return Picture(name, words, picture, picture if with_svg else None, *place)
@@ -72,11 +83,14 @@ class Project:
     folder : Path
     commands : Path, optional
         Where `tests.e2e.warm` serves ``python -m``, ``dvc`` and ``foldwise``: there they start at
-        once, with the sources that were there first. Signals don't reach them.
+        once, with the sources that were there first.
+    is_drawn : bool
+        Whether pictures hold pixels; else words.
     """
 
     folder: Path
     commands: Path | None = None
+    is_drawn: bool = False
 
     def change(self, section: str, **values: object) -> None:
         """Set parameters of one section of params.yaml."""
@@ -96,6 +110,7 @@ class Project:
             "PATH": os.pathsep.join([*map(str, places), os.environ["PATH"]]),
             # On digits a second thread costs more than it gives.
             **({"FOLDWISE_THREADS": "1"} if self.commands else {}),
+            **({"DRAWN": "1"} if self.is_drawn else {}),
             "PYTHONPATH": str(self.folder / "src"),
             "DVC_SITE_CACHE_DIR": str(beside / "dvc-site"),
             "DVC_GLOBAL_CONFIG_DIR": str(beside / "dvc-global"),
@@ -162,20 +177,31 @@ def make_project(
 ) -> Project:
     """Copy the sources as they are in the working tree and set parameters.
 
-    The MNIST files are left out: 11 MB that digits don't need. Unless ``is_drawn``, pictures hold
-    words in place of pixels.
+    The MNIST files are left out: 11 MB that digits don't need. With ``commands`` there is an empty
+    tracking store. Unless ``is_drawn``, pictures hold words in place of pixels.
     """
     for source in _sources():
         target = folder / source
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(REPOSITORY / source, target, follow_symlinks=False)
-    if not is_drawn:
-        with (folder / "src/foldwise/report/figures/style.py").open("a") as file:
-            file.write(_SKETCHED)
-    project = Project(folder, commands)
+    with (folder / "src/foldwise/report/figures/style.py").open("a") as file:
+        file.write(_SKETCHED)
+    if commands:
+        put_empty_store(commands, folder)
+    project = Project(folder, commands, is_drawn)
     for section, values in params.items():
         project.change(section, **values)
     return project
+
+
+def put_empty_store(commands: Path, folder: Path) -> None:
+    """Copy the one that lies beside the commands."""
+    runs = folder / "mlruns"
+    runs.mkdir(exist_ok=True)
+    shutil.copy(commands / "mlflow.db", runs)
+    with closing(sqlite3.connect(runs / "mlflow.db")) as connection, connection:
+        location = (str(runs / "artifacts" / "0"),)
+        connection.execute("UPDATE experiments SET artifact_location = ?", location)
 
 
 def commit(project: Project) -> Project:

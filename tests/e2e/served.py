@@ -1,16 +1,22 @@
-"""A model served by MLflow: start its server, ask it, end it."""
+"""A model served by MLflow: by a server of its own or by this process; ask it, end it."""
 
 import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
+import uvicorn
+
+if TYPE_CHECKING:
+    from mlflow.pyfunc import PyFuncModel
 
 
 def free_port() -> int:
@@ -39,6 +45,24 @@ def serving(
         with suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGTERM)
         server.wait(30)
+
+
+@contextmanager
+def serving_here(model: "PyFuncModel") -> Iterator[str]:
+    """The address at which MLflow's own application serves a loaded model, in a thread."""
+    from mlflow.pyfunc.scoring_server import init
+
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(init(model), port=port, log_level="critical"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def _wait_until_up(address: str, server: subprocess.Popen[bytes]) -> str:

@@ -1,12 +1,12 @@
 """Starts stages fast: all libraries imported once, each stage a forked process.
 
-A script: one JSON order a line on stdin, one JSON answer a line on stdout. A stage can be told
+A program: one JSON order a line on stdin, one JSON answer a line on stdout. A stage can be told
 to stop itself when it is about to do something for the n-th time: to write, rename or remove a
 file below its folder, or to change or commit in a database. Such moments come again, clock or not.
 """
 
+import ctypes
 import errno
-import gc
 import json
 import os
 import re
@@ -14,34 +14,14 @@ import runpy
 import signal
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
-from sqlalchemy.orm import configure_mappers
 
-from foldwise.report import page
+from tests.e2e.preloaded import STAGES, preload
 
-# The stages, and what they import only when they come to need it.
-IMPORTS = (
-    "foldwise.app.prepare",
-    "foldwise.app.tune",
-    "foldwise.app.evaluate",
-    "foldwise.report.figures.holdout",
-    "foldwise.report.figures.images",
-    "foldwise.report.figures.search",
-    "foldwise.search.engines.estimator",
-    "matplotlib.backends.backend_agg",
-    "matplotlib.backends.backend_svg",
-    "mlflow.pyfunc",
-    "mlflow.sklearn",
-    "mlflow.store.model_registry.sqlalchemy_store",
-    "mlflow.store.tracking.sqlalchemy_store",
-    "optuna.storages._rdb.models",
-    "skops.io",
-)
 _FILE_EVENTS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate"}
 _READING = re.compile(r"\s*(SELECT|PRAGMA)", re.IGNORECASE)
 
@@ -107,10 +87,12 @@ def _become(order: dict[str, str | int | dict[str, str]]) -> NoReturn:
     """
     os.setsid()
     folder, log = str(order["folder"]), Path(str(order["log"]))
-    os.chdir(folder)
     environment = order["environment"]
     assert isinstance(environment, dict)
     os.environ.update(environment)
+    if mounts_of := os.environ.pop("MOUNTS_OF", ""):
+        _join(mounts_of)
+    os.chdir(folder)
     for descriptor, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(log / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
     watch = Watch(folder, what=str(order["what"]), at=int(str(order["at"])), how=str(order["how"]))
@@ -120,6 +102,14 @@ def _become(order: dict[str, str | int | dict[str, str]]) -> NoReturn:
     sys.stderr.flush()
     # Tidying up a thousand imported modules takes two seconds, and changes nothing any more.
     os._exit(status)
+
+
+def _join(process: str) -> None:
+    """See what a process has mounted: ``os.setns`` is Python 3.12's."""
+    for kind in ("user", "mnt"):
+        with open(f"/proc/{process}/ns/{kind}") as namespace:  # noqa: PTH123 - no file, a handle
+            failed = ctypes.CDLL(None).setns(namespace.fileno(), 0)
+        assert not failed, f"may not join the {kind} namespace"
 
 
 def _run(module: str) -> int:
@@ -132,12 +122,7 @@ def _run(module: str) -> int:
 
 
 def _serve() -> None:
-    for module in IMPORTS:
-        import_module(module)
-    configure_mappers()
-    for name in page._environment().list_templates(extensions=["j2"]):
-        page._environment().get_template(name)
-    gc.freeze()  # or the children's collections would copy all memory
+    preload(STAGES)
     for line in sys.stdin:
         order = json.loads(line)
         if order["do"] == "start":

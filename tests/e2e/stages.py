@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e.project import Ended, Project
+from tests.e2e.project import REPOSITORY, Ended, Project
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class StageServer:
     def start(
         self, name: str, folder: Path, moment: Moment | None = None, **environment: str
     ) -> Stage:
-        """Start a stage in a folder."""
+        """Start a stage in a folder; with ``MOUNTS_OF`` a process, as that one sees it."""
         moment = moment or Moment()
         self._count += 1
         log = self._logs / f"{self._count:04d}-{name}"
@@ -98,7 +98,8 @@ def stage_server(project: Project, logs: Path) -> Iterator[StageServer]:
     """A server of the project's stages; its import takes some seconds."""
     logs.mkdir()
     with subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("stage_server.py"))],
+        [sys.executable, "-m", "tests.e2e.stage_server"],
+        cwd=REPOSITORY,
         env=project.environment({"FOLDWISE_QUIET": "1"}),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

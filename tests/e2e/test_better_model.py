@@ -2,18 +2,12 @@
 
 import json
 import shutil
-import socket
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import mlflow.pyfunc
 import numpy as np
 import pytest
-import requests
-import uvicorn
-from mlflow.pyfunc.scoring_server import init
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
@@ -21,6 +15,7 @@ from foldwise.registry.snapshot import Snapshot
 from foldwise.registry.stored_files import CARD, fetch_files
 from foldwise.store.open import open_store
 from tests.e2e.project import REPOSITORY, Project, commit, make_project
+from tests.e2e.served import post, serving_here
 from tests.e2e.test_tutorial import console_steps, is_said
 from tests.e2e.without_foldwise import predict_elsewhere
 from tests.idx_files import STEMS, idx_bytes
@@ -128,23 +123,10 @@ def test_it_takes_raw_pixels_without_foldwise(told: Project) -> None:
 def test_a_server_refuses_images_of_another_size(told: Project) -> None:
     """With status 400, as it does where a model looks at pixels."""
     images, _ = _holdout()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(init(_served(told, 2)), port=port, log_level="critical"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.05)
+    with serving_here(_served(told, 2)) as address:
         for rows, status in ((images[:2], 200), (images[:2, :63], 400), (images[:2, :0], 400)):
-            answer = requests.post(
-                f"http://127.0.0.1:{port}/invocations", json={"inputs": rows.tolist()}, timeout=60
-            )
+            answer = post(address, {"inputs": rows.tolist()})
             assert answer.status_code == status, answer.text
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 def test_tune_refuses_a_threshold_for_which_all_images_are_too_dark(

@@ -35,10 +35,10 @@ def kill_group(process: Popen[str]) -> None:
 
 
 def test_killed_and_stopped_and_run_again_it_ends_like_one_that_never_was(
-    reproduced: Reproduced, tmp_path: Path
+    commands: Path, reproduced: Reproduced, tmp_path: Path
 ) -> None:
     """Killed among the trials, then stopped by Ctrl-C."""
-    project = commit(make_project(tmp_path / "clone"))
+    project = commit(make_project(tmp_path / "clone", commands=commands))
     folder = project.folder
     repro = project.start(*REPRO)
     wait_until(lambda: count_trials(folder) >= 5, repro)

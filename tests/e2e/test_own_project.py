@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from foldwise.data.features import FilterBank
 from foldwise.search.version import SEARCH_VERSION
 from foldwise.settings import load_settings
 from tests import table_files
-from tests.e2e.project import Project
+from tests.e2e.project import Project, put_empty_store
 from tests.e2e.reproduced import all_runs
 
 pytestmark = pytest.mark.e2e
@@ -27,32 +26,33 @@ QUICK = {"folds": 3, "trials": 3, "max_iter": 50, "tol": 0.01}
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def project(commands: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A new project of digits, away from any checkout, reproduced with few of them."""
     folder = tmp_path_factory.mktemp("own") / "with a blank"
     folder.mkdir()
-    project = _begun(folder / "digits")
+    project = _begun(folder / "digits", commands)
     project.change("prepare", limit=150)
     assert project.dvc("repro").status == 0
     return project
 
 
-def _begun(folder: Path, *options: str) -> Project:
+def _begun(folder: Path, commands: Path, *options: str) -> Project:
     """What `foldwise init` makes, but quick."""
-    entry = "from foldwise.app.cli import main; main()"
-    command = (sys.executable, "-c", entry, "init", folder.name, *options)
-    begun = Project(folder.parent).run(*command)
+    begun = Project(folder.parent, commands).run("foldwise", "init", folder.name, *options)
     assert begun.status == 0, begun.errors
-    project = Project(folder)
+    put_empty_store(commands, folder)
+    project = Project(folder, commands)
     project.change("tune", **QUICK)
     return project
 
 
-def test_a_new_project_of_a_table_is_reproduced_as_it_was_begun(tmp_path: Path) -> None:
+def test_a_new_project_of_a_table_is_reproduced_as_it_was_begun(
+    commands: Path, tmp_path: Path
+) -> None:
     """Its own copy of the file, in groups, of whose names nothing is told."""
     table = table_files.write(table_files.cancer().head(200), tmp_path)
     options = ("--table", str(table), "--target", "finding", "--group", "person")
-    project = _begun(tmp_path / "ward", *options)
+    project = _begun(tmp_path / "ward", commands, *options)
     table.unlink()
     done = project.dvc("repro")
     assert done.status == 0, done.errors

@@ -27,19 +27,19 @@ INERT = (
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project whose pipeline has been run."""
+def quick(commands: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project whose pipeline has been run, for commands that need not run its own sources."""
     folder = tmp_path_factory.mktemp("staleness") / "project"
-    project = commit(make_project(folder, is_drawn=True))
+    project = commit(make_project(folder, commands=commands, is_drawn=True))
     done = project.dvc("repro")
     assert done.status == 0, done.errors
     return project
 
 
 @pytest.fixture
-def quick(made: Project, commands: Path) -> Project:
-    """The same, for commands that need not run its own sources."""
-    return replace(made, commands=commands)
+def made(quick: Project) -> Project:
+    """The same, with its own sources."""
+    return replace(quick, commands=None)
 
 
 def stale(project: Project) -> set[str]:
@@ -106,7 +106,7 @@ def test_drawing_anew_gives_the_same_bytes_and_takes_no_look(made: Project, quic
     before, counted = drawn(made), looks(made)
     for path in (made.folder / "reports" / "figures").glob("*/*.*g"):
         path.unlink()
-    done = made.run("foldwise", "draw")
+    done = quick.run("foldwise", "draw")
     assert done.status == 0, done.errors
     assert drawn(made) == before
     assert looks(made) == counted > 0
@@ -146,6 +146,7 @@ def test_a_comment_in_the_solver_leaves_an_interrupted_search_its_trials(
     made: Project, quick: Project
 ) -> None:
     """The stage is stale for DVC; the search goes on under its key, and no trial is made again."""
+    quick = replace(quick, is_drawn=False)
     made.change("tune", trials=9)
     append(made, "solver/descent.py", "\n# a comment\n")
     assert stale(quick) == {"tune", "evaluate"}

@@ -27,15 +27,12 @@ from tests.tracking_server import TrackingServer
 
 pytestmark = pytest.mark.e2e
 
-# A small disk over one folder, filled with what is there; at the end it is copied back.
-_ON_A_SMALL_DISK = """
-folder=$1
-cp -a $folder ../beside && mount -t tmpfs -o size=$2k tmpfs $folder || exit 99
-cp -a ../beside/. $folder && shift 2 || exit 99
-"$@"
-status=$?
-rm -r ../beside && cp -a $folder ../beside
-exit $status
+# A small disk over one folder, filled with what is there, until a line is read; then copied back.
+_A_SMALL_DISK = """
+cp -a $1 ../beside && mount -t tmpfs -o size=$2k tmpfs $1 && cp -a ../beside/. $1 || exit 99
+echo
+read line
+rm -r ../beside && cp -a $1 ../beside
 """
 
 
@@ -124,8 +121,15 @@ def run_on_a_small_disk(world: World, place: str, *, spare: int, stage: str) -> 
     shutil.rmtree(beside, ignore_errors=True)
     pages = sum(-(-path.stat().st_size // 4096) + 1 for path in folder.rglob("*"))
     size = str(4 * pages + spare)
-    script = ("unshare", "-rm", "sh", "-c", _ON_A_SMALL_DISK, "sh", place, size)
-    ended = Project(world.folder).run(*script, *stage_command(stage), FOLDWISE_QUIET="1")
+    script = ("unshare", "-rm", "sh", "-c", _A_SMALL_DISK, "sh", place, size)
+    with subprocess.Popen(
+        script, cwd=world.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as disk:
+        assert disk.stdout is not None
+        assert disk.stdout.readline() == b"\n"
+        ended = world.server.run(stage, world.folder, MOUNTS_OF=str(disk.pid))
+        disk.communicate(b"\n")
+    assert disk.returncode == 0
     shutil.rmtree(folder)
     shutil.copytree(beside, folder)
     return ended

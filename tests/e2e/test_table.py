@@ -1,22 +1,23 @@
-"""A table from its file to a served champion, by the real commands; nothing of foldwise serves."""
+"""A table from its file to a served champion, by the real commands, and without foldwise."""
 
 import json
 import re
-import sys
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any
 
+import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 import pytest
 
 from foldwise.data.dataset import load
 from foldwise.search.archive import restore
+from foldwise.store.open import open_store
 from tests import table_files
 from tests.e2e.project import Project, commit, make_project
-from tests.e2e.served import free_port, post, serving
+from tests.e2e.served import post, serving_here
 from tests.e2e.without_foldwise import predict_elsewhere
 
 pytestmark = pytest.mark.e2e
@@ -29,13 +30,14 @@ PARAMS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def project(commands: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Breast cancer with gaps, categories and people, reproduced and promoted."""
-    project = make_project(tmp_path_factory.mktemp("table") / "project", PARAMS)
+    folder = tmp_path_factory.mktemp("table") / "project"
+    project = make_project(folder, PARAMS, commands=commands)
     table_files.write(table_files.cancer(), project.folder)
-    look = (sys.executable, "-m", "foldwise.app.prepare", "--look")
     commit(project)
-    for command in (look, (sys.executable, "-m", "dvc", "repro"), ("foldwise", "promote")):
+    look = ("python", "-m", "foldwise.app.prepare", "--look")
+    for command in (look, ("dvc", "repro"), ("foldwise", "promote")):
         ended = project.run(*command)
         assert ended.status == 0, ended.errors
     return project
@@ -44,12 +46,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture(scope="module")
 def address(project: Project) -> Iterator[str]:
     """A server of the champion."""
-    port = free_port()
-    store = f"sqlite:///{project.folder}/mlruns/mlflow.db"
-    served = ("models", "serve", "-m", "models:/people-classifier@champion")
-    command = [sys.executable, "-m", "mlflow", *served, "--env-manager", "local", "-p", str(port)]
-    environment = project.environment({"MLFLOW_TRACKING_URI": store, "PYTHONPATH": ""})
-    with serving(command, port, folder=Path.cwd(), environment=environment) as address:
+    with open_store(project.folder).as_default():
+        model = mlflow.pyfunc.load_model("models:/people-classifier@champion")
+    with serving_here(model) as address:
         yield address
 
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.e2e.project import make_project
+from tests.e2e.project import REPOSITORY, make_project
 
 # Called as python, dvc or foldwise. What isn't `python -m ...` is for the real one. To sh the
 # second line is a command, to Python a text: only there may a path have a blank.
 _CLIENT = """#!/bin/sh
 '''exec' {quoted} -IS "$0" "$@"
 ' '''
-import json, os, socket, sys
+import json, os, signal, socket, sys
 name, *arguments = os.path.basename(sys.argv[0]), *sys.argv[1:]
 if name == "python":
     if arguments[:1] != ["-m"]:
@@ -23,6 +23,8 @@ if name == "python":
 order = dict(folder=os.getcwd(), environment=dict(os.environ), arguments=[name, *arguments])
 with socket.socket(socket.AF_UNIX) as connection:
     connection.connect({address!r})
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: connection.send(bytes([number])))
     socket.send_fds(connection, [json.dumps(order).encode()], [0, 1, 2])
     sys.exit(ord(connection.recv(1) or b"\\xff"))
 """
@@ -30,7 +32,10 @@ with socket.socket(socket.AF_UNIX) as connection:
 
 @contextmanager
 def warm_commands(folder: Path) -> Iterator[Path]:
-    """Serve quick commands meanwhile, by the sources as they are here: for `Project.commands`."""
+    """Serve quick commands meanwhile, by the sources as they are here: for `Project.commands`.
+
+    Beside them lies an empty tracking store, which takes two seconds to create.
+    """
     sources = make_project(folder / "sources")
     address = str(folder / "socket")
     client = folder / "python"
@@ -40,9 +45,9 @@ def warm_commands(folder: Path) -> Iterator[Path]:
     client.chmod(0o755)
     for name in ("dvc", "foldwise"):
         (folder / name).symlink_to(client)
-    server = Path(__file__).with_name("warm_server.py")
     with subprocess.Popen(
-        [sys.executable, str(server), address, str(client)],
+        [sys.executable, "-m", "tests.e2e.warm_server", address, str(client)],
+        cwd=REPOSITORY,
         env=sources.environment({"FOLDWISE_QUIET": "1"}),
         stdout=subprocess.PIPE,
     ) as process:

@@ -1,53 +1,58 @@
 """Runs projects' Python commands in forks of one process that has imported everything once.
 
-A script: it listens on a socket, where the client of `warm.py` hands in a command with its folder,
-its environment and its three streams.
+A program: it listens on a socket, where the client of `warm.py` hands in a command with its folder,
+its environment and its three streams, and then whatever signal it gets. If the client is killed, so
+is the command.
 """
 
-import gc
+import hashlib
 import json
 import os
 import pickle
 import runpy
+import signal
 import socket
 import sys
 import traceback
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any, NoReturn
 
 from ruamel.yaml import YAML
-from sqlalchemy.orm import configure_mappers
 
-from foldwise.report import page
+from foldwise.store.database import create_once
+from tests.e2e.preloaded import STAGES, preload
 
-IMPORTS = (
-    "dvc.cli",
+COMMANDS = (
+    "celery.result",
+    "dulwich.porcelain",
+    "dvc.cachemgr",
+    "dvc.cli.parser",
     "dvc.commands.repro",
+    "dvc.data_cloud",
+    "dvc.repo.brancher",
     "dvc.repo.experiments.executor.local",
+    "dvc.repo.experiments.queue.celery",
     "dvc.repo.experiments.queue.tempdir",
+    "dvc.repo.graph",
+    "dvc.repo.plots",
     "dvc.render",
+    "dvc.render.match",
+    "dvc.utils.hydra",
+    "dvc.utils.strictyaml",
+    "dvc_render.plotly",
     "foldwise.app.cli",
     "foldwise.app.commands",
     "foldwise.app.compare",
     "foldwise.app.compare_summary",
-    "foldwise.app.evaluate",
-    "foldwise.app.prepare",
-    "foldwise.app.tune",
+    "foldwise.app.show",
     "foldwise.registry.verify",
     "foldwise.report.figures.columns",
-    "foldwise.report.figures.holdout",
-    "foldwise.report.figures.images",
-    "foldwise.report.figures.search",
     "foldwise.report.figures.versus",
-    "foldwise.search.engines.estimator",
-    "mlflow.pyfunc",
-    "mlflow.sklearn",
-    "mlflow.store.model_registry.sqlalchemy_store",
-    "mlflow.store.tracking.sqlalchemy_store",
-    "optuna.storages._rdb.models",
-    "skops.io",
+    "hydra.core.override_parser.overrides_parser",
+    "networkx",
     "sklearn.ensemble",
     "sklearn.neighbors",
     "sklearn.svm",
@@ -55,33 +60,29 @@ IMPORTS = (
 ENTRIES = {"dvc": "dvc.cli", "foldwise": "foldwise.app.cli"}
 
 
-def _remember_yaml(*files: Path) -> None:
+def _remember_yaml(folder: Path) -> None:
     """Read no text twice: DVC reads each of its files ten times, half of what it takes to run."""
     read: Any = YAML.load
-    known: dict[str, bytes] = {}
+    folder.mkdir()
 
     def load(yaml: YAML, text: Any) -> Any:
         if yaml.typ != ["safe"] or not isinstance(text, str):
             return read(yaml, text)
-        if text not in known:
-            known[text] = pickle.dumps(read(yaml, text))
-        return pickle.loads(known[text])  # noqa: S301 - our own, for a copy each
+        known = folder / hashlib.sha256(text.encode()).hexdigest()
+        if not known.exists():
+            beside = known.with_suffix(f".{os.getpid()}")
+            beside.write_bytes(pickle.dumps(read(yaml, text)))
+            beside.rename(known)
+        return pickle.loads(known.read_bytes())  # noqa: S301 - our own, for a copy each
 
     YAML.load = load  # type: ignore[assignment, method-assign]
-    for file in files:
-        YAML(typ="safe").load(file.read_text())
 
 
 def _serve(address: str, client: str) -> None:
-    for module in IMPORTS:
-        import_module(module)
-    configure_mappers()
-    for name in page._environment().list_templates(extensions=["j2"]):
-        page._environment().get_template(name)
-    sources = Path(address).with_name("sources")
-    _remember_yaml(sources / "dvc.yaml", *(sources / "comparison").glob("dvc.*"))
+    _remember_yaml(Path(address).with_name("yaml"))
+    create_once(Path(address).with_name("mlflow.db"))
+    preload((*STAGES, *COMMANDS))
     sys.executable = client  # what a command starts in its turn is as fast
-    gc.freeze()
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(address)
         listening.listen()
@@ -110,6 +111,8 @@ def _become(connection: socket.socket) -> NoReturn:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    os.setsid()
+    Thread(target=_hear, args=(connection,), daemon=True).start()
     os.chdir(order["folder"])
     os.environ.clear()
     os.environ.update(order["environment"])
@@ -118,6 +121,13 @@ def _become(connection: socket.socket) -> NoReturn:
     sys.stderr.flush()
     connection.sendall(bytes([status]))
     os._exit(0)
+
+
+def _hear(connection: socket.socket) -> None:
+    """Get the signals that the client gets."""
+    while told := connection.recv(1):
+        os.killpg(0, ord(told))
+    os.killpg(0, signal.SIGKILL)
 
 
 def _run(arguments: list[str]) -> object:
