@@ -219,9 +219,9 @@ def softmax_link(scores: Real, labels: Ints, weights: Weights = None) -> Floats:
     np.exp(scores, out=scores)
     total = scores.sum(axis=1)
     if weights is None:
-        losses = np.log(total).sum(axis=1, dtype=np.float64) - of_label.sum(
-            axis=1, dtype=np.float64
-        )
+        losses = np.log(total).sum(axis=1, dtype=np.float64)
+        # Row by row, as several fits' lie in memory: numpy would sum one fit's alone in pairs.
+        losses -= of_label.cumsum(axis=1, dtype=np.float64)[:, -1]
     else:
         losses = ((np.log(total) - of_label) * weights).sum(axis=1, dtype=np.float64)
     scores /= total[:, np.newaxis]

@@ -1,11 +1,13 @@
 """The hot loop's identities: the gradient is the slope, the intercept is free, and so on."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foldwise.solver.objective import sigmoid_link, softmax_link
+from foldwise.solver.objective import Link, sigmoid_link, softmax_link
 from tests.unit.solver.gradients import objective_and_gradient
 from tests.unit.solver.solver_cases import CASES
 
@@ -37,6 +39,22 @@ def test_the_intercept_is_not_penalised() -> None:
     moved_value, moved_gradient = objective_and_gradient(case, moved, C=0.2)
     assert moved_value == pytest.approx(value, rel=1e-12)
     np.testing.assert_allclose(moved_gradient, gradient, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("is_weighted", [False, True])
+@pytest.mark.parametrize("link", [softmax_link, sigmoid_link])
+def test_a_fits_loss_has_the_same_bits_alone_and_in_company(
+    link: Link, dtype: type[np.floating[Any]], *, is_weighted: bool
+) -> None:
+    """Line searches hang on it, and so would the last digits of a path that is traced alone."""
+    generator = np.random.default_rng(1)
+    scores = generator.normal(size=(7, 10, 60)).astype(dtype)
+    labels = generator.integers(0, 10, 60)
+    weights = generator.uniform(size=(1, 60)).astype(dtype) if is_weighted else None
+    together = link(scores.copy(), labels, weights)
+    alone = [link(each[np.newaxis].copy(), labels, weights)[0] for each in scores]
+    np.testing.assert_array_equal(together, alone)
 
 
 @given(scale=st.floats(0.01, 300.0), seed=st.integers(0, 1000))
