@@ -4,8 +4,9 @@ A data set is drawn, the whole procedure run on it (stratified parts, values of 
 inner folds' log-loss, outer scores), and what intervals are made from kept: labels, predictions,
 inner means, and the true score of the outer models. Meant to be held is the expected score of the
 procedure trained on (K-1)/K of n rows: the true score of the outer models, averaged over all data
-sets. As in foldwise's own search, values of C are dealt evenly over the range by the logarithm, in
-each study the same; new ones for each data set.
+sets. As in the walk of foldwise's own search, values of C are dealt evenly over the range by the
+logarithm, in each study the same; the best of them is chosen, and no minimum of their curve. There
+are new ones for each data set.
 
 Draws are kept in files of 25, so that measuring can be stopped and goes on; the intervals are made
 from them anew each time. Who changes how data sets are made or searched deletes the files.
