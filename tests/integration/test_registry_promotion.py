@@ -21,7 +21,7 @@ from foldwise.registry.champion import (
     rollback,
 )
 from foldwise.registry.registration import register
-from foldwise.registry.stored_files import fetch_files
+from foldwise.registry.stored_files import fetch_files, files_digest
 from foldwise.solver.linear import probabilities
 from foldwise.stats.scores import score
 from foldwise.store.mutex import Lease, held
@@ -230,6 +230,19 @@ def test_a_damaged_champion_stops_the_comparison_unless_forced(in_use: Store) ->
     outcome = decide(in_use, 4, is_forced=True, reason="disk fault")
     assert outcome.decision == "forced"
     assert "must verify" in checks_of(outcome)["comparison with the champion"].figure
+
+
+def test_a_champion_that_an_earlier_foldwise_described_otherwise_stops_it_in_the_same_words(
+    in_use: Store,
+) -> None:
+    """Its files are as they were registered, and yet none that this one would open."""
+    folder = fetch_files(in_use, seen(in_use).find("2"), Path("unused"))
+    with (folder / "MLmodel").open("a") as described:
+        described.write("of_old: 1\n")
+    in_use.client.set_model_version_tag(NAME, "2", "bytes_digest", files_digest(folder))
+    with pytest.raises(PromotionError, match="the champion, version 2, must verify"):
+        decide(in_use, 4)
+    assert decide(in_use, 4, is_forced=True, reason="an upgrade").decision == "forced"
 
 
 def test_a_champion_that_does_not_give_its_figures_stops_the_comparison(store: Store) -> None:

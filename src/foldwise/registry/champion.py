@@ -24,7 +24,7 @@ from foldwise.registry.verify import NO_HOLDOUT, Holdout, Verification, fault_in
 from foldwise.runs.lineage import user
 from foldwise.settings import Settings
 from foldwise.stats.scores import PUBLISHED
-from foldwise.store.faults import store_faults
+from foldwise.store.faults import StoreRefused, store_faults
 from foldwise.store.mutex import Busy, Lease, held
 from foldwise.store.open import Store
 
@@ -69,8 +69,7 @@ def promote(
             case = _case(store, snapshot, found, holdout, settings=settings, is_dry=is_dry)
             try:
                 if champion is not None:
-                    theirs = verify(store, champion, holdout, settings)
-                    case = replace(case, rival=_rival(theirs))
+                    case = replace(case, rival=_rival(store, champion, holdout, settings))
                 checks = judge(case)
             except (PromotionError, StoreError) as error:
                 if not is_forced:
@@ -199,13 +198,18 @@ def _case(
     )
 
 
-def _rival(found: Verification) -> Rival:
+def _rival(store: Store, champion: Version, holdout: Holdout, settings: Settings) -> Rival:
+    wrong = PromotionError(
+        f"the champion, version {champion.number}, must verify to be compared with,"
+        " and doesn't: see `foldwise verify champion`, then roll back, or force with a reason"
+    )
+    try:
+        found = verify(store, champion, holdout, settings)
+    except StoreRefused as error:  # lost, or nothing that this foldwise opens
+        raise wrong from error
     predicted = found.probabilities
     if found.evidence is None or (predicted is not None and not found.holds):
-        raise PromotionError(
-            f"the champion, version {found.version.number}, must verify to be compared with,"
-            " and doesn't: see `foldwise verify champion`, then roll back, or force with a reason"
-        )
+        raise wrong
     # Without predictions its holdout is another, which the gate says before it looks at any.
     return found.evidence, np.empty((0, 0)) if predicted is None else predicted
 

@@ -286,7 +286,7 @@ def read_model(folder: Path) -> StoredModel:
 
     Raises
     ------
-    StoreError
+    StoreRefused
         A file is missing or damaged, or the model isn't stored in skops format with scikit-learn's
         and numpy's own types alone. Nothing of it was run then.
     """
@@ -301,14 +301,14 @@ def read_model(folder: Path) -> StoredModel:
                 check_growth(archive, file.stat().st_size)
             needed = skops.io.get_untrusted_types(file=file)
             if foreign := [name for name in needed if name not in _TRUSTED]:
-                raise StoreError(
+                raise StoreRefused(
                     f"{file} must hold scikit-learn's and numpy's types alone, got"
                     f" {', '.join(foreign[:3])}: don't load or serve this version"
                 )
             pipeline = skops.io.load(file, trusted=needed)
             return StoredModel(pipeline, _model_of(pipeline), evidence)
         except _MALFORMED as error:
-            raise StoreError(
+            raise StoreRefused(
                 f"{folder} must hold a model as foldwise wrote it, reading gave {error!r:.200}:"
                 " don't load or serve this version"
             ) from error
@@ -331,7 +331,7 @@ def _check_description(folder: Path, evidence: Evidence) -> None:
     if evidence.served not in ({}, stored_files.serving(sorted(needs))):
         wrong["requirements, as evidence has them"] = needs
     if wrong:
-        raise StoreError(
+        raise StoreRefused(
             f"{folder}/MLmodel must describe a plain skops model, got {str(wrong)[:300]}:"
             " don't load or serve this version"
         )
