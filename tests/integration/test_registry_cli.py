@@ -16,8 +16,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from foldwise.app import commands
 from foldwise.app.cli import main
 from foldwise.data.dataset import write_split
+from foldwise.errors import StoreError
 from foldwise.registry.stored_files import fetch_files, files_digest
 from foldwise.solver.linear import probabilities
 from foldwise.store.database import REGISTER
@@ -220,6 +222,35 @@ def test_a_rollback_that_would_be_refused_is_not_offered(
         last = foldwise.out.splitlines()[-1]
         assert last.startswith(f"no rollback leads back to version {number}, it would refuse: ")
     assert foldwise("rollback", "--reason", "x") == (1 if harm == "lost" else 2)
+
+
+@pytest.mark.parametrize("error", [StoreError("the server is away"), OSError(28, "disk full")])
+def test_what_is_decided_stands_though_the_way_back_can_not_be_looked_at(
+    project: Store, foldwise: Command, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """The status is the decision's: a store lost right after it undoes nothing."""
+    foldwise("promote", "1")
+
+    def lost(*_: object) -> str:
+        raise error
+
+    monkeypatch.setattr(commands, "fault_of", lost)
+    assert foldwise("promote", "3", "--force", "--reason", "x") == 0
+    told = foldwise.out.splitlines()[-1]
+    assert told == f"whether a rollback leads back to version 1 can't be told: {error}"
+    assert seen(project).aliases["champion"] == 3
+
+
+def test_a_champion_that_was_compared_with_is_not_fetched_again(
+    project: Store, foldwise: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was verified a moment ago, and each call costs a server's latency."""
+    foldwise("promote", "1")
+    monkeypatch.delattr(commands, "fault_of")
+    assert foldwise("promote", "2") == 0
+    assert foldwise.out.endswith("the way back: `foldwise rollback --reason WHY`, to version 1\n")
+    assert foldwise("rollback", "--reason", "x") == 0
+    assert seen(project).aliases["champion"] == 1
 
 
 def test_a_champion_set_by_hand_is_told(project: Store, foldwise: Command) -> None:

@@ -101,14 +101,25 @@ def _way_back(project: Project, decision: Decision) -> str:
     """How a promotion is undone, or why no rollback will undo it."""
     if (number := decision.champion or decision.previous) is None:
         return "no rollback leads back to having none: it needs one that was champion before\n"
-    registry = project.registry()
-    version, by_hand = registry.find(str(number)), registry.set_by_record(PREVIOUS, "fail")
-    wrong = fault_of(project.store, version, partial(sealed, version, root=project.root))
-    if decision.champion is None and by_hand.verdict == "fail":
-        wrong = f"{PREVIOUS} {by_hand.figure}"
+    try:
+        wrong = _wrong_with(project, decision, number)
+    except (StoreError, OSError) as error:  # what is decided stands
+        told = printable(str(error))
+        return f"whether a rollback leads back to version {number} can't be told: {told}\n"
     if wrong:
         return f"no rollback leads back to version {number}, it would refuse: {printable(wrong)}\n"
     return f"the way back: `foldwise rollback --reason WHY`, to version {number}\n"
+
+
+def _wrong_with(project: Project, decision: Decision, number: int) -> str:
+    """Why a rollback to this version would be refused; empty if it wouldn't be."""
+    if decision.champion is not None and decision.decision == "promoted":
+        return ""  # it was verified, to be compared with
+    registry = project.registry()
+    version, by_hand = registry.find(str(number)), registry.set_by_record(PREVIOUS, "fail")
+    if decision.champion is None and by_hand.verdict == "fail":
+        return f"{PREVIOUS} {by_hand.figure}"
+    return fault_of(project.store, version, partial(sealed, version, root=project.root))
 
 
 def rollback(*, model: str | None, reason: str, is_forced: bool) -> None:
