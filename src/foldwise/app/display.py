@@ -19,6 +19,8 @@ from foldwise.search.nested import NestedSearch
 LINE_SECONDS = 15.0
 _WHOLE = ("fits", "rows")
 """The pieces that work is made of; others are on the way to them."""
+_TELLING = 0.05
+"""Share of all pieces from whose pace the rest can be told."""
 _FOREVER = 1e9
 """Seconds: by the mean pace, as pieces end in bursts, the quick ones first."""
 
@@ -106,6 +108,7 @@ class Display:
         if is_whole and (not was_whole or made.done <= self._burst * made.total):
             self._bars.reset(bar.id, total=made.total)
             self._bars.advance(bar.id, made.done)
+            self._bars.update(bar.id, first=made.done)
             for study, trials in self._studies.items():
                 self._bar(study_name(study), trials)
         if is_whole or not was_whole or bar.finished:
@@ -118,7 +121,7 @@ class Display:
 
     def _bar(self, name: str, total: int | None) -> rich.TaskID:
         if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(name, total=total, best="", what="")
+            self._tasks[name] = self._bars.add_task(name, total=total, best="", first=None, what="")
         return self._tasks[name]
 
     def say(self, line: str) -> None:
@@ -133,8 +136,11 @@ class Display:
 
 
 def time_left(task: rich.Task) -> str:
-    """``about 40 s left`` of the stage's work, or nothing while it can't be told or is over."""
-    left = task.time_remaining if task.fields["what"] in _WHOLE else None
+    """``about 40 s left``, or nothing while too few pieces tell of it, or it is over."""
+    first, total = task.fields["first"], task.total
+    if first is None or total is None or task.completed - first < _TELLING * total:
+        return ""
+    left = task.time_remaining
     return f"about {span(left)} left" if left else ""
 
 

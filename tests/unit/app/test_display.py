@@ -36,7 +36,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def left(clock: Clock, *done: int, total: int | None = 40) -> str:
     """What is said of work of which so much is done every ten seconds."""
     bars = rich.Progress(get_time=clock)
-    task = bars.add_task("fits", total=total, what="fits")
+    task = bars.add_task("fits", total=total, first=done[0])
     for each in done:
         bars.update(task, completed=each)
         clock.now += 10
@@ -61,6 +61,12 @@ def test_nothing_is_said_of_time_that_cannot_be_told(
     assert left(clock, done, total=total) == ""
 
 
+def test_a_few_pieces_tell_nothing_of_hundreds(clock: Clock) -> None:
+    """From one in twenty on; the first that end may be far quicker, or slower, than the mean."""
+    assert left(clock, 40, 45, 57, total=360) == ""
+    assert left(clock, 40, 45, 58, total=360) == "about 6 min left"
+
+
 def test_what_start_up_trials_need_tells_nothing_of_the_rest(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -81,7 +87,7 @@ def test_what_start_up_trials_need_tells_nothing_of_the_rest(
     Display("tune").follow(cast("NestedSearch", search))
     assert capsys.readouterr().err.splitlines() == [
         "tune: 1 of 100 fits",
-        "tune: 44 of 100 fits, about 5 min left",
+        "tune: 44 of 100 fits",
         "tune: 48 of 100 fits, about 4 min left",
     ]
 
