@@ -54,7 +54,8 @@ class Judging:
 def _scorer(estimator: Any, scoring: Any, positive: Any, name: str = "scoring") -> Any:
     """What was given as ``name`` as a scorer, of the ``positive`` class if it asks for one."""
     names = get_scorer_names()
-    if not (scoring is None or callable(scoring) or scoring in names):
+    is_named = isinstance(scoring, str) and scoring in names
+    if not (scoring is None or callable(scoring) or is_named):
         near = get_close_matches(str(scoring), names, 1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
         raise InputError(

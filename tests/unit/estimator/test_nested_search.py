@@ -443,6 +443,7 @@ def test_a_class_with_too_few_rows_is_called_by_its_name() -> None:
         ({"scoring": "neg_logloss"}, r"got 'neg_logloss' \(did you mean 'neg_log_loss'\?\)"),
         ({"scoring": "roc_auc"}, r"is of two classes, y has 3: choose 'roc_auc_ovr'"),
         ({"scoring": ["accuracy"]}, r"must be one scorer, .*, got \['accuracy'\] .*: sklearn"),
+        ({"scoring": np.zeros(2)}, r"must be one scorer, .*, got array\(\[0., 0.\]\): sklearn"),
         ({"estimator": SVC(), "param_distributions": {"C": [1.0]}}, "asks for predict_proba"),
         ({"estimator": TREE}, "param_distributions must name parameters to search, got None"),
         ({"param_distributions": {"c": [1.0]}}, "of StandardLogistic, got 'c': name some"),

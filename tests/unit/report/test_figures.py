@@ -25,6 +25,7 @@ from foldwise.report.figures.images import (
     coefficient_images,
     confident_mistakes,
     confused_pairs,
+    tallness,
 )
 from foldwise.report.figures.search import inner_curves, outer_folds, trial_order
 from foldwise.report.judged import Judged
@@ -84,6 +85,15 @@ def test_images_can_be_drawn_whatever_their_shape(case: str) -> None:
     assert [each.name for each in drawn] == ["classes", "coefficients"]
     for figure in (confident_mistakes(judged), confused_pairs(judged)):
         figure.draw_without_rendering()
+
+
+@pytest.mark.parametrize("shape", [(1, 30), (30, 1), (1, 30, 3)])
+def test_a_line_of_pixels_is_drawn_as_stripes(shape: tuple[int, ...]) -> None:
+    """A strip one pixel high could hardly be seen, nor one that is one pixel wide."""
+    judged = make_judged(shape=shape, rows=60)
+    drawn = np.asarray(confident_mistakes(judged).axes[0].images[0].get_array())
+    assert len(drawn) == np.prod(shape) // 3
+    assert tallness(shape) == 1 / 3
 
 
 def test_shifted_copies_are_told_apart_in_the_picture_of_the_classes() -> None:

@@ -63,7 +63,7 @@ def tallness(shape: Shape) -> float:
 def _picture(values: NDArray[Any], shape: Shape) -> NDArray[Any]:
     """Values (features,) as (height, width, channels): stripes where the shape is no picture's."""
     down_across = picture_axes(shape)
-    if down_across is None:
+    if down_across is None or min(shape[axis] for axis in down_across) < 2:
         return np.tile(values, (ceil(values.size / 3), 1))[:, :, np.newaxis]
     picture = np.moveaxis(values.reshape(shape), down_across, (0, 1))
     return picture.reshape(*picture.shape[:2], -1)
