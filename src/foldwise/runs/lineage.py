@@ -250,7 +250,7 @@ def _git(folder: Path, *arguments: str, index: Path | None = None) -> str | None
 
 @cache
 def installed(library: str) -> str | None:
-    """Which version of a library is installed, if any is."""
+    """Which version of a library is installed, if any is, as the process found it first."""
     try:
         return version(library)
     except PackageNotFoundError:
