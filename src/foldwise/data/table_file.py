@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -86,10 +87,12 @@ class TableFile:
         """
         if name in self.names:
             return
-        near = get_close_matches(name, self.names, n=1, cutoff=0.5)
+        # As YAML has it in ASCII: otherwise nobody would see what differs.
+        looks = [json.dumps(each) for each in self.names if sight(each) == sight(name)]
+        near = looks or [*map(repr, get_close_matches(name, self.names, n=1, cutoff=0.5))]
         more = f" and {len(self.names) - _NAMED} more" if len(self.names) > _NAMED else ""
         listed = ", ".join(map(repr, self.names[:_NAMED])) + more
-        hint = f"did you mean {near[0]!r}?" if near else f"it has {listed}"
+        hint = f"did you mean {near[0]}?" if near else f"it has {listed}"
         raise DataError(
             f"{self.path}: {asked} must name one of its columns, got {name!r} ({hint}): {remedy}"
         )

@@ -233,6 +233,11 @@ BAD: dict[str, Bad] = {
         _GOOD, ": prepare.target must name one of its columns, got 'il' (did you mean 'ill'?): edit"
         " params.yaml", roles={"target": "il"}, then={"target": "ill"},
     ),
+    "a target of another spelling": Bad(
+        _GOOD.replace(b"ill", "n\u00e9".encode()), ": prepare.target must name one of its columns,"
+        ' got \'ne\u0301\' (did you mean "n\\u00e9"?): edit params.yaml',
+        roles={"target": "ne\u0301"}, then={"target": "n\u00e9"},
+    ),
     "no such group": Bad(
         _GOOD, ": prepare.group must name one of its columns, got 'clinic' (it has 'age', 'dose',"
         " 'sex', 'who', 'ill'): edit params.yaml", roles={"group": "clinic"}, then={"group": "who"},
