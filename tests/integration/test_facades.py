@@ -267,5 +267,5 @@ def test_a_page_without_what_draws_it_names_the_extra(
     search: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
-    with pytest.raises(MissingError, match=r"a report needs matplotlib.*'foldwise\[report\]'"):
+    with pytest.raises(MissingError, match=r"a report needs matplotlib.*\[report\]"):
         foldwise.write_report(search, tmp_path / "report.html")

@@ -219,9 +219,9 @@ def dvc_experiment() -> dict[str, str]:
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of Python and of the libraries that results depend on."""
+    """Versions of Python and of the libraries that results depend on, as they were found first."""
     return {"library.python": platform.python_version()} | {
-        f"library.{name}": found for name in _LIBRARIES if (found := installed(name))
+        f"library.{name}": found for name in _LIBRARIES if (found := _installed_at_first(name))
     }
 
 
@@ -248,10 +248,12 @@ def _git(folder: Path, *arguments: str, index: Path | None = None) -> str | None
     return answer.stdout.strip()
 
 
-@cache
 def installed(library: str) -> str | None:
-    """Which version of a library is installed, if any is, as the process found it first."""
+    """Which version of a library is installed, if any is."""
     try:
         return version(library)
     except PackageNotFoundError:
         return None
+
+
+_installed_at_first = cache(installed)
