@@ -132,10 +132,10 @@ class Asked:
             (X,) = indexable(X)
             weights, classes = checked_weights(sample_weight, X), None
             if is_classifier(estimator):
-                labels, classes = class_codes(own, y, X)
+                labels, classes = class_codes(own, y, rows=_num_samples(X))
             else:
+                require_target(y)
                 labels = column_or_1d(y, warn=True)
-                require_target(labels)
                 check_consistent_length(X, labels)
         targets = labels if classes is None else classes[labels]
         codes = np.zeros(len(labels), dtype=np.int64) if classes is None else labels
@@ -336,7 +336,10 @@ def _cells(table: Any) -> Any:
     try:
         return hash_pandas_object(table).to_numpy()
     except TypeError:  # lists and the like in cells
-        return [table.index.tolist(), table.to_numpy(dtype=object).tolist()]
+        if table.ndim == 1:
+            return table.tolist()
+        columns = [_cells(table.iloc[:, place]) for place in range(table.shape[1])]
+        return [hash_pandas_object(table.index).to_numpy(), *columns]
 
 
 def searched(own: Any) -> Any:
@@ -355,12 +358,14 @@ def _require_candidates(own: Any) -> None:
             f" got {own.param_distributions!r:.60}: put it beside its estimator"
         )
     for name, given in own.estimator.items():
-        is_named = isinstance(name, str) and name and "." not in name
-        if not (is_named and isinstance(given, tuple) and len(given) == 2):
+        if not isinstance(name, str) or not name or "." in name:
             raise InputError(
-                "a candidate must be a name without dots, and an estimator with its"
-                f" param_distributions, got {name!r}: {given!r:.60}: write it as"
-                " {'name': (estimator, {...})}"
+                f"a candidate's name must be text without dots, got {name!r}: rename it"
+            )
+        if not isinstance(given, tuple) or len(given) != 2:
+            raise InputError(
+                "a candidate must be an estimator and its param_distributions,"
+                f" got {given!r:.60} for {name!r}: write (estimator, {{...}})"
             )
     if not own.estimator:
         raise InputError("estimator must name a candidate at least, got {}: name one")
@@ -439,5 +444,17 @@ def _seed(own: Any) -> int:
     given = own.random_state
     if given is None:
         return 0
-    draws = check_random_state(given)  # which refuses what is no seed
-    return int(given) if isinstance(given, int | np.integer) else int(draws.randint(2**31))
+    if isinstance(given, int | np.integer):
+        if not 0 <= given < 2**31:
+            raise InputError(
+                f"random_state must be from 0 to {2**31 - 1}, got {given}: choose one between"
+            )
+        return int(given)
+    # Asked again it says something else, and a search that was begun would not be found.
+    drawn_of: Any
+    seed: int
+    drawn_of, seed = own.__dict__.get("_drawn", (None, 0))
+    if drawn_of is not given:
+        seed = int(check_random_state(given).randint(2**31))
+        own.__dict__["_drawn"] = (given, seed)
+    return seed

@@ -23,6 +23,7 @@ from foldwise.settings import (
     Settings,
     is_range,
     is_told,
+    too_many,
 )
 
 ENTRIES = Path("comparison/params.yaml")
@@ -177,4 +178,6 @@ def _entry(name: object, given: object, file: Path) -> Entry:
             f"models.{name} must fix a parameter or search it, got {min(twice)} in both:"
             f" edit {file}"
         )
+    if said := too_many(entry.filters, f"models.{name}.filters"):
+        raise SettingsError(f"{said} in {file}")
     return entry

@@ -97,9 +97,13 @@ def require_extra(extra: str, doing: str) -> None:
     missing = [name for name in _EXTRAS[extra] if find_spec(name) is None]
     if missing:
         raise MissingError(
-            f"{doing} needs {', '.join(missing)}, which this Python lacks: run"
-            f" `{sys.executable} -m pip install {with_extra(extra)}`"
+            f"{doing} needs {', '.join(missing)}, which this Python lacks: {installing(extra)}"
         )
+
+
+def installing(extra: str) -> str:
+    """What to do for an extra: the command, as it is to be typed."""
+    return f"run `{sys.executable} -m pip install {with_extra(extra)}`"
 
 
 def with_extra(extra: str) -> str:

@@ -111,7 +111,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         for a small table, whatever is said. No figure depends on it.
     random_state : int, RandomState or None
         From it come parts and draws. None is 0: the same data give the same search. A RandomState
-        gives each fit another seed, so that none goes on with an earlier one's trials.
+        gives each search another seed, but the one that was begun goes on with its own.
     verbose : int
         Above 0 a bar shows the progress, on a terminal or in a notebook, and the time left.
     storage : path or address, optional
@@ -226,8 +226,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
         ValueError
             Data or parameters can't be used; it says which and what to do.
         TypeError
-            X is sparse, which :class:`~foldwise.StandardLogistic` doesn't take, or some of its
-            columns' names are text and others not.
+            X is sparse, which :class:`~foldwise.StandardLogistic` doesn't take.
         MissingError
             X is of polars, and pyarrow isn't installed.
         SettingsError
@@ -247,7 +246,8 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  
             )
             result = _followed(search, shown=self.verbose > 0)
         thresholds = asked.cut_by and Thresholds.chosen(asked, engine, result)
-        self.__dict__.pop("_open", None)
+        for begun in ("_open", "_drawn"):
+            self.__dict__.pop(begun, None)
         _tell(self, asked, result, thresholds)
         self.search_key_ = key
         return self

@@ -17,6 +17,7 @@ from sklearn.utils import Tags, check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
+    _num_samples,
     check_consistent_length,
     check_is_fitted,
     validate_data,
@@ -150,7 +151,7 @@ class Rows:
         """Check and encode what ``estimator.fit`` was given: X, y and sample_weight."""
         X, y, sample_weight = given
         X = checked_table(estimator, X, reset=True)
-        labels, classes = class_codes(estimator, y, X)
+        labels, classes = class_codes(estimator, y, rows=_num_samples(X))
         weights = checked_weights(sample_weight, X)
         columns = Columns.of(X, indicators=indicators)
         encoded = columns.encoded(X)
@@ -214,7 +215,13 @@ def require_one_name_each(X: Any) -> None:
         raise InputError(
             f"X must be a table in memory, got a {type(X).__name__}: collect() it first"
         )
-    names = [sight(str(name)) for name in getattr(X, "columns", ())]
+    given = list(getattr(X, "columns", ()))
+    if 0 < len(others := [name for name in given if not isinstance(name, str)]) < len(given):
+        raise InputError(
+            f"X must have text as each column's name, or as none's, got {others[0]!r} beside text:"
+            " set X.columns = X.columns.astype(str)"
+        )
+    names = [sight(str(name)) for name in given]
     for place, name in enumerate(names):
         if (first := names.index(name)) < place:
             raise InputError(
@@ -225,27 +232,37 @@ def require_one_name_each(X: Any) -> None:
 
 def require_target(y: ArrayLike) -> None:
     """Each row must say what is to be learned."""
-    missing = pd.isna(np.asarray(y))
+    missing = np.atleast_1d(pd.isna(np.asarray(y)))
     if missing.any():
         raise InputError(
-            f"y must have a value for each row, row {missing.argmax()} has none: fill it, or leave"
-            " the row out"
+            f"y must have a value for each row, row {np.argwhere(missing)[0][0]} has none: fill it,"
+            " or leave the row out"
         )
 
 
-def class_codes(estimator: Any, y: ArrayLike, X: Any) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Class codes (rows,) and classes, ascending, of X's rows.
+def class_codes(
+    estimator: Any, y: ArrayLike, *, rows: int
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Class codes (rows,) and classes, ascending, of y.
 
     Raises
     ------
     InputError
         There is a single class, or two look alike.
     """
+    if y is None:
+        raise InputError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is None:"
+            " hand in a class for each row"
+        )
+    require_target(y)
     given = column_or_1d(y, warn=True)
-    require_target(given)
     check_array(given, ensure_2d=False, dtype=None, input_name="y", estimator=estimator)
     check_classification_targets(given)
-    check_consistent_length(X, given)
+    if len(given) != rows:
+        raise InputError(
+            f"X and y must have as many rows, got {rows} and {len(given)}: give each row a class"
+        )
     classes, labels = np.unique(given, return_inverse=True)
     if len(classes) < 2:
         raise InputError(

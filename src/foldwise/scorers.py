@@ -122,7 +122,8 @@ def _cut_by(threshold: Any, estimator: Any, classes: Classes, positive: Any) -> 
 
 def _require_served(estimator: Any, scorer: Any, scoring: Any, classes: Classes) -> None:
     """A scorer may ask only for what the estimator has."""
-    wanted = _wanted(scorer, "predict")
+    wanted = getattr(scorer, "_response_method", "predict")
+    wanted = (wanted,) if isinstance(wanted, str) else wanted
     name = type(estimator[-1] if isinstance(estimator, Pipeline) else estimator).__name__
     if not any(hasattr(estimator, each) for each in wanted):
         raise InputError(
@@ -135,17 +136,15 @@ def _require_served(estimator: Any, scorer: Any, scoring: Any, classes: Classes)
         )
 
 
-def _wanted(scorer: Any, default: str) -> tuple[str, ...]:
-    """The methods of which a scorer asks for the first that there is, if it is scikit-learn's."""
-    wanted = getattr(scorer, "_response_method", default)
-    return (wanted,) if isinstance(wanted, str) else tuple(wanted)
-
-
 def _require_judging(scorer: Any, scoring: Any, targets: NDArray[Any], classes: Classes) -> None:
     """scikit-learn's scorers must take such targets, whoever answers: here it is guessing."""
-    classifier = DummyClassifier(strategy="stratified", random_state=0)
-    guess = DummyRegressor() if classes is None else classifier
-    if not any(hasattr(guess, each) for each in _wanted(scorer, "")):
+    guess = (
+        DummyRegressor()
+        if classes is None
+        else DummyClassifier(strategy="stratified", random_state=0)
+    )
+    wanted = getattr(scorer, "_response_method", "")
+    if not any(hasattr(guess, each) for each in ([wanted] if isinstance(wanted, str) else wanted)):
         return
     rows = np.zeros((len(targets), 1))
     with warnings.catch_warnings():
@@ -153,9 +152,12 @@ def _require_judging(scorer: Any, scoring: Any, targets: NDArray[Any], classes: 
         try:
             scorer(guess.fit(rows, targets), rows, targets)
         except (ValueError, TypeError) as error:
+            kind = "numbers" if classes is None else f"the {len(classes)} classes"
+            remedy = "r2" if classes is None else "balanced_accuracy"
             told = " ".join(str(error).split())[:200].rstrip(".")
             raise InputError(
-                f"scoring must be a scorer of such a y, {scoring!r:.60} says {told}: choose another"
+                f"scoring must be a scorer of {kind} of y, {scoring!r:.60} says {told}: choose"
+                f" another, such as {remedy!r}"
             ) from error
 
 

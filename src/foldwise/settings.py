@@ -22,6 +22,8 @@ from foldwise import rules
 from foldwise.errors import InputError, SettingsError
 from foldwise.files import Value
 
+_MOST_FEATURES = 4096
+"""Of a channel: a search's time grows with them."""
 Source = Literal["idx", "openml", "digits", "table"]
 Kind = Literal["number", "category", "drop"]
 Metric = Literal["accuracy", "precision", "recall", "f1", "roc_auc", "log_loss"]
@@ -359,12 +361,19 @@ def load_settings(path: Path = Path("params.yaml")) -> Settings:
     """
     _check_ours(path)
     settings = rules.read_as(Settings, rules.read_yaml(path), prefix="", file=path)
-    tune = settings.tune
+    prepare, tune = settings.prepare, settings.tune
     if not is_range(tune.c_low, tune.c_high):
         raise SettingsError(
             f"tune.c_low must be below tune.c_high, by a millionth at least, got {tune.c_low:g}"
             f" and {tune.c_high:g}: edit {path}"
         )
+    if prepare.limit is not None and prepare.limit < 2 * tune.folds:
+        raise SettingsError(
+            f"prepare.limit must be at least {2 * tune.folds}, two classes in each of"
+            f" {tune.folds} folds, got {prepare.limit}: edit {path}"
+        )
+    if said := too_many(settings.filters, "filters"):
+        raise SettingsError(f"{said} in {path}")
     return settings
 
 
@@ -389,9 +398,23 @@ def bank_settings(given: Mapping[str, Any]) -> FilterSettings:
     """
     plain = {name: _plain(value) for name, value in given.items()}
     try:
-        return rules.read_as(FilterSettings, plain, file="the FilterBank's parameters")
+        bank = rules.read_as(FilterSettings, plain, file="the FilterBank's parameters")
     except SettingsError as error:
         raise InputError(str(error)) from error
+    if said := too_many(bank):
+        raise InputError(said)
+    return bank
+
+
+def too_many(bank: FilterSettings, section: str = "") -> str:
+    """That a bank makes more features than any search is for, in its section of a file."""
+    made, dot = 4 * bank.angles * len(bank.frequencies) * bank.grid**2, "." if section else ""
+    if made <= _MOST_FEATURES:
+        return ""
+    return (
+        f"{section or 'a bank'} must make at most {_MOST_FEATURES:,} features, got {made:,}: lower"
+        f" {section}{dot}grid, {section}{dot}angles or the number of {section}{dot}frequencies"
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -15,6 +15,7 @@ from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClas
 from sklearn.utils import _safe_indexing
 
 from foldwise.asked import Answered, Asked
+from foldwise.errors import InputError
 from foldwise.search.jobs import Done, Engine, Job, Predictions, Task
 from foldwise.search.summary import best_trials
 from foldwise.search.trials import OuterFold, Part, SearchResult, Study, Trial
@@ -109,5 +110,13 @@ def _chosen(asked: Asked, said: Mapping[Part, Predictions]) -> float:
         response_method="predict_proba",  # or decision scores in its place
         cv=[(np.setdiff1d(np.arange(len(values)), scored), scored) for scored in splits],
     )
-    tuned.fit(np.arange(len(values))[:, np.newaxis], targets)
+    try:
+        tuned.fit(np.arange(len(values))[:, np.newaxis], targets)
+    except ValueError as error:
+        if "constant predictions" not in str(error):
+            raise
+        raise InputError(
+            "threshold must have predictions that differ to choose by, a study's best model says"
+            " the same of all rows of a part: leave threshold out, or search other values"
+        ) from error
     return float(tuned.best_threshold_)

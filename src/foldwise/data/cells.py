@@ -44,12 +44,16 @@ Kind = Literal["number", "category", "word"]
 
 
 class Fault(NamedTuple):
-    """What is wrong with a column, what mends it, and in which cell, its row from 0, it is seen."""
+    """What is wrong with a column, what mends it, and in which cell, its row from 0, it is seen.
+
+    ``other`` is the row of a second cell, where it takes two.
+    """
 
     got: str
     remedy: str
     row: int | None = None
     cell: str = ""
+    other: int | None = None
 
 
 _EMPTY = Fault("no value in any row", _DROP)
@@ -81,13 +85,13 @@ class Words:
         return pd.Categorical.from_codes(places[self.codes], categories=levels)
 
     def alike(self) -> Fault | None:
-        """The first word that nobody can tell from another by sight."""
+        """The first two words that nobody can tell apart by sight."""
         places = alike(self.levels)
         if places is None:
             return None
-        row = max(int((self.codes == place).argmax()) for place in places)
+        row, other = sorted(int((self.codes == place).argmax()) for place in places)
         word = self.levels[places[0]][:30]
-        return Fault(f"{word!r} {TWO_WAYS} the second", WRITE_ONE_WAY, row, word)
+        return Fault(f"{word!r} {TWO_WAYS}", WRITE_ONE_WAY, row, word, other)
 
     def missing(self, remedy: str) -> Fault | None:
         """The first cell that is missing, or in which nothing can be seen."""

@@ -220,7 +220,7 @@ def as_pandas(X: Any) -> Any:
     MissingError
         polars needs pyarrow for that.
     InputError
-        It has a type that pyarrow lacks.
+        A column has a type that pyarrow lacks.
     """
     if not hasattr(X, "to_pandas"):
         return X
@@ -232,10 +232,15 @@ def as_pandas(X: Any) -> Any:
             f" lacks: run `{sys.executable} -m pip install {error.name}`"
         ) from error
     except (ValueError, NotImplementedError) as error:  # as pyarrow's errors are
-        raise InputError(
-            f"X's columns must have types that pyarrow has, {error}: cast them to 64 bits, or leave"
-            " them out"
-        ) from error
+        names = getattr(X, "column_names", X.columns)
+        if len(names) == 1:
+            raise InputError(
+                f"column {names[0]!r} must have a type that pyarrow has, {error}: cast it to 64"
+                " bits, or leave it out"
+            ) from error
+        for name in names:  # the first of them says so
+            as_pandas(X.select([name]))
+        raise
 
 
 def _levels(cells: Any) -> tuple[Any, ...] | None:

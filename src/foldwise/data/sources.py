@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from foldwise.data.dataset import Dataset
 from foldwise.data.idx import KNOWN, read_idx_folder
-from foldwise.data.labels import make_dataset, require_one_spelling
+from foldwise.data.labels import TWO_WAYS, alike, make_dataset
 from foldwise.errors import DataError, SettingsError
 from foldwise.ownership import check_output
 from foldwise.rules import shown
@@ -249,7 +249,12 @@ def _labels(values: NDArray[Any], name: str) -> NDArray[Any]:
                 f"OpenML's {name}, row {row} must have a label of 1 to {_LONGEST_LABEL} printable"
                 f" characters, got {label[:20]!r}: choose data without missing labels"
             )
-    require_one_spelling(labels, f"the labels of OpenML's {name}")
+    if places := alike(labels):
+        first, second = (place + 1 for place in places)
+        raise DataError(
+            f"OpenML's {name} has the label {labels[places[0]][:20]!r} {TWO_WAYS} in row {first:,}"
+            f" and row {second:,}: choose data that spell it in one way"
+        )
     return np.array(labels)
 
 

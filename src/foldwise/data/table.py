@@ -263,6 +263,9 @@ class _Rows:
         """The line about a column, and about a row where there is one."""
         file, row = self._place(fault.row or 0)
         place = "" if fault.row is None else f" in {row}"
+        if fault.other is not None:
+            second, other = self._place(fault.other)
+            place += f" and {other}" + (f" of {second.path}" if second is not file else "")
         return DataError(f"{file.path}: column {name!r} has {fault.got}{place}: {fault.remedy}")
 
     def _place(self, row: int) -> tuple[TableFile, str]:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from foldwise.data.labels import sight
+from foldwise.data.labels import TWO_WAYS, sight
 from foldwise.errors import DataError
 
 _WORDS = ("na", "n/a", "#n/a", "nan", "null", "none", "<na>")
@@ -87,12 +87,13 @@ class TableFile:
         """
         if name in self.names:
             return
-        # As YAML has it in ASCII: otherwise nobody would see what differs.
-        looks = [json.dumps(each) for each in self.names if sight(each) == sight(name)]
-        near = looks or [*map(repr, get_close_matches(name, self.names, n=1, cutoff=0.5))]
+        near = get_close_matches(name, self.names, n=1, cutoff=0.5)
+        looks = [each for each in self.names if sight(each) == sight(name)]
         more = f" and {len(self.names) - _NAMED} more" if len(self.names) > _NAMED else ""
         listed = ", ".join(map(repr, self.names[:_NAMED])) + more
-        hint = f"did you mean {near[0]}?" if near else f"it has {listed}"
+        hint = f"did you mean {near[0]!r}?" if near else f"it has {listed}"
+        if looks:
+            hint = f"in YAML the column is {json.dumps(looks[0])}"
         raise DataError(
             f"{self.path}: {asked} must name one of its columns, got {name!r} ({hint}): {remedy}"
         )
@@ -248,7 +249,9 @@ def _check_names(path: Path, names: Sequence[str]) -> None:
                 remedy = "remove the delimiter at the lines' ends, or name the column"
             raise _broken(path, f"column {place} of {len(names)} has no name", remedy)
         if (first := seen.index(sight(name)) + 1) < place:
-            got = f"columns {first} and {place} are both called {sight(name)!r}"
+            got = f"columns {first} and {place} are both called {name!r}"
+            if name != names[first - 1]:
+                got = f"columns {first} and {place} have the name {name!r} {TWO_WAYS.strip(',')}"
             raise _broken(path, got, "rename one of them in the file")
         if _UNNAMED.fullmatch(name):
             got = f"column {name!r} is the index that pandas kept"

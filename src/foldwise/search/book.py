@@ -23,7 +23,7 @@ from sqlalchemy import Connection, NullPool, create_engine, func, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from foldwise.errors import SearchError
+from foldwise.errors import SearchError, installing
 from foldwise.files import DocumentError, decode, locked, plain
 from foldwise.ownership import check_sqlite_path, claim_beside, foreign, mark_as_optunas
 from foldwise.search.space import Space, direction
@@ -116,7 +116,7 @@ class StudyStorage:
             yield
         except ImportError as error:
             raise SearchError(
-                f"the study storage {self} needs a driver, {error}: install foldwise[postgres]"
+                f"the study storage {self} needs a driver, {error}: {installing('postgres')}"
             ) from error
         except (SQLAlchemyError, StorageInternalError, sqlite3.Error, OSError) as error:
             reason = str(error.__cause__ or error).strip().splitlines()[0]

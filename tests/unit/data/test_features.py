@@ -317,6 +317,14 @@ def test_a_threshold_that_no_image_can_exceed_is_refused(numbers: dict[str, Any]
     FilterBank(shape, **settings).fit(images(shape))
 
 
+def test_more_features_than_params_yaml_would_allow_are_refused() -> None:
+    """What is to be lowered is named."""
+    bank = FilterBank((28, 28), grid=16)
+    with pytest.raises(InputError, match="at most 4,096 features, got 16,384: lower grid, angles"):
+        bank.fit(images((28, 28)))
+    bank.set_params(grid=4).fit(images((28, 28)))
+
+
 @pytest.mark.parametrize("shape", [(12, 12, 1, 1), (144,), 144, (12, -12), (12.0, 12.0), "12"])
 def test_a_shape_that_no_image_has_is_refused(shape: Any) -> None:
     """With what it must be; the remedy is taken at its word."""

@@ -189,12 +189,15 @@ def test_labels_that_are_not_utf_8_are_refused_by_row_and_column(
     assert read(server, tmp_path / "utf-8").classes == ("c", "ä", "ö")
 
 
-def test_labels_that_only_look_alike_are_refused(server: FakeOpenml, tmp_path: Path) -> None:
+def test_labels_that_only_look_alike_are_refused_by_their_rows(
+    server: FakeOpenml, tmp_path: Path
+) -> None:
     """In two spellings of Unicode's one class would be two."""
     arff = toy_arff().decode().replace(",a\n", ",\u00e9\n").replace(",b\n", ",e\u0301\n")
     serve_toy(server, arff.replace("{a,b,", "{\u00e9,e\u0301,").encode())
     told = said(server, tmp_path)
-    assert "labels of OpenML's toy must be told apart by sight, got '\\xe9' and 'e\\u0301'" in told
+    assert "has the label '\u00e9' in two of Unicode's spellings" in told
+    assert "in row 1 and row 2: choose data that spell it in one way" in told
 
 
 def test_columns_in_words_are_refused(server: FakeOpenml, tmp_path: Path) -> None:

@@ -239,8 +239,8 @@ def test_one_standard_error_keeps_the_best_where_nothing_is_simpler() -> None:
 @pytest.mark.parametrize(
     ("estimator", "more", "told"),
     [
-        ({"a.b": (TREE, DEPTHS)}, {}, "must be a name without dots, .* got 'a.b': "),
-        ({"tree": TREE}, {}, r"an estimator with its param_distributions, got 'tree': .*: write"),
+        ({"a.b": (TREE, DEPTHS)}, {}, "name must be text without dots, got 'a.b': rename"),
+        ({"tree": TREE}, {}, r"an estimator and its param_distributions, .* for 'tree': write"),
         ({}, {}, "estimator must name a candidate at least, got {}"),
         (CANDIDATES, {"param_distributions": DEPTHS}, "must be None where estimator names"),
         ({"tree": (TREE, {"depth": [1]})}, {}, "candidate 'tree': .* got 'depth': name some"),

@@ -425,7 +425,7 @@ def test_a_fit_that_fails_is_never_chosen(jobs: int) -> None:
 @pytest.mark.parametrize("own", [StandardLogistic(), NestedSearchCV(cv=3, n_trials=1)])
 def test_names_of_two_kinds_are_refused_with_what_makes_one_of_them(own: Any) -> None:
     X = pd.DataFrame(TWO[0]).rename(columns={0: "length"})
-    with pytest.raises(TypeError, match=r"only supported .*X\.columns = X\.columns\.astype"):
+    with pytest.raises(InputError, match=r"as none's, got 1 beside text: set X\.columns"):
         own.fit(X, TWO[1])
     X.columns = X.columns.astype(str)
     assert own.fit(X, TWO[1]).feature_names_in_.tolist() == ["length", "1", "2", "3"]
@@ -462,11 +462,12 @@ def test_a_class_with_too_few_rows_is_called_by_its_name() -> None:
         ({"cv": np.arange(150) % 3, "n_repeats": 2}, "n_repeats must be 1 where cv says"),
         ({"n_trials": 0}, "n_trials must be a whole number of at least 1, got 0"),
         ({"cv": 5.0}, r"cv must be a number of parts, .*, got 5.0: give one of them"),
-        ({"scoring": "precision"}, "a scorer of such a y, .*: choose another"),
+        ({"scoring": "precision"}, "a scorer of the 3 classes of y, .*: choose another, such as"),
         ({"param_distributions": {"C": Between(1e-200, 1e200, is_log=True)}}, "300 powers of ten"),
         ({"param_distributions": {"C": Between(2.0, 1.0, is_log=True)}}, "low < high, above 0"),
         ({"param_distributions": {"C": Between(1.0, np.inf, is_log=False)}}, "low < high, got 1"),
         ({"param_distributions": {"C": OneOf(())}}, "C must be given a range: "),
+        ({"random_state": -1}, "random_state must be from 0 to 2147483647, got -1: choose one"),
         ({"error_score": "x"}, "error_score must be a number or 'raise', got 'x': give nan"),
         ({"n_jobs": 0}, "n_jobs must be a whole number other than 0, .*, got 0: give -1 for all"),
     ],
@@ -725,7 +726,20 @@ def test_cv_none_is_the_default() -> None:
     assert NestedSearchCV(cv=None, n_trials=1).fit(*TWO).result_.plan.folds == 6
 
 
-def test_a_random_state_draws_anew_for_each_fit() -> None:
+@pytest.mark.usefixtures("_interruptible")
+def test_a_random_state_goes_on_after_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the seed that was drawn for it."""
+    search = NestedSearchCV(cv=3, n_trials=2, random_state=np.random.RandomState(3))
+    stopped = StoppedAt(monkeypatch, 3)
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(*IRIS)
+    search.fit(*IRIS)
+    assert stopped.kept == 4 * 2
+    again = NestedSearchCV(cv=3, n_trials=2, random_state=np.random.RandomState(3)).fit(*IRIS)
+    assert_same_bits(search, again)
+
+
+def test_a_random_state_draws_anew_for_each_finished_search() -> None:
     """Once for all candidates, which have the same parts."""
     both = {"own": (StandardLogistic(), {}), "tree": (TREE, DEPTHS)}
     search, again = (

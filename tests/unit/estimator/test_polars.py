@@ -118,7 +118,7 @@ def test_what_is_no_number_is_refused_by_column_and_row(cells: list[Any], told: 
 @needs_arrow
 def test_a_type_that_pyarrow_lacks_is_one_line_and_cast_it_is_taken() -> None:
     X = table(bad=pl.Series(range(ROWS), dtype=pl.Int128))
-    told = "columns must have types that pyarrow has, .*: cast them to 64 bits, or leave them out"
+    told = "column 'bad' must have a type that pyarrow has, .*: cast it to 64 bits, or leave it out"
     for model in (StandardLogistic(), NestedSearchCV(TREE, {"max_depth": [1]}, cv=3, n_trials=1)):
         with pytest.raises(InputError, match=told):
             model.fit(X, Y)

@@ -13,6 +13,7 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from foldwise import NestedSearchCV
+from foldwise.errors import InputError
 from tests.unit.estimator.table_cases import BALANCED
 
 X, CODES = load_breast_cancer(return_X_y=True)
@@ -130,10 +131,10 @@ def test_answers_are_scored_as_they_are_given() -> None:
         ({"estimator": Answers(), "param_distributions": SIZES, "scoring": "accuracy"}, (X, Y),
          "threshold needs predict_proba or decision_function, which Answers"),
         ({"estimator": TREE, "param_distributions": {"min_samples_leaf": [250]}}, (X, Y),
-         "constant predictions"),
+         "predictions that differ to choose"),
     ],
 )  # fmt: skip
 def test_what_has_no_threshold_is_one_line(parameters: Any, data: Any, told: str) -> None:
     asked = {"threshold": BALANCED, "cv": 3, "n_trials": 1, **parameters}
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(InputError, match=told):
         NestedSearchCV(**asked).fit(*data)

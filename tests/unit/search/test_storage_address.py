@@ -45,7 +45,9 @@ def test_a_server_that_is_not_there_is_named_without_its_login(address: str) -> 
 
 def test_a_missing_driver_is_named_with_its_remedy() -> None:
     """It is an extra, so that few install it."""
-    with pytest.raises(SearchError, match=r"needs a driver, .*: install foldwise\[postgres\]"):
+    with pytest.raises(
+        SearchError, match=r"needs a driver, .*: run `.* -m pip install .*\[postgres\]"
+    ):
         open_book(f"postgresql+pg8000://{NOBODY}/d", "key", SPACE)
 
 

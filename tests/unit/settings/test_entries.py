@@ -62,6 +62,10 @@ def test_an_entry_is_an_estimator_and_a_space(tmp_path: Path) -> None:
         ("models: {'../a': {estimator: x.Y}}", "models must be called"),
         ("models: {a: 3}", "models.a must be a mapping of parameters, got 3"),
         ("models: {a: {estimator: tree, space: {c: {log: [1, 2]}}}}", "models.a.estimator"),
+        (
+            "models: {a: {estimator: x.Y, filters: {grid: 16}, space: {c: {log: [1, 2]}}}}",
+            "models.a.filters must make at most 4,096 features, got 16,384: lower",
+        ),
         ("models: {a: {estimator: x.Y}}", "models.a.space"),
         ("models: {a: {estimator: x.Y, space: {}}}", "models.a.space"),
         ("models: {a: {estimator: x.Y, rows: 1, space: {c: {log: [1, 2]}}}}", "models.a.rows"),

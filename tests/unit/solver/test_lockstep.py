@@ -274,7 +274,7 @@ def test_a_gpu_that_is_asked_for_and_missing_is_one_line(
 ) -> None:
     """And nothing where it is only asked whether there is one."""
     monkeypatch.setattr("foldwise.search.engines.gpu.torch", None)
-    with pytest.raises(SearchError, match=r"^FOLDWISE_DEVICE=cuda needs .*foldwise\[gpu\]"):
+    with pytest.raises(SearchError, match=r"^FOLDWISE_DEVICE=cuda needs .*pip install .*\[gpu\]"):
         found("cuda")
     assert found("auto") is None
     assert found("cpu") is None

@@ -17,7 +17,7 @@ from threading import Lock
 from typing import Any, Literal, TypeVar, cast
 
 import foldwise
-from foldwise.errors import SearchError
+from foldwise.errors import SearchError, installing
 from foldwise.search.engines.batched import Backend, LocalBackend
 from foldwise.search.version import SEARCH_VERSION
 from foldwise.solver.fits import FitRequest, SolverOptions
@@ -39,7 +39,7 @@ try:
     from distributed.client import FutureCancelledError
 except ImportError as error:
     raise SearchError(
-        "FOLDWISE_DASK needs the package distributed: install foldwise[dask], or unset it"
+        f"FOLDWISE_DASK needs the package distributed: {installing('dask')}, or unset it"
     ) from error
 
 CODE = f"{foldwise.__version__}, search {SEARCH_VERSION}"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foldwise.errors import SearchError
+from foldwise.errors import SearchError, installing
 from foldwise.search.engines.scoring import DeviceScores, speaking
 from foldwise.solver.fits import PAIRS, FitRequest, SolverOptions
 from foldwise.solver.layout import Layout
@@ -166,8 +166,8 @@ def found(asked: str) -> Cuda | None:
         return None
     missing = "the package torch" if torch is None else "a GPU that torch sees"
     raise SearchError(
-        f"FOLDWISE_DEVICE=cuda needs {missing}, and there is none: install foldwise[gpu] on a"
-        " machine with a GPU, or set FOLDWISE_DEVICE=cpu"
+        f"FOLDWISE_DEVICE=cuda needs {missing}, and there is none: on a machine with a GPU"
+        f" {installing('gpu')}, or set FOLDWISE_DEVICE=cpu"
     )
 
 
