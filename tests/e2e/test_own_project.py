@@ -1,4 +1,4 @@
-"""A project of one's own: `foldwise init`, `dvc repro` by the installed foldwise, and once more."""
+"""A project of one's own: begun, reproduced by a foldwise that lies elsewhere, and once more."""
 
 import json
 import re

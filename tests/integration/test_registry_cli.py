@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -407,8 +408,11 @@ def test_what_is_decided_stands_though_nobody_reads_of_it(
 ) -> None:
     """A pipe whose reader has gone, a full disk, no stdout at all: the status is the decision's."""
     program = str(Path(sys.executable).with_name("foldwise"))
-    for number in ("1", "2"):
-        assert foldwise("promote", number) == 0
+    with redirect_stdout(None):
+        assert foldwise("promote", "1") == 0
+    with Path("/dev/full").open("w") as full, redirect_stdout(full):
+        assert foldwise("promote", "2") == 0
+    assert "what was done stands" in foldwise.err
     for where, status in ((">&-", 0), ("> /dev/full", 0), ("| true", 2)):
         if status == 2:
             project.client.set_registered_model_alias(NAME, "previous_champion", "3")

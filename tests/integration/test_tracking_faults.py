@@ -28,11 +28,12 @@ KEY = LINEAGE.key
 
 
 def _record(root: Path, opened: Event) -> None:
-    """Record the search in a process of its own."""
+    """Record the search in a process of its own, which doesn't end by itself."""
     with Recorder.open(open_store(root), LINEAGE) as recorder:
         opened.set()
         for event in make_events(RESULT):
             recorder.record(event)
+        time.sleep(600)
 
 
 def _tell(
@@ -57,6 +58,7 @@ def _record_and_be_killed(store: Store, *, after: float) -> None:
     time.sleep(after)
     child.kill()
     child.join()
+    assert "RUNNING" in statuses(run_tree(store.root))
 
 
 def _down(*_: object, **__: object) -> None:

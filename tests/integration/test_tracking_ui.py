@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from foldwise.app.ui import serve_ui
+from foldwise.app.ui import _server, serve_ui
 from foldwise.app.views import page_links, recorded_data, refresh_page
 from foldwise.errors import StoreError
 from foldwise.runs.recorder import Recorder
@@ -154,3 +154,13 @@ def test_the_ui_serves_pages_and_figures_and_ends_whole(
         assert ui.stderr.read() == ""
     with socket.create_server(("127.0.0.1", port)):
         pass
+
+
+def test_sigterm_ends_the_ui_as_ctrl_c_does(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One handler ends the server on both, where they weren't ignored; that of SIGINT is tried."""
+    monkeypatch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
+    taken: dict[int, object] = {}
+    monkeypatch.setattr("foldwise.app.ui.signal.signal", taken.__setitem__)
+    server = _server(store)
+    with server.capture_signals():
+        assert taken == dict.fromkeys((signal.SIGINT, signal.SIGTERM), server.handle_exit)

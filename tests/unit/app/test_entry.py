@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from foldwise.app.exits import run
+from foldwise.app.exits import run, say
 from foldwise.errors import DataError
 
 SRC = Path(__file__).parents[3] / "src"
@@ -114,6 +114,16 @@ def test_a_word_that_is_no_answer_is_refused_by_every_command(
     assert ended.value.code == 1
     words = "foldwise: FOLDWISE_QUIET must be one of 1, on, true, yes or 0,"
     assert capsys.readouterr().err.startswith(words)
+
+
+@pytest.mark.parametrize(("quiet", "said"), [("1", ""), ("", "prepared\n")])
+def test_who_asks_for_silence_hears_of_no_result(
+    quiet: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a stage says of its work is for people, and stands in its files."""
+    monkeypatch.setenv("FOLDWISE_QUIET", quiet)
+    say("prepared", "")
+    assert capsys.readouterr() == (said, "")
 
 
 @pytest.mark.parametrize("where", [">&-", "> /dev/full", "| true", "2>&-", "2> /dev/full"])

@@ -181,7 +181,7 @@ def test_the_list_of_contents_stands_on_the_first_screen(
     assert [each.get_attribute("title") for each in links.all()] == titles
 
 
-@pytest.mark.parametrize(("which", "head"), [("file", "Optimism"), ("versus", "difference")])
+@pytest.mark.parametrize(("which", "head"), [("file", "Outer log-loss"), ("versus", "difference")])
 def test_a_table_sorts_by_the_column_that_is_clicked(opened: Opened, which: str, head: str) -> None:
     """As numbers, signs and all, up and then down."""
     view, _ = opened(which, WIDTHS[0])
@@ -192,7 +192,7 @@ def test_a_table_sorts_by_the_column_that_is_clicked(opened: Opened, which: str,
         cells = table.locator(f"tbody tr > :nth-child({place + 1})").all_inner_texts()
         numbers = [float(cell.replace("−", "-")) for cell in cells]
         assert numbers == sorted(numbers, reverse=not up)
-        assert len(numbers) >= 3
+        assert len({*numbers}) >= 3
 
 
 def test_printed_it_has_no_list_of_contents_and_whole_tables(opened: Opened) -> None:
