@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from subprocess import Popen
 
@@ -37,7 +38,7 @@ def kill_group(process: Popen[str]) -> None:
 def test_killed_and_stopped_and_run_again_it_ends_like_one_that_never_was(
     commands: Path, reproduced: Reproduced, tmp_path: Path
 ) -> None:
-    """Killed among the trials, then stopped by Ctrl-C."""
+    """Killed among the trials, then stopped by Ctrl-C, as processes of their own on a terminal."""
     project = commit(make_project(tmp_path / "clone", commands=commands))
     folder = project.folder
     repro = project.start(*REPRO)
@@ -45,7 +46,8 @@ def test_killed_and_stopped_and_run_again_it_ends_like_one_that_never_was(
     kill_group(repro)
     trials = stored_trials(folder)
 
-    repro = project.start(*REPRO)
+    alone = replace(project, commands=None)
+    repro = alone.start(*REPRO, FOLDWISE_THREADS="1")
     wait_until(lambda: count_trials(folder) >= len(trials) + 2, repro)
     os.killpg(repro.pid, signal.SIGINT)
     stopped = ended(repro)

@@ -86,15 +86,19 @@ def _serve(address: str, client: str) -> None:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(address)
         listening.listen()
+        listening.settimeout(0.2)
         sys.stdout.write("\n")
         sys.stdout.flush()
         while True:
-            connection, _ = listening.accept()
+            _reap()  # soon: by its process DVC tells whether the owner of a lock lives
+            try:
+                connection, _ = listening.accept()
+            except TimeoutError:
+                continue
             if os.fork() == 0:
                 listening.close()
                 _become(connection)
             connection.close()
-            _reap()
 
 
 def _reap() -> None:
