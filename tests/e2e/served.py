@@ -58,6 +58,7 @@ def serving_here(model: "PyFuncModel") -> Iterator[str]:
     thread.start()
     try:
         while not server.started:
+            assert thread.is_alive()
             time.sleep(0.05)
         yield f"http://127.0.0.1:{port}"
     finally:

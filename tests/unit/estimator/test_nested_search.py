@@ -524,14 +524,14 @@ class StoppedAt:
 def test_after_ctrl_c_fit_goes_on_to_the_same_bits(
     estimator: Any, searched: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No trial is made twice."""
-    whole = NestedSearchCV(estimator, searched, cv=3, n_trials=7).fit(*TWO)
+    """No trial is made twice; of three classes, whose fits have other company afterwards."""
+    whole = NestedSearchCV(estimator, searched, cv=3, n_trials=7).fit(*IRIS)
     search = NestedSearchCV(estimator, searched, cv=3, n_trials=7)
     stopped = StoppedAt(monkeypatch, 9)
     with pytest.raises(KeyboardInterrupt):
-        search.fit(*TWO)
+        search.fit(*IRIS)
     assert stopped.kept == 9
-    search.fit(*TWO)
+    search.fit(*IRIS)
     assert stopped.kept == 4 * 7
     assert_same_bits(search, whole)
 
