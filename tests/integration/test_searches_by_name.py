@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,9 +17,10 @@ from foldwise.app.results import SearchPlace
 from foldwise.app.show import outdone
 from foldwise.app.versus import OUTLINE, Finder, tell_champion, tell_outline
 from foldwise.app.workspace import Workspace
-from foldwise.errors import FoldwiseError
+from foldwise.errors import FoldwiseError, StoreError
 from foldwise.files import encode
 from foldwise.registry.registration import register
+from foldwise.runs.lineage import committed
 from foldwise.runs.recorder import Recorder
 from foldwise.search.trials import SearchResult
 from foldwise.store.open import Store, open_store
@@ -150,6 +152,30 @@ def test_a_search_is_found_by_each_of_its_names(project: Store) -> None:
     others = project.client.search_runs([project.experiment("others")], "tags.level = 'pipeline'")
     assert found.pop("an experiment of MLflow's") == others[0].info.run_id
     assert found == dict.fromkeys(found, own)
+
+
+def test_a_commit_whose_results_are_not_kept_is_the_search_that_ran_on_it_and_no_experiment(
+    project: Store,
+) -> None:
+    """As in a fresh clone after `make repro`: DVC's cache lacks what the commit's lock names."""
+    committed_of(project)
+    shutil.rmtree(project.root / ".dvc")
+    commit = str(committed(project.root, "HEAD"))
+    for stem in ("a", "b"):  # the second, newer, is an experiment
+        run = run_of(project, stem).info.run_id
+        project.client.set_tag(run, "git.commit", commit)
+        project.client.set_tag(run, "git.dirty", "false")
+    own = run_of(project, "a").info.run_id
+    assert Finder(project.root).entrant("HEAD").run == own
+    project.client.set_tag(own, "git.dirty", "true")
+    with pytest.raises(StoreError, match=r"that of HEAD isn't: run `dvc pull`, or `dvc repro` at"):
+        Finder(project.root).entrant("HEAD")
+
+
+def test_before_the_first_promotion_it_is_said_that_there_is_no_champion(project: Store) -> None:
+    project.client.delete_registered_model_alias(NAME, "champion")
+    with pytest.raises(StoreError, match="got 'champion', which no version is yet: see"):
+        Finder(project.root).entrant("champion")
 
 
 def test_a_better_search_than_the_one_shown_is_named_with_how_to_compare(looked: Store) -> None:

@@ -19,6 +19,7 @@ from foldwise.app.exits import import_slim_mlflow, tell
 from foldwise.errors import FoldwiseError, SearchError, StoreError
 from foldwise.files import decode, read_bytes, write_bytes
 from foldwise.ownership import check_new
+from foldwise.registry.audit import CHAMPION
 from foldwise.registry.snapshot import Snapshot, model_name
 from foldwise.report import versus as told_of
 from foldwise.report.rivals import PREPARED, Entrant, SearchComparison, compare
@@ -49,6 +50,7 @@ _FEATURES = ("tune.features", "tune.candidates", "filters.", "data.columns", *PR
 _LATER = ("evaluate.", "report.", "promotion.")
 """Parameters that no search depends on."""
 _WIDTH = 100
+_NEWEST = 50
 
 
 @uncollected()
@@ -152,9 +154,10 @@ class Finder:
         else:
             named = self._named(name) or self._of_commit(name)
             if named is None:
+                none = ", which no version is yet" if name == CHAMPION else ""
                 raise StoreError(
                     "a search is called by a run's id or name, an experiment's name, a commit, a"
-                    f" version or alias, or {WORKSPACE}, got '{name:.40}': see `dvc exp show` and"
+                    f" version or alias, or {WORKSPACE}, got '{name:.40}'{none}: see `dvc exp show` and"
                     " `foldwise history`"
                 )
             found = named
@@ -172,7 +175,11 @@ class Finder:
         return None if own is None else self._newest("", own)
 
     def _of_commit(self, revision: str) -> "Run | None":
-        """The pipeline whose results a commit's dvc.lock names; else the newest that ran there."""
+        """The pipeline whose results a commit's dvc.lock names; else the newest that ran on it.
+
+        An experiment bears its parent's commit, and so does what ran in a changed folder: neither
+        is the commit's own search.
+        """
         from foldwise.app.results import SearchPlace
 
         commit = committed(self.root, revision)
@@ -181,15 +188,25 @@ class Finder:
         named = _LOCKED.search(committed(self.root, revision, "dvc.lock") or "")
         if named and (content := self._kept(named[1])):
             return self.store.client.get_run(decode(SearchPlace, content, tolerant=True).run_id)
-        return self._newest(f"tags.`git.commit` = '{commit}'")
+        ran_there = f"tags.`git.commit` = '{commit}' AND tags.`git.dirty` = 'false'"
+        for run in self._pipelines(ran_there):
+            if "dvc.experiment" not in run.data.tags:
+                return run
+        raise StoreError(
+            f"a commit's search must be kept here, that of {revision:.40} isn't: run `dvc pull`, or"
+            " `dvc repro` at that commit"
+        )
 
     def _newest(self, query: str, *experiments: str) -> "Run | None":
-        """The newest pipeline, of all experiments if none is named."""
+        return next(iter(self._pipelines(query, *experiments)), None)
+
+    def _pipelines(self, query: str, *experiments: str) -> "Sequence[Run]":
+        """The newest first, of all experiments if none is named."""
         client = self.store.client
         every = experiments or [of.experiment_id for of in all_pages(client.search_experiments)]
         whole = " AND ".join(filter(None, (query, "tags.level = 'pipeline'")))
         newest = ["attributes.start_time DESC"]
-        return next(iter(client.search_runs([*every], whole, max_results=1, order_by=newest)), None)
+        return client.search_runs([*every], whole, max_results=_NEWEST, order_by=newest)
 
     def _kept(self, digest: str) -> bytes | None:
         """The content of models/run.json of this digest, from DVC's cache or the folder."""
