@@ -157,8 +157,8 @@ class Finder:
                 none = ", which no version is yet" if name == CHAMPION else ""
                 raise StoreError(
                     "a search is called by a run's id or name, an experiment's name, a commit, a"
-                    f" version or alias, or {WORKSPACE}, got '{name:.40}'{none}: see `dvc exp show` and"
-                    " `foldwise history`"
+                    f" version or alias, or {WORKSPACE}, got '{name:.40}'{none}: see"
+                    " `dvc exp show` and `foldwise history`"
                 )
             found = named
         pipeline = found.data.tags.get("pipeline", found.info.run_id)
