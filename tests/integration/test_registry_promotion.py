@@ -286,6 +286,9 @@ def test_judging_again_after_a_change_of_champion_counts(candidates: Store) -> N
         bound = checks_of(decide(candidates, which))["log-loss against champion"].bound
         numbers.append(re.findall(r"comparison (\d+) on", bound))
     assert numbers == [["1"], ["2"], ["3"], ["3"]]
+    registry = seen(candidates)
+    first, met = (registry.find(which).content for which in "14")
+    assert (first, met) in registry.looks(HOLDOUT.digest)
 
 
 @pytest.mark.parametrize("write", range(9))

@@ -379,6 +379,14 @@ def test_an_environment_that_would_install_something_else_is_refused(
         read_model(changed_in(files / name, old, new))
 
 
+def test_other_libraries_in_all_files_of_the_environment_are_refused(files: Path) -> None:
+    """They agree with each other, and not with the evidence."""
+    for name in ("requirements.txt", "conda.yaml"):
+        changed_in(files / name, "numpy==2", "numpy==1")
+    with pytest.raises(StoreError, match="requirements, as evidence has them"):
+        read_model(files)
+
+
 def plant_file(path: Path) -> None:
     path.parent.mkdir(exist_ok=True)
     path.write_text("planted")
