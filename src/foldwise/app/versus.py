@@ -189,7 +189,7 @@ class Finder:
         if named and (content := self._kept(named[1])):
             return self.store.client.get_run(decode(SearchPlace, content, tolerant=True).run_id)
         ran_there = f"tags.`git.commit` = '{commit}' AND tags.`git.dirty` = 'false'"
-        for run in self._pipelines(ran_there):
+        for run in self._pipelines(ran_there, most=_NEWEST):
             if "dvc.experiment" not in run.data.tags:
                 return run
         raise StoreError(
@@ -198,15 +198,15 @@ class Finder:
         )
 
     def _newest(self, query: str, *experiments: str) -> "Run | None":
-        return next(iter(self._pipelines(query, *experiments)), None)
+        return next(iter(self._pipelines(query, *experiments, most=1)), None)
 
-    def _pipelines(self, query: str, *experiments: str) -> "Sequence[Run]":
+    def _pipelines(self, query: str, *experiments: str, most: int) -> "Sequence[Run]":
         """The newest first, of all experiments if none is named."""
         client = self.store.client
         every = experiments or [of.experiment_id for of in all_pages(client.search_experiments)]
         whole = " AND ".join(filter(None, (query, "tags.level = 'pipeline'")))
         newest = ["attributes.start_time DESC"]
-        return client.search_runs([*every], whole, max_results=_NEWEST, order_by=newest)
+        return client.search_runs([*every], whole, max_results=most, order_by=newest)
 
     def _kept(self, digest: str) -> bytes | None:
         """The content of models/run.json of this digest, from DVC's cache or the folder."""
