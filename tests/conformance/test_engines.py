@@ -25,7 +25,7 @@ from foldwise.solver.fits import SolverOptions
 from foldwise.solver.layout import Layout
 from foldwise.solver.newton import is_small
 from tests.conformance.engine_cases import EngineCases, Given
-from tests.unit.solver.numpy_device import NumpyDevice
+from tests.unit.solver.numpy_device import device_at_hand
 from tests.unit.solver.solver_cases import digits
 
 CASE = digits(240)
@@ -70,12 +70,12 @@ class TestDevice(EngineCases):
 
     def test_what_computed_a_fit_is_told_with_it(self, given: Given) -> None:
         for done in given.whole.values():
-            assert done.facts["device"] == NumpyDevice.name
+            assert done.facts["device"] == device_at_hand().name
 
 
 def on_device(X: NDArray[np.uint8]) -> BatchedEngine:
-    """The engine on numpy's device, on a short path and roughly: conformance is not accuracy."""
-    backend = DeviceBackend(arranged(X), SolverOptions(tol=1e-3), NumpyDevice())
+    """The engine on a device, on a short path and roughly: conformance is not accuracy."""
+    backend = DeviceBackend(arranged(X), SolverOptions(tol=1e-3), device_at_hand())
     scored = [PLAN.scored_rows(part) for part in PLAN.parts]
     scorer = backend.scorer([(X[rows], CASE.labels[rows]) for rows in scored])
     return BatchedEngine(X, CASE.labels, PLAN, backend, 1e-2, 0.3, scorer=scorer)

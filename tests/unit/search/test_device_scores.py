@@ -11,6 +11,7 @@ from foldwise.errors import SearchError
 from foldwise.search.engines.scoring import Cores, DeviceScores
 from foldwise.solver.linear import LinearModel, Multiclass, probabilities
 from foldwise.stats.scores import METRIC, METRICS, score
+from tests.unit.solver.numpy_device import device_at_hand
 
 GENERATOR = np.random.default_rng(5)
 IMAGES = GENERATOR.integers(0, 256, (300, 12)).astype(np.uint8)
@@ -27,7 +28,7 @@ def model(outputs: int, multiclass: Multiclass = "multinomial", size: float = 1)
 def assert_same_scores(
     models: list[LinearModel], images: NDArray[np.generic], labels: NDArray[np.int64], classes: int
 ) -> None:
-    scorer = DeviceScores(Cores(), [(images[:0], labels[:0]), (images, labels)], classes)
+    scorer = DeviceScores(device_at_hand(), [(images[:0], labels[:0]), (images, labels)], classes)
     for one, told in zip(models, scorer(models, 1), strict=True):
         expected = score(probabilities(one, images), labels)
         assert set(told) == set(METRICS)
@@ -61,7 +62,7 @@ def test_a_metric_that_the_table_has_besides_is_scored_from_the_rows(
     added = replace(METRIC["log_loss"], of=lambda rows: rows.probabilities[:, 0] @ rows.labels)
     monkeypatch.setitem(METRIC, "added", added)
     models, labels = [model(4), model(4)], GENERATOR.integers(0, 4, 300)
-    told = DeviceScores(Cores(), [(IMAGES, labels)], 4)(models, 0)
+    told = DeviceScores(device_at_hand(), [(IMAGES, labels)], 4)(models, 0)
     alone = [score(probabilities(each, IMAGES), labels)["added"] for each in models]
     assert [scores["added"] for scores in told] == pytest.approx(alone)
 
@@ -86,7 +87,8 @@ def test_a_models_scores_do_not_depend_on_how_many_are_scored(
     """To the bit, more of them than are scored at a time, too."""
     labels = GENERATOR.integers(0, classes, 300)
     models = [model(classes if classes > 2 else 1) for _ in range(11)]
-    scorer = DeviceScores(Cores(), [(rows, labels)], classes, together=together)
+    device = device_at_hand() if together else Cores()
+    scorer = DeviceScores(device, [(rows, labels)], classes, together=together)
     assert scorer(models, 0) == [scorer([each], 0)[0] for each in models]
 
 

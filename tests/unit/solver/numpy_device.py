@@ -1,5 +1,6 @@
-"""Numpy as a device: the lines that a GPU runs, run here."""
+"""Numpy as a device: the lines that a GPU runs, run here; or the GPU itself, where one is."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
+from foldwise.search.engines.gpu import found
 from foldwise.search.engines.scoring import Cores
 
 
@@ -43,3 +45,8 @@ class NumpyDevice(Cores):
                 step()
 
         return quietly
+
+
+def device_at_hand() -> Any:
+    """What engines' tests compute on: numpy, or the GPU that FOLDWISE_DEVICE=cuda asks for."""
+    return found(os.environ.get("FOLDWISE_DEVICE", "cpu")) or NumpyDevice()

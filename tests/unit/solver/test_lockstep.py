@@ -15,7 +15,7 @@ from foldwise.solver.layout import Layout
 from foldwise.solver.linear import Fit, LinearModel, probabilities
 from foldwise.solver.lockstep import Rows, training_sets
 from foldwise.solver.paths import RegularisationPath, Stretch, Traced, anchors, trace
-from tests.unit.solver.numpy_device import NumpyDevice
+from tests.unit.solver.numpy_device import NumpyDevice, device_at_hand
 from tests.unit.solver.solver_cases import Case, digits, sparse_noise, two_digits
 
 LOW, HIGH = 0.003, 0.3
@@ -33,7 +33,7 @@ class Small(NumpyDevice):
 
 
 def backend(layout: Layout, options: SolverOptions) -> DeviceBackend:
-    return DeviceBackend(layout, options, NumpyDevice())
+    return DeviceBackend(layout, options, device_at_hand())
 
 
 def traced(
@@ -98,7 +98,7 @@ def test_paths_and_fits_are_the_batched_solvers(given: tuple[Layout, SolverOptio
         assert own.outcome.objective == pytest.approx(fit.outcome.objective, rel=1e-5)
         difference = np.abs(own.model.coefficients - fit.model.coefficients).max()
         assert difference < 1e-3
-        assert own.device == NumpyDevice.name
+        assert own.device == device_at_hand().name
     for each in FEW:
         assert mine[each].evaluations == pytest.approx(theirs[each].evaluations, abs=3)
         for one, other in zip(mine[each].solutions, theirs[each].solutions, strict=True):
