@@ -26,6 +26,7 @@ NEAR = 0.001
 """Share of the range within which two values are one: a two-hundredth of a decade, by default."""
 
 _GRID = 5000
+_ROUNDING = 1e-9  # five cells are NEAR, wherever they lie
 _MOST_STARTS = 8
 _FEWEST_SMOOTHED = 5  # scipy asks for them
 
@@ -103,7 +104,7 @@ def minimum(points: Sequence[Point], *, is_stepped: bool) -> float:
     lowest = lowest if places[0] in known else max(lowest, min(known))
     lowest = lowest if places[-1] in known else min(lowest, max(known))
     nearest = min(places, key=lambda place: abs(place - lowest))
-    if abs(nearest - lowest) > NEAR:
+    if abs(nearest - lowest) > NEAR + _ROUNDING:
         return lowest
     return _halved(places, beside=nearest)
 

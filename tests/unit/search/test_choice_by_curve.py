@@ -152,6 +152,15 @@ def test_a_value_near_one_asked_is_not_asked_again() -> None:
     assert min(abs(place - 0.3) for place in places(points)) < NEAR
 
 
+@pytest.mark.parametrize("asked_at", [0.4166, 0.4168, 0.5, 0.7032])
+def test_five_cells_of_the_grid_are_near_wherever_they_lie(asked_at: float) -> None:
+    """Their difference is NEAR, and in binary a little more or less."""
+    for side in (-1, 1):
+        true = asked_at + side * NEAR
+        points = [Point(p, ((p - true) ** 2,)) for p in (0.1, 0.3, asked_at, 0.8, 0.9)]
+        assert abs(minimum(points, is_stepped=False) - asked_at) > 0.05
+
+
 def test_with_a_known_minimum_the_wider_gap_beside_it_is_halved() -> None:
     """Far from the dear end."""
     points = [Point(p, ((p - 0.5) ** 2,)) for p in (0.1, 0.3, 0.5, 0.6, 0.9)]
