@@ -3,6 +3,8 @@
 import ast
 from collections import Counter
 from functools import cache
+from pathlib import Path
+from subprocess import run
 
 from tests.mutants.run import ROOT, read_faults
 from tests.unit.test_promises import names_of_tests
@@ -30,6 +32,16 @@ def test_every_fault_can_be_seeded() -> None:
         assert fault.before != fault.after, fault.id
         if fault.file.endswith(".py"):
             ast.parse(broken, fault.id)
+
+
+def test_no_fault_is_a_name_that_nobody_defined(tmp_path: Path) -> None:
+    """It would fail every test that comes by, and so tell nothing of the one that it names."""
+    for fault in FAULTS:
+        if fault.file.endswith(".py"):
+            tmp_path.joinpath(f"{fault.id}.py").write_text(fault.applied(ROOT), encoding="utf-8")
+    undefined = ["ruff", "check", "--isolated", "--select=F821", "--output-format=concise"]
+    done = run([*undefined, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def test_every_fault_names_tests_that_exist() -> None:
