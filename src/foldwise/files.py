@@ -183,7 +183,10 @@ def read_bytes(path: Path) -> bytes:
     OSError
         It can't be read, or is none.
     """
-    mode = path.stat().st_mode
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError as error:  # what the system says of it is no word for people
+        raise FileNotFoundError(f"no file {path.name}") from error
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # of a folder the system tells
         raise OSError(errno.EINVAL, "Is neither a file nor a folder", str(path))
     return path.read_bytes()
