@@ -499,7 +499,7 @@ def test_a_store_on_a_read_only_disk_can_be_read(project: Store) -> None:
 def test_a_name_that_no_model_has_is_one_line_with_those_there_are(foldwise: Command) -> None:
     """Whatever its characters mean to MLflow; of a mistyped one there would be no decisions."""
     for name in ("other", " ", "'", "it's", "'\"", "a/b", "%", "\ud800", "\n"):
-        for command in ("history", "verify", "promote"):
+        for command in ("show", "history", "verify", "promote"):
             assert foldwise(command, "--model", name) == 1
             (line,) = foldwise.err.splitlines()
             assert f"--model must name a registered model, got {name!r} (there is '{NAME}')" in line
