@@ -19,7 +19,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -90,8 +90,9 @@ def locked(path: Path, *, wait: float = 0, busy: FoldwiseError | None = None) ->
 
 def _check_lock(path: Path) -> None:
     check_output(path)
-    if path.exists() and (path.is_dir() or path.stat().st_size):
-        raise OutputError(f"{path} must be an empty lock file, it isn't: move it away")
+    with suppress(FileNotFoundError):  # whoever holds it may let go of it just now
+        if path.is_dir() or path.stat().st_size:
+            raise OutputError(f"{path} must be an empty lock file, it isn't: move it away")
 
 
 def check_writable(*files: Path, folders: Sequence[Path] = ()) -> None:
@@ -182,7 +183,10 @@ def read_bytes(path: Path) -> bytes:
     OSError
         It can't be read, or is none.
     """
-    mode = path.stat().st_mode
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError as error:  # what the system says of it is no word for people
+        raise FileNotFoundError(f"no file {path.name}") from error
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # of a folder the system tells
         raise OSError(errno.EINVAL, "Is neither a file nor a folder", str(path))
     return path.read_bytes()

@@ -88,7 +88,7 @@ def check_output(path: Path) -> None:
                     f"run `rm {shlex.quote(str(place))}`, which keeps what it leads to, "
                     "then run this again"
                 )
-        elif place.exists() and not (place.is_file() or place.is_dir()):
+        elif not _is_plain(place):
             raise OutputError(
                 f"{place} must be a file or folder, it is neither: "
                 f"move it away, then run this again"
@@ -134,6 +134,15 @@ def _tables(path: Path) -> set[str]:
         with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
             created = re.findall(rb'CREATE TABLE "?(\w+)"?\s*\(', content)
         return {name.decode("ascii", "replace") for name in created}
+
+
+def _is_plain(place: Path) -> bool:
+    """Whether there is a file, a folder or nothing: by one look, as locks come and go."""
+    try:
+        mode = place.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return True
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
 
 def _inside(path: Path) -> Iterator[Path]:

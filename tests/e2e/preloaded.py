@@ -11,10 +11,10 @@ from optuna.storages import RDBStorage
 from sqlalchemy.orm import configure_mappers
 
 from foldwise.report import page
+from tests.golden.running import LIBRARIES
 
 # The stages, and what they import only when they come to need it.
 STAGES = (
-    "filelock",
     "foldwise.app.prepare",
     "foldwise.app.tune",
     "foldwise.app.evaluate",
@@ -22,16 +22,7 @@ STAGES = (
     "foldwise.report.figures.images",
     "foldwise.report.figures.search",
     "foldwise.search.engines.estimator",
-    "matplotlib.backends.backend_agg",
-    "matplotlib.backends.backend_svg",
-    "mlflow.pyfunc",
-    "mlflow.sklearn",
-    "mlflow.store.model_registry.sqlalchemy_store",
-    "mlflow.store.tracking.sqlalchemy_store",
-    "mlflow.tracing.processor.base_mlflow",
-    "optuna.storages._rdb.models",
-    "skops.io",
-    "sqlalchemy.dialects.sqlite",
+    *LIBRARIES,
 )
 
 

@@ -224,3 +224,24 @@ def test_a_search_runs_on_the_parts_of_another_by_what_compare_tells(digits: Pro
     assert again.status == 0, again.errors
     assert "Nadeau-Bengio" in again.output
     assert re.search(r"tune\.trials +2 +3", again.output)
+
+
+def test_after_an_experiment_of_other_data_the_advice_is_about_its_model(digits: Project) -> None:
+    """Typed here it shows that result, whose parameters and model aren't this folder's."""
+    asked = "-S prepare.name=others -S prepare.limit=300 -S tune.folds=4"
+    done = digits.shell(f"dvc exp run --temp --name elsewhere {asked}")
+    assert done.status == 0, done.errors
+    typed = re.findall("next: `([^`]+)`", done.output)[0]
+    assert typed == "foldwise show --model others-classifier"
+    shown = digits.shell(typed)
+    assert shown.status == 0, shown.errors
+    assert shown.output.startswith("others: 300 development images and 900 holdout images, 10 ")
+    assert max(map(len, shown.output.splitlines())) <= 80
+    told = " ".join(shown.output.split())
+    assert "prepare.limit = 300" in told
+    assert "tune.folds = 4" in told
+    assert "version 1 is the challenger" in told
+    assert "next `dvc exp apply elsewhere`, then `foldwise promote --dry-run`" in told
+    own = digits.shell("foldwise show").output
+    assert own.startswith("digits: 897 development images")
+    assert digits.shell("foldwise show --model digits-classifier").output == own

@@ -21,7 +21,8 @@ _SEARCH = ("prepare", "tune", "evaluate")
 _DRIVER = Path(__file__).with_name("driver.py")
 _OUTSIDE = ("DVC_", "FOLDWISE_", "MLFLOW_", "PYTHON", "GIT_", "OPENBLAS_", "OMP_")
 # What stages import only when they come to need it.
-_LIBRARIES = (
+LIBRARIES = (
+    "filelock",
     "matplotlib.axes",
     "matplotlib.backends.backend_agg",
     "matplotlib.backends.backend_svg",
@@ -29,10 +30,12 @@ _LIBRARIES = (
     "mlflow.sklearn",
     "mlflow.store.model_registry.sqlalchemy_store",
     "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.tracing.processor.base_mlflow",
     "optuna.storages._rdb.models",
     "sklearn.datasets",
     "sklearn.tree",
     "skops.io",
+    "sqlalchemy.dialects.sqlite",
 )
 
 
@@ -66,7 +69,7 @@ def run_cases(
     commands = _commands(checkout)
     made = [(case, _make_folder(case, root / case.name, checkout)) for case in cases]
     order = {
-        "import": [*_LIBRARIES, *sorted({module for module, *_ in commands.values()})],
+        "import": [*LIBRARIES, *sorted({module for module, *_ in commands.values()})],
         "folders": {str(folder): _modules(case, commands) for case, folder in made},
     }
     done = subprocess.run(

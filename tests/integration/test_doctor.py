@@ -14,6 +14,8 @@ import yaml
 
 from foldwise.app.cli import main
 from foldwise.app.doctor import Finding, examined
+from foldwise.data.preparation import prepare_data
+from foldwise.errors import FoldwiseError
 from foldwise.settings import load_settings
 from foldwise.stats.scores import METRICS
 
@@ -140,7 +142,11 @@ def without_commit(project: Path, _: pytest.MonkeyPatch) -> None:
             "run `git add --all && git commit",
         ),
         ("a DVC project", without(".dvc"), "run `dvc init`"),
-        ("the data are there", without("data/visits.csv"), "run `dvc checkout data/visits.csv`"),
+        (
+            "the data can be prepared",
+            without("data/visits.csv"),
+            "run `dvc checkout data/visits.csv`",
+        ),
     ],
 )
 def test_what_the_doctor_tells_to_type_mends_it(
@@ -207,6 +213,31 @@ def test_parameters_and_store_are_told_with_their_own_remedies(
     assert store.remedy == "start it, or correct MLFLOW_TRACKING_URI"
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert wrong(project) == []
+
+
+@pytest.mark.parametrize(
+    ("head", "cell", "told"),
+    [
+        ("day", "2024-01-{:02}", "column 'day' has a date"),
+        ("age", "20", "columns 1 and 5 are both called 'age'"),
+        ("x", "", "column 'x' has no value"),
+    ],
+)
+def test_the_doctor_says_of_a_table_what_prepare_would_refuse(
+    project: Path, head: str, cell: str, told: str
+) -> None:
+    """In the same words, remedy and all: the check is the same."""
+    first, *rows = ROWS.splitlines()
+    rows = [f"{row},{cell.format(1 + number % 28)}" for number, row in enumerate(rows)]
+    table = project / "data" / "visits.csv"
+    table.unlink()
+    table.write_text("\n".join([f"{first},{head}", *rows]))
+    (finding,) = wrong(project)
+    assert finding.rule == "the data can be prepared"
+    with pytest.raises(FoldwiseError) as refused:
+        prepare_data(load_settings(project / "params.yaml"), root=project)
+    assert f"{finding.value}: {finding.remedy}" == str(refused.value)
+    assert told in finding.value
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -188,6 +189,19 @@ def test_verify_takes_the_challenger_while_there_is_no_champion(foldwise: Comman
     assert second == "against data/prepared and digits, which has no files here"
     (line,) = (line for line in lines if line.startswith("development set"))
     assert re.split(" {2,}", line)[1:] == ["not here", "d" * 12, "warning"]
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_promote_counts_the_checks_that_verify_shows(foldwise: Command) -> None:
+    """What only the folder is asked, of which nothing is served, stands in a table of its own."""
+    assert foldwise("promote", "1", "--dry-run") == 0
+    found = re.search(r"^verification +(\d+) of \1 hold", foldwise.out, re.MULTILINE)
+    assert found
+    assert foldwise("verify", "1") == 0
+    _, first, told, second, _ = foldwise.out.split("\n\n")
+    assert len(rows_of(f"\n\n{first}")) == int(found[1])
+    assert told.startswith(f"{found[1]} checks, as `foldwise promote` counts them")
+    assert [row.split("  ")[0] for row in rows_of(f"\n\n{second}")] == ["development set"]
 
 
 def test_a_version_that_does_not_verify_ends_with_status_1(
@@ -485,7 +499,7 @@ def test_a_store_on_a_read_only_disk_can_be_read(project: Store) -> None:
 def test_a_name_that_no_model_has_is_one_line_with_those_there_are(foldwise: Command) -> None:
     """Whatever its characters mean to MLflow; of a mistyped one there would be no decisions."""
     for name in ("other", " ", "'", "it's", "'\"", "a/b", "%", "\ud800", "\n"):
-        for command in ("history", "verify", "promote"):
+        for command in ("show", "history", "verify", "promote"):
             assert foldwise(command, "--model", name) == 1
             (line,) = foldwise.err.splitlines()
             assert f"--model must name a registered model, got {name!r} (there is '{NAME}')" in line
@@ -548,6 +562,25 @@ def test_before_anything_is_registered_a_command_says_so(
     database.unlink()
     assert foldwise(command) == 1
     assert foldwise.err == f"foldwise: there is no tracking database {database}: run {REGISTER}\n"
+
+
+@pytest.mark.parametrize("has_store", [False, True])
+def test_in_a_project_that_never_ran_each_command_is_one_line_with_the_remedy(
+    root: Path, foldwise: Command, monkeypatch: pytest.MonkeyPatch, *, has_store: bool
+) -> None:
+    """Or in the store that an experiment made: nothing of the system's words."""
+    (root / "dvc.yaml").touch()
+    (root / "params.yaml").write_text(PARAMS)
+    monkeypatch.chdir(root)
+    if not has_store:
+        shutil.rmtree(root / "mlruns")
+    asked = ("show", "checks", "draw", "verify", "promote", "compare workspace champion")
+    for command in (*asked, "predict a.csv --output b.csv"):
+        assert foldwise(*command.split()) == 1
+        (line,) = foldwise.err.splitlines()
+        assert re.search(r"(run|with) `dvc repro", line), line
+        assert "Errno" not in line
+        assert foldwise.out == ""
 
 
 def test_a_missing_holdout_is_one_line(project: Store, foldwise: Command) -> None:
@@ -630,8 +663,24 @@ def test_predict_answers_as_the_model_from_every_kind_of_file(
         assert [*found] == ["file" if kind == "png" else "row", "predicted", "p_0", "p_1", "p_2"]
         np.testing.assert_allclose(found.iloc[:, 2:], expected, atol=1e-6)
         assert found["predicted"].astype(int).tolist() == expected.argmax(axis=1).tolist()
+        told = "version 1 answered, which isn't the champion: no version is yet"
+        assert foldwise.err == f"foldwise: careful: {told}\n"
     assert f"12 rows by version 1 of {NAME}" in foldwise.out
     assert not list(tmp_path.glob("*.errors.csv"))
+
+
+def test_predict_says_which_version_answers_unless_it_is_the_champion(
+    project: Store, foldwise: Command, tmp_path: Path
+) -> None:
+    """Where none is named, too; and whoever asked for silence hears it."""
+    file = images_as("idx", tmp_path, SPLIT.images[:2])
+    project.client.set_registered_model_alias(NAME, "champion", "2")
+    warned = "version {} answered, which isn't the champion: version 2 is"
+    for number, (asked, told) in enumerate({"": 2, "champion": 2, "challenger": 3, "1": 1}.items()):
+        by = ("--by", asked) if asked else ()
+        assert foldwise("predict", str(file), "--output", str(tmp_path / f"{number}.csv"), *by) == 0
+        assert (warned.format(told) in foldwise.err) is (told != 2)
+        assert len(foldwise.err.splitlines()) == (told != 2)
 
 
 @pytest.mark.usefixtures("unchanged")

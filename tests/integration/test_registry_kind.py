@@ -59,11 +59,11 @@ def table(**columns: Kind) -> DataInfo:
     [
         (IMAGES, {"image_shape": (2, 8)}, "images of 2x8 pixels instead of images of 4x4 pixels"),
         (IMAGES, {"image_shape": (16,)}, "images of 16 pixels instead of images of 4x4 pixels"),
-        (IMAGES, {"classes": (0, 1, 3)}, "classes that differ in 2, 3"),
-        (IMAGES, {"classes": (0, 1)}, "classes that differ in 2"),
-        (IMAGES, {"classes": ("0", 1, 2)}, "classes that differ in '0', 0"),
-        (IMAGES, {"classes": (0, 2, 1)}, "classes that differ in their order"),
-        (IMAGES, {"classes": tuple(range(9))}, "classes that differ in 3, 4, 5"),
+        (IMAGES, {"classes": (0, 1, 3)}, "classes without 2 but with 3"),
+        (IMAGES, {"classes": (0, 1)}, "classes without 2"),
+        (IMAGES, {"classes": ("0", 1, 2)}, "classes without 0 but with '0'"),
+        (IMAGES, {"classes": (0, 2, 1)}, "classes in another order"),
+        (IMAGES, {"classes": tuple(range(9))}, "classes with 3, 4, 5"),
         (IMAGES, table_of(age="number"), "a table instead of images of 4x4 pixels"),
         (
             table(age="number"),
@@ -74,14 +74,14 @@ def table(**columns: Kind) -> DataInfo:
             table(age="number", sex="category"),
             {**table_of(age="category", sex="category"), "classes": (0, 1)},
             (
-                "columns that differ in ('age', 'category'), ('age', 'number')"
-                " and classes that differ in 2"
+                "columns without ('age', 'number') but with ('age', 'category')"
+                " and classes without 2"
             ),
         ),
         (
             table(age="number"),
             table_of(age="number", dose="number"),
-            "columns that differ in ('dose', 'number')",
+            "columns with ('dose', 'number')",
         ),
         (table(a="number", b="number"), table_of(b="number", a="number"), ""),
         (IMAGES, {"development_digest": "e" * 64, "holdout_rows": 7}, ""),

@@ -138,6 +138,27 @@ def test_a_lock_is_waited_for(tmp_path: Path) -> None:
     assert counter.read_text() == "100"
 
 
+@pytest.mark.parametrize("looks", range(1, 9))
+def test_a_lock_that_is_let_go_of_between_two_looks_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks: int
+) -> None:
+    """Its file goes with it, whenever that is: after so many looks at it."""
+    path, seen, stat = tmp_path / "a.lock", [], Path.stat
+    path.touch()
+
+    def let_go(asked: Path, **how: bool) -> os.stat_result:
+        found = stat(asked, **how)
+        if asked == path:
+            seen.append(asked)
+            if len(seen) == looks:
+                path.unlink()
+        return found
+
+    monkeypatch.setattr(Path, "stat", let_go)
+    with locked(path, busy=BUSY):
+        pass
+
+
 def test_a_killed_holder_frees_its_lock(tmp_path: Path) -> None:
     """Although its file stays."""
     path = tmp_path / "a.lock"

@@ -49,6 +49,8 @@ TYPED = {
     "foldwise rollback": "tests/integration/test_registry_cli.py::test_a_model_s_life",
     "foldwise rollback --reason WHY": "tests/integration/test_registry_cli.py::test_a_model_s_life",
     "foldwise show": "tests/e2e/test_sections.py::test_the_sections_work_as_written",
+    "foldwise show --model {}": "tests/e2e/test_remedies.py::"
+    "test_after_an_experiment_of_other_data_the_advice_is_about_its_model",
     "foldwise ui --port {}": "tests/integration/test_tracking_ui.py",
     "foldwise verify": "tests/integration/test_registry_cli.py::test_a_model_s_life",
     "foldwise verify champion": "tests/integration/test_registry_cli.py::test_a_model_s_life",

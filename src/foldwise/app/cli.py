@@ -78,7 +78,12 @@ def _command(place: str, *examples: str) -> Callable[[Callable[[], None]], click
     return made
 
 
-@_command("show.show", "foldwise show")
+@_command(
+    "show.show",
+    "foldwise show                  the result in this folder",
+    "foldwise show --model digits-classifier",
+)
+@_model
 def show() -> None:
     """Show the result, the model's status, and what to do next."""
 

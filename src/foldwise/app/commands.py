@@ -168,15 +168,16 @@ def verify(which: str | None, *, model: str | None) -> None:
     registry = project.registry()
     version = registry.find(which or in_use(registry))
     verification = verify_version(project.store, version, project.holdout(), project.settings)
-    checks = (*verification.checks, *_data_checks(project, version))
+    beside = [*_data_checks(project, version)]
     if {CHAMPION, PREVIOUS}.intersection(version.aliases):
-        told = (registry.set_by_record(alias, "warning") for alias in (CHAMPION, PREVIOUS))
-        checks = (*checks, *told)
+        beside += (registry.set_by_record(alias, "warning") for alias in (CHAMPION, PREVIOUS))
     tell(f"{project.name} version {version.number} ({', '.join(version.aliases) or 'no alias'})\n")
     prepare = project.settings.prepare
     source = f"{prepare.source}, which has no files here"
     source = prepare.path if prepare.source in _OF_FILES else source
-    tell(f"against data/prepared and {source}\n\n{check_table(checks)}\n")
+    tell(f"against data/prepared and {source}\n\n{check_table(verification.checks)}\n")
+    few = f"{len(verification.checks)} checks, as `foldwise promote` counts them"
+    tell(f"{few}; beside them, of what isn't served:\n\n{check_table(beside)}\n")
     tell("verified\n" if verification.holds else "not verified: don't serve this version\n")
     if not verification.holds:
         raise SystemExit(1)

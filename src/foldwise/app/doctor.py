@@ -14,10 +14,10 @@ from packaging.requirements import Requirement
 from foldwise.app.commands import columns
 from foldwise.app.exits import tell
 from foldwise.app.init import dvc_init, top_level
-from foldwise.errors import SettingsError, StoreError, with_extra
+from foldwise.errors import FoldwiseError, SettingsError, StoreError, with_extra
 from foldwise.registry.stored_files import read_yaml
 from foldwise.runs.lineage import git_state, installed
-from foldwise.settings import SOURCES, load_settings
+from foldwise.settings import SOURCES, PrepareSettings, load_settings
 from foldwise.store.address import project_root, tracking_address
 from foldwise.store.open import open_store
 
@@ -93,7 +93,7 @@ def _history(root: Path) -> Iterator[Finding]:
 
 
 def _contents(root: Path) -> Iterator[Finding]:
-    holds, rule = "params.yaml holds", "the data are there"
+    holds, rule = "params.yaml holds", "the data can be prepared"
     try:
         prepare = load_settings(root / "params.yaml").prepare
     except SettingsError as error:
@@ -104,12 +104,29 @@ def _contents(root: Path) -> Iterator[Finding]:
     remedy = "write these there, DVC reads them by name: docs/reference.md has their defaults"
     yield Finding(holds, f"no {lacking}" if lacking else prepare.name, remedy if lacking else "")
     reads = SOURCES[prepare.source]
-    if "path" not in reads.parameters:
-        yield Finding(rule, prepare.source)
+    path = prepare.path if "path" in reads.parameters else ""
+    if path and not reads.finds(root / path):
+        remedy = f"run `dvc checkout {path}`, or `dvc pull` from a remote, or put them there"
+        yield Finding(rule, path, remedy)
         return
-    there = reads.finds(root / prepare.path)
-    remedy = f"run `dvc checkout {prepare.path}`, or `dvc pull` from a remote, or put them there"
-    yield Finding(rule, prepare.path, "" if there else remedy)
+    try:
+        _read(prepare, root)
+    except FoldwiseError as error:
+        yield Finding(rule, *_parted(error))
+        return
+    yield Finding(rule, path or prepare.source)
+
+
+def _read(prepare: PrepareSettings, root: Path) -> None:
+    """Take the data as `prepare` does, which refuses what breaks a rule; nothing is downloaded."""
+    if prepare.source == "table":
+        from foldwise.data.table import read_table
+
+        read_table(prepare, root=root)
+    elif prepare.source != "openml":
+        from foldwise.data.sources import read_source
+
+        read_source(prepare, root=root)
 
 
 def _lacking(root: Path) -> list[str]:

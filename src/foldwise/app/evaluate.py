@@ -1,6 +1,7 @@
 """``python -m foldwise.app.evaluate``: score on the holdout, report, register."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from scipy.special import ndtri
@@ -12,7 +13,7 @@ from foldwise.app.versus import tell_champion, tell_outline
 from foldwise.app.views import run_links
 from foldwise.app.workspace import Workspace
 from foldwise.data.columns import typical
-from foldwise.errors import SearchError
+from foldwise.errors import SearchError, SettingsError
 from foldwise.files import check_writable
 from foldwise.registry.evidence import Evidence
 from foldwise.registry.gate import Case, changed_data, comparison_level, judge
@@ -32,7 +33,7 @@ from foldwise.runs.recorder import Recorder
 from foldwise.runs.tree import params_of
 from foldwise.search.jobs import Predictions
 from foldwise.search.space import KIND
-from foldwise.settings import parameter_digests
+from foldwise.settings import load_settings, parameter_digests
 from foldwise.stats.scores import PUBLISHED
 from foldwise.store.faults import Tolerating, store_faults
 
@@ -87,8 +88,16 @@ def _evaluate(work: Workspace, artist: Artist) -> None:
         f"registered: version {version.number} of {version.name}"
         f"{standing.same and f', {standing.same}'}; page: {results.REPORTS / drawing.PAGE}",
         *findings.cautions(),
-        "next: `foldwise show`, then `foldwise promote --dry-run`",
+        f"next: {_advice(work)}",
     )
+
+
+def _advice(work: Workspace) -> str:
+    """What to type in the project's folder, whose params.yaml may say another model meanwhile."""
+    with suppress(SettingsError):
+        if load_settings(work.root / "params.yaml").prepare.name == work.info.name:
+            return "`foldwise show`, then `foldwise promote --dry-run`"
+    return f"`foldwise show --model {work.model_name}`"
 
 
 def require_own_search(work: Workspace, place: results.SearchPlace) -> None:

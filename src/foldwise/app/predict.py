@@ -87,8 +87,11 @@ def predict(
         told += [f"{kept}: {counted(len(answers.left_out), 'row')} left out, and why"]
     say(*told)
     usual = _usual(project, version)
-    if answers.pixels and usual and (warning := answers.pixels.warning(usual)):
-        tell(f"foldwise: careful: {warning}\n", sys.stderr)
+    warnings = [answers.pixels.warning(usual)] if answers.pixels and usual else []
+    if version != (champion := registry.champion):
+        who = f"version {champion.number} is" if champion else "no version is yet"
+        warnings.append(f"version {version.number} answered, which isn't the champion: {who}")
+    tell("".join(f"foldwise: careful: {each}\n" for each in warnings if each), sys.stderr)
 
 
 def _stored(project: Project, version: Version) -> StoredModel:

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
+from tempfile import TemporaryDirectory
 from textwrap import fill
 from types import MappingProxyType
 from typing import Any
 
-from foldwise.app.commands import columns
+from foldwise.app.commands import Project, columns, open_project
 from foldwise.app.exits import import_slim_mlflow, tell
 from foldwise.errors import SearchError
 from foldwise.files import DocumentError, decode, read_bytes
@@ -27,6 +28,7 @@ Json = Mapping[str, Any]
 _WIDTH = 80
 _TIE = 1e-6
 """Scores are kept in six decimals: less is no difference."""
+_RESULT = ("tuning.json", "evaluation.json")
 _WHERE = {
     "reports/report.html": "the page to read",
     "foldwise ui": "folds, trials and versions in the browser",
@@ -34,13 +36,21 @@ _WHERE = {
 }
 
 
-def show() -> None:
-    """Print the result that lies in reports/, its parameters, the model's status, what is next."""
+def show(*, model: str | None = None) -> None:
+    """Print the result that lies in reports/, its parameters, the model's status, what is next.
+
+    Of a model of other data than this folder's, the result that its newest version's run keeps.
+    """
     import_slim_mlflow()
     root = project_root()
     settings = load_settings(root / "params.yaml")
-    data, tuning, evaluation = (_read(root, name) for name in ("data", "tuning", "evaluation"))
+    if is_own := model in (None, model_name(settings.prepare.name)):
+        data, *told = (_read(root / "reports" / name) for name in ("data.json", *_RESULT))
+        parameters: Json = flattened(settings)
+    else:
+        data, parameters, *told = _recorded(open_project(model, settles=False, writes=False))
     with _telling():
+        tuning, evaluation = told
         name, digest = str(data["name"]), str(data["holdout_digest"])
         reference = read_reference(name, data["classes"], root / REFERENCES)
         table = f"{fill(_data(data), _WIDTH)}\n\n{result_table(tuning, evaluation, reference)}\n"
@@ -48,19 +58,16 @@ def show() -> None:
         facts = {
             **guessing(data),
             **({f"best {next(iter(tuning['range']))}": known(error)} if error else {}),
-            "parameters": parameters_told(settings),
+            "parameters": parameters_told(parameters),
             "fits": f"{fits['distinct']:,} distinct ones, {fits['converged']:,} converged",
         }
     store = open_store(root, creates=False, writes=False)
     registry = Snapshot.read(store, model_name(name))
-    with _telling():
-        facts |= outdone(store, data, tuning)
-    facts |= {
-        "holdout": looks_told(registry, digest),
-        **status(registry, failing(root)),
-        **_WHERE,
-        **to_do(registry),
-    }
+    if is_own:
+        with _telling():
+            facts |= outdone(store, data, tuning)
+    facts |= {"holdout": looks_told(registry, digest), **status(registry, failing(root))}
+    facts |= {**_WHERE, **to_do(registry)} if is_own else _to_do_elsewhere(registry.name, data)
     tell(table)
     tell(columns(None, facts.items(), width=_WIDTH))
 
@@ -75,6 +82,31 @@ def _telling() -> Iterator[None]:
         raise SearchError(
             f"{files} must tell a result, reading gave {error!r:.100}: run `dvc repro`"
         ) from error
+
+
+def _recorded(project: Project) -> Iterator[Json]:
+    """What the newest version's run keeps: of its data, its parameters, and the two reports."""
+    run_id = project.registry().find(CHALLENGER).run_id
+    with TemporaryDirectory(prefix="foldwise-") as folder, store_faults("reading a run's reports"):
+        run = project.store.client.get_run(run_id).data
+        own = {name: of for name, of in run.params.items() if not name.startswith("data.")}
+        shape = {name.removeprefix("data."): of for name, of in run.params.items()}
+        whole = {name: int(of) for name, of in shape.items() if of.isdecimal()}
+        yield {**run.tags, **shape, **whole, "name": own.get("prepare.name")}
+        yield own
+        for name in _RESULT:
+            yield _read(project.store.artifact(run_id, name, folder))
+
+
+def _to_do_elsewhere(model: str, data: Json) -> dict[str, str]:
+    """What there is to do with a model of other data, which alone it can be judged on."""
+    experiment = data.get("dvc.experiment")
+    there = f"`dvc exp apply {experiment}`" if experiment else "where its data are prepared"
+    return {
+        "next": f"{there}, then `foldwise promote --dry-run`: may it be the champion?",
+        "foldwise history": f"--model {model}: versions and decisions",
+        "foldwise predict": f"FILE --output OUT --model {model}: what it says of images or rows",
+    }
 
 
 def to_do(registry: Snapshot) -> dict[str, str]:
@@ -122,8 +154,7 @@ def outdone(store: Store, data: Json, tuning: Json) -> dict[str, str]:
     return {}
 
 
-def _read(root: Path, name: str) -> Json:
-    path = root / "reports" / f"{name}.json"
+def _read(path: Path) -> Json:
     try:
         document: Json = decode(dict[str, Any], read_bytes(path))
     except (OSError, DocumentError) as error:
@@ -193,10 +224,12 @@ def result_table(tuning: Json, evaluation: Json, reference: Reference | None) ->
     return f"{table}{fill(told, _WIDTH)}\n"
 
 
-def parameters_told(settings: Settings) -> str:
-    """The parameters that aren't the defaults."""
+def parameters_told(given: Json) -> str:
+    """The parameters that aren't the defaults, of those given by full key, as text or not."""
     usual = flattened(Settings())
-    changed = {key: value for key, value in flattened(settings).items() if value != usual[key]}
+    changed = {
+        key: of for key, of in given.items() if of not in (usual.get(key), str(usual.get(key)))
+    }
     told = ", ".join(f"{key} = {value}" for key, value in changed.items())
     return told or "all as foldwise has them by default"
 

@@ -76,9 +76,10 @@ class Case:
         """A figure of the holdout in a line."""
         return f"{figure:{sign}.{self.digits}f}"
 
-    def at_most(self, name: str, found: float, most: float) -> Check:
-        """A check of a figure of the holdout that must not be larger."""
+    def at_most(self, name: str, found: float, most: float, key: str) -> Check:
+        """A check of a figure of the holdout that must not be larger than a parameter."""
         bound, value = f"<= {most:g}", round(found, self.digits)
+        bound += _set_by(key, holds=found <= most)
         return judged(name, self.told(found), bound, holds=found <= most, value=value)
 
 
@@ -155,10 +156,17 @@ def _floors(case: Case) -> Iterator[Check]:
     asked, scores = case.settings.promotion, case.scores
     found, floor = scores["accuracy"], asked.min_accuracy
     figure, is_enough = f"{found:.{DIGITS}f}", found >= floor
-    yield judged("holdout accuracy", figure, f">= {floor:g}", holds=is_enough, value=found)
-    yield case.at_most("holdout log-loss", scores["log_loss"], asked.max_log_loss)
+    bound = f">= {floor:g}{_set_by('min_accuracy', holds=is_enough)}"
+    yield judged("holdout accuracy", figure, bound, holds=is_enough, value=found)
+    most = asked.max_log_loss
+    yield case.at_most("holdout log-loss", scores["log_loss"], most, "max_log_loss")
     found, most = calibration_error(case.predicted, case.labels), asked.max_calibration_error
-    yield case.at_most("calibration error", found, most)
+    yield case.at_most("calibration error", found, most, "max_calibration_error")
+
+
+def _set_by(key: str, *, holds: bool) -> str:
+    """Which parameter a floor comes from, where it is missed."""
+    return "" if holds else f"; set by promotion.{key} in params.yaml"
 
 
 def _fits(case: Case) -> Iterator[Check]:

@@ -170,9 +170,10 @@ def differences(known: DataInfo, data: DataInfo) -> list[str]:
     )
     told = []
     for what, one, other in shared:
-        apart = sorted(map(repr, {*one} ^ {*other}))
-        if apart or (what == "classes" and one != other):
-            told.append(f"{what} that differ in {', '.join(apart[:_SHOWN]) or 'their order'}")
+        sides = (("without", {*one} - {*other}), ("with", {*other} - {*one}))
+        words = [f"{side} {', '.join(sorted(map(repr, of))[:_SHOWN])}" for side, of in sides if of]
+        if words or (what == "classes" and one != other):
+            told.append(f"{what} {' but '.join(words) or 'in another order'}")
     return told
 
 

@@ -156,22 +156,13 @@ def _report(store: Store, version: Version) -> Iterator[Check]:
         return
     try:
         with TemporaryDirectory(prefix="foldwise-") as folder, store_faults("reading the report"):
-            page = _page(store, version, folder)
+            page = store.artifact(version.run_id, _PAGE, folder)
             if kind := strange_kind(page):
                 yield judged("report", kind, f"a file; write it anew with {REGISTER}", holds=False)
             else:
                 yield same_digest("report", hashlib.sha256(page.read_bytes()).hexdigest(), told)
     except StoreRefused:
         yield advised("report", f"lost; write it anew with {REGISTER}", told[:12], holds=False)
-
-
-def _page(store: Store, version: Version, folder: str) -> Path:
-    if store.is_server:
-        return Path(store.client.download_artifacts(version.run_id, _PAGE, folder))
-    from mlflow.utils.file_utils import local_file_uri_to_path
-
-    run = store.client.get_run(version.run_id)
-    return Path(local_file_uri_to_path(run.info.artifact_uri), _PAGE)  # type: ignore[no-untyped-call]
 
 
 def _origin(store: Store, version: Version, settings: Settings) -> Iterator[Check]:

@@ -193,6 +193,15 @@ class Store:
                     raise
                 return known
 
+    def artifact(self, run_id: str, name: str, folder: str) -> Path:
+        """Where a file beside a run lies: in ``folder``, if a server has to be asked for it."""
+        if self.is_server:
+            return Path(self.client.download_artifacts(run_id, name, folder))
+        from mlflow.utils.file_utils import local_file_uri_to_path
+
+        run = self.client.get_run(run_id)
+        return Path(local_file_uri_to_path(run.info.artifact_uri), name)  # type: ignore[no-untyped-call]
+
     @contextmanager
     def as_default(self) -> Iterator[None]:
         """Let MLflow's module-level functions, such as ``log_model``, use this store meanwhile."""

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from foldwise.app.commands import version_table
 from foldwise.app.drawing import Verdict
+from foldwise.app.evaluate import _advice
 from foldwise.app.show import (
     failing,
     guessing,
@@ -24,7 +26,7 @@ from foldwise.registry.snapshot import Snapshot, Version
 from foldwise.report.reference import Reference
 from foldwise.report.standing import Standing
 from foldwise.report.tables import evaluation, tuning
-from foldwise.settings import Settings, TuneSettings
+from foldwise.settings import Settings, TuneSettings, flattened
 from foldwise.stats.scores import METRICS
 from tests.factories import make_result
 from tests.unit.report.findings_cases import make_estimates, make_holdout_summary, make_judged
@@ -85,8 +87,33 @@ def test_what_guessing_gets_stands_beside_the_result() -> None:
 
 def test_only_parameters_that_are_not_the_defaults_are_told() -> None:
     """By their full keys."""
-    assert parameters_told(Settings()) == "all as foldwise has them by default"
-    assert parameters_told(Settings(tune=TuneSettings(folds=5))) == "tune.folds = 5"
+    assert parameters_told(flattened(Settings())) == "all as foldwise has them by default"
+    assert parameters_told(flattened(Settings(tune=TuneSettings(folds=5)))) == "tune.folds = 5"
+
+
+def test_of_a_run_s_parameters_the_defaults_are_known_again() -> None:
+    """As text, which MLflow keeps; what only another version of foldwise knows is told."""
+    given = {key: str(value) for key, value in flattened(Settings()).items()}
+    assert parameters_told(given) == "all as foldwise has them by default"
+    assert parameters_told({**given, "seed": "7", "tune.new": "1"}) == "seed = 7, tune.new = 1"
+
+
+@pytest.mark.parametrize(
+    ("params", "told"),
+    [
+        ("prepare: {source: digits, name: digits}", "show`, then `foldwise promote --dry-run`"),
+        ("prepare: {source: digits, name: other}", "show --model digits-classifier`"),
+        ("seed: -1", "show --model digits-classifier`"),
+    ],
+)
+def test_what_is_advised_after_a_run_is_about_its_model(
+    tmp_path: Path, params: str, told: str
+) -> None:
+    """Which the folder that a command is typed in may not mean, or not be able to tell."""
+    (tmp_path / "params.yaml").write_text(params)
+    info = SimpleNamespace(name="digits")
+    work: Any = SimpleNamespace(root=tmp_path, info=info, model_name="digits-classifier")
+    assert _advice(work) == f"`foldwise {told}"
 
 
 def test_the_looks_at_the_holdout_are_models_not_comparisons() -> None:

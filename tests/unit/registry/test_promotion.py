@@ -317,7 +317,7 @@ def test_what_only_warns_refuses_nobody(changes: dict[str, Any], name: str) -> N
 
 @pytest.mark.parametrize("floor", ["min_accuracy", "max_log_loss", "max_calibration_error"])
 def test_each_floor_is_kept_to_the_last_digit(floor: str) -> None:
-    """A figure on its floor passes, one beside it on the wrong side does not."""
+    """A figure on its floor passes, one beside it does not, and then its parameter is named."""
     scores = score(BETTER, LABELS)
     figure = {
         "min_accuracy": scores["accuracy"],
@@ -326,7 +326,11 @@ def test_each_floor_is_kept_to_the_last_digit(floor: str) -> None:
     }[floor]
     beyond = math.nextafter(figure, 2 if floor == "min_accuracy" else 0)
     for bound, holds in ((figure, True), (beyond, False)):
-        assert is_promoted(BETTER, settings=with_rules(**{floor: bound})) == holds
+        told = checked(BETTER, settings=with_rules(**{floor: bound}))
+        assert all_hold(told.values()) == holds
+        named = [each.bound for each in told.values() if f"promotion.{floor} in" in each.bound]
+        asked = [f"{'>=' if floor == 'min_accuracy' else '<='} {bound:g}; set by promotion.{floor}"]
+        assert [each.removesuffix(" in params.yaml") for each in named] == asked * (not holds)
 
 
 @pytest.mark.parametrize("metric", ["log_loss", "accuracy"])
