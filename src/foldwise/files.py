@@ -90,7 +90,8 @@ def locked(path: Path, *, wait: float = 0, busy: FoldwiseError | None = None) ->
 
 def _check_lock(path: Path) -> None:
     check_output(path)
-    with suppress(FileNotFoundError):  # whoever holds it may let go of it just now
+    # Whoever holds it may let go of it just now.
+    with suppress(FileNotFoundError, NotADirectoryError):
         if path.is_dir() or path.stat().st_size:
             raise OutputError(f"{path} must be an empty lock file, it isn't: move it away")
 
@@ -185,11 +186,11 @@ def read_bytes(path: Path) -> bytes:
     """
     try:
         mode = path.stat().st_mode
-    except FileNotFoundError as error:  # what the system says of it is no word for people
-        raise FileNotFoundError(f"no file {path.name}") from error
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # of a folder the system tells
-        raise OSError(errno.EINVAL, "Is neither a file nor a folder", str(path))
-    return path.read_bytes()
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # of a folder the system tells
+            raise OSError(errno.EINVAL, "Is neither a file nor a folder", str(path))
+        return path.read_bytes()
+    except OSError as error:  # its number is no word for people
+        raise type(error)(f"{path.name}: {error.strerror}") from error
 
 
 def flush(path: Path) -> None:

@@ -1,5 +1,6 @@
 """Whose is a file: nothing is written, renamed or removed that isn't recognisably ours."""
 
+import errno
 import os
 import re
 import shlex
@@ -21,6 +22,7 @@ _MAGIC = b"SQLite format 3\0"
 _HEADER, _MARK_AT, _MARK = 100, slice(68, 72), 0x666F6C64  # "fold"
 # SQLite's own limit is 512; beside the file lie its journal and what we begin it as.
 _LONGEST_PATH = 490
+_NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.EBADF, errno.ELOOP)
 _DVC_CACHED = re.compile(r"/[0-9a-f]{2}/[0-9a-f]{30}$")
 
 
@@ -140,7 +142,11 @@ def _is_plain(place: Path) -> bool:
     """Whether there is a file, a folder or nothing: by one look, as locks come and go."""
     try:
         mode = place.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except ValueError:
+        return True
+    except OSError as error:
+        if error.errno not in _NOTHING_THERE:
+            raise
         return True
     return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 

@@ -101,7 +101,7 @@ def read_yaml(path: Path) -> object:
         return YAML(typ="safe", pure=True).load(read_bytes(path).decode())
     except OSError as error:
         raise SettingsError(
-            f"{path} must be a readable file, got '{error.strerror}':"
+            f"{path} must be a readable file, got '{error.strerror or error}':"
             " run from the project's folder, or restore it with git checkout"
         ) from error
     except (YAMLError, ValueError, RecursionError) as error:

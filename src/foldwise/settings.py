@@ -315,7 +315,7 @@ class Between:
 
     def is_edge(self, value: float) -> bool:
         """Whether a value lies so near an end, by 2 %, that the best may lie beyond."""
-        return not 0.02 <= self.place(value) <= 0.98
+        return not 0.02 <= round(self.place(value), 9) <= 0.98
 
     def at(self, place: float) -> float:
         """The inverse of `place`."""

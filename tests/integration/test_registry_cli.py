@@ -672,7 +672,7 @@ def test_predict_answers_as_the_model_from_every_kind_of_file(
 def test_predict_says_which_version_answers_unless_it_is_the_champion(
     project: Store, foldwise: Command, tmp_path: Path
 ) -> None:
-    """Where none is named, too; and whoever asked for silence hears it."""
+    """Where none is named, too."""
     file = images_as("idx", tmp_path, SPLIT.images[:2])
     project.client.set_registered_model_alias(NAME, "champion", "2")
     warned = "version {} answered, which isn't the champion: version 2 is"

@@ -138,7 +138,7 @@ def test_a_lock_is_waited_for(tmp_path: Path) -> None:
     assert counter.read_text() == "100"
 
 
-@pytest.mark.parametrize("looks", range(1, 9))
+@pytest.mark.parametrize("looks", range(1, 6))
 def test_a_lock_that_is_let_go_of_between_two_looks_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks: int
 ) -> None:
@@ -156,7 +156,7 @@ def test_a_lock_that_is_let_go_of_between_two_looks_is_taken(
 
     monkeypatch.setattr(Path, "stat", let_go)
     with locked(path, busy=BUSY):
-        pass
+        assert len(seen) >= looks
 
 
 def test_a_killed_holder_frees_its_lock(tmp_path: Path) -> None:

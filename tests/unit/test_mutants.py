@@ -1,6 +1,7 @@
 """The list of seeded faults fits the code and its tests; `make mutants` seeds them."""
 
 import ast
+import sys
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -39,8 +40,8 @@ def test_no_fault_is_a_name_that_nobody_defined(tmp_path: Path) -> None:
     for fault in FAULTS:
         if fault.file.endswith(".py"):
             tmp_path.joinpath(f"{fault.id}.py").write_text(fault.applied(ROOT), encoding="utf-8")
-    undefined = ["ruff", "check", "--isolated", "--select=F821", "--output-format=concise"]
-    done = run([*undefined, str(tmp_path)], capture_output=True, text=True, check=False)
+    ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--select=F821"]
+    done = run([*ruff, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 

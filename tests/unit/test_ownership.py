@@ -85,6 +85,15 @@ def test_no_output_folder_is_a_link(folder: str, theirs: Path) -> None:
     assert contents(theirs) == before
 
 
+def test_a_link_to_itself_is_no_folder_for_an_output(tmp_path: Path) -> None:
+    """Named as the link that it is, also where it lies above the file."""
+    link = tmp_path / "loop"
+    link.symlink_to(link)
+    for path in (link, link / "below" / "file"):
+        with pytest.raises(OutputError, match=f"^{link} must be no link"):
+            check_output(path)
+
+
 @pytest.mark.parametrize("place", ["reports/report.html", "models/run.json", "models/tuned/a.npz"])
 @pytest.mark.parametrize("target", ["diary.txt", "not there"])
 def test_no_output_file_is_a_link(place: str, target: str, theirs: Path) -> None:

@@ -105,6 +105,18 @@ def test_a_pipe_is_not_waited_for(project: Path, name: str) -> None:
     assert len(str(raised.value).splitlines()) == 1
 
 
+@pytest.mark.parametrize("name", READERS)
+def test_a_folder_in_a_files_place_is_said_in_words(project: Path, name: str) -> None:
+    """Not by the system's number."""
+    path = project / name
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(FoldwiseError) as raised:
+        READERS[name]()
+    assert len(str(raised.value).splitlines()) == 1
+    assert "Errno" not in str(raised.value)
+
+
 def test_a_pipe_among_pictures_is_a_row_that_does_not_fit(tmp_path: Path) -> None:
     """Who predicts a folder may have got it from anywhere."""
     with pipe(tmp_path / "a.png"):

@@ -26,7 +26,7 @@ NEAR = 0.001
 """Share of the range within which two values are one: a two-hundredth of a decade, by default."""
 
 _GRID = 5000
-_ROUNDING = 1e-9  # five cells are NEAR, wherever they lie
+_ROUNDING = 1e-9  # five cells are NEAR, and ten twice that, wherever they lie
 _MOST_STARTS = 8
 _FEWEST_SMOOTHED = 5  # scipy asks for them
 
@@ -128,7 +128,7 @@ def _lowest(known: Mapping[float, float], *, is_stepped: bool) -> float:
 def _halved(places: Sequence[float], beside: float = 0.5) -> float:
     """The middle of the gap nearest to a place, the wider of equals, that isn't narrow."""
     gaps = [*pairwise(dict.fromkeys([0.0, *places, 1.0]))]
-    wide = [(low, high) for low, high in gaps if high - low > 2 * NEAR] or gaps
+    wide = [(low, high) for low, high in gaps if high - low > 2 * NEAR + _ROUNDING] or gaps
     low, high = min(
         wide, key=lambda gap: (max(gap[0] - beside, beside - gap[1], 0), gap[0] - gap[1])
     )

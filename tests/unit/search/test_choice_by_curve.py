@@ -161,6 +161,14 @@ def test_five_cells_of_the_grid_are_near_wherever_they_lie(asked_at: float) -> N
         assert abs(minimum(points, is_stepped=False) - asked_at) > 0.05
 
 
+@pytest.mark.parametrize("low", [0.4166, 0.4168, 0.5, 0.7032])
+def test_a_gap_of_ten_cells_is_narrow_wherever_it_lies(low: float) -> None:
+    """Its middle is near both ends."""
+    asked = (0.1, 0.3, low - NEAR, low, low + 2 * NEAR, 0.8, 0.9)
+    points = [Point(p, ((p - low) ** 2,)) for p in asked]
+    assert abs(minimum(points, is_stepped=False) - low) > 0.03
+
+
 def test_with_a_known_minimum_the_wider_gap_beside_it_is_halved() -> None:
     """Far from the dear end."""
     points = [Point(p, ((p - 0.5) ** 2,)) for p in (0.1, 0.3, 0.5, 0.6, 0.9)]
