@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from foldwise.app import doctor
 from foldwise.app.cli import main
 from foldwise.app.doctor import Finding, examined
 from foldwise.data.preparation import prepare_data
@@ -143,7 +144,7 @@ def without_commit(project: Path, _: pytest.MonkeyPatch) -> None:
         ),
         ("a DVC project", without(".dvc"), "run `dvc init`"),
         (
-            "the data can be prepared",
+            "the data can be read",
             without("data/visits.csv"),
             "run `dvc checkout data/visits.csv`",
         ),
@@ -233,11 +234,40 @@ def test_the_doctor_says_of_a_table_what_prepare_would_refuse(
     table.unlink()
     table.write_text("\n".join([f"{first},{head}", *rows]))
     (finding,) = wrong(project)
-    assert finding.rule == "the data can be prepared"
+    assert finding.rule == "the data can be read"
     with pytest.raises(FoldwiseError) as refused:
         prepare_data(load_settings(project / "params.yaml"), root=project)
     assert f"{finding.value}: {finding.remedy}" == str(refused.value)
     assert told in finding.value
+
+
+def test_of_data_at_openml_the_doctor_reads_the_parameters_alone(project: Path) -> None:
+    """Where prepare would refuse one, in the same words; nothing is downloaded."""
+    path = project / "params.yaml"
+    params = yaml.safe_load(path.read_text())
+    params["prepare"] = {"source": "openml", "name": "digits", "path": "data/raw"}
+    path.write_text(yaml.safe_dump(params))
+    assert wrong(project) == []
+    assert Finding("the data can be read", "openml, not asked") in examined(project)
+    params["prepare"]["path"] = "data/visits.csv"
+    path.write_text(yaml.safe_dump(params))
+    (finding,) = wrong(project)
+    assert finding.rule == "the data can be read"
+    assert "prepare.path must be data/raw when prepare.source is openml" in finding.value
+
+
+def test_a_disk_that_fails_while_it_is_read_is_a_finding(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the rules after it are looked at, too."""
+
+    def failing(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(doctor, "_read", failing)
+    (finding,) = wrong(project)
+    assert finding.rule == "the data can be read"
+    assert finding.value == "data/visits.csv: Input/output error"
 
 
 @pytest.mark.parametrize(

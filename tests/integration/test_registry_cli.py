@@ -23,9 +23,11 @@ from foldwise.app.cli import main
 from foldwise.data.dataset import write_split
 from foldwise.errors import StoreError
 from foldwise.registry.stored_files import fetch_files, files_digest
+from foldwise.report.tables import evaluation, tuning
 from foldwise.solver.linear import probabilities
 from foldwise.store.database import REGISTER
 from foldwise.store.open import Store, open_store
+from tests.factories import make_result
 from tests.integration.conftest import copied, without_outside_settings
 from tests.integration.registry_cases import (
     CLASSES,
@@ -35,7 +37,10 @@ from tests.integration.registry_cases import (
     model_of,
     seen,
 )
+from tests.unit.report.findings_cases import make_estimates, make_holdout_summary, make_judged
 
+TUNING = tuning(make_result(), make_estimates())
+HELD = evaluation(make_holdout_summary(make_judged()))
 PARAMS = """
 prepare: {source: digits, name: blobs}
 promotion: {min_accuracy: 0.5, max_log_loss: 5, max_calibration_error: 0.5, bootstrap: 500}
@@ -200,7 +205,8 @@ def test_promote_counts_the_checks_that_verify_shows(foldwise: Command) -> None:
     assert foldwise("verify", "1") == 0
     _, first, told, second, _ = foldwise.out.split("\n\n")
     assert len(rows_of(f"\n\n{first}")) == int(found[1])
-    assert told.startswith(f"{found[1]} checks, as `foldwise promote` counts them")
+    counts = f"{found[1]} checks, as `foldwise promote` counts them; beside them, not counted:"
+    assert told == counts
     assert [row.split("  ")[0] for row in rows_of(f"\n\n{second}")] == ["development set"]
 
 
@@ -515,6 +521,96 @@ def test_another_model_is_named_on_the_line(project: Store, foldwise: Command) -
     assert "a version or alias of it's must exist, got '1'" in foldwise.err
     assert foldwise("verify", "1", "--model", NAME) == 0
     assert project.client.get_registered_model(NAME).aliases == {"challenger": 3}
+
+
+@pytest.fixture
+def elsewhere(project: Store) -> Store:
+    """The same project, whose folder is about other data than the model of the registry."""
+    path = project.root / "params.yaml"
+    path.write_text(PARAMS.replace("blobs", "others"))
+    return project
+
+
+def test_the_way_back_of_another_model_names_it(elsewhere: Store, foldwise: Command) -> None:
+    """Typed as it stands: without the name it would be a decision on this folder's model."""
+    model = ("--model", NAME)
+    assert foldwise("rollback", "--reason", "x", *model) == 1
+    assert f"has none: `foldwise promote VERSION --model {NAME}` makes" in foldwise.err
+    for number in ("1", "2"):
+        assert foldwise("promote", number, *model) == 0
+    (typed,) = re.findall("the way back: `foldwise (.*)`, to version 1", foldwise.out)
+    assert foldwise(*typed.replace("WHY", "slow").split()) == 0
+    assert seen(elsewhere).aliases["champion"] == 1
+    assert foldwise("verify", "9", *model) == 1
+    assert f"see `foldwise history --model {NAME}`, or" in foldwise.err
+
+
+def test_advice_on_another_model_that_is_damaged_names_it(
+    elsewhere: Store, foldwise: Command, tmp_path: Path
+) -> None:
+    """By predict, and by a promotion that can't compare."""
+    model = ("--model", NAME)
+    foldwise("promote", "1", *model)
+    (fetch_files(elsewhere, seen(elsewhere).find("1"), tmp_path) / "card.md").write_text("x")
+    file = tmp_path / "rows.csv"
+    file.write_text("x")
+    assert foldwise("predict", str(file), "--output", str(tmp_path / "o.csv"), *model) == 1
+    assert f"see `foldwise verify 1 --model {NAME}`" in foldwise.err
+    assert foldwise("promote", "2", *model) == 1
+    assert f"see `foldwise verify champion --model {NAME}`, then" in foldwise.err
+
+
+def kept_by_the_run(store: Store, number: str, *names: str, **params: object) -> None:
+    """Let a version's run keep what a pipeline run does, of the reports those that are named."""
+    run_id = seen(store).find(number).run_id
+    data = {"development_rows": 36, "holdout_rows": 1500, "classes": 3, "image_shape": "(4, 4)"}
+    told = {f"data.{name}": of for name, of in data.items()}
+    for name, of in ({"prepare.name": "blobs"} | told | params).items():
+        store.client.log_param(run_id, name, of)
+    store.client.set_tag(run_id, "holdout_digest", "h" * 64)
+    reports = {"tuning.json": TUNING, "evaluation.json": HELD}
+    for name in names:
+        store.client.log_text(run_id, json.dumps(reports[name]), name)
+
+
+def test_another_model_is_shown_by_its_newest_version_whatever_its_aliases(
+    elsewhere: Store, foldwise: Command
+) -> None:
+    """With originals and copies apart, and next what its status says is next."""
+    kept_by_the_run(elsewhere, "3", "tuning.json", "evaluation.json", **{"prepare.augment": 2})
+    assert foldwise("promote", "3", "--model", NAME, "--force", "--reason", "x") == 0
+    assert foldwise("show", "--model", NAME) == 0, foldwise.err
+    told = " ".join(foldwise.out.split())
+    assert told.startswith(
+        "blobs: 12 development images (with 24 shifted copies) and 1,500 holdout"
+    )
+    assert "next where its data are prepared, `foldwise verify`: is it as it was" in told
+    assert "promote --dry-run" not in told
+    elsewhere.client.delete_registered_model_alias(NAME, "challenger")
+    assert foldwise("show", "--model", NAME) == 0, foldwise.err
+    elsewhere.client.create_registered_model("empty")
+    assert foldwise("show", "--model", "empty") == 1
+    assert "no version of empty is registered: register one with `dvc repro" in foldwise.err
+
+
+@pytest.mark.parametrize("harm", ["lost", "damaged", "of another kind", "no parameters"])
+def test_a_run_that_lost_its_report_is_named_with_what_makes_it_anew(
+    elsewhere: Store, foldwise: Command, harm: str
+) -> None:
+    """Not the folder's own reports, which `dvc repro` here would make."""
+    run_id = seen(elsewhere).find("3").run_id
+    if harm != "no parameters":
+        kept_by_the_run(elsewhere, "3", "evaluation.json")
+    if harm in ("damaged", "of another kind"):
+        elsewhere.client.log_text(run_id, "{" if harm == "damaged" else "{}", "tuning.json")
+    assert foldwise("show", "--model", NAME) == 1
+    (line,) = foldwise.err.splitlines()
+    name = "tuning.json of " if harm in ("lost", "damaged") else ""
+    assert line.startswith(f"foldwise: {name}the run of version 3 of {NAME} must tell a result")
+    assert line.endswith(": where its data are prepared, `dvc repro -f`")
+    elsewhere.client.set_tag(run_id, "dvc.experiment", "bold")
+    assert foldwise("show", "--model", NAME) == 1
+    assert foldwise.err.endswith(": `dvc exp apply bold`, then `dvc repro -f`\n")
 
 
 def test_the_history_is_told_without_what_loads_a_model(unchanged: Store) -> None:

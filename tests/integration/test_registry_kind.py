@@ -63,7 +63,7 @@ def table(**columns: Kind) -> DataInfo:
         (IMAGES, {"classes": (0, 1)}, "classes without 2"),
         (IMAGES, {"classes": ("0", 1, 2)}, "classes without 0 but with '0'"),
         (IMAGES, {"classes": (0, 2, 1)}, "classes in another order"),
-        (IMAGES, {"classes": tuple(range(9))}, "classes with 3, 4, 5"),
+        (IMAGES, {"classes": tuple(range(9))}, "classes with 3, 4, 5, …"),
         (IMAGES, table_of(age="number"), "a table instead of images of 4x4 pixels"),
         (
             table(age="number"),
@@ -73,15 +73,20 @@ def table(**columns: Kind) -> DataInfo:
         (
             table(age="number", sex="category"),
             {**table_of(age="category", sex="category"), "classes": (0, 1)},
-            (
-                "columns without ('age', 'number') but with ('age', 'category')"
-                " and classes without 2"
-            ),
+            ("columns with 'age' a category instead of a number and classes without 2"),
         ),
         (
             table(age="number"),
             table_of(age="number", dose="number"),
-            "columns with ('dose', 'number')",
+            "columns with 'dose'",
+        ),
+        (
+            table(age="number", sex="category"),
+            table_of(age="category", dose="number"),
+            (
+                "columns with 'age' a category instead of a number"
+                " and columns without 'sex' but with 'dose'"
+            ),
         ),
         (table(a="number", b="number"), table_of(b="number", a="number"), ""),
         (IMAGES, {"development_digest": "e" * 64, "holdout_rows": 7}, ""),

@@ -39,22 +39,24 @@ TYPED = {
     "foldwise compare workspace {}": "tests/e2e/"
     "test_remedies.py::test_a_search_runs_on_the_parts_of_another_by_what_compare_tells",
     "foldwise history": "tests/e2e/test_tutorial.py::test_the_tutorial_works_as_written",
+    "foldwise history{}": "tests/e2e/test_tutorial.py::test_the_tutorial_works_as_written",
     "foldwise init NAME": "tests/e2e/test_own_project.py::"
     "test_a_new_project_is_reproduced_once_and_then_knows_that_nothing_is_stale",
     "foldwise promote": "tests/e2e/test_better_model.py::test_the_how_to_works_as_written",
     "foldwise promote --dry-run": "tests/e2e/test_sections.py::test_the_sections_work_as_written",
     "foldwise promote {} --dry-run": "tests/integration/test_registry_cli.py::test_a_model_s_life",
-    "foldwise promote VERSION": "tests/e2e/test_tutorial.py::test_the_tutorial_works_as_written",
+    "foldwise promote VERSION{}": "tests/e2e/test_tutorial.py::test_the_tutorial_works_as_written",
     "foldwise relocate": "tests/e2e/test_sections.py::test_the_sections_work_as_written",
     "foldwise rollback": "tests/integration/test_registry_cli.py::test_a_model_s_life",
-    "foldwise rollback --reason WHY": "tests/integration/test_registry_cli.py::test_a_model_s_life",
+    "foldwise rollback{} --reason WHY": "tests/integration/"
+    "test_registry_cli.py::test_the_way_back_of_another_model_names_it",
     "foldwise show": "tests/e2e/test_sections.py::test_the_sections_work_as_written",
     "foldwise show --model {}": "tests/e2e/test_remedies.py::"
     "test_after_an_experiment_of_other_data_the_advice_is_about_its_model",
     "foldwise ui --port {}": "tests/integration/test_tracking_ui.py",
     "foldwise verify": "tests/integration/test_registry_cli.py::test_a_model_s_life",
-    "foldwise verify champion": "tests/integration/test_registry_cli.py::test_a_model_s_life",
-    "foldwise verify {}": "tests/integration/"
+    "foldwise verify champion{}": "tests/integration/test_registry_cli.py::test_a_model_s_life",
+    "foldwise verify {}{}": "tests/integration/"
     "test_registry_cli.py::test_verify_takes_the_challenger_while_there_is_no_champion",
     "git add --all && git commit -m Begin": _DOCTOR,
     "git config --global --add safe.directory {}": "tests/unit/runs/"

@@ -28,7 +28,7 @@ from foldwise.registry.audit import (
     Unrecorded,
     advised,
 )
-from foldwise.registry.snapshot import Snapshot, Version, model_name, repeats
+from foldwise.registry.snapshot import Snapshot, Version, model_name, named, repeats
 from foldwise.registry.stored_files import fault_of, read_yaml, sealed
 from foldwise.settings import Settings, load_settings
 from foldwise.store.address import project_root
@@ -108,7 +108,8 @@ def _way_back(project: Project, decision: Decision) -> str:
         return f"whether a rollback leads back to version {number} can't be told: {told}\n"
     if wrong:
         return f"no rollback leads back to version {number}, it would refuse: {printable(wrong)}\n"
-    return f"the way back: `foldwise rollback --reason WHY`, to version {number}\n"
+    model = named(project.root, project.name)
+    return f"the way back: `foldwise rollback{model} --reason WHY`, to version {number}\n"
 
 
 def _wrong_with(project: Project, decision: Decision, number: int) -> str:
@@ -177,7 +178,7 @@ def verify(which: str | None, *, model: str | None) -> None:
     source = prepare.path if prepare.source in _OF_FILES else source
     tell(f"against data/prepared and {source}\n\n{check_table(verification.checks)}\n")
     few = f"{len(verification.checks)} checks, as `foldwise promote` counts them"
-    tell(f"{few}; beside them, of what isn't served:\n\n{check_table(beside)}\n")
+    tell(f"{few}; beside them, not counted:\n\n{check_table(beside)}\n")
     tell("verified\n" if verification.holds else "not verified: don't serve this version\n")
     if not verification.holds:
         raise SystemExit(1)

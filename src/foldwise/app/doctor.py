@@ -93,7 +93,7 @@ def _history(root: Path) -> Iterator[Finding]:
 
 
 def _contents(root: Path) -> Iterator[Finding]:
-    holds, rule = "params.yaml holds", "the data can be prepared"
+    holds, rule = "params.yaml holds", "the data can be read"
     try:
         prepare = load_settings(root / "params.yaml").prepare
     except SettingsError as error:
@@ -105,27 +105,34 @@ def _contents(root: Path) -> Iterator[Finding]:
     yield Finding(holds, f"no {lacking}" if lacking else prepare.name, remedy if lacking else "")
     reads = SOURCES[prepare.source]
     path = prepare.path if "path" in reads.parameters else ""
-    if path and not reads.finds(root / path):
-        remedy = f"run `dvc checkout {path}`, or `dvc pull` from a remote, or put them there"
-        yield Finding(rule, path, remedy)
-        return
     try:
+        if path and not reads.finds(root / path):
+            remedy = f"run `dvc checkout {path}`, or `dvc pull` from a remote, or put them there"
+            yield Finding(rule, path, remedy)
+            return
         _read(prepare, root)
     except FoldwiseError as error:
         yield Finding(rule, *_parted(error))
         return
-    yield Finding(rule, path or prepare.source)
+    except OSError as error:
+        told = f"{path or prepare.source}: {error.strerror or error}"
+        yield Finding(rule, told, "see to it that this user can read it")
+        return
+    asked = "openml, not asked" if prepare.source == "openml" else prepare.source
+    yield Finding(rule, path or asked)
 
 
 def _read(prepare: PrepareSettings, root: Path) -> None:
-    """Take the data as `prepare` does, which refuses what breaks a rule; nothing is downloaded."""
+    """Read the data as `prepare` does, which refuses what breaks a rule; nothing is downloaded."""
     if prepare.source == "table":
         from foldwise.data.table import read_table
 
         read_table(prepare, root=root)
-    elif prepare.source != "openml":
-        from foldwise.data.sources import read_source
+        return
+    from foldwise.data.sources import check_read, read_source
 
+    check_read(prepare)
+    if prepare.source != "openml":
         read_source(prepare, root=root)
 
 

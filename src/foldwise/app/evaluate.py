@@ -95,8 +95,11 @@ def _evaluate(work: Workspace, artist: Artist) -> None:
 def _advice(work: Workspace) -> str:
     """What to type in the project's folder, whose params.yaml may say another model meanwhile."""
     with suppress(SettingsError):
-        if load_settings(work.root / "params.yaml").prepare.name == work.info.name:
+        prepare = load_settings(work.root / "params.yaml").prepare
+        if prepare == work.settings.prepare:
             return "`foldwise show`, then `foldwise promote --dry-run`"
+        if prepare.name == work.info.name:
+            return "`foldwise history`, which lists it: this folder's data are prepared otherwise"
     return f"`foldwise show --model {work.model_name}`"
 
 

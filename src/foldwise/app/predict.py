@@ -23,7 +23,7 @@ from foldwise.data.dataset import PREPARED, load, load_facts
 from foldwise.errors import DataError, StoreError
 from foldwise.files import replacing
 from foldwise.ownership import check_new
-from foldwise.registry.snapshot import Version
+from foldwise.registry.snapshot import Version, named
 from foldwise.registry.stored_files import fetch_files
 from foldwise.registry.stored_model import StoredModel
 from foldwise.registry.verify import look_inside, predict_rows
@@ -101,7 +101,7 @@ def _stored(project: Project, version: Version) -> StoredModel:
     if stored is None or any(check.verdict == "fail" for check in checks):
         raise StoreError(
             f"version {version.number} must be as it was registered to predict with it, and isn't:"
-            f" see `foldwise verify {version.number}`"
+            f" see `foldwise verify {version.number}{named(project.root, version.name)}`"
         )
     return stored
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from foldwise.app.commands import Project, columns, open_project
 from foldwise.app.exits import import_slim_mlflow, tell
-from foldwise.errors import SearchError
+from foldwise.errors import SearchError, StoreError
 from foldwise.files import DocumentError, decode, read_bytes
 from foldwise.registry.audit import CHALLENGER, CHAMPION, PREVIOUS
 from foldwise.registry.snapshot import Snapshot, model_name, repeats
@@ -20,7 +20,7 @@ from foldwise.report.wording import brief, counted, digits_told, known, number
 from foldwise.settings import Settings, flattened, load_settings
 from foldwise.stats.scores import METRICS, is_loss, metric_label
 from foldwise.store.address import project_root
-from foldwise.store.faults import store_faults
+from foldwise.store.faults import StoreRefused, store_faults
 from foldwise.store.open import Store, open_store
 
 Json = Mapping[str, Any]
@@ -49,7 +49,8 @@ def show(*, model: str | None = None) -> None:
         parameters: Json = flattened(settings)
     else:
         data, parameters, *told = _recorded(open_project(model, settles=False, writes=False))
-    with _telling():
+    blamed = () if is_own else (str(data["told by"]), _anew(data))
+    with _telling(*blamed):
         tuning, evaluation = told
         name, digest = str(data["name"]), str(data["holdout_digest"])
         reference = read_reference(name, data["classes"], root / REFERENCES)
@@ -66,44 +67,74 @@ def show(*, model: str | None = None) -> None:
     if is_own:
         with _telling():
             facts |= outdone(store, data, tuning)
-    facts |= {"holdout": looks_told(registry, digest), **status(registry, failing(root))}
-    facts |= {**_WHERE, **to_do(registry)} if is_own else _to_do_elsewhere(registry.name, data)
+    stands = status(registry, failing(root))
+    facts |= {"holdout": looks_told(registry, digest), **stands}
+    if is_own:
+        facts |= {**_WHERE, **to_do(registry)}
+    else:
+        facts |= to_do_elsewhere(registry.name, f"{_there(data)} {stands['next']}")
     tell(table)
     tell(columns(None, facts.items(), width=_WIDTH))
 
 
 @contextmanager
-def _telling() -> Iterator[None]:
-    """Say in one line that reports, which git keeps, were edited or merged to something else."""
+def _telling(
+    what: str = "reports/data.json, tuning.json and evaluation.json",
+    remedy: str = "run `dvc repro`",
+) -> Iterator[None]:
+    """Say in one line that reports are lost, or were edited or merged to something else."""
     try:
         yield
+    except (DocumentError, OSError, StoreRefused) as error:
+        raise SearchError(f"{what} must tell a result, reading gave {error}: {remedy}") from error
     except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
-        files = "reports/data.json, tuning.json and evaluation.json"
         raise SearchError(
-            f"{files} must tell a result, reading gave {error!r:.100}: run `dvc repro`"
+            f"{what} must tell a result, reading gave {error!r:.100}: {remedy}"
         ) from error
 
 
 def _recorded(project: Project) -> Iterator[Json]:
     """What the newest version's run keeps: of its data, its parameters, and the two reports."""
-    run_id = project.registry().find(CHALLENGER).run_id
-    with TemporaryDirectory(prefix="foldwise-") as folder, store_faults("reading a run's reports"):
-        run = project.store.client.get_run(run_id).data
+    registry, store = project.registry(), project.store
+    if not registry.versions:
+        raise StoreError(
+            f"no version of {registry.name} is registered: register one with {registry.register}"
+            " where its data are prepared"
+        )
+    version = registry.versions[-1]
+    whose = f"the run of version {version.number} of {version.name}"
+    with TemporaryDirectory(prefix="foldwise-") as folder, store_faults(f"reading {whose}"):
+        run = store.client.get_run(version.run_id).data
         own = {name: of for name, of in run.params.items() if not name.startswith("data.")}
         shape = {name.removeprefix("data."): of for name, of in run.params.items()}
         whole = {name: int(of) for name, of in shape.items() if of.isdecimal()}
-        yield {**run.tags, **shape, **whole, "name": own.get("prepare.name")}
+        with _telling(whose, _anew(run.tags)):
+            own_rows = whole["development_rows"] // (1 + int(own.get("prepare.augment", 0)))
+            shape |= {"name": own["prepare.name"], "told by": whose}
+        yield {**run.tags, "development_originals": own_rows, **shape, **whole}
         yield own
         for name in _RESULT:
-            yield _read(project.store.artifact(run_id, name, folder))
+            with _telling(f"{name} of {whose}", _anew(run.tags)):
+                with store_faults("fetching it"):
+                    path = store.artifact(version.run_id, name, folder)
+                document: Json = decode(dict[str, Any], read_bytes(path))
+            yield document
 
 
-def _to_do_elsewhere(model: str, data: Json) -> dict[str, str]:
-    """What there is to do with a model of other data, which alone it can be judged on."""
+def _there(data: Json) -> str:
+    """Where commands are about a model of other data, which alone it can be judged on."""
     experiment = data.get("dvc.experiment")
-    there = f"`dvc exp apply {experiment}`" if experiment else "where its data are prepared"
+    return f"`dvc exp apply {experiment}`, then" if experiment else "where its data are prepared,"
+
+
+def _anew(data: Json) -> str:
+    return f"{_there(data)} `dvc repro -f`"
+
+
+def to_do_elsewhere(model: str, then: str) -> dict[str, str]:
+    """What there is to do with a model of other data."""
     return {
-        "next": f"{there}, then `foldwise promote --dry-run`: may it be the champion?",
+        "next": then,
         "foldwise history": f"--model {model}: versions and decisions",
         "foldwise predict": f"FILE --output OUT --model {model}: what it says of images or rows",
     }
@@ -155,12 +186,8 @@ def outdone(store: Store, data: Json, tuning: Json) -> dict[str, str]:
 
 
 def _read(path: Path) -> Json:
-    try:
+    with _telling(str(path)):
         document: Json = decode(dict[str, Any], read_bytes(path))
-    except (OSError, DocumentError) as error:
-        raise SearchError(
-            f"{path} must tell a result, reading gave {error}: run `dvc repro`"
-        ) from error
     return document
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from foldwise.errors import PromotionError, StoreError
 from foldwise.registry.audit import CHAMPION, PREVIOUS, Check, Decision, Word, all_hold, new_id
 from foldwise.registry.gate import DIGITS, Case, Rival, judge, without_comparison
-from foldwise.registry.snapshot import Snapshot, Version, note_holdout_use
+from foldwise.registry.snapshot import Snapshot, Version, named, note_holdout_use
 from foldwise.registry.stored_files import AUDIT, fetch_files, sealed
 from foldwise.registry.verify import NO_HOLDOUT, Holdout, Verification, fault_inside, verify
 from foldwise.runs.lineage import user
@@ -96,7 +96,8 @@ def rollback(store: Store, name: str, *, reason: str, is_forced: bool = False) -
         if (version := snapshot.holder(PREVIOUS)) is None:
             raise StoreError(
                 f"a rollback needs a previous champion, and {name} has none:"
-                " `foldwise promote VERSION` makes another version the champion"
+                f" `foldwise promote VERSION{named(store.root, name)}` makes another version the"
+                " champion"
             )
         if snapshot.champion == version:
             return _decision(snapshot, version, "unchanged", (), reason=reason)
@@ -201,7 +202,8 @@ def _case(
 def _rival(store: Store, champion: Version, holdout: Holdout, settings: Settings) -> Rival:
     wrong = PromotionError(
         f"the champion, version {champion.number}, must verify to be compared with,"
-        " and doesn't: see `foldwise verify champion`, then roll back, or force with a reason"
+        f" and doesn't: see `foldwise verify champion{named(store.root, champion.name)}`, then roll"
+        " back, or force with a reason"
     )
     try:
         found = verify(store, champion, holdout, settings)
@@ -299,8 +301,8 @@ def _expect(snapshot: Snapshot, number: int | None) -> None:
     if found != number:
         raise StoreError(
             f"the champion of {snapshot.name} must be version {number or 'none'},"
-            f" got {found or 'none'}: somebody else moved it meanwhile; see `foldwise history`,"
-            " then decide again"
+            f" got {found or 'none'}: somebody else moved it meanwhile; see"
+            f" `foldwise history{named(snapshot.root, snapshot.name)}`, then decide again"
         )
 
 

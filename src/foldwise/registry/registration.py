@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -164,17 +164,25 @@ def differences(known: DataInfo, data: DataInfo) -> list[str]:
     )
     if kind != before:
         return [f"{kind} instead of {before}"]
-    shared = (
-        ("columns", *((of.table and of.table.columns) or () for of in (known, data))),
-        ("classes", known.classes, data.classes),
-    )
-    told = []
+    columns, now = (dict(of.table.columns) if of.table else {} for of in (known, data))
+    changed = [
+        f"{name!r} a {now[name]} instead of a {kind}"
+        for name, kind in columns.items()
+        if now.get(name, kind) != kind
+    ]
+    told = [f"columns with {_few(changed)}"] if changed else []
+    shared = (("columns", (*columns,), (*now,)), ("classes", known.classes, data.classes))
     for what, one, other in shared:
         sides = (("without", {*one} - {*other}), ("with", {*other} - {*one}))
-        words = [f"{side} {', '.join(sorted(map(repr, of))[:_SHOWN])}" for side, of in sides if of]
+        words = [f"{side} {_few(sorted(map(repr, of)))}" for side, of in sides if of]
         if words or (what == "classes" and one != other):
             told.append(f"{what} {' but '.join(words) or 'in another order'}")
     return told
+
+
+def _few(names: Sequence[str]) -> str:
+    """The first of them, and whether there are more."""
+    return ", ".join(names[:_SHOWN]) + ", …" * (len(names) > _SHOWN)
 
 
 def _registered(

@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Literal, Self
 
-from foldwise.errors import StoreError
+from foldwise.errors import SettingsError, StoreError
 from foldwise.registry.audit import (
     CHAMPION,
     PREVIOUS,
@@ -20,6 +23,7 @@ from foldwise.registry.audit import (
     in_order,
     unrecorded,
 )
+from foldwise.settings import load_settings
 from foldwise.store.database import REGISTER, registering
 from foldwise.store.faults import Tolerating, store_faults
 from foldwise.store.open import Store, all_pages
@@ -72,12 +76,20 @@ def model_name(data_name: str) -> str:
     return f"{data_name}-classifier"
 
 
+def named(root: Path, name: str) -> str:
+    """What a command typed in a project's folder must add to mean this model, if that isn't its."""
+    with suppress(SettingsError):
+        if name == model_name(load_settings(root / "params.yaml").prepare.name):
+            return ""
+    return f" --model {quote(name)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """One registered model at one moment, there or not: its versions, oldest first, and aliases.
 
     ``tags`` are those of all registered models, by name: a holdout's uses span them. ``register``
-    is what is to be typed to have a version.
+    is what is to be typed to have a version, in the project's folder ``root``.
     """
 
     name: str
@@ -85,16 +97,18 @@ class Snapshot:
     aliases: Mapping[str, int]
     tags: Mapping[str, Mapping[str, str]]
     register: str = REGISTER
+    root: Path = Path()
 
     @classmethod
     def read(cls, store: Store, name: str) -> Self:
         """Ask for the versions of a model, and for all models."""
         with store_faults(f"listing the versions of {name}"):
-            quote = '"' if "'" in name else "'"
-            query = f"name = {quote}{name}{quote}"
+            mark = '"' if "'" in name else "'"
+            query = f"name = {mark}{name}{mark}"
             found = all_pages(store.client.search_model_versions, query)
         versions = sorted(map(to_version, found), key=lambda version: version.number)
-        return cls(name, tuple(versions), {}, {}, registering(store.root)).renewed(store)
+        register = registering(store.root)
+        return cls(name, tuple(versions), {}, {}, register, store.root).renewed(store)
 
     def renewed(self, store: Store) -> Self:
         """The same versions, with all aliases and tags of models read anew: one search."""
@@ -122,7 +136,7 @@ class Snapshot:
         for version in self.versions:
             if which == str(version.number) or version.number == self.aliases.get(which):
                 return version
-        look = "see `foldwise history`, or " if self.versions else ""
+        look = f"see `foldwise history{named(self.root, self.name)}`, or " if self.versions else ""
         raise StoreError(
             f"a version or alias of {self.name} must exist, got '{which:.40}':"
             f" {look}register one with {self.register}"

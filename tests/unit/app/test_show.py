@@ -26,7 +26,7 @@ from foldwise.registry.snapshot import Snapshot, Version
 from foldwise.report.reference import Reference
 from foldwise.report.standing import Standing
 from foldwise.report.tables import evaluation, tuning
-from foldwise.settings import Settings, TuneSettings, flattened
+from foldwise.settings import PrepareSettings, Settings, TuneSettings, flattened
 from foldwise.stats.scores import METRICS
 from tests.factories import make_result
 from tests.unit.report.findings_cases import make_estimates, make_holdout_summary, make_judged
@@ -103,6 +103,7 @@ def test_of_a_run_s_parameters_the_defaults_are_known_again() -> None:
     [
         ("prepare: {source: digits, name: digits}", "show`, then `foldwise promote --dry-run`"),
         ("prepare: {source: digits, name: other}", "show --model digits-classifier`"),
+        ("prepare: {source: digits, name: digits, limit: 300}", "history`, which lists it: this"),
         ("seed: -1", "show --model digits-classifier`"),
     ],
 )
@@ -112,8 +113,11 @@ def test_what_is_advised_after_a_run_is_about_its_model(
     """Which the folder that a command is typed in may not mean, or not be able to tell."""
     (tmp_path / "params.yaml").write_text(params)
     info = SimpleNamespace(name="digits")
-    work: Any = SimpleNamespace(root=tmp_path, info=info, model_name="digits-classifier")
-    assert _advice(work) == f"`foldwise {told}"
+    settings = Settings(prepare=PrepareSettings(source="digits", name="digits"))
+    work: Any = SimpleNamespace(
+        root=tmp_path, info=info, model_name="digits-classifier", settings=settings
+    )
+    assert _advice(work).startswith(f"`foldwise {told}")
 
 
 def test_the_looks_at_the_holdout_are_models_not_comparisons() -> None:
