@@ -100,8 +100,9 @@ def read_yaml(path: Path) -> object:
             )
         return YAML(typ="safe", pure=True).load(read_bytes(path).decode())
     except OSError as error:
+        told = str(error).removeprefix(f"{path.name}: ")
         raise SettingsError(
-            f"{path} must be a readable file, got '{error.strerror or error}':"
+            f"{path} must be a readable file, got '{error.strerror or told}':"
             " run from the project's folder, or restore it with git checkout"
         ) from error
     except (YAMLError, ValueError, RecursionError) as error:
