@@ -7,7 +7,7 @@ from pathlib import Path
 
 from foldwise.files import write_bytes
 
-SEARCH_VERSION = 5
+SEARCH_VERSION = 6
 """Raise it when a search of the same data and parameters comes to another number.
 
 The golden tests see to it: an open search is gone on with by code of its own version alone, and

@@ -10,12 +10,12 @@ and Zhang's approximate condition (2005, equation 4.1) judges by the slope alone
 
 The inverse Hessian is the compact representation of Byrd, Nocedal and Schnabel (1994, theorem
 2.2): with the last m steps S and gradient changes Y as rows, R the upper triangle of S Y^T, D its
-diagonal and gamma = s.y / y.y of the newest pair,
+diagonal, H0 an inverse Hessian to begin with and gamma = s.y / y.H0 y of the newest pair,
 
-    H g = gamma g + S^T q - gamma Y^T p,
-    p = R^-1 S g,   q = R^-T ((D + gamma Y Y^T) p - gamma Y g).
+    H g = t + S^T q,   t = gamma H0 (g - Y^T p),   p = R^-1 S g,   q = R^-T (D p - Y t).
 
-The history is read twice per step, as two thin products, whatever m is.
+H0 is what is known beforehand (:mod:`foldwise.solver.curvature`), or the identity. The history is
+read twice per step, as two thin products, whatever m is.
 """
 
 from copy import deepcopy
@@ -25,6 +25,7 @@ from typing import Literal
 import numpy as np
 from scipy.linalg import lapack
 
+from foldwise.solver.curvature import Bend
 from foldwise.solver.linear import Flags, Floats, Real, Status
 
 FALL = 1e-4
@@ -125,7 +126,6 @@ class History:
         self._vectors[:, :filled] = steps[curved], changes[curved]
         steps, changes = self._vectors[:, :filled]
         self._steps_changes[:filled, :filled] = steps @ changes.T
-        self._changes_changes[:filled, :filled] = changes @ changes.T
 
     def learn(self, step: Real, change: Real) -> None:
         """Remember a pair, if it has positive curvature, in place of the oldest when full."""
@@ -134,7 +134,6 @@ class History:
         if not self._age:  # most fits on a path end before they learn anything
             self._vectors = np.empty((2, self._pairs, self._size), dtype=self._dtype)
             self._steps_changes = np.zeros((self._pairs, self._pairs))
-            self._changes_changes = np.zeros((self._pairs, self._pairs))
         slot = len(self._age) if len(self._age) < self._pairs else self._age.pop(0)
         self._age.append(slot)
         steps, changes = self._vectors
@@ -143,31 +142,26 @@ class History:
         filled = len(self._age)
         self._steps_changes[:filled, slot] = steps[:filled] @ change
         self._steps_changes[slot, :filled] = changes[:filled] @ step
-        self._changes_changes[:filled, slot] = changes[:filled] @ change
-        self._changes_changes[slot, :filled] = self._changes_changes[:filled, slot]
 
-    def descend(self, gradient: Real) -> Real:
-        """The quasi-Newton direction ``-H gradient``; without history, ``-gradient``."""
+    def descend(self, gradient: Real, bend: Bend = np.asarray) -> Real:
+        """The quasi-Newton direction ``-H gradient``; ``bend`` multiplies by H0."""
         filled = len(self._age)
         if filled == 0:
-            return -gradient
+            return -bend(gradient)
         steps, changes = self._vectors[:, :filled]
         age = np.array(self._age)
-        order = age[:, np.newaxis], age
-        upper = self._steps_changes[order]  # what lies below its diagonal is never read
-        inner = self._changes_changes[order]
-        gamma = upper[-1, -1] / inner[-1, -1]
-        along_steps, along_changes = (steps @ gradient)[age], (changes @ gradient)[age]
-        p = _solve_upper(upper, along_steps, transposed=False)
-        inside = upper.diagonal() * p + gamma * (inner @ p - along_changes)
-        q = _solve_upper(upper, inside, transposed=True)
+        upper = self._steps_changes[age[:, np.newaxis], age]  # below its diagonal it is never read
+        p = _solve_upper(upper, (steps @ gradient)[age], transposed=False)
         by_slot = np.empty((2, filled), dtype=gradient.dtype)
-        by_slot[0, age] = q
-        by_slot[1, age] = -gamma * p
-        direction = by_slot[0] @ steps
-        direction += by_slot[1] @ changes
-        direction += gradient.dtype.type(gamma) * gradient
-        return np.asarray(np.negative(direction, out=direction))
+        by_slot[0, age] = p
+        newest = changes[age[-1]]
+        # Both at once: what H0 takes is to be read.
+        of_newest, bent = bend(np.stack([newest, gradient - by_slot[0] @ changes]))
+        bent *= gradient.dtype.type(upper[-1, -1] / (newest @ of_newest))
+        inside = upper.diagonal() * p - (changes @ bent)[age]
+        by_slot[1, age] = _solve_upper(upper, inside, transposed=True)
+        bent += by_slot[1] @ steps
+        return np.asarray(np.negative(bent, out=bent))
 
 
 def is_curved(steps: Real, changes: Real) -> Flags:
@@ -196,11 +190,19 @@ class Descent:
     point : array (size,)
         Where the next evaluation is wanted, at first the start; after the end, the solution.
     history : History
-        What is known of the curvature.
+        What is known of the curvature from steps.
     status : None while under way
     """
 
-    def __init__(self, start: Real, history: History, *, tol: float, max_iter: int) -> None:
+    def __init__(
+        self,
+        start: Real,
+        history: History,
+        *,
+        tol: float,
+        max_iter: int,
+        bend: Bend | None = None,
+    ) -> None:
         self.point: Real = start
         self.status: Status | None = None
         self.iterations = 0
@@ -210,6 +212,7 @@ class Descent:
         self._tol, self._max_iter = tol, max_iter
         self._best = (float("inf"), float("inf"))
         self._idle = 0
+        self._bend = bend
         self.history = history
         self._origin: Real = self.point
         self._gradient: Real = self.point
@@ -230,7 +233,7 @@ class Descent:
             self._arrive(value, gradient)
         elif verdict == "again":
             self._try_step(self._search.step)
-        elif len(self.history):
+        elif self._knows:
             self._restart()
         else:
             self.point = self._origin
@@ -259,18 +262,23 @@ class Descent:
     def _rounding(self) -> float:
         return 4 * float(np.finfo(self.point.dtype).eps) * abs(self.value)
 
+    @property
+    def _knows(self) -> bool:
+        """Whether anything is known of the curvature."""
+        return self._bend is not None or len(self.history) > 0
+
     def _restart(self) -> None:
         """Forget the curvature, which may be spoilt by rounding, and go down the gradient."""
-        self.history = self.history.emptied()
+        self.history, self._bend = self.history.emptied(), None
         self._set_out()
 
     def _set_out(self) -> None:
-        self._direction = self.history.descend(self._gradient)
+        self._direction = self.history.descend(self._gradient, self._bend or np.asarray)
         slope = float(self._gradient @ self._direction)
         if slope >= 0:
             self._restart()
             return
-        first = 1.0 if len(self.history) else 1 / float(np.linalg.norm(self._gradient))
+        first = 1.0 if self._knows else 1 / float(np.linalg.norm(self._gradient))
         self._search = LineSearch(self.value, slope, first, self._rounding())
         self._try_step(first)
 

@@ -14,11 +14,13 @@ solution that has seen other rows. The hot loop is in :mod:`foldwise.solver.obje
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
+from foldwise.solver.curvature import Bend, Curvature, pays, squares
 from foldwise.solver.descent import Descent, History
 from foldwise.solver.layout import ClassWeight, Layout
 from foldwise.solver.linear import (
@@ -90,6 +92,8 @@ class TrainingSet:
         Weights are in double precision: raw values may have any mean, as pixels have not.
     signed : arrays (rows, width) and (rows,), optional
         Of a small table the rows as :class:`Newton` takes them, and their counts.
+    curvature : Curvature, optional
+        What is known of it before any step, where that pays.
     """
 
     left_out: frozenset[int]
@@ -102,6 +106,7 @@ class TrainingSet:
     gaps: Ints
     is_table: bool
     signed: tuple[Real, Real] | None = None
+    curvature: Curvature | None = None
 
     @classmethod
     def of(cls, layout: Layout, left_out: frozenset[int], floor: float) -> Self:
@@ -121,7 +126,12 @@ class TrainingSet:
         gaps = np.arange(0) if layout.table is None else layout.table.gaps
         is_table = layout.table is not None
         training = cls(left_out, rows, mean, scale, inverse, weight, class_weight, gaps, is_table)
-        return replace(training, signed=training._signed(layout)) if is_small(layout) else training
+        if is_small(layout):
+            return replace(training, signed=training._signed(layout))
+        if not pays(layout, rows):
+            return training
+        parts = [part for part in range(layout.parts) if part not in left_out]
+        return replace(training, curvature=Curvature(layout, parts, mean, inverse))
 
     def _signed(self, layout: Layout) -> tuple[Real, Real]:
         linear = self.weights(np.eye(layout.width))
@@ -161,6 +171,13 @@ class TrainingSet:
     def penalty(self, C: float) -> float:
         """Factor of half the squared coefficients in the mean loss: 1 / (C n)."""
         return 1 / (C * self.weight)
+
+    def bend(self, C: float, options: SolverOptions, outputs: int) -> Bend | None:
+        """The inverse Hessian that a fit's descents begin with, if one is known."""
+        if self.curvature is None:
+            return None
+        share = 1 / outputs if outputs > 1 and options.multiclass == "multinomial" else 1 / 4
+        return self.curvature.at(self.penalty(C), share=share, dtype=options.dtype)
 
     def model(self, coefficients: Real, C: float, multiclass: Multiclass) -> LinearModel:
         """The coefficients in scikit-learn's terms."""
@@ -253,8 +270,9 @@ class Running:
     ) -> Self:
         """Begin at ``start`` (outputs, width), with what is known of the curvature there."""
         starts = start.astype(options.dtype).reshape(len(histories), -1)
+        bend = training.bend(C, options, len(start))
         descents = (
-            Descent(*begun, tol=options.tol, max_iter=options.max_iter)
+            Descent(*begun, tol=options.tol, max_iter=options.max_iter, bend=bend)
             for begun in zip(starts, histories, strict=True)
         )
         return cls(training, C, tuple(descents))
@@ -347,6 +365,8 @@ def side_by_side(
     active: list[_Under[T]] = []
     most = max(1, most_columns // layout.outputs)
     with ThreadPoolExecutor(options.threads) if options.threads > 1 else _Here() as pool:
+        if pays(layout, sum(moments.rows for moments in layout.moments)):
+            list(pool.map(partial(squares, layout), range(layout.parts)))
         while active := [*active, *islice(waiting, most - len(active))]:
             _advance(layout, [each.running for each in active], options, pool)
             ended = [each for each in active if each.running.ended]

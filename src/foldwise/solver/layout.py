@@ -112,6 +112,8 @@ class Layout:
         What a table of floats has besides.
     known : dict
         What fits have found out about training sets, because a search asks for each many times.
+    squares : dict
+        What they have found out about parts: :func:`foldwise.solver.curvature.squares`.
     """
 
     lanes: tuple[tuple[tuple[Block, ...], ...], ...]
@@ -123,6 +125,7 @@ class Layout:
     known: dict[tuple[frozenset[int], float], Any] = field(
         default_factory=dict, init=False, repr=False
     )
+    squares: dict[int, Floats] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def parts(self) -> int:

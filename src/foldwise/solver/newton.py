@@ -14,6 +14,7 @@ the intercept not in the norm, and with p_i the sigmoid of m_i, P the identity b
 import numpy as np
 from scipy.linalg import lapack
 
+from foldwise.solver.curvature import Bend
 from foldwise.solver.descent import Descent, History
 from foldwise.solver.layout import Layout
 from foldwise.solver.linear import Floats, Real
@@ -74,7 +75,7 @@ class Newton(History):
     def learn(self, step: Real, change: Real) -> None:
         """It is all known."""
 
-    def descend(self, gradient: Real) -> Real:
+    def descend(self, gradient: Real, _: Bend = np.asarray) -> Real:
         """Newton's direction; one that doesn't descend where rounding has left no curvature."""
         hessian = (self._bends * self._rows.T) @ self._rows
         hessian.flat[:: len(gradient) + 1] += self._penalties

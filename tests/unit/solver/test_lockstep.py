@@ -10,6 +10,7 @@ import pytest
 
 from foldwise.errors import SearchError
 from foldwise.search.engines.gpu import DeviceBackend, found, opened
+from foldwise.solver import fits
 from foldwise.solver.fits import FitRequest, SolverOptions, solve
 from foldwise.solver.layout import Layout
 from foldwise.solver.linear import Fit, LinearModel, probabilities
@@ -84,16 +85,23 @@ def given(request: pytest.FixtureRequest) -> tuple[Layout, SolverOptions]:
     return LAYOUTS[request.param]
 
 
-def test_paths_and_fits_are_the_batched_solvers(given: tuple[Layout, SolverOptions]) -> None:
-    """As many evaluations, the same objective, and coefficients within what the rule leaves."""
+def test_paths_and_fits_are_the_batched_solvers(
+    given: tuple[Layout, SolverOptions], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many evaluations, the same objective, and coefficients within what the rule leaves.
+
+    Where the batched solver begins as a device does, with nothing known of the curvature.
+    """
     layout, options = given
+    monkeypatch.setattr(fits, "pays", lambda *_: False)
+    layout = replace(layout)  # which knows nothing of training sets yet
     device = backend(layout, options)
     mine = traced(device.trace(stretches(FEW, 4)))
     theirs = traced(trace(layout, stretches(FEW, 4), options))
     requests = [FitRequest(each, LOW, theirs[each].at(LOW)) for each in FEW]
-    fits = {fit.left_out: fit for fit in device.solve(requests)}
+    made = {fit.left_out: fit for fit in device.solve(requests)}
     for fit in solve(layout, requests, options):
-        own = fits[fit.left_out]
+        own = made[fit.left_out]
         assert (own.outcome.status, own.outcome.iterations) == ("converged", fit.outcome.iterations)
         assert own.outcome.objective == pytest.approx(fit.outcome.objective, rel=1e-5)
         difference = np.abs(own.model.coefficients - fit.model.coefficients).max()

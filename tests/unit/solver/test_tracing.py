@@ -74,7 +74,7 @@ def test_fits_on_a_path_predict_as_scikit_learn(multiclass: str) -> None:
 
 @pytest.mark.parametrize("multiclass", ["multinomial", "ovr"])
 def test_a_path_saves_nearly_all_of_a_fits_evaluations(multiclass: Multiclass) -> None:
-    """At the usual tolerance a fit on its path needs a tenth of what it needs from zero."""
+    """At the usual tolerance a fit on its path needs one, and from zero seven and more."""
     case = digits()
     path = paths_of(case, SETS[:1], multiclass=multiclass)[SETS[0]]
     for C in (0.0021, 0.034, 0.47):
@@ -82,7 +82,8 @@ def test_a_path_saves_nearly_all_of_a_fits_evaluations(multiclass: Multiclass) -
         requests, options = [FitRequest(SETS[0], C)], SolverOptions(multiclass=multiclass)
         [cold] = solve(case.layout(), requests, options)
         assert on_path.status == "converged"
-        assert 10 * on_path.evaluations <= cold.outcome.evaluations
+        assert on_path.evaluations == 1
+        assert cold.outcome.evaluations >= 7
         assert on_path.objective <= cold.outcome.objective * (1 + 1e-4)
 
 

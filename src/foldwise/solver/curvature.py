@@ -1,0 +1,105 @@
+"""What is known of a loss's curvature before any step: where descents begin, not with a number.
+
+At zero coefficients every class is as likely as any other. With A (features, features) the second
+moments of the standardised columns the mean loss's Hessian is ``c A`` there for each output: c is
+1/4 for a sigmoid, and 1/K for a softmax of K classes along all steps whose outputs add up to zero,
+which are those of descents from zero. Böhning (1992) bounds the Hessian everywhere by such a
+matrix. With the penalty's factor l the inverse is
+
+    H0 = V (c E + l)^-1 V^T,    A = V E V^T,
+
+and 1/c for the intercept. Farther away probabilities are surer and curvature is less, much the same
+factor in all directions: L-BFGS finds the factor, and by its pairs what differs from it.
+
+It takes an evaluation a fraction of its time, and a fit a fraction of the evaluations. Finding A
+and V takes some hundred of them, so that it pays where rows are many and columns few.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from foldwise.solver.layout import Layout
+from foldwise.solver.linear import Floats, Real
+
+Bend = Callable[[Real], Real]
+"""Multiplies vectors (..., size) by an inverse Hessian."""
+
+MOST_FEATURES = 2048
+"""Each training set's V is kept, and each part's second moments: 16 and 32 MB of so many."""
+
+_WORTH = 8
+
+
+def pays(layout: Layout, rows: int) -> bool:
+    """Whether what it takes is less than what it saves, for fits on so many rows of images."""
+    is_less = layout.features**2 <= _WORTH * rows * layout.outputs
+    return layout.table is None and layout.features <= MOST_FEATURES and is_less
+
+
+def squares(layout: Layout, part: int) -> Floats:
+    """Sums of products of a part's pixels (features, features), found once."""
+    if part not in layout.squares:
+        columns = layout.columns[part]
+        ranked = np.zeros((len(columns), len(columns)))
+        for block in (block for lane in layout.lanes[part] for block in lane):
+            pixels = block.pixels.astype(np.float32)
+            width = pixels.shape[1]
+            ranked[:width, :width] += pixels.T @ pixels
+        pixels_of = columns[1:] - 1
+        summed = np.zeros((layout.features, layout.features))
+        summed[np.ix_(pixels_of, pixels_of)] = ranked[1:, 1:]
+        layout.squares[part] = summed
+    return layout.squares[part]
+
+
+class Curvature:
+    """That of one training set, found when it is first asked for.
+
+    Parameters
+    ----------
+    layout, parts
+        The rows: all of these parts.
+    mean, inverse : (features,)
+        What standardises them.
+    """
+
+    def __init__(self, layout: Layout, parts: Sequence[int], mean: Floats, inverse: Floats) -> None:
+        self._layout, self._parts = layout, parts
+        self._mean, self._inverse = mean, inverse
+        self._varies = np.flatnonzero(inverse)
+        self._spectrum: tuple[Floats, Real] | None = None
+
+    def at(self, penalty: float, *, share: float, dtype: np.dtype[np.floating]) -> Bend:
+        """Where the penalty has this factor, and c is ``share``; for vectors of this type.
+
+        A constant column, whose gradient is zero, stays where it is.
+        """
+        known: list[Real] = []
+
+        def bend(vectors: Real) -> Real:
+            if not known:
+                values, eigenvectors = self._of_moments()
+                scales = (1 / (share * values + penalty)).astype(dtype)
+                known[:] = scales, eigenvectors.astype(dtype, copy=False)
+            scales, axes = known
+            by_output = vectors.reshape(-1, len(self._mean) + 1)
+            bent = np.zeros_like(by_output)
+            bent[:, 0] = by_output[:, 0] / share
+            of_varying = by_output[:, 1 + self._varies]
+            bent[:, 1 + self._varies] = ((of_varying @ axes) * scales) @ axes.T
+            return bent.reshape(vectors.shape)
+
+        return bend
+
+    def _of_moments(self) -> tuple[Floats, Real]:
+        """Eigenvalues (varying,) and, in columns, eigenvectors of the varying columns' moments."""
+        if self._spectrum is None:
+            rows = sum(self._layout.moments[part].rows for part in self._parts)
+            of = self._varies
+            summed = np.sum([squares(self._layout, part) for part in self._parts], axis=0)
+            moments = summed[np.ix_(of, of)] / rows - np.outer(self._mean[of], self._mean[of])
+            moments *= self._inverse[of, np.newaxis] * self._inverse[of]
+            values, vectors = np.linalg.eigh(moments)
+            self._spectrum = values.clip(0), vectors.astype(np.float32)
+        return self._spectrum
