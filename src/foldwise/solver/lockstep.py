@@ -1,7 +1,8 @@
 """Descents in lockstep: a fit of every training set at once, each step the same for all of them.
 
 What :mod:`foldwise.solver.descent` decides fit by fit is decided here by masks: objective, line
-search, directions and stopping rule are the same. So nothing has to leave the device, and a step
+search and stopping rule are the same, and directions, too, of a descent that begins with nothing
+known of the curvature. So nothing has to leave the device, and a step
 can be recorded once and replayed. Arrays are those of a namespace, numpy's or torch's; what these
 do differently is a ``Device``'s.
 
