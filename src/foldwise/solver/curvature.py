@@ -1,21 +1,21 @@
-"""What is known of a loss's curvature before any step: where descents begin, not with a number.
+"""The inverse Hessian that descents begin with: known at zero coefficients, before any step.
 
-At zero coefficients every class is as likely as any other. With A (features, features) the second
-moments of the standardised columns the mean loss's Hessian is ``c A`` there for each output: c is
-1/4 for a sigmoid, and 1/K for a softmax of K classes along all steps whose outputs add up to zero,
-which are those of descents from zero. Böhning (1992) bounds the Hessian everywhere by such a
-matrix. With the penalty's factor l the inverse is
+There every class is as likely as any other. With A (features, features) the second moments of the
+standardised columns the mean loss's Hessian is ``c A`` for each output: c is 1/4 for a sigmoid, and
+1/K for a softmax of K classes along all steps whose outputs add up to zero, which are those of
+descents from zero. With the penalty's factor l the inverse is
 
     H0 = V (c E + l)^-1 V^T,    A = V E V^T,
 
-and 1/c for the intercept. Farther away probabilities are surer and curvature is less, much the same
-factor in all directions: L-BFGS finds the factor, and by its pairs what differs from it.
+and 1/c for the intercept. Elsewhere curvature is mostly less, and never more than K/2 times as much
+(Böhning, 1992), by much the same factor in all directions. L-BFGS finds that factor, and by its
+pairs what differs from it.
 
-It takes an evaluation a fraction of its time, and a fit a fraction of the evaluations. Finding A
-and V takes some hundred of them, so that it pays where rows are many and columns few.
+A product with H0 is a fraction of an evaluation. Finding A and V takes some hundred evaluations of
+one fit, so that it pays where rows are many and columns few.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -30,6 +30,9 @@ MOST_FEATURES = 2048
 
 _WORTH = 8
 
+_EXACT_ROWS = 256
+"""Of bytes: so many products of two add up to less than 2^24, whole numbers in single precision."""
+
 
 def pays(layout: Layout, rows: int) -> bool:
     """Whether what it takes is less than what it saves, for fits on so many rows of images."""
@@ -37,20 +40,21 @@ def pays(layout: Layout, rows: int) -> bool:
     return layout.table is None and layout.features <= MOST_FEATURES and is_less
 
 
-def squares(layout: Layout, part: int) -> Floats:
-    """Sums of products of a part's pixels (features, features), found once."""
-    if part not in layout.squares:
-        columns = layout.columns[part]
-        ranked = np.zeros((len(columns), len(columns)))
-        for block in (block for lane in layout.lanes[part] for block in lane):
-            pixels = block.pixels.astype(np.float32)
-            width = pixels.shape[1]
+def find_squares(layout: Layout, part: int) -> None:
+    """Find the exact sums of products of a part's pixels, if they aren't known."""
+    if part in layout.squares:
+        return
+    columns = layout.columns[part]
+    ranked = np.zeros((len(columns), len(columns)))
+    for block in (block for lane in layout.lanes[part] for block in lane):
+        width = block.pixels.shape[1]
+        for start in range(0, len(block.labels), _EXACT_ROWS):
+            pixels = block.pixels[start : start + _EXACT_ROWS].astype(np.float32)
             ranked[:width, :width] += pixels.T @ pixels
-        pixels_of = columns[1:] - 1
-        summed = np.zeros((layout.features, layout.features))
-        summed[np.ix_(pixels_of, pixels_of)] = ranked[1:, 1:]
-        layout.squares[part] = summed
-    return layout.squares[part]
+    lit = columns[1:] - 1
+    summed = np.zeros((layout.features, layout.features))
+    summed[np.ix_(lit, lit)] = ranked[1:, 1:]
+    layout.squares[part] = summed
 
 
 class Curvature:
@@ -58,14 +62,24 @@ class Curvature:
 
     Parameters
     ----------
-    layout, parts
-        The rows: all of these parts.
+    squares : by part
+        A layout's, which are found by then.
+    parts, rows
+        Those of the training set, and the number of rows that they have.
     mean, inverse : (features,)
         What standardises them.
     """
 
-    def __init__(self, layout: Layout, parts: Sequence[int], mean: Floats, inverse: Floats) -> None:
-        self._layout, self._parts = layout, parts
+    def __init__(
+        self,
+        squares: Mapping[int, Floats],
+        parts: Sequence[int],
+        rows: int,
+        *,
+        mean: Floats,
+        inverse: Floats,
+    ) -> None:
+        self._squares, self._parts, self._rows = squares, parts, rows
         self._mean, self._inverse = mean, inverse
         self._varies = np.flatnonzero(inverse)
         self._spectrum: tuple[Floats, Real] | None = None
@@ -95,10 +109,11 @@ class Curvature:
     def _of_moments(self) -> tuple[Floats, Real]:
         """Eigenvalues (varying,) and, in columns, eigenvectors of the varying columns' moments."""
         if self._spectrum is None:
-            rows = sum(self._layout.moments[part].rows for part in self._parts)
             of = self._varies
-            summed = np.sum([squares(self._layout, part) for part in self._parts], axis=0)
-            moments = summed[np.ix_(of, of)] / rows - np.outer(self._mean[of], self._mean[of])
+            summed = np.zeros((len(of), len(of)))
+            for part in self._parts:
+                summed += self._squares[part][np.ix_(of, of)]
+            moments = summed / self._rows - np.outer(self._mean[of], self._mean[of])
             moments *= self._inverse[of, np.newaxis] * self._inverse[of]
             values, vectors = np.linalg.eigh(moments)
             self._spectrum = values.clip(0), vectors.astype(np.float32)

@@ -91,7 +91,7 @@ class LineSearch:
 
 
 class History:
-    """The last ``pairs`` steps and gradient changes, and their inner products."""
+    """The last ``pairs`` steps and gradient changes, and inner products of one with the other."""
 
     def __init__(self, pairs: int, size: int, dtype: np.dtype[np.floating]) -> None:
         self._pairs, self._size, self._dtype = pairs, size, dtype
@@ -233,11 +233,8 @@ class Descent:
             self._arrive(value, gradient)
         elif verdict == "again":
             self._try_step(self._search.step)
-        elif self._knows:
-            self._restart()
         else:
-            self.point = self._origin
-            self._end("stalled")
+            self._fail()
 
     def _arrive(self, value: float, gradient: Real) -> None:
         self._origin, self._gradient, self.value = self.point, gradient, value
@@ -267,16 +264,20 @@ class Descent:
         """Whether anything is known of the curvature."""
         return self._bend is not None or len(self.history) > 0
 
-    def _restart(self) -> None:
+    def _fail(self) -> None:
         """Forget the curvature, which may be spoilt by rounding, and go down the gradient."""
-        self.history, self._bend = self.history.emptied(), None
-        self._set_out()
+        if self._knows:
+            self.history, self._bend = self.history.emptied(), None
+            self._set_out()
+        else:
+            self.point = self._origin
+            self._end("stalled")
 
     def _set_out(self) -> None:
         self._direction = self.history.descend(self._gradient, self._bend or np.asarray)
         slope = float(self._gradient @ self._direction)
         if slope >= 0:
-            self._restart()
+            self._fail()
             return
         first = 1.0 if self._knows else 1 / float(np.linalg.norm(self._gradient))
         self._search = LineSearch(self.value, slope, first, self._rounding())

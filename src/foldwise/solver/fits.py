@@ -20,7 +20,7 @@ from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
-from foldwise.solver.curvature import Bend, Curvature, pays, squares
+from foldwise.solver.curvature import Bend, Curvature, find_squares, pays
 from foldwise.solver.descent import Descent, History
 from foldwise.solver.layout import ClassWeight, Layout
 from foldwise.solver.linear import (
@@ -131,7 +131,8 @@ class TrainingSet:
         if not pays(layout, rows):
             return training
         parts = [part for part in range(layout.parts) if part not in left_out]
-        return replace(training, curvature=Curvature(layout, parts, mean, inverse))
+        curvature = Curvature(layout.squares, parts, rows, mean=mean, inverse=inverse)
+        return replace(training, curvature=curvature)
 
     def _signed(self, layout: Layout) -> tuple[Real, Real]:
         linear = self.weights(np.eye(layout.width))
@@ -366,7 +367,7 @@ def side_by_side(
     most = max(1, most_columns // layout.outputs)
     with ThreadPoolExecutor(options.threads) if options.threads > 1 else _Here() as pool:
         if pays(layout, sum(moments.rows for moments in layout.moments)):
-            list(pool.map(partial(squares, layout), range(layout.parts)))
+            list(pool.map(partial(find_squares, layout), range(layout.parts)))
         while active := [*active, *islice(waiting, most - len(active))]:
             _advance(layout, [each.running for each in active], options, pool)
             ended = [each for each in active if each.running.ended]

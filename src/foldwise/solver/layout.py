@@ -18,7 +18,7 @@ values are put into the part's terms and slopes back, in double precision.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -113,7 +113,7 @@ class Layout:
     known : dict
         What fits have found out about training sets, because a search asks for each many times.
     squares : dict
-        What they have found out about parts: :func:`foldwise.solver.curvature.squares`.
+        Of each part the sums of products of its pixels (features, features), once they are found.
     """
 
     lanes: tuple[tuple[tuple[Block, ...], ...], ...]
@@ -126,6 +126,11 @@ class Layout:
         default_factory=dict, init=False, repr=False
     )
     squares: dict[int, Floats] = field(default_factory=dict, init=False, repr=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Whoever it is sent to finds the rest again."""
+        given = (each.name for each in fields(self) if each.init)
+        return type(self), tuple(getattr(self, name) for name in given)
 
     @property
     def parts(self) -> int:

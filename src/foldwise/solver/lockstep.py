@@ -2,8 +2,8 @@
 
 What :mod:`foldwise.solver.descent` decides fit by fit is decided here by masks: objective, line
 search and stopping rule are the same, and directions, too, of a descent that begins with nothing
-known of the curvature. So nothing has to leave the device, and a step
-can be recorded once and replayed. Arrays are those of a namespace, numpy's or torch's; what these
+known of the curvature. So nothing has to leave the device, and a step can be recorded once and
+replayed. Arrays are those of a namespace, numpy's or torch's; what these
 do differently is a ``Device``'s.
 
 Every training set has a place of its own on the batch axis, whoever else is under way, so that its
@@ -22,7 +22,9 @@ products that a direction needs,
 
     S Y' = S Y + l S P S,    Y' Y' = Y Y + l (S P Y + (S P Y)^T) + l^2 S P S,
 
-whatever C the pairs were found at.
+whatever C the pairs were found at. With H0 the identity and so Y Y' at hand, the direction is
+
+    H g = gamma g + S' q - gamma Y' p,   q = R^-T ((D + gamma Y Y') p - gamma Y g).
 """
 
 from collections.abc import Collection, Iterator, Mapping

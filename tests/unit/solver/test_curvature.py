@@ -1,5 +1,8 @@
 """What descents know before any step: the Hessian at zero, and what that saves."""
 
+import gc
+import pickle
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -29,7 +32,10 @@ def single_threaded_blas() -> Iterator[None]:
 
 def bent(case: Case, vector: NDArray[np.float64], **options: str) -> NDArray[np.float64]:
     """The vector (outputs, width) times what a fit on all rows begins with."""
-    training = TrainingSet.of(case.layout(), frozenset(), 0.0)
+    layout = case.layout()
+    for part in range(layout.parts):
+        curvature.find_squares(layout, part)
+    training = TrainingSet.of(layout, frozenset(), 0.0)
     bend = training.bend(C, SolverOptions(double=True, **options), len(vector))  # type: ignore[arg-type]
     assert bend is not None
     return np.asarray(bend(vector.ravel()), dtype=np.float64).reshape(vector.shape)
@@ -52,6 +58,37 @@ def test_it_is_the_inverse_of_the_hessian_at_zero(case: Case, multiclass: str) -
     np.testing.assert_allclose(
         bent(case, times_hessian, multiclass=multiclass), step, rtol=1e-3, atol=1e-3
     )
+
+
+def test_sums_of_products_are_exact() -> None:
+    """Of bright pixels in several blocks of a part; a dark pixel's are zero."""
+    images = np.random.default_rng(2).integers(250, 256, (3000, 9)).astype(np.uint8)
+    images[:, 4] = 0
+    images[::7, 2] = 0
+    case = Case("bright", images, np.arange(3000) % 3, folds=2)
+    layout = case.layout()
+    for part, rows in enumerate(case.parts):
+        curvature.find_squares(layout, part)
+        pixels = images[rows].astype(np.int64)
+        np.testing.assert_array_equal(layout.squares[part], pixels.T @ pixels)
+
+
+def test_what_fits_found_neither_travels_nor_keeps_the_rows() -> None:
+    """A used layout is as small on its way as a new one, and goes with its last name."""
+    case = sparse_noise()
+    layout = case.layout()
+    new = len(pickle.dumps(layout))
+    assert len(list(solve(layout, [FitRequest(frozenset({1}), C)], SolverOptions()))) == 1
+    assert layout.squares
+    assert layout.known
+    assert len(pickle.dumps(layout)) == new
+    gone = weakref.ref(layout.lanes[0][0][0].pixels)
+    gc.disable()
+    try:
+        del layout
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("multiclass", ["multinomial", "ovr"])
@@ -112,6 +149,25 @@ def test_what_leads_nowhere_is_forgotten() -> None:
     assert descent.status == "converged"
     assert len(told) == 1
     np.testing.assert_allclose(descent.point, 0, atol=1e-6)
+
+
+def test_an_exact_one_leads_there_at_once() -> None:
+    """Its first step is taken whole: two evaluations are all."""
+    diagonal = np.array([1.0, 10.0, 100.0])
+    descent = Descent(
+        np.ones(3), History(5, 3, np.dtype(np.float64)), tol=1e-6, max_iter=100,
+        bend=lambda vectors: vectors / diagonal,
+    )  # fmt: skip
+    while descent.status is None:
+        descent.receive(float(diagonal @ descent.point**2) / 2, diagonal * descent.point)
+    assert (descent.status, descent.evaluations) == ("converged", 2)
+
+
+def test_a_gradient_too_small_to_be_squared_ends_as_stalled() -> None:
+    """And not in a restart of a restart."""
+    descent = Descent(np.ones(2), History(5, 2, np.dtype(np.float64)), tol=0.0, max_iter=100)
+    descent.receive(1.0, np.array([1e-200, 0.0]))
+    assert descent.status == "stalled"
 
 
 def test_a_first_step_that_fails_is_tried_along_the_gradient_too() -> None:

@@ -73,7 +73,7 @@ def test_fits_on_a_path_predict_as_scikit_learn(multiclass: str) -> None:
 
 
 @pytest.mark.parametrize("multiclass", ["multinomial", "ovr"])
-def test_a_path_saves_nearly_all_of_a_fits_evaluations(multiclass: Multiclass) -> None:
+def test_a_path_saves_a_fit_all_evaluations_but_one(multiclass: Multiclass) -> None:
     """At the usual tolerance a fit on its path needs one, and from zero seven and more."""
     case = digits()
     path = paths_of(case, SETS[:1], multiclass=multiclass)[SETS[0]]
