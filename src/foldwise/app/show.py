@@ -72,7 +72,12 @@ def show(*, model: str | None = None) -> None:
     if is_own:
         facts |= {**_WHERE, **to_do(registry)}
     else:
-        facts |= to_do_elsewhere(registry.name, f"{_there(data)} {stands['next']}")
+        facts |= {
+            "next": f"{_there(data)} {stands['next']}",
+            "foldwise history": f"--model {registry.name}: versions and decisions",
+            "foldwise predict": f"FILE --output OUT --model {registry.name}: what it says of images"
+            " or rows",
+        }
     tell(table)
     tell(columns(None, facts.items(), width=_WIDTH))
 
@@ -129,15 +134,6 @@ def _there(data: Json) -> str:
 
 def _anew(data: Json) -> str:
     return f"{_there(data)} `dvc repro -f`"
-
-
-def to_do_elsewhere(model: str, then: str) -> dict[str, str]:
-    """What there is to do with a model of other data."""
-    return {
-        "next": then,
-        "foldwise history": f"--model {model}: versions and decisions",
-        "foldwise predict": f"FILE --output OUT --model {model}: what it says of images or rows",
-    }
 
 
 def to_do(registry: Snapshot) -> dict[str, str]:
@@ -255,7 +251,9 @@ def parameters_told(given: Json) -> str:
     """The parameters that aren't the defaults, of those given by full key, as text or not."""
     usual = flattened(Settings())
     changed = {
-        key: of for key, of in given.items() if of not in (usual.get(key), str(usual.get(key)))
+        key: of
+        for key, of in given.items()
+        if key not in usual or of not in (usual[key], str(usual[key]))
     }
     told = ", ".join(f"{key} = {value}" for key, value in changed.items())
     return told or "all as foldwise has them by default"

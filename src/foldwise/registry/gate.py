@@ -269,18 +269,18 @@ def _accuracy_against(case: Case) -> Iterator[Check]:
             # Taken from zero, because minus zero would be shown with its sign.
             f"{0 - found.mean:+.{DIGITS}f}, at least {0 - found.upper:+.{DIGITS}f}",
             f"> {-margin:g} at level {alpha:g}, each time"
-            + ("" if holds or case.groups is not None else _out_of_reach(case, margin)),
+            + ("" if holds else _why_not(case, margin)),
             holds=holds,
             value=0 - found.mean,
         )
 
 
-def _out_of_reach(case: Case, margin: float) -> str:
-    """Why the holdout can't show the margin of models that are right on the same rows, if so."""
+def _why_not(case: Case, margin: float) -> str:
+    """Where a missed margin is set, or that no model right on the same rows could show it here."""
     rows, level = len(case.labels), case.settings.promotion.alpha
     least = likelihood_bound(np.zeros(rows), level=level, worst=LOST_ROW)
-    if least < margin:
-        return ""
+    if case.groups is not None or least < margin:
+        return _set_by("accuracy_margin", holds=False)
     more = f"take {rows_to_show(margin, level):,} holdout rows, or " if margin else ""
     return (
         f"; {rows:,} rows can't show it unless accuracy rises, for a row lost may lie outside them:"

@@ -96,6 +96,7 @@ def test_of_a_run_s_parameters_the_defaults_are_known_again() -> None:
     given = {key: str(value) for key, value in flattened(Settings()).items()}
     assert parameters_told(given) == "all as foldwise has them by default"
     assert parameters_told({**given, "seed": "7", "tune.new": "1"}) == "seed = 7, tune.new = 1"
+    assert parameters_told({**given, "tune.new": "None"}) == "tune.new = None"
 
 
 @pytest.mark.parametrize(
