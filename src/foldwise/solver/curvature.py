@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from foldwise.solver.layout import Layout
-from foldwise.solver.linear import Floats, Real
+from foldwise.solver.linear import Floats, Ints, Real
 
 Bend = Callable[[Real], Real]
 """Multiplies vectors (..., size) by an inverse Hessian."""
@@ -93,7 +93,7 @@ class Curvature:
 
         def bend(vectors: Real) -> Real:
             if not known:
-                values, eigenvectors = self._of_moments()
+                values, eigenvectors, _ = self.spectrum()
                 scales = (1 / (share * values + penalty)).astype(dtype)
                 known[:] = scales, eigenvectors.astype(dtype, copy=False)
             scales, axes = known
@@ -106,10 +106,10 @@ class Curvature:
 
         return bend
 
-    def _of_moments(self) -> tuple[Floats, Real]:
-        """Eigenvalues (varying,) and, in columns, eigenvectors of the varying columns' moments."""
+    def spectrum(self) -> tuple[Floats, Real, Ints]:
+        """Eigenvalues of the varying columns' moments, eigenvectors as columns, which vary."""
+        of = self._varies
         if self._spectrum is None:
-            of = self._varies
             summed = np.zeros((len(of), len(of)))
             for part in self._parts:
                 summed += self._squares[part][np.ix_(of, of)]
@@ -117,4 +117,4 @@ class Curvature:
             moments *= self._inverse[of, np.newaxis] * self._inverse[of]
             values, vectors = np.linalg.eigh(moments)
             self._spectrum = values.clip(0), vectors.astype(np.float32)
-        return self._spectrum
+        return *self._spectrum, of

@@ -1,9 +1,8 @@
 """Descents in lockstep: a fit of every training set at once, each step the same for all of them.
 
 What :mod:`foldwise.solver.descent` decides fit by fit is decided here by masks: objective, line
-search and stopping rule are the same, and directions, too, of a descent that begins with nothing
-known of the curvature. So nothing has to leave the device, and a step can be recorded once and
-replayed. Arrays are those of a namespace, numpy's or torch's; what these
+search, directions and stopping rule are the same. So nothing has to leave the device, and a step
+can be recorded once and replayed. Arrays are those of a namespace, numpy's or torch's; what these
 do differently is a ``Device``'s.
 
 Every training set has a place of its own on the batch axis, whoever else is under way, so that its
@@ -20,14 +19,13 @@ own precision. Whatever is algebra on means and deviations is done in double.
 ``l`` that of the objective is ``y + l P s``, P leaving out the intercepts, and so are the inner
 products that a direction needs,
 
-    S Y' = S Y + l S P S,    Y' Y' = Y Y + l (S P Y + (S P Y)^T) + l^2 S P S,
+    S Y' = S Y + l S P S,    y' y' = y y + 2 l s P y + l^2 s P s,
 
-whatever C the pairs were found at. With H0 the identity and so Y Y' at hand, the direction is
-
-    H g = gamma g + S' q - gamma Y' p,   q = R^-T ((D + gamma Y Y') p - gamma Y g).
+whatever C the pairs were found at.
 """
 
 from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
@@ -36,9 +34,11 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from foldwise.solver.curvature import Curvature, find_squares
 from foldwise.solver.descent import FALL, GROWTH, MOST_TRIES, PATIENCE, RISE
 from foldwise.solver.fits import SolverOptions, TrainingSet
 from foldwise.solver.layout import Layout
+from foldwise.threads import one_blas_thread
 
 Device = Any
 """Where arrays are: :class:`foldwise.search.engines.gpu.Cuda`, which says what each method does."""
@@ -154,6 +154,7 @@ class Objective:
         self._lanes = put(np.arange(LANES * layout.parts)[:, np.newaxis])
         self._fits = put(np.arange(len(serves[0]))[:, np.newaxis])
         self._targets = put(np.arange(layout.outputs) if layout.outputs > 1 else np.array([1]))
+        self._axes, self._spectra = self._curvature()
         balance = [each.class_weight for each in self.trainings if each.class_weight is not None]
         self._balance = device.cast(put(np.stack(balance)), self.dtype) if balance else None
 
@@ -184,6 +185,44 @@ class Objective:
         slopes = self._summed(self._joined(slopes.reshape(lanes, fits, *pieces.shape[1:])))
         slopes = device.cast(self._slopes(slopes), self.dtype).reshape(points.shape)
         return (self._summed(losses) / self._weight).reshape(-1), slopes
+
+    @property
+    def bends(self) -> bool:
+        """Whether the inverse Hessian at zero is known."""
+        return self._axes is not None
+
+    def bend(self, vectors: Array, penalty: Array, penalised: Array) -> Array:
+        """Multiply vectors (descents, n, size) by it, at each descent's penalty (descents, 1)."""
+        if not self.bends:
+            return vectors
+        sets, width = len(self.sets), self.layout.width
+        share = 1 / self.layout.outputs if self._is_joint else 1 / 4
+        curved = (share * self._spectra)[:, None] + penalty.reshape(sets, -1, 1) * penalised
+        scales = self.device.cast(1 / curved, self.dtype)
+        along = vectors.reshape(sets, -1, width) @ self._axes
+        along = along.reshape(sets, self.descents, -1, width) * scales[:, :, None]
+        bent = along.reshape(sets, -1, width) @ self._axes.swapaxes(1, 2)
+        return bent.reshape(vectors.shape)
+
+    def _curvature(self) -> tuple[Array, Array]:
+        """Eigenvectors of all sets' moments (sets, width, width), and eigenvalues (sets, width).
+
+        The intercept's is beside the features', and has curvature 1. None if a set's isn't known.
+        """
+        of_sets = [each.curvature for each in self.trainings if each.curvature is not None]
+        if len(of_sets) < len(self.sets):
+            return None, None
+        with ThreadPoolExecutor(self.options.threads) as pool, one_blas_thread():
+            list(pool.map(partial(find_squares, self.layout), range(self.layout.parts)))
+            found = list(pool.map(Curvature.spectrum, of_sets))
+        width = self.layout.width
+        axes = np.zeros((len(found), width, width), self.options.dtype)
+        spectra = np.ones((len(found), width))
+        axes[:, 0, 0] = 1
+        for own, (values, vectors, varies) in enumerate(found):
+            axes[own, 1 + varies[:, np.newaxis], 1 + varies] = vectors
+            spectra[own, 1 + varies] = values
+        return self.device.array(axes), self.device.array(spectra)
 
     def _weights(self, coefficients: Array) -> Array:
         """As :meth:`TrainingSet.weights`, filled up with zeros: (sets, outputs, columns)."""
@@ -256,7 +295,8 @@ class Numbers(NamedTuple):
     """What is known of each descent (descents,), truth as 1 and falsehood as 0.
 
     Those of :class:`foldwise.solver.descent.Descent` and its line search have their names there.
-    ``stop`` stages are allowed, ``pushes`` counts the pairs, ``status`` is 0 while under way.
+    ``stop`` stages are allowed, ``pushes`` counts the pairs, ``bends`` says whether the inverse
+    Hessian at zero is still believed, ``status`` is 0 while under way.
     """
 
     stage: Array
@@ -267,6 +307,7 @@ class Numbers(NamedTuple):
     unimproved: Array
     best_value: Array
     best_largest: Array
+    bends: Array
     status: Array
     value: Array
     slope: Array
@@ -338,7 +379,9 @@ class Lockstep:
         kept = {"stage", "stop", "pushes"} if is_path else {"stage", "stop"}
         self._forgets = device.array(np.array([[name not in kept] for name in names]))
         far = {"best_value", "best_largest", "high"}
-        self._begun = device.array(np.array([[np.inf if each in far else 0.0] for each in names]))
+        begun = dict.fromkeys(names, 0.0) | dict.fromkeys(far, np.inf)
+        begun["bends"] = float(objective.bends)
+        self._begun = device.array(np.array([[value] for value in begun.values()]))
         free = np.arange(size) % layout.width == 0
         self._penalised = device.cast(device.array(~free), dtype)
         self._at, self._places = device.array(np.arange(count)), device.array(np.arange(pairs))
@@ -421,12 +464,15 @@ class Lockstep:
         gradient = slopes + factor * origin
         along = self._remember(pushes, n.pushes, step=step, change=change, gradient=gradient)
         count = n.pushes + pushes
-        direction, has_pairs = self._descend(count, penalty, gradient, along)
+        direction, has_pairs = self._descend(
+            n._replace(pushes=count), penalty, gradient, along[:, : self._pairs, 2]
+        )
+        knows = has_pairs | (n.bends > 0)
         n = self._arrived(n, arrives, takes, value=value, largest=xp.amax(xp.abs(gradient), 1))
-        status = either(fails & ~has_pairs, STALLED, n.status)
+        status = either(fails & ~knows, STALLED, n.status)
         sets_out = (arrives | fails) & (status == 0)
         slope, squares = self._sums(gradient * direction, gradient * gradient)
-        is_plain = ~has_pairs | fails | ~(slope < 0)
+        is_plain = ~knows | fails | ~(slope < 0)
         slope = xp.where(is_plain, -squares, slope)
         first = either(is_plain, 1 / xp.sqrt(squares.clip(_TINY)), 1.0)
         direction = xp.where(is_plain[:, None], -gradient, direction)
@@ -436,8 +482,8 @@ class Lockstep:
         moved = origin + cast(search[1], origin.dtype)[:, None] * direction
         self._point[...] = xp.where((sets_out | tries_on)[:, None], moved, point)
         self._origin[...], self._slopes[...], self._direction[...] = origin, slopes, direction
-        pushes = either(sets_out & is_plain, 0.0, count)
-        n = n._replace(evaluations=n.evaluations + runs, pushes=pushes, status=status)
+        pushes, bends = (either(sets_out & is_plain, 0.0, each) for each in (count, n.bends))
+        n = n._replace(evaluations=n.evaluations + runs, pushes=pushes, bends=bends, status=status)
         finishes = self._ended(n) & (begins | ~ended)
         told = xp.stack([n.status, n.iterations, n.evaluations, n.value], 1)
         for kept, new in ((self.solutions, origin), (self.told, told)):
@@ -519,9 +565,7 @@ class Lockstep:
             new = xp.where(pushes[:, None, None], vector.reshape(kept.shape), kept)
             history[self._at, :, at] = new
         vectors = xp.stack([step, change, gradient], 2)
-        vectors = xp.concatenate([vectors, vectors * self._penalised[:, None]], 2)
-        by_output = history @ vectors.reshape(*history.shape[:2], history.shape[3], -1)
-        along = by_output.sum(1, dtype=xp.float64)
+        along = self._along(xp.concatenate([vectors, vectors * self._penalised[:, None]], 2))
         steps, changes = along[:, :pairs], along[:, pairs:]
         down = xp.stack([steps[..., 3], steps[..., 4], steps[..., 1], changes[..., 1]])
         across = xp.stack([steps[..., 3], changes[..., 3], changes[..., 0], changes[..., 1]])
@@ -531,41 +575,61 @@ class Lockstep:
         return along
 
     def _descend(
-        self, pushes: Array, penalty: Array, gradient: Array, along: Array
+        self, n: Numbers, penalty: Array, gradient: Array, along_steps: Array
     ) -> tuple[Array, Array]:
         """As :meth:`History.descend`, and whether there are pairs: those still curved count."""
         xp, cast, either = self._xp, self._device.cast, self._either
         pairs, at, places = self._pairs, self._at[:, None], self._places
-        count, penalty = cast(pushes, xp.int64)[:, None], penalty[:, None]
+        count, penalty = cast(n.pushes, xp.int64)[:, None], penalty[:, None]
         order = (count + places) % pairs
         of_steps, steps_penalised, steps_changes, inner = self._products[
             :, at[..., None], order[..., None], order[:, None]
         ]
-        factor = penalty[..., None]
-        steps_changes = steps_changes + factor * of_steps
-        crossed = steps_penalised + steps_penalised.swapaxes(1, 2)
-        inner = inner + factor * (crossed + factor * of_steps)
-        curved, squares, own = (
-            each[:, places, places] for each in (steps_changes, inner, of_steps)
+        steps_changes = steps_changes + penalty[..., None] * of_steps
+        curved, own, crossed, squares = (
+            each[:, places, places] for each in (steps_changes, of_steps, steps_penalised, inner)
         )
+        squares = squares + penalty * (2 * crossed + penalty * own)
         known = (places >= pairs - count) & (
             curved > self._eps * xp.sqrt((own * squares).clip(0.0))
         )
-        newest = (known * (places + 1)).argmax(1)
-        gamma = (curved[self._at, newest] / squares[self._at, newest].clip(_TINY))[:, None]
         both = known[:, :, None] & known[:, None]
         upper = xp.where(both, xp.triu(steps_changes), self._eye * ~both)
-
-        along_changes = along[:, pairs:, 2] + penalty * along[:, :pairs, 5]
-        right = either(known, along[:, :pairs, 2][at, order], 0.0)
+        right = either(known, along_steps[at, order], 0.0)
         p = self._device.solve(upper, right, transposed=False)
-        moved = (inner @ p[..., None])[..., 0] - along_changes[at, order]
-        inside = either(known, curved * p + gamma * moved, 0.0)
-        q = self._device.solve(upper, inside, transposed=True)
+
+        factor = cast(penalty, gradient.dtype)
         slots = (places - count) % pairs
-        p, q = gamma * p[at, slots], q[at, slots]
-        shares = xp.stack([q, -p, -penalty * p, 0 * p], 1).reshape(-1, 1, 2, 2 * pairs)
-        sums = cast(shares, gradient.dtype) @ self._history
+        of_changes = p[at, slots]
+        shares = [0 * of_changes, of_changes, penalty * of_changes, 0 * of_changes]
+        shares = cast(xp.stack(shares, 1), gradient.dtype).reshape(-1, 1, 2, 2 * pairs)
+        sums = shares @ self._history
         whole, steps = (sums[:, :, row].reshape(gradient.shape) for row in (0, 1))
-        moved = cast(gamma, gradient.dtype) * gradient + whole + self._penalised * steps
-        return -moved, known.any(1)
+        left = gradient - whole - self._penalised * steps
+        newest = (known * (places + 1)).argmax(1)
+        slot = order[self._at, newest]
+        step, change = (
+            self._history[self._at, :, which].reshape(gradient.shape)
+            for which in (slot, slot + pairs)
+        )
+        change = change + factor * self._penalised * step
+        vectors = xp.stack([change, left], 1)
+        bent = self._objective.bend(vectors, penalty, self._penalised[: self._history.shape[3]])
+        bent = xp.where((n.bends > 0)[:, None, None], bent, vectors)
+        [of_newest] = self._sums(change * bent[:, 0])
+        gamma = curved[self._at, newest] / of_newest.clip(_TINY)
+        gamma = either(known.any(1), gamma, 1.0)
+        bent = cast(gamma, gradient.dtype)[:, None] * bent[:, 1]
+
+        along = self._along(xp.stack([bent, self._penalised * bent], 2))
+        along_changes = along[:, pairs:, 0] + penalty * along[:, :pairs, 1]
+        inside = either(known, curved * p - along_changes[at, order], 0.0)
+        q = self._device.solve(upper, inside, transposed=True)
+        shares = cast(q[at, slots], gradient.dtype)[:, None, None]
+        return -bent - (shares @ self._history[:, :, :pairs]).reshape(bent.shape), known.any(1)
+
+    def _along(self, vectors: Array) -> Array:
+        """Inner products of all pairs, steps first, with vectors (descents, size, n)."""
+        history = self._history
+        by_output = history @ vectors.reshape(*history.shape[:2], history.shape[3], -1)
+        return by_output.sum(1, dtype=self._xp.float64)

@@ -10,7 +10,6 @@ import pytest
 
 from foldwise.errors import SearchError
 from foldwise.search.engines.gpu import DeviceBackend, found, opened
-from foldwise.solver import fits
 from foldwise.solver.fits import FitRequest, SolverOptions, solve
 from foldwise.solver.layout import Layout
 from foldwise.solver.linear import Fit, LinearModel, probabilities
@@ -85,16 +84,9 @@ def given(request: pytest.FixtureRequest) -> tuple[Layout, SolverOptions]:
     return LAYOUTS[request.param]
 
 
-def test_paths_and_fits_are_the_batched_solvers(
-    given: tuple[Layout, SolverOptions], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As many evaluations, the same objective, and coefficients within what the rule leaves.
-
-    Where the batched solver begins as a device does, with nothing known of the curvature.
-    """
+def test_paths_and_fits_are_the_batched_solvers(given: tuple[Layout, SolverOptions]) -> None:
+    """As many evaluations, the same objective, and coefficients within what the rule leaves."""
     layout, options = given
-    monkeypatch.setattr(fits, "pays", lambda *_: False)
-    layout = replace(layout)  # which knows nothing of training sets yet
     device = backend(layout, options)
     mine = traced(device.trace(stretches(FEW, 4)))
     theirs = traced(trace(layout, stretches(FEW, 4), options))

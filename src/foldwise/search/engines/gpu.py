@@ -197,7 +197,7 @@ def missing_bytes(layout: Layout, options: SolverOptions, device: Device) -> int
     held = chunks * lanes * rows * (columns * size + real + 8)
     products = 8 * lanes * rows * sets * layout.outputs * real
     vectors = 2 * (PAIRS + PATH_PAIRS) + 3 * _STAGES + _WORKING_VECTORS
-    descents = sets * layout.outputs * layout.width * real * vectors
+    descents = sets * layout.width * real * (layout.outputs * vectors + layout.width)
     return int(held + products + descents - device.room)
 
 
