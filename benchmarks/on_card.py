@@ -124,7 +124,7 @@ def shifted(device: Cuda, work: Work, copies: int) -> tuple[Layout, Rows]:
     shifts = sorted(
         ((a, b) for a in within for b in within), key=lambda by: by[0] ** 2 + by[1] ** 2
     )
-    moments, held = [], [len(rows) * copies for rows in work.parts]
+    moments, products, held = [], {}, [len(rows) * copies for rows in work.parts]
     bare = [PartMoments(rows, np.zeros(0), np.zeros(0)) for rows in held]
     empty = Layout(((),) * folds, tuple(bare), ((),) * folds, width, work.classes)  # type: ignore[arg-type]  # nobody asks
     chunks, lanes, rows, _ = shape = Rows.shape(empty)
@@ -135,18 +135,23 @@ def shifted(device: Cuda, work: Work, copies: int) -> tuple[Layout, Rows]:
         at = torch.arange(len(own), device="cuda")
         told = device.array(work.labels[own])
         square = device.array(work.images[own]).reshape(-1, side, side)
-        total, squares = (torch.zeros(width, dtype=torch.float64, device="cuda") for _ in "ab")
+        total = torch.zeros(width, dtype=torch.float64, device="cuda")
+        squares = torch.zeros((width, width), dtype=torch.float64, device="cuda")
         for shift in shifts[:copies]:
             moved = torch.roll(square, shift, (1, 2)).reshape(len(own), -1)
             there = at // (each * rows), part * each + at // rows % each, at % rows
             pixels[*there, 0] = 128
             pixels[*there, 1 : 1 + width] = moved.half()
             labels[there] = told
-            total += moved.double().sum(0)
-            squares += moved.double().square().sum(0)
+            exact = moved.double()
+            total += exact.sum(0)
+            squares += exact.T @ exact
             at = at + len(own)
-        moments.append(PartMoments(held[part], total.cpu().numpy(), squares.cpu().numpy(), 0, 255))
+        products[part] = squares.cpu().numpy()
+        of_squares = products[part].diagonal()
+        moments.append(PartMoments(held[part], total.cpu().numpy(), of_squares, 0, 255))
     layout = Layout(empty.lanes, tuple(moments), empty.columns, empty.features, work.classes)
+    layout.squares.update(products)
     return layout, Rows(pixels, labels, (labels >= 0).float())
 
 

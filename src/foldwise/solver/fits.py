@@ -180,6 +180,12 @@ class TrainingSet:
         share = 1 / outputs if outputs > 1 and options.multiclass == "multinomial" else 1 / 4
         return self.curvature.at(self.penalty(C), share=share, dtype=options.dtype)
 
+    def spectrum(self) -> tuple[Floats, Real, Ints]:
+        """As :meth:`Curvature.spectrum`; of no column where that isn't known."""
+        if self.curvature is None:
+            return np.zeros(0), np.zeros((0, 0)), np.zeros(0, dtype=np.int64)
+        return self.curvature.spectrum()
+
     def model(self, coefficients: Real, C: float, multiclass: Multiclass) -> LinearModel:
         """The coefficients in scikit-learn's terms."""
         exact = coefficients.astype(np.float64)

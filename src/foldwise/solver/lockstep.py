@@ -34,7 +34,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from foldwise.solver.curvature import Curvature, find_squares
+from foldwise.solver.curvature import find_squares
 from foldwise.solver.descent import FALL, GROWTH, MOST_TRIES, PATIENCE, RISE
 from foldwise.solver.fits import SolverOptions, TrainingSet
 from foldwise.solver.layout import Layout
@@ -154,6 +154,7 @@ class Objective:
         self._lanes = put(np.arange(LANES * layout.parts)[:, np.newaxis])
         self._fits = put(np.arange(len(serves[0]))[:, np.newaxis])
         self._targets = put(np.arange(layout.outputs) if layout.outputs > 1 else np.array([1]))
+        self.bends = np.array([each.curvature is not None for each in self.trainings])
         self._axes, self._spectra = self._curvature()
         balance = [each.class_weight for each in self.trainings if each.class_weight is not None]
         self._balance = device.cast(put(np.stack(balance)), self.dtype) if balance else None
@@ -186,14 +187,12 @@ class Objective:
         slopes = device.cast(self._slopes(slopes), self.dtype).reshape(points.shape)
         return (self._summed(losses) / self._weight).reshape(-1), slopes
 
-    @property
-    def bends(self) -> bool:
-        """Whether the inverse Hessian at zero is known."""
-        return self._axes is not None
-
     def bend(self, vectors: Array, penalty: Array, penalised: Array) -> Array:
-        """Multiply vectors (descents, n, size) by it, at each descent's penalty (descents, 1)."""
-        if not self.bends:
+        """Multiply vectors (descents, n, size) by the inverse Hessian at zero, where it is known.
+
+        It is that at each descent's penalty (descents, 1).
+        """
+        if self._axes is None:
             return vectors
         sets, width = len(self.sets), self.layout.width
         share = 1 / self.layout.outputs if self._is_joint else 1 / 4
@@ -204,17 +203,16 @@ class Objective:
         bent = along.reshape(sets, -1, width) @ self._axes.swapaxes(1, 2)
         return bent.reshape(vectors.shape)
 
-    def _curvature(self) -> tuple[Array, Array]:
+    def _curvature(self) -> tuple[Any, Any]:
         """Eigenvectors of all sets' moments (sets, width, width), and eigenvalues (sets, width).
 
-        The intercept's is beside the features', and has curvature 1. None if a set's isn't known.
+        The intercept's is beside the features', and has curvature 1. None if no set's is known.
         """
-        of_sets = [each.curvature for each in self.trainings if each.curvature is not None]
-        if len(of_sets) < len(self.sets):
+        if not self.bends.any():
             return None, None
         with ThreadPoolExecutor(self.options.threads) as pool, one_blas_thread():
             list(pool.map(partial(find_squares, self.layout), range(self.layout.parts)))
-            found = list(pool.map(Curvature.spectrum, of_sets))
+            found = list(pool.map(TrainingSet.spectrum, self.trainings))
         width = self.layout.width
         axes = np.zeros((len(found), width, width), self.options.dtype)
         spectra = np.ones((len(found), width))
@@ -344,6 +342,7 @@ class Lockstep:
     known : (descents, stages, size)
         What stages start from; on a path the solutions.
     penalties : (descents, stages)
+        Never zero, who isn't under way included: what is by them must be finite.
     solutions : (descents, stages, size)
     told : (descents, stages, 4)
         Of each stage status, iterations, evaluations and value.
@@ -372,16 +371,16 @@ class Lockstep:
         self.told = device.zeros((count, stages, 4), double)
         self.known = self.solutions if is_path else zeros((count, stages, size))
         self._shares = device.cast(device.array(shares), dtype)
-        self.penalties = device.zeros((count, stages), double)
+        self.penalties = device.zeros((count, stages), double) + 1.0
         names = Numbers._fields
         idle = np.array([[float(name == "status")] for name in names])
         self._numbers = device.array(np.repeat(idle, count, axis=1))
         kept = {"stage", "stop", "pushes"} if is_path else {"stage", "stop"}
         self._forgets = device.array(np.array([[name not in kept] for name in names]))
         far = {"best_value", "best_largest", "high"}
-        begun = dict.fromkeys(names, 0.0) | dict.fromkeys(far, np.inf)
-        begun["bends"] = float(objective.bends)
-        self._begun = device.array(np.array([[value] for value in begun.values()]))
+        begun = np.array([[np.inf if name in far else 0.0] for name in names]).repeat(count, 1)
+        begun[names.index("bends")] = objective.bends.repeat(each)
+        self._begun = device.array(begun)
         free = np.arange(size) % layout.width == 0
         self._penalised = device.cast(device.array(~free), dtype)
         self._at, self._places = device.array(np.arange(count)), device.array(np.arange(pairs))
@@ -617,8 +616,7 @@ class Lockstep:
         bent = self._objective.bend(vectors, penalty, self._penalised[: self._history.shape[3]])
         bent = xp.where((n.bends > 0)[:, None, None], bent, vectors)
         [of_newest] = self._sums(change * bent[:, 0])
-        gamma = curved[self._at, newest] / of_newest.clip(_TINY)
-        gamma = either(known.any(1), gamma, 1.0)
+        gamma = either(known.any(1), curved[self._at, newest] / of_newest, 1.0)
         bent = cast(gamma, gradient.dtype)[:, None] * bent[:, 1]
 
         along = self._along(xp.stack([bent, self._penalised * bent], 2))

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from foldwise.errors import SearchError
-from foldwise.search.engines.gpu import DeviceBackend, found, opened
+from foldwise.search.engines.gpu import DeviceBackend, found, missing_bytes, opened
+from foldwise.solver.curvature import MOST_FEATURES, Curvature
 from foldwise.solver.fits import FitRequest, SolverOptions, solve
 from foldwise.solver.layout import Layout
-from foldwise.solver.linear import Fit, LinearModel, probabilities
-from foldwise.solver.lockstep import Rows, training_sets
+from foldwise.solver.linear import Fit, LinearModel, Multiclass, probabilities
+from foldwise.solver.lockstep import Objective, Rows, training_sets
 from foldwise.solver.paths import RegularisationPath, Stretch, Traced, anchors, trace
 from tests.unit.solver.numpy_device import NumpyDevice, device_at_hand
 from tests.unit.solver.solver_cases import Case, digits, sparse_noise, two_digits
@@ -103,6 +104,88 @@ def test_paths_and_fits_are_the_batched_solvers(given: tuple[Layout, SolverOptio
         assert mine[each].evaluations == pytest.approx(theirs[each].evaluations, abs=3)
         for one, other in zip(mine[each].solutions, theirs[each].solutions, strict=True):
             np.testing.assert_allclose(one, other, atol=0.02)
+
+
+def alike(layout: Layout, options: SolverOptions) -> None:
+    """Paths of all sets take as many evaluations on a device as on cores, and lead to the same."""
+    sets = training_sets(layout.parts)
+    mine = traced(backend(layout, options).trace(stretches(sets, 3)))
+    theirs = traced(trace(layout, stretches(sets, 3), options))
+    for each in sets:
+        assert mine[each].evaluations == pytest.approx(theirs[each].evaluations, abs=3)
+        np.testing.assert_allclose(mine[each].solutions, theirs[each].solutions, atol=0.02)
+
+
+def test_the_hessian_at_zero_may_be_known_for_some_sets_alone() -> None:
+    """Without two of three parts too few rows are left for it to pay."""
+    layout = replace(digits(100), folds=3).layout()
+    known = Objective(device_at_hand(), layout, SolverOptions()).bends
+    assert known.any()
+    assert not known.all()
+    alike(layout, SolverOptions())
+
+
+@pytest.mark.parametrize("factor", [-1.0, 1e30])
+def test_what_leads_nowhere_is_forgotten_as_on_cores(
+    factor: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An inverse Hessian that points uphill, and one along which no step is short enough."""
+    layout, options = THREE[0].layout(), SolverOptions(double=True)
+    monkeypatch.setattr(Objective, "bend", lambda _, vectors, *__: factor * vectors)
+    monkeypatch.setattr(Curvature, "at", lambda *_, **__: lambda vectors: factor * vectors)
+    alike(layout, options)
+
+
+def test_fits_may_follow_others_and_begin_at_zero() -> None:
+    """Those that aren't under way, with their pairs, are no trouble: nothing of theirs is zero."""
+    layout, options = LAYOUTS["bytes"]
+    device = backend(layout, options)
+    for sets, strengths in ((FEW, [C]), (FEW[:1], [C, 10 * C]), (FEW, [10 * C])):
+        requests = [FitRequest(each, strength) for each in sets for strength in strengths]
+        made = {(fit.left_out, fit.model.C): fit.outcome for fit in device.solve(requests)}
+        assert all(outcome.status == "converged" for outcome in made.values())
+        for fit in solve(layout, requests, options):
+            assert made[fit.left_out, fit.model.C].iterations == fit.outcome.iterations
+
+
+@pytest.mark.parametrize("multiclass", ["multinomial", "ovr"])
+def test_what_is_left_out_moves_no_bit_of_a_path_or_fit(multiclass: Multiclass) -> None:
+    """Other labels and images in a part, with pixels lit that were dark."""
+    case, options = THREE[1], SolverOptions(multiclass=multiclass, scale_floor=0.1)
+    images, labels, out = case.images.copy(), case.labels.copy(), case.parts[1]
+    images[out] = np.random.default_rng(3).integers(0, 256, (len(out), images.shape[1]))
+    labels[out] = (labels[out] + 1) % case.classes
+    told = []
+    for each in (case, replace(case, images=images, labels=labels)):
+        device = backend(each.layout(), options)
+        [path] = traced(device.trace(stretches([frozenset({1})], 4))).values()
+        [fit] = device.solve([FitRequest(frozenset({1}), C)])
+        told.append((bits(path, 4), fit.model.coefficients.tobytes()))
+    assert told[0] == told[1]
+
+
+def test_rows_that_are_on_the_device_already_need_no_others() -> None:
+    """A layout of moments and products alone, as of copies that were made there."""
+    layout, options = LAYOUTS["bytes"]
+    sets = training_sets(layout.parts)
+    whole = traced(backend(layout, options).trace(stretches(sets, 3)))
+    bare = replace(layout, lanes=((),) * layout.parts, columns=((),) * layout.parts)  # type: ignore[arg-type]
+    bare.squares.update(layout.squares)
+    rows = Rows.of(device_at_hand(), layout, np.float32)
+    mine = DeviceBackend(bare, options, device_at_hand(), rows)
+    for each, path in traced(mine.trace(stretches(sets, 3))).items():
+        assert bits(path, 3) == bits(whole[each], 3)
+
+
+def test_memory_is_asked_for_what_will_be_there_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eigenvectors of many columns are many bytes, and aren't made."""
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (30, MOST_FEATURES + 1)).astype(np.uint8)
+    layout = replace(THREE[0], images=images, labels=np.arange(30) % 3).layout()
+    asked = missing_bytes(layout, SolverOptions(), device_at_hand())
+    monkeypatch.setattr("foldwise.search.engines.gpu.pays", lambda *_: True)
+    more = missing_bytes(layout, SolverOptions(), device_at_hand()) - asked
+    assert more == len(training_sets(layout.parts)) * layout.width**2 * 4
 
 
 @pytest.mark.parametrize("case", THREE, ids=lambda case: case.name)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from foldwise.errors import SearchError, installing
 from foldwise.search.engines.scoring import DeviceScores, speaking
+from foldwise.solver.curvature import pays
 from foldwise.solver.fits import PAIRS, FitRequest, SolverOptions
 from foldwise.solver.layout import Layout
 from foldwise.solver.linear import Fit, FitOutcome, Status
@@ -197,7 +198,9 @@ def missing_bytes(layout: Layout, options: SolverOptions, device: Device) -> int
     held = chunks * lanes * rows * (columns * size + real + 8)
     products = 8 * lanes * rows * sets * layout.outputs * real
     vectors = 2 * (PAIRS + PATH_PAIRS) + 3 * _STAGES + _WORKING_VECTORS
-    descents = sets * layout.width * real * (layout.outputs * vectors + layout.width)
+    descents = sets * layout.outputs * layout.width * real * vectors
+    if pays(layout, sum(moments.rows for moments in layout.moments)):
+        descents += sets * layout.width**2 * real
     return int(held + products + descents - device.room)
 
 
@@ -266,7 +269,7 @@ class DeviceBackend:
         fits, objective, each = self._fits, self._objective, self._objective.descents
         most = max(map(len, batch.values()))
         sets, size = len(objective.sets), fits.known.shape[2]
-        starts, penalties = np.zeros((sets, each, most, size)), np.zeros((sets, most))
+        starts, penalties = np.zeros((sets, each, most, size)), np.ones((sets, most))
         for place, requests in batch.items():
             for stage, request in enumerate(requests):
                 penalties[place, stage] = objective.trainings[place].penalty(request.C)
