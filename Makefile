@@ -93,7 +93,9 @@ bench: $(BENCH) $(PACKAGE) ## time the nested search against scikit-learn's
 
 # Its own modules, numpy, scipy, scikit-learn and torch are all it needs: GPU machines often install nothing.
 gpu: ## check and measure the GPU engine, where there is a GPU; PYTHON=... names the one with torch
-	PYTHONPATH=src $(PYTHON) -m benchmarks.gpu
+	@if $(PYTHON) -c 'import numpy, scipy, sklearn' 2> /dev/null; then \
+	    PYTHONPATH=src $(PYTHON) -m benchmarks.gpu; \
+	else echo "skipped: numpy, scipy and scikit-learn must be there, $(PYTHON) lacks one: name another by PYTHON=..."; fi
 
 bench-check: dev ## test the benchmarks and the validation, in minutes
 	$(RUN) python -m pytest -m bench

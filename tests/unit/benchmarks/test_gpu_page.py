@@ -1,5 +1,6 @@
 """What `make gpu` tells where there is no GPU, and the tables of its page."""
 
+import os
 import re
 import sys
 from dataclasses import replace
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import gpu, markdown, on_card, solver
+from benchmarks.clock import ROOT
 from benchmarks.on_card import Measured
 from benchmarks.solver import Searched
 from benchmarks.work import Size, Task, Work
@@ -45,6 +47,16 @@ def test_without_a_gpu_it_says_why_and_does_nothing(
     monkeypatch.setattr("foldwise.search.engines.gpu.torch", None)
     gpu.main()
     assert capsys.readouterr().out.startswith("skipped: FOLDWISE_DEVICE=cuda needs")
+
+
+def test_a_python_without_numpy_is_told_so() -> None:
+    """As a newcomer's is; with another it is no more than skipped."""
+    for python, why in ((f"{sys.executable} -S", "numpy, scipy and scikit-learn"),
+                        (sys.executable, "FOLDWISE_DEVICE=cuda needs")):  # fmt: skip
+        command = ["make", "--no-print-directory", "gpu", f"PYTHON={python}"]
+        hidden = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+        told = run(command, cwd=ROOT, env=hidden, check=True, capture_output=True, text=True)
+        assert told.stdout.startswith(f"skipped: {why}")
 
 
 def test_it_needs_nothing_that_a_gpu_machine_has_not() -> None:
