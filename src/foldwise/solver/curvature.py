@@ -11,8 +11,8 @@ and 1/c for the intercept. Elsewhere curvature is mostly less, and never more th
 (Böhning, 1992), by much the same factor in all directions. L-BFGS finds that factor, and by its
 pairs what differs from it.
 
-A product with H0 is a fraction of an evaluation. Finding A and V takes some hundred evaluations of
-one fit, so that it pays where rows are many and columns few.
+A product with H0 is a fraction of an evaluation. Finding A and V takes, on 60,000 images of MNIST,
+as long as six evaluations of a fit among others, and pays where rows are many and columns few.
 """
 
 from collections.abc import Callable, Mapping, Sequence

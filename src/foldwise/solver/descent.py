@@ -14,8 +14,8 @@ diagonal, H0 an inverse Hessian to begin with and gamma = s.y / y.H0 y of the ne
 
     H g = t + S^T q,   t = gamma H0 (g - Y^T p),   p = R^-1 S g,   q = R^-T (D p - Y t).
 
-H0 is what is known beforehand (:mod:`foldwise.solver.curvature`), or the identity. The history is
-read twice per step, as two thin products, whatever m is.
+H0 is what is known beforehand (:mod:`foldwise.solver.curvature`), or the identity. S and Y are each
+read twice per step, in thin products, whatever m is.
 """
 
 from copy import deepcopy
@@ -155,7 +155,7 @@ class History:
         by_slot = np.empty((2, filled), dtype=gradient.dtype)
         by_slot[0, age] = p
         newest = changes[age[-1]]
-        # Both at once: what H0 takes is to be read.
+        # Both at once, as most of what H0 takes is to read it.
         of_newest, bent = bend(np.stack([newest, gradient - by_slot[0] @ changes]))
         bent *= gradient.dtype.type(upper[-1, -1] / (newest @ of_newest))
         inside = upper.diagonal() * p - (changes @ bent)[age]

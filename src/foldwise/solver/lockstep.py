@@ -552,10 +552,10 @@ class Lockstep:
     def _remember(
         self, pushes: Array, count: Array, *, step: Array, change: Array, gradient: Array
     ) -> Array:
-        """Put new pairs in the oldest's place; inner products of all pairs with six vectors.
+        """Put new pairs in the oldest's place; inner products of all pairs with five vectors.
 
-        These are step, change and gradient, each whole and without intercepts: (descents, 2 pairs,
-        6), of the steps first.
+        These are step, change and gradient, then step and change without intercepts: (descents,
+        2 pairs, 5), of the steps first.
         """
         xp, pairs, history = self._xp, self._pairs, self._history
         slot = self._device.cast(count, xp.int64) % pairs
@@ -563,8 +563,9 @@ class Lockstep:
             kept = history[self._at, :, at]
             new = xp.where(pushes[:, None, None], vector.reshape(kept.shape), kept)
             history[self._at, :, at] = new
-        vectors = xp.stack([step, change, gradient], 2)
-        along = self._along(xp.concatenate([vectors, vectors * self._penalised[:, None]], 2))
+        penalised = self._penalised
+        vectors = [step, change, gradient, penalised * step, penalised * change]
+        along = self._along(xp.stack(vectors, 2))
         steps, changes = along[:, :pairs], along[:, pairs:]
         down = xp.stack([steps[..., 3], steps[..., 4], steps[..., 1], changes[..., 1]])
         across = xp.stack([steps[..., 3], changes[..., 3], changes[..., 0], changes[..., 1]])
