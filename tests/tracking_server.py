@@ -2,13 +2,13 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
+
+from tests.waiting import free_port, tail, wait_until
 
 
 class TrackingServer:
@@ -23,7 +23,7 @@ class TrackingServer:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder, self._log = folder, folder / "team.log"
         self.database = folder / "team.db"
         self.artifacts = folder / "team-artifacts"
         self.url = f"http://127.0.0.1:{free_port()}"
@@ -37,20 +37,27 @@ class TrackingServer:
             *("--artifacts-destination", str(self.artifacts)),
             *("--port", self.url.rpartition(":")[2]),
         )
-        self._process = subprocess.Popen(
-            command,
-            cwd=self._folder,
-            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                cwd=self._folder,
+                env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        process = self._process
+        wait_until(
+            self._is_up,
+            "the server's first answer",
+            ended=lambda: process.poll() is not None,
+            told=lambda: tail(self._log),
         )
-        deadline = time.monotonic() + 90
-        while time.monotonic() < deadline:
-            with suppress(OSError), urllib.request.urlopen(f"{self.url}/health", timeout=2):  # noqa: S310
-                return
-            time.sleep(0.2)
-        raise AssertionError("the server didn't start")
+
+    def _is_up(self) -> bool:
+        with suppress(OSError), urllib.request.urlopen(f"{self.url}/health", timeout=5):  # noqa: S310
+            return True
+        return False
 
     def signal(self, number: int) -> None:
         """Send a signal to the server and its workers."""
@@ -65,11 +72,3 @@ class TrackingServer:
             self.signal(signal.SIGKILL)
         self._process.wait()
         self._process = None
-
-
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

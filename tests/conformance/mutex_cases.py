@@ -15,6 +15,7 @@ from mlflow import MlflowClient
 from foldwise.store.mutex import LOCK_PREFIX, Busy, _Beating, held, is_gone, this_process
 from foldwise.store.open import Store
 from tests.integration.registry_cases import start_together
+from tests.waiting import PATIENCE
 
 NAME, DOING = "registry-x", "decide on x"
 LOCK = f"{LOCK_PREFIX}{NAME}"
@@ -37,7 +38,7 @@ def die_holding(take: Callable[[], object]) -> None:
 
 def taking(store: Store) -> object:
     """Take the name; importable, for another process."""
-    return held(store, NAME, DOING, wait=60)
+    return held(store, NAME, DOING, wait=PATIENCE)
 
 
 class Counted:
@@ -48,7 +49,7 @@ class Counted:
 
     def __call__(self, store: Store) -> None:
         for _ in range(TURNS):
-            with held(store, NAME, DOING, wait=60):
+            with held(store, NAME, DOING, wait=PATIENCE):
                 self.inside += 1
                 self.most = max(self.most, self.inside)
                 time.sleep(0.01)
@@ -74,14 +75,14 @@ class MutexCases:
         got = Event()
 
         def wait() -> None:
-            with held(store, NAME, DOING, wait=60):
+            with held(store, NAME, DOING, wait=PATIENCE):
                 got.set()
 
         waiting = Thread(target=wait)
         with held(store, NAME, DOING):
             waiting.start()
             assert not got.wait(0.5)
-        waiting.join(60)
+        waiting.join(PATIENCE)
         assert got.is_set()
 
     def test_another_name_is_not_waited_for(self, store: Store) -> None:
@@ -96,7 +97,7 @@ class MutexCases:
         for worker in workers:
             worker.start()
         for worker in workers:
-            worker.join(120)
+            worker.join(PATIENCE)
         assert (count.most, count.times) == (1, WORKERS * TURNS)
 
     def test_a_killed_process_of_this_machine_has_lost_it_at_once(self, store: Store) -> None:
@@ -139,7 +140,7 @@ class ServerCases(MutexCases):
         monkeypatch.setattr("foldwise.store.mutex.is_gone", is_gone)
         monkeypatch.setattr("foldwise.store.mutex._SILENCE", 1.0)
         assert not is_gone(left_elsewhere)
-        with held(store, NAME, DOING, wait=60) as lease:
+        with held(store, NAME, DOING, wait=PATIENCE) as lease:
             lease.check()
 
     @pytest.mark.usefixtures("left_elsewhere")
@@ -173,7 +174,7 @@ class ServerCases(MutexCases):
                 lease.check()
 
         monkeypatch.setattr(_Beating, "_push_aside", push_late)
-        with held(store, NAME, DOING, wait=60):
+        with held(store, NAME, DOING, wait=PATIENCE):
             assert moved
 
     @pytest.mark.usefixtures("left_elsewhere")
@@ -184,7 +185,7 @@ class ServerCases(MutexCases):
         delete, got = MlflowClient.delete_registered_model, Event()
 
         def wait() -> None:
-            with held(store, NAME, DOING, wait=60):
+            with held(store, NAME, DOING, wait=PATIENCE):
                 got.set()
 
         other = Thread(target=wait)
@@ -197,9 +198,9 @@ class ServerCases(MutexCases):
             delete(client, name)
 
         monkeypatch.setattr(MlflowClient, "delete_registered_model", delete_late)
-        with held(store, NAME, DOING, wait=60):
+        with held(store, NAME, DOING, wait=PATIENCE):
             pass
-        other.join(60)
+        other.join(PATIENCE)
         assert got.is_set()
 
     def test_one_who_was_pushed_aside_notices_and_takes_nothing_back(
@@ -210,7 +211,7 @@ class ServerCases(MutexCases):
         with pytest.raises(Busy, match="another took over"), held(store, NAME, DOING) as late:
             late._over.set()  # type: ignore[attr-defined]  # it sleeps
             monkeypatch.setattr("foldwise.store.mutex._SILENCE", 1.0)
-            with held(store, NAME, DOING, wait=60) as lease:
+            with held(store, NAME, DOING, wait=PATIENCE) as lease:
                 monkeypatch.setattr("foldwise.store.mutex._SILENCE", -1.0)
                 lease.check()
                 late.check()
@@ -222,7 +223,7 @@ class ServerCases(MutexCases):
         with pytest.raises(Busy, match="another took over"), held(store, NAME, DOING) as late:
             with pytest.raises(Busy, match="another is at it"):
                 held(store, NAME, DOING, wait=1).__enter__()
-            with held(store, NAME, DOING, wait=60, is_forced=True):
+            with held(store, NAME, DOING, wait=PATIENCE, is_forced=True):
                 time.sleep(0.5)
                 late.check()
 

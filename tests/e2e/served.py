@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -11,19 +10,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
 import requests
 import uvicorn
 
+from tests.waiting import PATIENCE, free_port, tail, wait_until
+
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 @contextmanager
@@ -31,20 +24,28 @@ def serving(
     command: Sequence[str], port: int, *, folder: Path, environment: Mapping[str, str]
 ) -> Iterator[str]:
     """The address that the command serves at, which is ended afterwards with all it started."""
-    server = subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    address, log = f"http://127.0.0.1:{port}", folder / "served.log"
+    with log.open("wb") as printed:
+        server = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdout=printed,
+            stderr=printed,
+            start_new_session=True,
+        )
     try:
-        yield _wait_until_up(f"http://127.0.0.1:{port}", server)
+        wait_until(
+            lambda: _is_up(address),
+            f"an answer at {address}",
+            ended=lambda: server.poll() is not None,
+            told=lambda: tail(log),
+        )
+        yield address
     finally:
         with suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
+        server.wait(PATIENCE)
 
 
 @contextmanager
@@ -66,17 +67,13 @@ def serving_here(model: "PyFuncModel") -> Iterator[str]:
         thread.join()
 
 
-def _wait_until_up(address: str, server: subprocess.Popen[bytes]) -> str:
-    """Give the address when something answers there."""
-    for _ in range(240):
-        assert server.poll() is None, "the server ended"
-        with suppress(requests.ConnectionError):
-            if requests.get(f"{address}/ping", timeout=5).ok:
-                return address
-        time.sleep(0.25)
-    pytest.fail("the server didn't come up within a minute")
+def _is_up(address: str) -> bool:
+    """Whether the model answers there, however slowly."""
+    with suppress(requests.ConnectionError, requests.Timeout):
+        return requests.get(f"{address}/ping", timeout=5).ok
+    return False
 
 
 def post(address: str, body: object) -> requests.Response:
     """Ask for predictions."""
-    return requests.post(f"{address}/invocations", json=body, timeout=30)
+    return requests.post(f"{address}/invocations", json=body, timeout=PATIENCE)

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.waiting import PATIENCE, free_port
 
 _PLACES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 _SERVER = {
@@ -127,17 +128,9 @@ def mlflow_server(database: Postgres, folder: Path) -> Iterator[str]:
         yield address
 
 
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _wait(attempt: Callable[[], object], seconds: float = 120) -> None:
+def _wait(attempt: Callable[[], object]) -> None:
     """Try until it works."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         with suppress(OSError, _refusal()):
             attempt()
@@ -164,7 +157,7 @@ def _process(command: tuple[str, ...], folder: Path, **options: object) -> Itera
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGINT)
             try:
-                process.wait(30)
+                process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()

@@ -2,8 +2,7 @@
 
 import os
 import signal
-import time
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from subprocess import Popen
@@ -14,25 +13,28 @@ from tests.e2e.outcome import count_trials, result_files, stored_trials
 from tests.e2e.project import commit, ended, make_project
 from tests.e2e.reproduced import Reproduced
 from tests.run_tree import run_tree, statuses
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
 REPRO = ("dvc", "repro")
 
 
-def wait_until(condition: Callable[[], bool], process: Popen[str]) -> None:
-    """Wait for something that the process does before it ends."""
-    deadline = time.monotonic() + 180
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+def wait_for_trials(count: int, folder: Path, process: Popen[str]) -> None:
+    """Until the study storage has as many, before the process ends."""
+    wait_until(
+        lambda: count_trials(folder) >= count,
+        f"{count} trials",
+        ended=lambda: process.poll() is not None,
+        told=lambda: str(kill_group(process)),
+    )
 
 
-def kill_group(process: Popen[str]) -> None:
-    """As a job queue or a power switch does: DVC, the stage, all at once."""
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+def kill_group(process: Popen[str]) -> tuple[str, str]:
+    """As a job queue or a power switch does: DVC, the stage, all at once; what they had printed."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    return process.communicate()
 
 
 def test_killed_and_stopped_and_run_again_it_ends_like_one_that_never_was(
@@ -42,13 +44,13 @@ def test_killed_and_stopped_and_run_again_it_ends_like_one_that_never_was(
     project = commit(make_project(tmp_path / "clone", commands=commands))
     folder = project.folder
     repro = project.start(*REPRO)
-    wait_until(lambda: count_trials(folder) >= 5, repro)
+    wait_for_trials(5, folder, repro)
     kill_group(repro)
     trials = stored_trials(folder)
 
     alone = replace(project, commands=None)
     repro = alone.start(*REPRO, FOLDWISE_THREADS="1")
-    wait_until(lambda: count_trials(folder) >= len(trials) + 2, repro)
+    wait_for_trials(len(trials) + 2, folder, repro)
     os.killpg(repro.pid, signal.SIGINT)
     stopped = ended(repro)
     assert stopped.status != 0

@@ -21,7 +21,7 @@ from foldwise.registry.registration import register
 from foldwise.registry.stored_files import fetch_files
 from foldwise.solver.linear import probabilities
 from foldwise.store.open import Store, open_store
-from tests.e2e.served import free_port, post, serving
+from tests.e2e.served import post, serving
 from tests.e2e.without_foldwise import predict_elsewhere
 from tests.integration.registry_cases import (
     NAME,
@@ -31,6 +31,7 @@ from tests.integration.registry_cases import (
     start_run,
     submission,
 )
+from tests.waiting import PATIENCE, free_port
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
@@ -103,7 +104,7 @@ def fresh_shell() -> dict[str, str]:
 
 def post_raw(address: str, text: str, kind: str = "application/json") -> requests.Response:
     return requests.post(
-        f"{address}/invocations", data=text, headers={"Content-Type": kind}, timeout=30
+        f"{address}/invocations", data=text, headers={"Content-Type": kind}, timeout=PATIENCE
     )
 
 
@@ -114,7 +115,7 @@ def test_the_readme_s_curl_line_answers_a_probability_for_each_class(
     assert address.endswith(f":{port}")
     line = as_here(readme_block("curl"), port)
     answer = subprocess.run(
-        ["bash", "-ec", line], env=fresh_shell(), check=True, capture_output=True, timeout=60
+        ["bash", "-ec", line], env=fresh_shell(), check=True, capture_output=True, timeout=PATIENCE
     )
     (found,) = json.loads(answer.stdout)["predictions"]
     black = np.zeros((1, 16), np.uint8)

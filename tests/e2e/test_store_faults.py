@@ -24,6 +24,7 @@ from tests.e2e.project import Ended, Project, stage_command
 from tests.e2e.stages import Moment, Stage
 from tests.run_tree import run_tree, statuses
 from tests.tracking_server import TrackingServer
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -66,11 +67,10 @@ def locked(database: Path) -> Iterator[None]:
 
 def wait_for_a_trial(world: World, stage: Stage) -> None:
     """Until the study storage has one."""
-    deadline = time.monotonic() + 120
-    while not count_trials(world.folder):
-        assert time.monotonic() < deadline
-        assert Path(f"/proc/{stage.pid}").exists()
-        time.sleep(0.01)
+    process = Path(f"/proc/{stage.pid}")
+    wait_until(
+        lambda: count_trials(world.folder) > 0, "a trial", ended=lambda: not process.exists()
+    )
 
 
 def test_a_disk_that_fills_while_an_artifact_is_written(prepared: World) -> None:

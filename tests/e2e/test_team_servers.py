@@ -16,7 +16,8 @@ import requests
 
 from foldwise.data.dataset import load
 from tests.e2e.project import Ended, Project, ended, make_project, stage_command
-from tests.e2e.team import Postgres, free_port, mlflow_server, postgres, postgres_program
+from tests.e2e.team import Postgres, mlflow_server, postgres, postgres_program
+from tests.waiting import PATIENCE, free_port, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.soak, pytest.mark.timeout(1200)]
 
@@ -220,17 +221,14 @@ def _text(path: Path) -> str:
 
 
 def _wait_for_a_searcher(database: Postgres) -> None:
-    deadline = time.monotonic() + 120
-    while not database.holders():
-        assert time.monotonic() < deadline, "nobody holds a search"
-        time.sleep(0.01)
+    wait_until(lambda: database.holders() > 0, "somebody who holds a search")
 
 
 def _ask(address: str, images: list[list[int]]) -> list[list[float]]:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            answer = requests.post(address, json={"inputs": images}, timeout=30)
+            answer = requests.post(address, json={"inputs": images}, timeout=PATIENCE)
         except requests.ConnectionError:
             assert time.monotonic() < deadline, "the server didn't come up"
             time.sleep(0.5)

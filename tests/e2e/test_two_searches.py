@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -13,16 +12,15 @@ from tests.e2e.outcome import outcome, stored_trials
 from tests.e2e.project import Project
 from tests.e2e.stages import Moment, Stage
 from tests.run_tree import run_tree, statuses
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
 
 def wait_until_stopped(stage: Stage) -> None:
     """Until a process has sent itself SIGSTOP."""
-    deadline = time.monotonic() + 120
-    while Path(f"/proc/{stage.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    stat = Path(f"/proc/{stage.pid}/stat")
+    wait_until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", "SIGSTOP")
 
 
 @pytest.mark.parametrize(("other", "before"), [("tune", "prepare"), ("evaluate", "tune")])

@@ -4,13 +4,14 @@ import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from multiprocessing import get_context
 from multiprocessing.context import ForkServerProcess
+
+from tests.waiting import PATIENCE, free_port, wait_until
 
 # Forked of one process that has imported what isn't ours, which takes longer than all else here.
 _FORKS = get_context("forkserver")
@@ -41,7 +42,7 @@ class Cluster:
         from distributed import Client
 
         with Client(self.address, set_as_default=False) as client:
-            client.wait_for_workers(count, timeout=180)
+            client.wait_for_workers(count, timeout=PATIENCE)
 
     def kill(self) -> None:
         """End what still runs, stopped processes too."""
@@ -53,15 +54,13 @@ class Cluster:
 @contextmanager
 def cluster(workers: int = 2) -> Iterator[Cluster]:
     """A cluster of so many workers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     where = ("--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
     running = Cluster(f"tcp://127.0.0.1:{port}", _start("scheduler", *where))
     try:
         for _ in range(workers):
             running.add_worker()
-        _wait_until_listening(port)
+        wait_until(lambda: _is_taken(port), "the scheduler")
         if workers:
             running.wait_for_workers(workers)
         yield running
@@ -85,11 +84,7 @@ def _become(what: str, arguments: tuple[str, ...], before: str) -> None:
     import_module(f"distributed.cli.{command}").main()
 
 
-def _wait_until_listening(port: int) -> None:
-    deadline = time.monotonic() + 180
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise AssertionError("the scheduler didn't start")
+def _is_taken(port: int) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -23,6 +23,7 @@ from foldwise.settings import PromotionSettings, Settings
 from foldwise.solver.linear import LinearModel, probabilities
 from foldwise.store.open import Store
 from tests.factories import make_result
+from tests.waiting import PATIENCE
 
 NAME = "blobs-classifier"
 CLASSES = (0, 1, 2)
@@ -199,7 +200,7 @@ def start_together(*works: Callable[[], object]) -> list[int]:
     for process in processes:
         process.start()
     for process in processes:
-        process.join(120)
+        process.join(PATIENCE)
     return [process.exitcode if process.exitcode is not None else 999 for process in processes]
 
 

@@ -12,6 +12,7 @@ from foldwise.search.trials import FINAL
 from tests.conformance.book_cases import SPACE, a_trial, search
 from tests.factories import outer
 from tests.unit.search.search_cases import finished
+from tests.waiting import PATIENCE
 
 KEY = "0123abcd"
 TRIALS = 5
@@ -123,4 +124,4 @@ def test_processes_creating_the_storage_at_once_do_not_collide(url: str) -> None
     forks.set_forkserver_preload([__name__])
     with forks.Pool(4) as pool:
         answers = pool.starmap_async(opened, [(url, f"{KEY}{n}") for n in range(4)], chunksize=1)
-        assert answers.get(timeout=120) == [0] * 4
+        assert answers.get(timeout=PATIENCE) == [0] * 4

@@ -21,6 +21,7 @@ from foldwise.store.open import Store, open_store
 from tests.factories import make_events, make_result, make_trial, outer
 from tests.integration.registry_cases import forks
 from tests.run_tree import FIGURE, make_lineage, record_search, run_tree, statuses
+from tests.waiting import PATIENCE
 
 RESULT = make_result(trials=2)
 LINEAGE = make_lineage()
@@ -54,7 +55,7 @@ def _record_and_be_killed(store: Store, *, after: float) -> None:
     opened = forks().Event()
     child = forks().Process(target=_record, args=(store.root, opened))
     child.start()
-    assert opened.wait(60)
+    assert opened.wait(PATIENCE)
     time.sleep(after)
     child.kill()
     child.join()

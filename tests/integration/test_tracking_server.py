@@ -37,7 +37,8 @@ from tests.integration.registry_cases import (
     submission,
 )
 from tests.run_tree import FIGURE, make_lineage, record_search
-from tests.tracking_server import TrackingServer, free_port
+from tests.tracking_server import TrackingServer
+from tests.waiting import free_port
 
 RESULT = make_result(trials=1)
 NO_SUCH_EXPERIMENT = '{"error_code": "RESOURCE_DOES_NOT_EXIST"}'

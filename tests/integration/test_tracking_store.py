@@ -4,7 +4,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from foldwise.errors import StoreError
 from foldwise.store import database
 from foldwise.store.open import Store, open_store
 from tests.integration.registry_cases import forks, start_together
+from tests.waiting import wait_until
 
 _REPOSITORY = Path(__file__).parents[2]
 
@@ -47,10 +47,7 @@ def test_a_creation_killed_at_any_moment_leaves_no_half_store(tmp_path: Path) ->
     opening = forks().Process(target=_open, args=(tmp_path, tmp_path / "told"))
     opening.start()
     partial_file = tmp_path / "mlruns" / ".mlflow.partial.db"
-    deadline = time.monotonic() + 60
-    while not (partial_file.exists() and partial_file.stat().st_size > 0):
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    wait_until(lambda: partial_file.exists() and partial_file.stat().st_size > 0, "its database")
     opening.kill()
     opening.join()
     assert not _database(tmp_path).exists()

@@ -18,18 +18,12 @@ from foldwise.runs.recorder import Recorder
 from foldwise.store.open import Store
 from tests.factories import make_result
 from tests.run_tree import FIGURE, make_lineage, record_search
+from tests.waiting import PATIENCE, free_port
 
 LINEAGE = make_lineage()
 RESULT = make_result(trials=1)
 
 _SERVE = "from foldwise.app.cli import main; main()"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _experiment_tags(store: Store) -> dict[str, str]:
@@ -124,7 +118,7 @@ def test_the_ui_serves_pages_and_figures_and_ends_whole(
     """Links are printed once they work, for this machine alone; nothing is left when it ends."""
     record_search(store, LINEAGE, RESULT)
     (store.root / "dvc.yaml").touch()
-    port = _free_port()
+    port = free_port()
     with subprocess.Popen(
         [sys.executable, "-c", _SERVE, "ui", "--port", str(port)],
         cwd=store.root,
@@ -150,7 +144,7 @@ def test_the_ui_serves_pages_and_figures_and_ends_whole(
         with pytest.raises(OSError, match=r"refused|assign"):
             socket.create_connection(("127.0.0.2", port), timeout=10)
         ui.send_signal(number)
-        assert ui.wait(timeout=30) == status
+        assert ui.wait(timeout=PATIENCE) == status
         assert ui.stderr.read() == ""
     with socket.create_server(("127.0.0.1", port)):
         pass

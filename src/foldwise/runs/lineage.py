@@ -234,7 +234,6 @@ def _git(folder: Path, *arguments: str, index: Path | None = None) -> str | None
             env={name: told for name, told in os.environ.items() if name not in _OF_ANOTHER} | own,
             capture_output=True,
             text=True,
-            timeout=20,
             check=True,
         )
     except (OSError, subprocess.SubprocessError) as error:

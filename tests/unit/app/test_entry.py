@@ -12,6 +12,7 @@ import pytest
 
 from foldwise.app.exits import run, say
 from foldwise.errors import DataError
+from tests.waiting import PATIENCE
 
 SRC = Path(__file__).parents[3] / "src"
 AGAIN = "run the same command again"
@@ -49,7 +50,7 @@ def outcome(
             time.sleep(0.01)
         (tmp_path / "ready").unlink()
         process.send_signal(number)
-    return process.wait(timeout=20), process.communicate()[1]
+    return process.wait(timeout=PATIENCE), process.communicate()[1]
 
 
 @pytest.fixture

@@ -42,6 +42,7 @@ from foldwise.search.summary import outer_estimates
 from foldwise.search.trials import FINAL
 from tests.unit.estimator.table_cases import Table, by_scikit_learn, seeded, slope
 from tests.unit.solver.numpy_device import NumpyDevice
+from tests.waiting import PATIENCE
 
 IRIS = load_iris(return_X_y=True)
 TWO = tuple(of[:150] for of in load_breast_cancer(return_X_y=True))
@@ -555,7 +556,7 @@ class Hangs(DecisionTreeClassifier):  # type: ignore[misc]  # has no types
 
 def _ended(process: int) -> bool:
     """Whether the process ends, in time that a loaded machine has too."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         try:
             os.kill(process, 0)

@@ -10,6 +10,7 @@ from threading import Thread
 import pytest
 
 from foldwise.report.artist import Artist, _serve
+from tests.waiting import PATIENCE
 
 
 def test_with_one_thread_nobody_else_draws(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,5 +64,5 @@ def test_the_other_process_ends_when_nobody_asks_any_more() -> None:
     ours.send(partial(sorted, "ba"))
     assert ours.recv() == ["a", "b"]
     ours.close()
-    serving.join(60)
+    serving.join(PATIENCE)
     assert not serving.is_alive()

@@ -1,6 +1,7 @@
 """Where a run came from."""
 
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from foldwise.app.drawing import _commands
 from foldwise.data.dataset import DataInfo, TableInfo
 from foldwise.errors import StoreError
 from foldwise.runs.lineage import (
+    committed,
     dvc_experiment,
     git_state,
     library_versions,
@@ -57,6 +59,21 @@ def test_a_clean_checkout_has_a_commit_and_no_dirt(checkout: Path) -> None:
     assert state["git.dirty"] == "false"
     assert len(state["git.commit"]) == 40
     assert state["mlflow.source.git.commit"] == state["git.commit"]
+
+
+@pytest.mark.soak
+def test_a_slow_git_is_waited_for(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a loaded machine or a network's disk it takes long; a run would have no commit."""
+    commit = committed(checkout, "HEAD")
+    slow, git = tmp_path / "bin" / "git", shutil.which("git")
+    slow.parent.mkdir()
+    slow.write_text(f'#!/bin/sh\nsleep 25\nexec "{git}" "$@"\n')
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", str(slow.parent), prepend=os.pathsep)
+    assert commit is not None
+    assert committed(checkout, "HEAD") == commit
 
 
 def test_what_the_pipeline_writes_is_no_dirt(checkout: Path) -> None:
