@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from foldwise.app import doctor
+from foldwise.app import doctor, prepare
 from foldwise.app.cli import main
 from foldwise.app.doctor import Finding, examined
-from foldwise.data.preparation import prepare_data
 from foldwise.errors import FoldwiseError
 from foldwise.settings import load_settings
 from foldwise.stats.scores import METRICS
@@ -72,10 +71,10 @@ def wrong(project: Path) -> list[Finding]:
 
 
 def test_a_new_project_reads_its_table_and_git_knows_no_row_of_it(project: Path) -> None:
-    prepare = load_settings(project / "params.yaml").prepare
-    told = (prepare.source, prepare.name, prepare.path, prepare.target, prepare.group)
+    read = load_settings(project / "params.yaml").prepare
+    told = (read.source, read.name, read.path, read.target, read.group)
     assert told == ("table", "ward", "data/visits.csv", "outcome", "patient")
-    assert (project / prepare.path).read_text() == ROWS
+    assert (project / read.path).read_text() == ROWS
     assert f"# {' | '.join(METRICS)}\n" in (project / "params.yaml").read_text()
     known = typed("git ls-files", project).split()
     assert "data/visits.csv" not in known
@@ -233,12 +232,59 @@ def test_the_doctor_says_of_a_table_what_prepare_would_refuse(
     table = project / "data" / "visits.csv"
     table.unlink()
     table.write_text("\n".join([f"{first},{head}", *rows]))
+    assert told in refusal(project)
+
+
+def refusal(project: Path) -> str:
+    """The one thing that the doctor finds wrong, which must be what `prepare` says in the folder."""
     (finding,) = wrong(project)
     assert finding.rule == "the data can be read"
     with pytest.raises(FoldwiseError) as refused:
-        prepare_data(load_settings(project / "params.yaml"), root=project)
-    assert f"{finding.value}: {finding.remedy}" == str(refused.value)
-    assert told in finding.value
+        prepare.main()
+    told = f"{finding.value}: {finding.remedy}".removeprefix(f"{project}/")
+    assert told == str(refused.value)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("limit", "row", "told"),
+    [
+        (None, "30,a,p90,odd", "each class must have rows in both splits, got none of 'odd' in the"),
+        (1000, "30,a,p90,ill", "prepare.limit must be at most the development set's 7"),
+    ],
+)
+def test_the_doctor_says_what_would_only_show_when_rows_are_divided(
+    project: Path, limit: int | None, row: str, told: str
+) -> None:
+    """And after the remedy, which names the row's file or the parameter, nothing is wrong."""
+    table, path = project / "data" / "visits.csv", project / "params.yaml"
+    table.unlink()
+    table.write_text(f"{ROWS}{row}\n")
+    change(path, limit=limit)
+    assert told in refusal(project)
+    table.write_text(ROWS)
+    change(path, limit=None)
+    assert wrong(project) == []
+
+
+def test_a_second_file_that_dvc_would_not_follow_is_told(project: Path) -> None:
+    (project / "data" / "later.csv").write_text(re.sub(r",p(\d)", r",q\1", ROWS))
+    change(project / "params.yaml", holdout={"file": "data/later.csv"})
+    assert "dvc.yaml must name prepare.holdout's file among" in refusal(project)
+    pipeline = project / "dvc.yaml"
+    pipeline.write_text(
+        pipeline.read_text().replace(
+            "- ${prepare.path}\n", "- ${prepare.path}\n      - ${prepare.holdout.file}\n", 1
+        )
+    )
+    assert wrong(project) == []
+
+
+def change(path: Path, **parameters: object) -> None:
+    """Set parameters of the stage prepare."""
+    params = yaml.safe_load(path.read_text())
+    params["prepare"].update(parameters)
+    path.write_text(yaml.safe_dump(params))
 
 
 def test_of_data_at_openml_the_doctor_reads_the_parameters_alone(project: Path) -> None:
@@ -261,10 +307,10 @@ def test_a_disk_that_fails_while_it_is_read_is_a_finding(
 ) -> None:
     """And the rules after it are looked at, too."""
 
-    def failing(*_: object) -> None:
+    def failing(*_: object, **__: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(doctor, "_read", failing)
+    monkeypatch.setattr(doctor, "check_data", failing)
     (finding,) = wrong(project)
     assert finding.rule == "the data can be read"
     assert finding.value == "data/visits.csv: Input/output error"

@@ -14,10 +14,12 @@ from packaging.requirements import Requirement
 from foldwise.app.commands import columns
 from foldwise.app.exits import tell
 from foldwise.app.init import dvc_init, top_level
+from foldwise.app.prepare import require_followed
+from foldwise.data.preparation import check_data
 from foldwise.errors import FoldwiseError, SettingsError, StoreError, with_extra
 from foldwise.registry.stored_files import read_yaml
 from foldwise.runs.lineage import git_state, installed
-from foldwise.settings import SOURCES, PrepareSettings, load_settings
+from foldwise.settings import SOURCES, load_settings
 from foldwise.store.address import project_root, tracking_address
 from foldwise.store.open import open_store
 
@@ -95,7 +97,8 @@ def _history(root: Path) -> Iterator[Finding]:
 def _contents(root: Path) -> Iterator[Finding]:
     holds, rule = "params.yaml holds", "the data can be read"
     try:
-        prepare = load_settings(root / "params.yaml").prepare
+        settings = load_settings(root / "params.yaml")
+        prepare = settings.prepare
     except SettingsError as error:
         yield Finding(holds, *_parted(error))
         yield Finding(rule, "unknown", "mend params.yaml first")
@@ -110,7 +113,8 @@ def _contents(root: Path) -> Iterator[Finding]:
             remedy = f"run `dvc checkout {path}`, or `dvc pull` from a remote, or put them there"
             yield Finding(rule, path, remedy)
             return
-        _read(prepare, root)
+        require_followed(prepare.holdout, root=root)
+        check_data(settings, root=root)
     except FoldwiseError as error:
         yield Finding(rule, *_parted(error))
         return
@@ -120,20 +124,6 @@ def _contents(root: Path) -> Iterator[Finding]:
         return
     asked = "openml, not asked" if prepare.source == "openml" else prepare.source
     yield Finding(rule, path or asked)
-
-
-def _read(prepare: PrepareSettings, root: Path) -> None:
-    """Read the data as `prepare` does, which refuses what breaks a rule; nothing is downloaded."""
-    if prepare.source == "table":
-        from foldwise.data.table import read_table
-
-        read_table(prepare, root=root)
-        return
-    from foldwise.data.sources import check_read, read_source
-
-    check_read(prepare)
-    if prepare.source != "openml":
-        read_source(prepare, root=root)
 
 
 def _lacking(root: Path) -> list[str]:

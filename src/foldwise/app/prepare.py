@@ -22,7 +22,7 @@ def main() -> None:
     from foldwise.data.preparation import prepare_data  # with numpy: looking costs a repeat less
 
     settings = load_settings()
-    _require_followed(settings.prepare.holdout)
+    require_followed(settings.prepare.holdout)
     home = project_root() if settings.prepare.source == "openml" else None
     info = prepare_data(settings, home=home, tell=say)
     shape = "x".join(str(side) for side in info.image_shape) + " pixels"
@@ -42,7 +42,7 @@ def look() -> None:
     Or a missing file, where the source reads one, and a second file that DVC wouldn't see change.
     """
     prepare = load_settings().prepare
-    _require_followed(prepare.holdout)
+    require_followed(prepare.holdout)
     reads = SOURCES[prepare.source]
     if not reads.finds(Path(prepare.path)):
         raise DataError(
@@ -51,10 +51,10 @@ def look() -> None:
         )
 
 
-def _require_followed(holdout: Holdout) -> None:
+def require_followed(holdout: Holdout, *, root: Path = Path()) -> None:
     """A second file is no news to DVC unless dvc.yaml names it, and then it must be there."""
     file = holdout.get("file") if isinstance(holdout, Mapping) else None
-    pipeline = Path("dvc.yaml")
+    pipeline = root / "dvc.yaml"
     if file is None or not pipeline.is_file():
         return
     names = "|".join(map(re.escape, ("${prepare.holdout.file}", file)))

@@ -3,14 +3,16 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foldwise.data.dataset import (
     PREPARED,
+    Classes,
     DataInfo,
+    Dataset,
     SplitName,
     load,
     load_facts,
@@ -21,10 +23,13 @@ from foldwise.data.dataset import (
     write_table,
 )
 from foldwise.data.labels import code_labels, stratified_rows
-from foldwise.data.sources import read_source
+from foldwise.data.sources import check_read, read_source
 from foldwise.errors import DataError
 from foldwise.files import check_writable, replacing
 from foldwise.settings import Settings
+
+if TYPE_CHECKING:
+    from foldwise.data.table import Table
 
 PROFILE = Path("reports/data.json")
 _BLOCK = 8192
@@ -58,11 +63,7 @@ def prepare_data(
         return _prepare_table(settings, root, tell)
     data = read_source(prepare, root=root, home=home)
     images, labels = data.development.images, data.development.labels
-    rows = np.arange(len(labels))
-    if prepare.limit is not None:
-        rows = stratified_rows(labels, limit=prepare.limit, seed=seed)
-    if prepare.augment:
-        check_augmentable(data.image_shape, copies=prepare.augment)
+    rows = _drawn(data, settings)
     shifts = draw_shifts(len(rows), copies=prepare.augment, seed=seed)
     times = prepare.augment + 1
     about: dict[str, Any] = {
@@ -84,14 +85,71 @@ def prepare_data(
     return load_info(root / PREPARED)
 
 
+def check_data(settings: Settings, *, root: Path = Path()) -> None:
+    """Refuse what `prepare_data` would; nothing is written, nor fetched: OpenML isn't asked.
+
+    Raises
+    ------
+    DataError, SettingsError
+        As `prepare_data` does.
+    """
+    prepare = settings.prepare
+    if prepare.source == "table":
+        _split(settings, root)
+        return
+    check_read(prepare)
+    if prepare.source != "openml":
+        _drawn(read_source(prepare, root=root), settings)
+
+
+def _drawn(data: Dataset, settings: Settings) -> NDArray[np.int64]:
+    """Rows of the development images that prepare.limit leaves, which can be augmented as asked."""
+    prepare, labels = settings.prepare, data.development.labels
+    rows = np.arange(len(labels))
+    if prepare.limit is not None:
+        rows = stratified_rows(labels, limit=prepare.limit, seed=settings.seed)
+    if prepare.augment:
+        check_augmentable(data.image_shape, copies=prepare.augment)
+    return rows
+
+
 def _prepare_table(settings: Settings, root: Path, tell: Callable[[str], object]) -> DataInfo:
+    parts = _split(settings, root)
+    for note in parts.table.notes:
+        tell(note)
+    groups = parts.groups
+    with replacing_data(root / PREPARED) as stage, replacing(root / PROFILE) as profile:
+        for split, (rows, labels) in parts.splits.items():
+            write_table(
+                stage / split,
+                parts.table.frame.iloc[rows],
+                labels,
+                None if groups is None else groups[rows],
+                are_named=parts.table.groups is not None,
+                name=settings.prepare.name,
+                classes=parts.classes,
+            )
+        told = data_profile(stage) | {"columns": parts.table.profile()}
+        profile.write_text(profile_text(told), encoding="utf-8")
+    return load_info(root / PREPARED)
+
+
+class _Parts(NamedTuple):
+    """A table, its groups of rows, its classes, and each split's rows and their classes' codes."""
+
+    table: "Table"
+    groups: NDArray[np.int64] | None
+    classes: Classes
+    splits: dict[SplitName, tuple[NDArray[np.int64], NDArray[np.int64]]]
+
+
+def _split(settings: Settings, root: Path) -> _Parts:
+    """Read the table and divide it."""
     # pandas: images do without
     from foldwise.data.table import kept_together, read_table, split_table
 
     prepare, seed = settings.prepare, settings.seed
     table = read_table(prepare, root=root)
-    for note in table.notes:
-        tell(note)
     groups, _ = kept_together(table)
     development, holdout = split_table(table, prepare.holdout, seed=seed)
     held = holdout if len(holdout) else development
@@ -101,24 +159,12 @@ def _prepare_table(settings: Settings, root: Path, tell: Callable[[str], object]
     if prepare.limit is not None:
         drawn = stratified_rows(codes, limit=prepare.limit, seed=seed)
         development, codes = development[drawn], codes[drawn]
-    splits = {
-        "development": (development, codes),
-        "holdout": (holdout, held_codes[: len(holdout)]),
-    }
-    with replacing_data(root / PREPARED) as stage, replacing(root / PROFILE) as profile:
-        for split, (rows, labels) in splits.items():
-            write_table(
-                stage / split,
-                table.frame.iloc[rows],
-                labels,
-                None if groups is None else groups[rows],
-                are_named=table.groups is not None,
-                name=prepare.name,
-                classes=classes,
-            )
-        told = data_profile(stage) | {"columns": table.profile()}
-        profile.write_text(profile_text(told), encoding="utf-8")
-    return load_info(root / PREPARED)
+    return _Parts(
+        table,
+        groups,
+        classes,
+        {"development": (development, codes), "holdout": (holdout, held_codes[: len(holdout)])},
+    )
 
 
 def data_profile(directory: Path) -> dict[str, Any]:
