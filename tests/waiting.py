@@ -4,11 +4,16 @@ A wait ends when what is waited for is there, or can't come any more; its limit 
 busy machine takes five times as long as a quiet one, and no test fails for it.
 """
 
+import os
 import random
+import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 PATIENCE = 240.0
 """Seconds that a test waits for anything, within pytest's own limit of 300 for a whole test."""
@@ -62,6 +67,17 @@ def wait_until(
         assert not (ended() and not met()), f"ended before {what}: {told()}"
         assert time.monotonic() < limit, f"not within {PATIENCE:.0f} s: {what}: {told()}"
         time.sleep(0.02)
+
+
+def end_group(process: "subprocess.Popen[Any]", number: signal.Signals) -> None:
+    """Send a signal to a process and all it started; what doesn't heed it is killed."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def tail(log: Path) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -11,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+
+from tests.waiting import PATIENCE
 
 REPOSITORY = Path(__file__).parents[2]
 DIGITS: dict[str, dict[str, Any]] = {
@@ -143,7 +147,7 @@ class Project:
         with self.start(*command, **given) as process:
             return ended(process)
 
-    def shell(self, script: str, *, timeout: float = 240, **given: str) -> Ended:
+    def shell(self, script: str, *, timeout: float = PATIENCE, **given: str) -> Ended:
         """Run a script to its end, as far as its commands end well."""
         with self.start("bash", "-ec", script, **given) as process:
             return ended(process, timeout)
@@ -162,9 +166,13 @@ def stage_command(name: str) -> tuple[str, ...]:
     return ("python", "-m", f"foldwise.app.{name}")
 
 
-def ended(process: "subprocess.Popen[str]", timeout: float = 240) -> Ended:
+def ended(process: "subprocess.Popen[str]", timeout: float = PATIENCE) -> Ended:
     """Wait for a command's end."""
-    output, errors = process.communicate(timeout=timeout)
+    try:
+        output, errors = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        pytest.fail(f"not ended within {timeout:.0f} s: {process.args!r}: {process.communicate()}")
     return Ended(process.returncode, output, errors)
 
 

@@ -1,6 +1,5 @@
 """A model served by MLflow: by a server of its own or by this process; ask it, end it."""
 
-import os
 import signal
 import subprocess
 import threading
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 import requests
 import uvicorn
 
-from tests.waiting import PATIENCE, free_port, tail, wait_until
+from tests.waiting import PATIENCE, end_group, free_port, tail, wait_until
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
@@ -43,9 +42,7 @@ def serving(
         )
         yield address
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGTERM)
-        server.wait(PATIENCE)
+        end_group(server, signal.SIGTERM)
 
 
 @contextmanager

@@ -30,6 +30,15 @@ class Stage:
     pid: int
     log: Path
 
+    @property
+    def state(self) -> str:
+        """Its letter in Linux's table of processes: T stopped, Z ended; empty without one."""
+        try:
+            stat = Path(f"/proc/{self.pid}/stat").read_text()
+        except OSError:
+            return ""
+        return stat.rpartition(")")[2].split()[0]
+
 
 class StageServer:
     """Talks to a `stage_server` process that has the project's sources imported."""

@@ -6,14 +6,14 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from tests.waiting import PATIENCE, free_port
+from tests.waiting import end_group, free_port, tail, wait_until
 
 _PLACES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 _SERVER = {
@@ -97,8 +97,8 @@ def postgres() -> Iterator[Postgres]:
             *(str(postgres_program("postgres")), "-D", str(data), "-p", str(running.port)),
             *("-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"),
         )
-        with _process(command, folder, **as_user):
-            _wait(lambda: running.create("mlflow", "mlflow_auth", "optuna"))
+        create = partial(running.create, "mlflow", "mlflow_auth", "optuna")
+        with _process(command, folder, create, **as_user):
             yield running
     finally:
         shutil.rmtree(folder)
@@ -123,41 +123,37 @@ def mlflow_server(database: Postgres, folder: Path) -> Iterator[str]:
     )
     environment = {**os.environ, **_SERVER, "MLFLOW_AUTH_CONFIG_PATH": str(folder / "auth.ini")}
     address = f"http://127.0.0.1:{port}"
-    with _process(command, folder, env=environment):
-        _wait(lambda: urllib.request.urlopen(f"{address}/health", timeout=5).close())  # noqa: S310
+    ask = partial(urllib.request.urlopen, f"{address}/health", timeout=5)
+    with _process(command, folder, lambda: ask().close(), env=environment):
         yield address
 
 
-def _wait(attempt: Callable[[], object]) -> None:
-    """Try until it works."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        with suppress(OSError, _refusal()):
-            attempt()
-            return
-        time.sleep(0.2)
-    attempt()
-
-
-def _refusal() -> type[Exception]:
+def _works(attempt: Callable[[], object]) -> bool:
     import psycopg
 
-    return psycopg.OperationalError
+    with suppress(OSError, psycopg.OperationalError):
+        attempt()
+        return True
+    return False
 
 
 @contextmanager
-def _process(command: tuple[str, ...], folder: Path, **options: object) -> Iterator[None]:
-    with (folder / "log").open("w") as log:
+def _process(
+    command: tuple[str, ...], folder: Path, attempt: Callable[[], object], **options: object
+) -> Iterator[None]:
+    """A process that an attempt succeeds with, however long that takes."""
+    log = folder / "log"
+    with log.open("w") as printed:
         process = subprocess.Popen(  # type: ignore[call-overload]
-            command, cwd=folder, stdout=log, stderr=log, start_new_session=True, **options
+            command, cwd=folder, stdout=printed, stderr=printed, start_new_session=True, **options
         )
         try:
+            wait_until(
+                lambda: _works(attempt),
+                f"{command[0]} answers",
+                ended=lambda: process.poll() is not None,
+                told=lambda: tail(log),
+            )
             yield
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGINT)
-            try:
-                process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            end_group(process, signal.SIGINT)

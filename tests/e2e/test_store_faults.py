@@ -24,7 +24,7 @@ from tests.e2e.project import Ended, Project, stage_command
 from tests.e2e.stages import Moment, Stage
 from tests.run_tree import run_tree, statuses
 from tests.tracking_server import TrackingServer
-from tests.waiting import wait_until
+from tests.waiting import tail, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -67,9 +67,11 @@ def locked(database: Path) -> Iterator[None]:
 
 def wait_for_a_trial(world: World, stage: Stage) -> None:
     """Until the study storage has one."""
-    process = Path(f"/proc/{stage.pid}")
     wait_until(
-        lambda: count_trials(world.folder) > 0, "a trial", ended=lambda: not process.exists()
+        lambda: count_trials(world.folder) > 0,
+        "a trial",
+        ended=lambda: stage.state in {"", "Z"},
+        told=lambda: tail(stage.log / "err"),
     )
 
 
@@ -190,9 +192,11 @@ def test_a_tracking_database_that_another_program_holds(prepared: World) -> None
 def server(tmp_path: Path) -> Iterator[TrackingServer]:
     """A tracking server of this test's own."""
     running = TrackingServer(tmp_path)
-    running.start()
-    yield running
-    running.kill()
+    try:
+        running.start()
+        yield running
+    finally:
+        running.kill()
 
 
 def test_cut_off_from_its_server_it_keeps_the_results_and_replays_them(
@@ -200,8 +204,8 @@ def test_cut_off_from_its_server_it_keeps_the_results_and_replays_them(
 ) -> None:
     """Down in the middle: the search ends, the stage fails; up: it is told."""
     folder = prepared.folder
-    address = {"MLFLOW_TRACKING_URI": server.url, "MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}
-    tune = prepared.server.start("tune", folder, None, **address)
+    address = {"MLFLOW_TRACKING_URI": server.url}
+    tune = prepared.server.start("tune", folder, None, MLFLOW_HTTP_REQUEST_TIMEOUT="2", **address)
     wait_for_a_trial(prepared, tune)
     server.kill()
     line = check_told(prepared.server.wait(tune))

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-from pathlib import Path
 
 import pytest
 
@@ -12,15 +11,19 @@ from tests.e2e.outcome import outcome, stored_trials
 from tests.e2e.project import Project
 from tests.e2e.stages import Moment, Stage
 from tests.run_tree import run_tree, statuses
-from tests.waiting import wait_until
+from tests.waiting import tail, wait_until
 
 pytestmark = pytest.mark.e2e
 
 
 def wait_until_stopped(stage: Stage) -> None:
     """Until a process has sent itself SIGSTOP."""
-    stat = Path(f"/proc/{stage.pid}/stat")
-    wait_until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", "SIGSTOP")
+    wait_until(
+        lambda: stage.state == "T",
+        "SIGSTOP",
+        ended=lambda: stage.state in {"", "Z"},
+        told=lambda: tail(stage.log / "err"),
+    )
 
 
 @pytest.mark.parametrize(("other", "before"), [("tune", "prepare"), ("evaluate", "tune")])

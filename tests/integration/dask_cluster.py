@@ -60,7 +60,11 @@ def cluster(workers: int = 2) -> Iterator[Cluster]:
     try:
         for _ in range(workers):
             running.add_worker()
-        wait_until(lambda: _is_taken(port), "the scheduler")
+        wait_until(
+            lambda: _is_taken(port),
+            "the scheduler",
+            ended=lambda: not running.scheduler.is_alive(),
+        )
         if workers:
             running.wait_for_workers(workers)
         yield running

@@ -236,7 +236,7 @@ def test_the_doctor_says_of_a_table_what_prepare_would_refuse(
 
 
 def refusal(project: Path) -> str:
-    """The one thing that the doctor finds wrong, which must be what `prepare` says in the folder."""
+    """The one thing that the doctor finds wrong, which must be what `prepare` says there."""
     (finding,) = wrong(project)
     assert finding.rule == "the data can be read"
     with pytest.raises(FoldwiseError) as refused:
@@ -249,7 +249,11 @@ def refusal(project: Path) -> str:
 @pytest.mark.parametrize(
     ("limit", "row", "told"),
     [
-        (None, "30,a,p90,odd", "each class must have rows in both splits, got none of 'odd' in the"),
+        (
+            None,
+            "30,a,p90,odd",
+            "each class must have rows in both splits, got none of 'odd' in",
+        ),
         (1000, "30,a,p90,ill", "prepare.limit must be at most the development set's 7"),
     ],
 )
@@ -278,9 +282,17 @@ def test_a_second_file_that_dvc_would_not_follow_is_told(project: Path) -> None:
         )
     )
     assert wrong(project) == []
+    kept = pipeline.read_bytes()
+    pipeline.write_bytes(b"\xff" + kept)
+    told = refusal(project)
+    assert "dvc.yaml must be a text that can be read, got UnicodeDecodeError" in told
+    found = COMMAND.search(told)
+    assert found
+    typed(found[1], project)
+    assert "dvc.yaml must name prepare.holdout's file among" in refusal(project)
 
 
-def change(path: Path, **parameters: object) -> None:
+def change(path: Path, /, **parameters: object) -> None:
     """Set parameters of the stage prepare."""
     params = yaml.safe_load(path.read_text())
     params["prepare"].update(parameters)
@@ -295,11 +307,10 @@ def test_of_data_at_openml_the_doctor_reads_the_parameters_alone(project: Path) 
     path.write_text(yaml.safe_dump(params))
     assert wrong(project) == []
     assert Finding("the data can be read", "openml, not asked") in examined(project)
-    params["prepare"]["path"] = "data/visits.csv"
-    path.write_text(yaml.safe_dump(params))
-    (finding,) = wrong(project)
-    assert finding.rule == "the data can be read"
-    assert "prepare.path must be data/raw when prepare.source is openml" in finding.value
+    change(path, path="data/visits.csv")
+    assert "prepare.path must be data/raw when prepare.source is openml" in refusal(project)
+    change(path, path="data/raw", name="mnist")
+    assert "prepare.name must not be mnist when prepare.source is openml" in refusal(project)
 
 
 def test_a_disk_that_fails_while_it_is_read_is_a_finding(

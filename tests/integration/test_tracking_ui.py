@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -119,13 +120,15 @@ def test_the_ui_serves_pages_and_figures_and_ends_whole(
     record_search(store, LINEAGE, RESULT)
     (store.root / "dvc.yaml").touch()
     port = free_port()
-    with subprocess.Popen(
+    serving = subprocess.Popen(
         [sys.executable, "-c", _SERVE, "ui", "--port", str(port)],
         cwd=store.root,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    ) as ui:
+    )
+    with serving as ui, ExitStack() as last:
+        last.callback(ui.kill)
         assert ui.stdout is not None
         assert ui.stderr is not None
         printed = ""

@@ -58,7 +58,14 @@ def require_followed(holdout: Holdout, *, root: Path = Path()) -> None:
     if file is None or not pipeline.is_file():
         return
     names = "|".join(map(re.escape, ("${prepare.holdout.file}", file)))
-    if not re.search(rf"^\s*- ({names})\s*$", pipeline.read_text(encoding="utf-8"), re.MULTILINE):
+    try:
+        listed = pipeline.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise SettingsError(
+            f"{pipeline} must be a text that can be read, got {type(error).__name__}:"
+            f" run `git restore {pipeline.name}`"
+        ) from error
+    if not re.search(rf"^\s*- ({names})\s*$", listed, re.MULTILINE):
         raise SettingsError(
             "dvc.yaml must name prepare.holdout's file among the stage prepare's dependencies, or"
             f" DVC would miss its changes, got no {file}: add - ${{prepare.holdout.file}} to them"

@@ -86,7 +86,7 @@ def prepare_data(
 
 
 def check_data(settings: Settings, *, root: Path = Path()) -> None:
-    """Refuse what `prepare_data` would; nothing is written, nor fetched: OpenML isn't asked.
+    """Refuse what `prepare_data` would; nothing is written, and data at OpenML aren't read.
 
     Raises
     ------
@@ -94,8 +94,9 @@ def check_data(settings: Settings, *, root: Path = Path()) -> None:
         As `prepare_data` does.
     """
     prepare = settings.prepare
+    check_writable(root / PROFILE, folders=[root / PREPARED])
     if prepare.source == "table":
-        _split(settings, root)
+        _split(settings, root, str)
         return
     check_read(prepare)
     if prepare.source != "openml":
@@ -114,9 +115,7 @@ def _drawn(data: Dataset, settings: Settings) -> NDArray[np.int64]:
 
 
 def _prepare_table(settings: Settings, root: Path, tell: Callable[[str], object]) -> DataInfo:
-    parts = _split(settings, root)
-    for note in parts.table.notes:
-        tell(note)
+    parts = _split(settings, root, tell)
     groups = parts.groups
     with replacing_data(root / PREPARED) as stage, replacing(root / PROFILE) as profile:
         for split, (rows, labels) in parts.splits.items():
@@ -143,13 +142,15 @@ class _Parts(NamedTuple):
     splits: dict[SplitName, tuple[NDArray[np.int64], NDArray[np.int64]]]
 
 
-def _split(settings: Settings, root: Path) -> _Parts:
-    """Read the table and divide it."""
+def _split(settings: Settings, root: Path, tell: Callable[[str], object]) -> _Parts:
+    """Read the table, tell what is odd about it, which may be why it is refused, and divide it."""
     # pandas: images do without
     from foldwise.data.table import kept_together, read_table, split_table
 
     prepare, seed = settings.prepare, settings.seed
     table = read_table(prepare, root=root)
+    for note in table.notes:
+        tell(note)
     groups, _ = kept_together(table)
     development, holdout = split_table(table, prepare.holdout, seed=seed)
     held = holdout if len(holdout) else development

@@ -48,12 +48,6 @@ def read_source(settings: PrepareSettings, *, root: Path, home: Path | None = No
         The data can't be had, or breaks its format.
     """
     check_read(settings)
-    if settings.source != "idx" and settings.name in KNOWN:
-        raise SettingsError(
-            f"prepare.name must not be {settings.name} when prepare.source is {settings.source},"
-            f" because it names known files' model: name the data, such as"
-            f" {'mnist_784' if settings.source == 'openml' else settings.source}, in params.yaml"
-        )
     holdout = settings.holdout if isinstance(settings.holdout, int) else None
     place = (home or root) if settings.source == "openml" else root
     return READERS[settings.source](settings, place, holdout)
@@ -74,7 +68,10 @@ READERS: Mapping[str, Callable[[PrepareSettings, Path, int | None], Dataset]] = 
 
 
 def check_read(settings: PrepareSettings) -> None:
-    """Refuse a parameter that the source doesn't read: whoever set it means other data."""
+    """Refuse a parameter that the source doesn't read: whoever set it means other data.
+
+    And a name that stands for known files, of any others.
+    """
     reads = SOURCES[settings.source]
     for name in dict.fromkeys(name for each in SOURCES.values() for name in each.parameters):
         default, value = getattr(PrepareSettings(), name), getattr(settings, name)
@@ -86,6 +83,12 @@ def check_read(settings: PrepareSettings) -> None:
                 f" doesn't read it, got {value!r}: set prepare.source to {other}, or"
                 f" prepare.{name} to {without}, in params.yaml"
             )
+    if settings.source != "idx" and settings.name in KNOWN:
+        raise SettingsError(
+            f"prepare.name must not be {settings.name} when prepare.source is {settings.source},"
+            f" because it names known files' model: name the data, such as"
+            f" {'mnist_784' if settings.source == 'openml' else settings.source}, in params.yaml"
+        )
     told = "count" if isinstance(settings.holdout, int) else "share"
     if settings.holdout is None or told == reads.holdout:
         return

@@ -226,12 +226,13 @@ def library_versions() -> dict[str, str]:
 
 
 def _git(folder: Path, *arguments: str, index: Path | None = None) -> str | None:
-    own = {"GIT_INDEX_FILE": str(index)} if index else {}
+    own = {"GIT_TERMINAL_PROMPT": "0"} | ({"GIT_INDEX_FILE": str(index)} if index else {})
     try:
         answer = subprocess.run(
             ["git", *arguments],  # noqa: S607 - whichever git the user works with
             cwd=folder,
             env={name: told for name, told in os.environ.items() if name not in _OF_ANOTHER} | own,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=True,

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 
 from foldwise.app.exits import run, say
 from foldwise.errors import DataError
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 SRC = Path(__file__).parents[3] / "src"
 AGAIN = "run the same command again"
@@ -34,7 +33,7 @@ def outcome(
         "from foldwise.app.exits import run\n"
         "def wait():\n"
         "    pathlib.Path('ready').touch()\n"
-        "    time.sleep(30)\n"
+        "    time.sleep(600)\n"
         f"def main():\n{body}\n"
         "run(main)\n"
     )
@@ -46,8 +45,7 @@ def outcome(
         text=True,
     )
     for number in kill:
-        while not (tmp_path / "ready").exists():
-            time.sleep(0.01)
+        wait_until((tmp_path / "ready").exists, "ready", ended=lambda: process.poll() is not None)
         (tmp_path / "ready").unlink()
         process.send_signal(number)
     return process.wait(timeout=PATIENCE), process.communicate()[1]

@@ -158,6 +158,19 @@ def test_a_table_whose_class_has_too_few_rows_for_both_splits_is_one_line_that_h
     assert prepare_data(settings, root=tmp_path).classes == ("no", "yes")
 
 
+def test_what_is_odd_about_a_table_is_told_though_it_is_refused(tmp_path: Path) -> None:
+    """It may be why."""
+    words = ["odd", *["yes", "no"] * 10]
+    lines = (f"{row * 37 % 101 / 8};{word}" for row, word in enumerate(words))
+    (tmp_path / "t.csv").write_text("\n".join(["x;y", *lines]) + "\n")
+    settings = asked(PrepareSettings(source="table", name="t", path="t.csv", target="y"))
+    told: list[str] = []
+    with pytest.raises(DataError, match="none of 'odd' in the"):
+        prepare_data(settings, root=tmp_path, tell=told.append)
+    (note,) = told
+    assert note.endswith("t.csv has a semicolon between its cells")
+
+
 def test_a_limit_thins_out_the_development_set_alone(tmp_path: Path) -> None:
     """Every class keeps its share, the holdout is the same."""
     whole = prepare_data(asked(DIGITS), root=tmp_path)
