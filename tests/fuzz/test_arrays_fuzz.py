@@ -104,6 +104,7 @@ def test_an_archive_that_would_fill_the_memory_is_not_unpacked(
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("is_compressed", [False, True])
 def test_any_damage_to_arrays_is_one_line_at_length(*, is_compressed: bool) -> None:
     """Each byte in each way."""

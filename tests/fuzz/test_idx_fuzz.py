@@ -95,6 +95,7 @@ def test_any_idx_file_ends_in_its_values_or_one_line(
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 @settings(max_examples=800, deadline=None)
 @cases
 def test_any_idx_file_ends_in_its_values_or_one_line_at_length(

@@ -93,6 +93,7 @@ def test_any_params_file_ends_in_settings_or_one_line(text: str) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 @settings(max_examples=600, deadline=None)
 @given(documents())
 def test_any_params_file_ends_in_settings_or_one_line_at_length(text: str) -> None:

@@ -100,6 +100,7 @@ def test_any_table_file_ends_in_a_table_or_one_line(
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 @settings(max_examples=1500, deadline=None)
 @given(files, roles)
 def test_any_table_file_ends_in_a_table_or_one_line_at_length(
