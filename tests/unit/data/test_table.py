@@ -1,7 +1,6 @@
 """What a good table becomes: numbers, categories, classes, groups and marks."""
 
 import io
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +264,6 @@ def test_parameters_that_contradict_each_other_are_refused(
 def test_a_folder_and_a_missing_file_are_told_apart(tmp_path: Path, path: str) -> None:
     """The default path of images is a folder."""
     got = "isn't there" if path else "is a folder"
-    settings = replace(PrepareSettings(source="table", target="ill"), path=path or ".")
+    settings = PrepareSettings(source="table", name="ward", path=path or ".", target="ill")
     with pytest.raises(DataError, match=f"but {got}: put the table there, or name another file"):
         read_table(settings, root=tmp_path)
